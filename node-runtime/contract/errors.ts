@@ -1,0 +1,89 @@
+/** Every error code, with what it means. `docs/errors.md` lists the same; a test compares. */
+export const errorCodes = {
+  MESH_MESSAGE_MALFORMED: 'A message does not parse or does not fit its schema.',
+  MESH_MESSAGE_VERSION: 'A message has a version this release does not speak.',
+  MESH_LIMIT_EXCEEDED: 'Something is larger, longer or more than a named limit allows.',
+  MESH_TOPIC_INVALID: 'A topic or identifier breaks the portability rules.',
+  MESH_CONFIG_INVALID: 'A configuration file, option or environment variable has a wrong value.',
+  MESH_SPEC_INVALID: 'A job spec does not fit its schema.',
+  MESH_SPEC_CYCLE: 'The stages of a job need each other in a circle.',
+  MESH_JOB_CONFLICT: 'A job with the same id but another spec exists or existed.',
+  MESH_JOB_UNKNOWN: 'No such job.',
+  MESH_QUOTA_EXCEEDED: 'The account, or the mesh, has as many jobs as it may have.',
+  MESH_JOB_CANCELLED: 'The job was cancelled.',
+  MESH_INPUT_INVALID: 'The input of a stage cannot be split as the spec says.',
+  MESH_NO_LEADER: 'No node leads, or the leader did not answer in time.',
+  MESH_NO_ROOM: 'No node can take the task: each lacks something it needs.',
+  MESH_UNREACHABLE: 'The broker could not be reached.',
+  MESH_NOT_AUTHORIZED: 'The broker refused the account or its password.',
+  MESH_BLOB_MISSING: 'No holder has the blob.',
+  MESH_BLOB_CORRUPT: 'Bytes do not match the hash that names them.',
+  MESH_STORAGE_FAILED: 'A disk operation failed.',
+  MESH_LOG_CORRUPT: 'The log on disk is damaged before its end.',
+  MESH_ILLEGAL_TRANSITION: 'A state machine was asked for a transition it does not have: a bug.',
+  MESH_TERM_STALE: 'A message of a past term.',
+  MESH_TASK_THREW: "The task's code threw.",
+  MESH_TASK_CODE_INVALID: "The task's code does not compile or has no default export.",
+  MESH_TASK_MEMORY: 'The task needed more memory than its limit.',
+  MESH_TASK_CPU: 'The task used more CPU time than its limit.',
+  MESH_TASK_WALL: 'The task ran longer than its limit.',
+  MESH_TASK_OUTPUT: "The task's output is larger than its limit or cannot be encoded.",
+  MESH_TASK_POISON: 'The task failed by its own fault on as many machines as the limit allows.',
+  MESH_TASK_CANCELLED: 'The attempt was cancelled.',
+  MESH_SANDBOX_DIED: 'The sandbox process ended without a word.',
+  MESH_NODE_FULL: 'The node was asked to run more than it offered.',
+  MESH_ENGINE_UNKNOWN: 'The node has no such engine.',
+  MESH_NODE_LOST: 'The node that ran the attempt is gone.',
+  MESH_IDENTITY_IN_USE: 'Another process uses this data directory or this identity.',
+  MESH_NOT_INSTALLED: 'The command belongs to a package that is not installed.',
+  MESH_USAGE: 'The command line is wrong.',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export interface ErrorDetails {
+  /** What to do about it: a sentence or a command. */
+  readonly mend?: string;
+  readonly cause?: unknown;
+  /** Where: file:line:column, a path into a message, a topic. */
+  readonly where?: string;
+}
+
+/** The one error type. `code` is stable; `message` says what was wrong, `where` where, `mend` what would be right. */
+export class MeshError extends Error {
+  readonly code: ErrorCode;
+  readonly where: string | undefined;
+  readonly mend: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'MeshError';
+    this.code = code;
+    this.where = details.where;
+    this.mend = details.mend;
+  }
+
+  /** One line for a person: `where: message (CODE). mend` */
+  toLine(): string {
+    const where = this.where === undefined ? '' : `${this.where}: `;
+    const mend = this.mend === undefined ? '' : `; ${this.mend}`;
+    return `${where}${this.message} (${this.code})${mend}`;
+  }
+}
+
+export function asMeshError(error: unknown, code: ErrorCode): MeshError {
+  if (error instanceof MeshError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new MeshError(code, message, { cause: error });
+}
+
+/** Throws `MESH_LIMIT_EXCEEDED` naming the limit when `found` is more than `allowed`. */
+export function checkLimit(name: string, found: number, allowed: number, where?: string): void {
+  if (found > allowed) {
+    throw new MeshError(
+      'MESH_LIMIT_EXCEEDED',
+      `${name} is ${allowed}, found ${found}`,
+      where === undefined ? {} : { where },
+    );
+  }
+}

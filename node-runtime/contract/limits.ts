@@ -1,0 +1,73 @@
+/**
+ * Every limit of the contract, by name. A limit that is passed is reported with its name, its value and what was found
+ * (`MESH_LIMIT_EXCEEDED`). Units are last in the name.
+ */
+export const limits = {
+  /** One MQTT payload. The smallest common denominator of the brokers we support; larger things are chunked. */
+  payloadBytes: 262_144,
+  /** One whole topic, UTF-8. */
+  topicBytes: 200,
+  topicLevels: 10,
+  /** One topic segment or identifier. */
+  identifierCharacters: 64,
+
+  /** A blob up to this size is named by the SHA-256 of its bytes, a larger one by that of its manifest. */
+  wholeBlobBytes: 262_144,
+  /** The piece of a larger blob that has a hash of its own, and the most that one transfer message carries. */
+  blobChunkBytes: 131_072,
+  blobBytes: 4 * 1024 ** 3,
+  /** Requests that one transfer keeps in flight: back pressure. */
+  blobWindowRequests: 4,
+  /** Marks (record number, byte offset) of one record index: cuts are made at marks only. */
+  indexMarks: 4_096,
+  /** One record (a line, an item): what a task can be asked to hold in one piece. */
+  recordBytes: 64 * 1024 ** 2,
+
+  /** Code or input that stands in the spec itself. */
+  inlineBytes: 65_536,
+  /** A job's result inside the result message; a larger one is a blob reference. */
+  inlineResultBytes: 65_536,
+  /** An intermediate output inside its message and the log; a larger one is a blob. */
+  inlineOutputBytes: 4_096,
+  /** A task's description inside an assignment; a larger one is spilled to a blob. */
+  inlineAssignBytes: 65_536,
+
+  stagesPerJob: 64,
+  tasksPerStage: 4_096,
+  tasksPerJob: 10_000,
+  jobsPerAccount: 1_000,
+  /** Jobs that have not ended, over all accounts. */
+  jobsAtOnce: 5_000,
+  specsHeld: 1_000,
+  labelsPerNode: 32,
+  codeBytes: 16 * 1024 ** 2,
+  parametersBytes: 16_384,
+
+  nodesPerMesh: 10_000,
+  slotsPerNode: 256,
+  /** Attempts that a node keeps waiting behind its slots. */
+  queuePerNode: 256,
+  outcomesHeldPerNode: 10_000,
+  messagesPerEnvelope: 512,
+  samplesPerBatch: 120,
+  logLineCharacters: 2_000,
+  logLinesPerTask: 1_000,
+  queryRows: 1_000,
+
+  /** What a task may use unless its stage says otherwise, and the most it may say. */
+  memoryBytesDefault: 64 * 1024 ** 2,
+  memoryBytesMost: 2 * 1024 ** 3,
+  memoryBytesLeast: 4 * 1024 ** 2,
+  cpuMsDefault: 600_000,
+  cpuMsMost: 24 * 3_600_000,
+  wallMsDefault: 1_800_000,
+  wallMsMost: 7 * 24 * 3_600_000,
+  outputBytesDefault: 16 * 1024 ** 2,
+  outputBytesMost: 256 * 1024 ** 2,
+  retriesDefault: 2,
+  retriesMost: 10,
+  /** A task that failed by its own fault on this many machines is poison. */
+  poisonMachines: 3,
+} as const;
+
+export type LimitName = keyof typeof limits;

@@ -1,0 +1,125 @@
+import * as z from 'zod';
+import { limits } from '../limits.ts';
+import {
+  codeReference,
+  count,
+  dataReference,
+  fraction,
+  identifier,
+  output,
+  splitBy,
+  taskLimits,
+  usage,
+  version,
+} from './shared.ts';
+
+/** `<account>/<job>/<task>#<term>.<n>`: one attempt, unique over the life of the mesh. */
+export const attemptKey = z
+  .string()
+  .max(260)
+  .regex(/^[\w-]+\/[\w-]+\/[\w-]+#\d+\.\d+$/, { error: 'must be account/job/task#term.n' });
+
+/** What a task reads. */
+export const taskInput = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('none') }),
+  /** A whole blob; iterated, it gives its lines. */
+  z.object({ kind: z.literal('whole'), source: dataReference }),
+  /** The records of a byte range [start, end), cut at record borders. */
+  z.object({
+    kind: z.literal('records'),
+    by: splitBy,
+    source: dataReference,
+    start: count,
+    end: count,
+    firstRecord: count,
+    records: count,
+  }),
+  /** The outputs of the stages needed; a split stage without merge gives one per task, in record order. */
+  z.object({ kind: z.literal('outputs'), needs: z.record(identifier, z.union([output, z.array(output)])) }),
+  /** The parts of this very stage, to be merged, in record order. */
+  z.object({ kind: z.literal('parts'), parts: z.array(output) }),
+  /** A description too large for a message (`inlineAssignBytes`): the blob holds it as CBOR. */
+  z.object({ kind: z.literal('spilled'), description: dataReference }),
+]);
+export type TaskInput = z.infer<typeof taskInput>;
+
+export const assign = z.object({
+  type: z.literal('assign'),
+  attempt: attemptKey,
+  account: identifier,
+  job: identifier,
+  stage: identifier,
+  task: identifier,
+  code: codeReference,
+  input: taskInput,
+  parameters: z.json().optional(),
+  limits: taskLimits,
+  /** An output up to this size travels inline; a larger one is put in a holder first. */
+  inlineOutputBytes: count,
+  priority: z.number().int().min(0).max(9),
+});
+export type Assign = z.infer<typeof assign>;
+
+export const inboxMessage = z.discriminatedUnion('type', [
+  assign,
+  z.object({ type: z.literal('cancel'), attempt: attemptKey, reason: z.string() }),
+  /** The log has these outcomes, or does not want them: forget them. */
+  z.object({ type: z.literal('committed'), attempts: z.array(attemptKey) }),
+  /** Say what runs and report again what was not committed. */
+  z.object({ type: z.literal('inventory-request') }),
+]);
+export type InboxMessage = z.infer<typeof inboxMessage>;
+
+export const taskFault = z.enum(['task', 'node']);
+
+const outcomeFields = { attempt: attemptKey, usage };
+export const outcome = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('done'), ...outcomeFields, output }),
+  /** `fault` tells whose it is: the task's counts against `retries`, the node's does not. */
+  z.object({
+    type: z.literal('failed'),
+    ...outcomeFields,
+    fault: taskFault,
+    code: z.string(),
+    message: z.string().max(4_000),
+  }),
+]);
+export type Outcome = z.infer<typeof outcome>;
+
+export const outboxMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('started'), attempt: attemptKey }),
+  z.object({ type: z.literal('progress'), attempt: attemptKey, fraction }),
+  ...outcome.options,
+  /** What this boot has accepted and not finished. Outcomes not yet committed follow as messages of their own. */
+  z.object({ type: z.literal('inventory'), attempts: z.array(attemptKey) }),
+]);
+export type OutboxMessage = z.infer<typeof outboxMessage>;
+
+/** Control messages travel in envelopes, so that many small ones cost one publish. */
+const envelopeFields = {
+  v: version,
+  from: identifier,
+  bootId: identifier,
+  /** Grows by one per envelope of (sender's boot, receiver): a duplicate is noticed by it. */
+  seq: count,
+  /** Inbox: the leader's term. Outbox: the highest term the node has seen. */
+  term: count,
+};
+export const inboxEnvelope = z.object({
+  ...envelopeFields,
+  messages: z.array(inboxMessage).max(limits.messagesPerEnvelope),
+});
+export type InboxEnvelope = z.infer<typeof inboxEnvelope>;
+export const outboxEnvelope = z.object({
+  ...envelopeFields,
+  messages: z.array(outboxMessage).max(limits.messagesPerEnvelope),
+});
+export type OutboxEnvelope = z.infer<typeof outboxEnvelope>;
+
+/** Splits an attempt key; the key has been checked by its schema. */
+export function parseAttemptKey(key: string): { account: string; job: string; task: string; term: number; n: number } {
+  const [path, number] = key.split('#') as [string, string];
+  const [account, job, task] = path.split('/') as [string, string, string];
+  const [term, n] = number.split('.').map(Number) as [number, number];
+  return { account, job, task, term, n };
+}

@@ -1,0 +1,142 @@
+import * as z from 'zod';
+import { limits } from '../limits.ts';
+import { blobName, count, engineName, identifier, splitBy } from './shared.ts';
+
+const inlineText = z
+  .string()
+  .max(limits.inlineBytes, { error: `inlineBytes is ${limits.inlineBytes}; put it in a blob` });
+const byBlob = { blob: blobName, sizeBytes: count.max(limits.blobBytes) };
+
+const code = z.union([
+  z.strictObject({ inline: inlineText.min(1), engine: engineName.default('js') }),
+  z.strictObject({ ...byBlob, engine: engineName.default('js') }),
+]);
+const input = z.union([z.strictObject({ inline: inlineText }), z.strictObject(byBlob)]);
+
+const duration = z.union([
+  z.number().min(0),
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?\s*(ms|s|min|h)$/, { error: 'must be seconds, or a number with ms, s, min or h ("20s")' })
+    .transform(durationToSeconds),
+]);
+
+/** Turns "1.5min" into 90. Units: ms, s, min, h. */
+export function durationToSeconds(text: string): number {
+  const scale = { ms: 0.001, s: 1, min: 60, h: 3600 } as const;
+  const unit = /[a-z]+$/.exec(text)![0] as keyof typeof scale;
+  return Number.parseFloat(text) * scale[unit];
+}
+
+const priority = z.number().int().min(0).max(9);
+const mebibytes = (most: number) =>
+  z
+    .number()
+    .positive()
+    .max(most / 1024 ** 2);
+
+const stage = z.strictObject({
+  /** A module whose default export is the task function. */
+  code,
+  /** What the stage reads: a blob, or small text. A stage has `input` or `needs`, or neither. */
+  input: input.optional(),
+  /** Stages whose outputs this one reads. */
+  needs: z.array(identifier).min(1).max(limits.stagesPerJob).optional(),
+  /** Cut the input (or the output of the one stage needed) into tasks. */
+  split: z
+    .union([
+      splitBy.transform((by) => ({ by })),
+      z.strictObject({ by: splitBy, chunks: z.number().int().min(1).max(limits.tasksPerStage).optional() }),
+    ])
+    .optional(),
+  /** How the outputs of a split stage become one: in record order. `array` unless said. */
+  merge: z.union([z.enum(['array', 'concat']), code]).optional(),
+  /** Handed to the code as it is. */
+  parameters: z.json().optional(),
+  /** What kind of work it is (image-processing, data-analysis, machine-learning, ...): where a forecast of unknown code starts. */
+  profile: identifier.optional(),
+  /** 0 (last) to 9 (first); the job's unless said. */
+  priority: priority.optional(),
+  /** CPU time of the whole stage on a device of speed 1: seconds, or "20s", "5min". */
+  estimate: duration.optional(),
+  /** How often a task that fails by its own fault is tried again. */
+  retries: z.number().int().min(0).max(limits.retriesMost).optional(),
+  /** What one task may use. */
+  limits: z
+    .strictObject({
+      memoryMiB: mebibytes(limits.memoryBytesMost)
+        .min(limits.memoryBytesLeast / 1024 ** 2)
+        .optional(),
+      cpuSeconds: z
+        .number()
+        .positive()
+        .max(limits.cpuMsMost / 1000)
+        .optional(),
+      wallSeconds: z
+        .number()
+        .positive()
+        .max(limits.wallMsMost / 1000)
+        .optional(),
+      outputMiB: mebibytes(limits.outputBytesMost).optional(),
+    })
+    .optional(),
+  /** Only nodes that carry all of these labels. */
+  labels: z.array(identifier).max(limits.labelsPerNode).optional(),
+});
+
+/** A job as it is published on `jobs/<account>/<job>/spec`. */
+export const jobSpec = z
+  .strictObject({
+    v: z.literal(1).optional(),
+    name: z.string().max(200).optional(),
+    priority: priority.optional(),
+    stages: z.record(identifier, stage),
+  })
+  .superRefine((spec, context) => {
+    const names = Object.keys(spec.stages);
+    const report = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message });
+    if (names.length === 0) report(['stages'], 'a job needs at least one stage');
+    if (names.length > limits.stagesPerJob)
+      report(['stages'], `stagesPerJob is ${limits.stagesPerJob}, found ${names.length}`);
+    for (const [name, { needs, split, merge, input }] of Object.entries(spec.stages)) {
+      const at = ['stages', name];
+      if (input !== undefined && needs !== undefined)
+        report([...at, 'input'], 'a stage has `input` or `needs`, not both');
+      if (merge !== undefined && split === undefined) report([...at, 'merge'], '`merge` goes with `split`');
+      if (split !== undefined && input === undefined && needs?.length !== 1) {
+        report([...at, 'split'], '`split` needs an `input`, or exactly one stage in `needs`');
+      }
+      const seen = new Set<string>();
+      for (const [index, need] of (needs ?? []).entries()) {
+        if (!names.includes(need)) report([...at, 'needs', index], `there is no stage "${need}"`);
+        if (seen.has(need)) report([...at, 'needs', index], `"${need}" is named twice`);
+        seen.add(need);
+      }
+    }
+    const circle = findCycle(spec.stages);
+    if (circle !== undefined) report(['stages'], `the stages need each other in a circle: ${circle.join(' -> ')}`);
+  });
+
+export type JobSpec = z.infer<typeof jobSpec>;
+/** What an author writes: shorthands not yet expanded. */
+export type JobSpecInput = z.input<typeof jobSpec>;
+export type StageSpec = JobSpec['stages'][string];
+
+function findCycle(stages: Readonly<Record<string, { needs?: string[] | undefined }>>): string[] | undefined {
+  const finished = new Set<string>();
+  const visit = (name: string, path: string[]): string[] | undefined => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name];
+    if (finished.has(name)) return undefined;
+    for (const need of stages[name]?.needs ?? []) {
+      const found = visit(need, [...path, name]);
+      if (found !== undefined) return found;
+    }
+    finished.add(name);
+    return undefined;
+  };
+  for (const name of Object.keys(stages)) {
+    const found = visit(name, []);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

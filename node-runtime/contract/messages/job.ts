@@ -1,0 +1,91 @@
+import * as z from 'zod';
+import { limits } from '../limits.ts';
+import { blobName, count, encodingOfOutput, fraction, identifier, version } from './shared.ts';
+
+export const jobPhase = z.enum(['accepted', 'running', 'done', 'failed', 'cancelled', 'refused']);
+export type JobPhase = z.infer<typeof jobPhase>;
+export const jobEndPhases: readonly JobPhase[] = ['done', 'failed', 'cancelled'];
+
+export const problem = z.object({
+  code: z.string(),
+  message: z.string(),
+  where: z.string().optional(),
+  mend: z.string().optional(),
+});
+export type Problem = z.infer<typeof problem>;
+
+/** Why a job or a stage does not go on: a word that waits has a reason. */
+export const waiting = z.enum(['needs', 'index', 'queued', 'unplaceable']);
+
+export const stageState = z.object({
+  stage: identifier,
+  /** 0 until the stage is cut. */
+  tasks: count,
+  waiting: count,
+  running: count,
+  done: count,
+  failed: count,
+  /** Share of the stage's records that are done or, in running tasks, reported as done. */
+  progress: fraction,
+  reason: waiting.optional(),
+});
+export type StageState = z.infer<typeof stageState>;
+
+/**
+ * `jobs/<account>/<job>/state`, retained. `accepted` is published only once the job is safe in the log. `refused` is not
+ * retained and names the refused spec by `specHash`, so that it never hides the state of the job that holds the id.
+ */
+export const jobState = z.object({
+  v: version,
+  account: identifier,
+  job: identifier,
+  specHash: z.string(),
+  phase: jobPhase,
+  name: z.string().optional(),
+  priority: z.number().int(),
+  stages: z.array(stageState),
+  /** What the leader expects to be left, from what has been done so far. */
+  remainingMs: count.optional(),
+  /** Since the job was accepted, by the leader's clock. */
+  elapsedMs: count,
+  /** A count that grows with every change: a reader keeps the highest (term, revision). */
+  term: count,
+  revision: count,
+  problem: problem.optional(),
+});
+export type JobState = z.infer<typeof jobState>;
+
+/** One output in a result: JSON as it is, text as a string, bytes as base64; a large one by reference. */
+export const resultOutput = z.union([
+  z.object({ encoding: z.literal('json'), value: z.json() }),
+  z.object({ encoding: z.literal('text'), value: z.string() }),
+  z.object({ encoding: z.literal('bytes'), base64: z.string() }),
+  z.object({ encoding: encodingOfOutput, blob: blobName, sizeBytes: count }),
+]);
+export type ResultOutput = z.infer<typeof resultOutput>;
+
+/** `jobs/<account>/<job>/result`, retained, JSON. `outputs` has one entry per stage that no other stage needs. */
+export const jobResult = z.object({
+  v: version,
+  account: identifier,
+  job: identifier,
+  specHash: z.string(),
+  phase: z.enum(['done', 'failed', 'cancelled']),
+  outputs: z.record(identifier, resultOutput).optional(),
+  problem: problem.optional(),
+  elapsedMs: count,
+  /** Tasks finished by each node. */
+  tasksByNode: z.record(identifier, count),
+});
+export type JobResult = z.infer<typeof jobResult>;
+
+export const jobCancel = z.object({ v: version.optional(), reason: z.string().max(200).optional() });
+
+export const jobLogs = z.object({
+  v: version,
+  node: identifier,
+  task: identifier,
+  attempt: z.string(),
+  lines: z.array(z.string().max(limits.logLineCharacters)).max(limits.logLinesPerTask),
+});
+export type JobLogs = z.infer<typeof jobLogs>;

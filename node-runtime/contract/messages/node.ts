@@ -1,0 +1,79 @@
+import * as z from 'zod';
+import { limits } from '../limits.ts';
+import { count, engineName, fraction, identifier, version } from './shared.ts';
+
+/** What a node offers. `nodes/<id>/status`, retained; the last will is the same with `online: false`. */
+export const nodeStatus = z.object({
+  v: version,
+  node: identifier,
+  /** New at every start of the runtime: tells a restart from a reconnect. */
+  bootId: identifier,
+  /** Grows with every status of one boot. */
+  seq: count,
+  online: z.boolean(),
+  release: z.string().max(40),
+  arch: z.string().max(20),
+  platform: z.string().max(20),
+  cores: z.number().int().min(1).max(4_096),
+  memoryBytes: count,
+  engines: z.array(engineName),
+  /** Work per second relative to a Raspberry Pi 4 core, per engine (calibrated at start). */
+  speed: z.partialRecord(engineName, z.number().positive()),
+  labels: z.array(identifier).max(limits.labelsPerNode),
+  /** Share of the machine's cores that the mesh may use. */
+  share: z.number().min(0).max(1),
+  /** Attempts that run at once, and that wait behind them. */
+  slots: z.number().int().min(0).max(limits.slotsPerNode),
+  queue: z.number().int().min(0).max(limits.queuePerNode),
+  /** Memory that the mesh's tasks may use together. */
+  offeredMemoryBytes: count,
+  mayLead: z.boolean(),
+});
+export type NodeStatus = z.infer<typeof nodeStatus>;
+
+/** One sample; everything is about the time since the sample before. */
+export const metricSample = z.object({
+  /** Age when the batch was sent: no two clocks are compared. */
+  ageMs: count,
+  /** Share of all cores that were busy, the mesh's tasks included. */
+  cpuShare: fraction,
+  /** The same without the mesh's own processes: what the device's own work takes. */
+  cpuBackgroundShare: fraction,
+  memoryAvailableBytes: count,
+  /** Resident memory of the mesh's own tasks. */
+  memoryMeshBytes: count,
+  networkReceivedBytesPerSecond: z.number().min(0),
+  networkSentBytesPerSecond: z.number().min(0),
+});
+export type MetricSample = z.infer<typeof metricSample>;
+
+export const nodeMetrics = z.object({
+  v: version,
+  node: identifier,
+  bootId: identifier,
+  seq: count,
+  samples: z.array(metricSample).max(limits.samplesPerBatch),
+});
+export type NodeMetrics = z.infer<typeof nodeMetrics>;
+
+/** `leader`, retained: a hint for clients and pages. Nodes answer a new one with status and inventory; nothing is decided by it. */
+export const leaderHint = z.object({
+  v: version,
+  node: identifier,
+  bootId: identifier,
+  term: count,
+  /** Where blobs are put. */
+  holders: z.array(identifier).min(1),
+});
+export type LeaderHint = z.infer<typeof leaderHint>;
+
+/** `events`, QoS 0: what happened, for people. */
+export const meshEvent = z.object({
+  v: version,
+  source: identifier,
+  kind: identifier,
+  severity: z.enum(['info', 'warning', 'error']),
+  text: z.string().max(1_000),
+  fields: z.record(z.string(), z.json()).optional(),
+});
+export type MeshEvent = z.infer<typeof meshEvent>;

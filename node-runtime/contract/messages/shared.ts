@@ -1,0 +1,56 @@
+import * as z from 'zod';
+import { limits } from '../limits.ts';
+import { isIdentifier } from '../topics.ts';
+
+export const identifier = z.string().refine(isIdentifier, {
+  error: `must be 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -`,
+});
+export const version = z.literal(1);
+export const fraction = z.number().min(0).max(1);
+export const count = z.number().int().min(0);
+export const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, { error: 'must be a byte string' });
+export const blobName = z
+  .string()
+  .regex(/^sha256-[0-9a-f]{64}$/, { error: 'must be sha256- and 64 hexadecimal digits' });
+
+/** Where bytes are. Up to `wholeBlobBytes` the name is the hash of the bytes, above it is the hash of the manifest. */
+export const dataReference = z.object({ blob: blobName, sizeBytes: count.max(limits.blobBytes) });
+export type DataReference = z.infer<typeof dataReference>;
+
+export const encodingOfOutput = z.enum(['json', 'text', 'bytes']);
+/** What a task gave: JSON (UTF-8), text (UTF-8) or bytes, inline when small. */
+export const output = z.union([
+  z.object({ encoding: encodingOfOutput, inline: bytes }),
+  z.object({ encoding: encodingOfOutput, ...dataReference.shape }),
+]);
+export type Output = z.infer<typeof output>;
+
+export const engineName = z.enum(['js', 'wasm', 'node']);
+export type EngineName = z.infer<typeof engineName>;
+
+/** Code is one file, named by its hash. */
+export const codeReference = z.object({ engine: engineName, ...dataReference.shape });
+export type CodeReference = z.infer<typeof codeReference>;
+
+export const splitBy = z.enum(['lines', 'items']);
+/** How bytes become records: `lines` ends at \n, \r\n or \r; `items` are the elements of a top-level JSON array. */
+export type SplitBy = z.infer<typeof splitBy>;
+
+/** What one task may use. */
+export const taskLimits = z.object({
+  memoryBytes: count,
+  cpuMs: count,
+  wallMs: count,
+  outputBytes: count,
+});
+export type TaskLimits = z.infer<typeof taskLimits>;
+
+/** What one attempt used. */
+export const usage = z.object({
+  cpuMs: z.number().min(0),
+  wallMs: z.number().min(0),
+  peakMemoryBytes: count,
+  inputBytes: count,
+  outputBytes: count,
+});
+export type Usage = z.infer<typeof usage>;

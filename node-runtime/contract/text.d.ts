@@ -1,0 +1,12 @@
+// The one pair of globals the contract needs besides ECMAScript; every host has it (Node, browsers, QuickJS shims).
+declare class TextEncoder {
+  encode(text: string): Uint8Array;
+}
+declare class TextDecoder {
+  constructor(label?: string, options?: { fatal?: boolean });
+  decode(bytes: Uint8Array): string;
+}
+// cbor-x's `./encode` entry is its pure JavaScript build (no native addon), but it ships without types of its own.
+declare module 'cbor-x/encode' {
+  export { Encoder } from 'cbor-x';
+}

@@ -1,0 +1,121 @@
+import { checkLimit, MeshError } from './errors.ts';
+import { limits } from './limits.ts';
+
+const segmentPattern = /^[A-Za-z0-9_-]+$/;
+
+/** Portable on every broker: no dots, no spaces, no wildcards. */
+export function isIdentifier(text: string): boolean {
+  return text.length <= limits.identifierCharacters && segmentPattern.test(text);
+}
+
+export function checkIdentifier(text: string, what: string): string {
+  if (!isIdentifier(text)) {
+    throw new MeshError('MESH_TOPIC_INVALID', `${what} "${text}" is not an identifier`, {
+      mend: `use 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -`,
+    });
+  }
+  return text;
+}
+
+/**
+ * The topics of one mesh: `foremesh/v1/<mesh>/...`. Builders check every segment; `parse` is their inverse and returns
+ * undefined for what is not ours.
+ */
+export class Topics {
+  readonly prefix: string;
+
+  constructor(mesh: string) {
+    this.prefix = `foremesh/v1/${checkIdentifier(mesh, 'mesh')}/`;
+  }
+
+  private build(...segments: string[]): string {
+    for (const segment of segments) if (segment !== '+') checkIdentifier(segment, 'topic segment');
+    const topic = this.prefix + segments.join('/');
+    checkLimit('topicBytes', topic.length, limits.topicBytes, topic);
+    return topic;
+  }
+
+  nodeStatus(node: string): string {
+    return this.build('nodes', node, 'status');
+  }
+  nodeMetrics(node: string): string {
+    return this.build('nodes', node, 'metrics');
+  }
+  nodeInbox(node: string): string {
+    return this.build('nodes', node, 'inbox');
+  }
+  nodeOutbox(node: string): string {
+    return this.build('nodes', node, 'outbox');
+  }
+  leader(): string {
+    return this.build('leader');
+  }
+  events(): string {
+    return this.build('events');
+  }
+  forecast(node: string): string {
+    return this.build('forecast', node);
+  }
+  jobSpec(account: string, job: string): string {
+    return this.build('jobs', account, job, 'spec');
+  }
+  jobState(account: string, job: string): string {
+    return this.build('jobs', account, job, 'state');
+  }
+  jobResult(account: string, job: string): string {
+    return this.build('jobs', account, job, 'result');
+  }
+  jobCancel(account: string, job: string): string {
+    return this.build('jobs', account, job, 'cancel');
+  }
+  /** Log lines of running tasks, node -> client, QoS 0. */
+  jobLogs(account: string, job: string): string {
+    return this.build('jobs', account, job, 'logs');
+  }
+  queryAsk(account: string, client: string): string {
+    return this.build('queries', account, client, 'ask');
+  }
+  queryAnswer(account: string, client: string): string {
+    return this.build('queries', account, client, 'answer');
+  }
+  blobAsk(holder: string, requester: string): string {
+    return this.build('blobs', holder, requester, 'ask');
+  }
+  blobAnswer(holder: string, requester: string): string {
+    return this.build('blobs', holder, requester, 'answer');
+  }
+
+  parse(topic: string): ParsedTopic | undefined {
+    if (!topic.startsWith(this.prefix)) return undefined;
+    const segments = topic.slice(this.prefix.length).split('/');
+    if (!segments.every(isIdentifier)) return undefined;
+    const [root, first, second, third] = segments;
+    const leaf = segments.at(-1)!;
+    if (segments.length === 1 && (root === 'leader' || root === 'events')) return { kind: root };
+    if (segments.length === 2 && root === 'forecast') return { kind: 'forecast', node: first! };
+    if (segments.length === 3 && root === 'nodes' && isOneOf(leaf, nodeLeaves)) return { kind: leaf, node: first! };
+    if (segments.length !== 4 || third !== leaf) return undefined;
+    if (root === 'jobs' && isOneOf(leaf, jobLeaves)) return { kind: leaf, account: first!, job: second! };
+    if (root === 'queries' && (leaf === 'ask' || leaf === 'answer')) {
+      return { kind: leaf === 'ask' ? 'queryAsk' : 'queryAnswer', account: first!, client: second! };
+    }
+    if (root === 'blobs' && (leaf === 'ask' || leaf === 'answer')) {
+      return { kind: leaf === 'ask' ? 'blobAsk' : 'blobAnswer', holder: first!, requester: second! };
+    }
+    return undefined;
+  }
+}
+
+const nodeLeaves = ['status', 'metrics', 'inbox', 'outbox'] as const;
+const jobLeaves = ['spec', 'state', 'result', 'cancel', 'logs'] as const;
+
+function isOneOf<T extends string>(text: string, among: readonly T[]): text is T {
+  return (among as readonly string[]).includes(text);
+}
+
+export type ParsedTopic =
+  | { readonly kind: 'leader' | 'events' }
+  | { readonly kind: 'forecast' | (typeof nodeLeaves)[number]; readonly node: string }
+  | { readonly kind: (typeof jobLeaves)[number]; readonly account: string; readonly job: string }
+  | { readonly kind: 'queryAsk' | 'queryAnswer'; readonly account: string; readonly client: string }
+  | { readonly kind: 'blobAsk' | 'blobAnswer'; readonly holder: string; readonly requester: string };
