@@ -1,0 +1,3 @@
+export { cutByWeights, cutRecords, itemsSlice, type RecordPiece, type WeightedPiece } from './cut.ts';
+export { type RecordIndex, RecordsError, recordIndexProblem, type SplitBy } from './record-index.ts';
+export { createRecordScanner, type RecordScanner, type RecordScannerOptions } from './scanner.ts';
