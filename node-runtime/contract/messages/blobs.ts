@@ -7,7 +7,9 @@ const request = { v: version, id: identifier };
 const chunkOffset = count.max(limits.blobBytes);
 
 /**
- * `blobs/<holder>/<requester>/ask`, CBOR, QoS 1. A blob larger than `wholeBlobBytes` is the concatenation of chunks of
+ * `blobs/<holder>/<requester>/ask`, CBOR, QoS 1; the answer comes on `.../answer` with the same `id`. Every request is
+ * idempotent: one that goes unanswered is sent again with its id. A blob is known by its name and its size together (64
+ * bytes may be a blob as well as the manifest of a larger one). A blob larger than `wholeBlobBytes` is the concatenation of chunks of
  * `blobChunkBytes` (the last may be shorter); its name is the SHA-256 of its manifest: the chunks' 32-byte hashes, in
  * order, concatenated. The manifest travels as a blob of its own name and `part: manifest`.
  */
@@ -25,7 +27,11 @@ export const blobAsk = z.discriminatedUnion('op', [
   }),
   /** Begin or resume an upload: the answer's `missing` lists the chunk numbers that the holder wants. */
   z.object({ ...request, op: z.literal('begin'), blob: blobName, sizeBytes: count.max(limits.blobBytes) }),
-  /** One chunk of an upload that was begun; acknowledged when it is on the holder's disk. */
+  /**
+   * One chunk of an upload that was begun: of the content it begins at a multiple of `blobChunkBytes`, of the manifest
+   * likewise (the manifest first: chunks are checked against it). Acknowledged by `stored` when the holder has it; only
+   * `commit` makes it durable. Raw deflate is always understood.
+   */
   z.object({
     ...request,
     op: z.literal('put'),
@@ -59,6 +65,7 @@ export type RecordIndex = z.infer<typeof recordIndex>;
 const answer = { v: version, id: identifier };
 export const blobAnswer = z.discriminatedUnion('op', [
   z.object({ ...answer, op: z.literal('data'), compression: z.enum(['none', 'deflate']), data: bytes }),
+  /** `complete`: the blob is durable here already. `manifest`: it is wanted, before any chunk. */
   z.object({
     ...answer,
     op: z.literal('missing'),
@@ -69,6 +76,8 @@ export const blobAnswer = z.discriminatedUnion('op', [
   z.object({ ...answer, op: z.literal('stored') }),
   z.object({ ...answer, op: z.literal('committed') }),
   z.object({ ...answer, op: z.literal('index'), index: recordIndex }),
+  /** Sent every few seconds while the holder is at it (queued, an fsync, an index): the requester goes on waiting. */
+  z.object({ ...answer, op: z.literal('busy') }),
   z.object({ ...answer, op: z.literal('error'), problem }),
 ]);
 export type BlobAnswer = z.infer<typeof blobAnswer>;
