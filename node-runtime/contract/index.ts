@@ -9,5 +9,6 @@ export * from './messages/job-spec.ts';
 export * from './messages/node.ts';
 export * from './messages/queries.ts';
 export * from './messages/shared.ts';
+export * from './text.ts';
 export * from './topics.ts';
 export * from './transport.ts';

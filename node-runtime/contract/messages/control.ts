@@ -65,8 +65,8 @@ export const inboxMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancel'), attempt: attemptKey, reason: z.string() }),
   /** The log has these outcomes, or does not want them: forget them. */
   z.object({ type: z.literal('committed'), attempts: z.array(attemptKey) }),
-  /** Say what runs and report again what was not committed. */
-  z.object({ type: z.literal('inventory-request') }),
+  /** Report again what was not committed, then say what is in hand. */
+  z.object({ type: z.literal('inventory-request'), request: count }),
 ]);
 export type InboxMessage = z.infer<typeof inboxMessage>;
 
@@ -90,8 +90,11 @@ export const outboxMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('started'), attempt: attemptKey }),
   z.object({ type: z.literal('progress'), attempt: attemptKey, fraction }),
   ...outcome.options,
-  /** What this boot has accepted and not finished. Outcomes not yet committed follow as messages of their own. */
-  z.object({ type: z.literal('inventory'), attempts: z.array(attemptKey) }),
+  /**
+   * What this boot has accepted and not finished, in answer to `request`. Sent after every outcome that is not committed
+   * yet: an attempt that the leader assigned before it asked, and that neither reports nor is listed, is lost.
+   */
+  z.object({ type: z.literal('inventory'), request: count, attempts: z.array(attemptKey) }),
 ]);
 export type OutboxMessage = z.infer<typeof outboxMessage>;
 

@@ -8,7 +8,7 @@ export const nodeStatus = z.object({
   node: identifier,
   /** New at every start of the runtime: tells a restart from a reconnect. */
   bootId: identifier,
-  /** Grows with every status of one boot. */
+  /** Grows with every status of one boot; a connection's last will is above all that the connection published. */
   seq: count,
   online: z.boolean(),
   release: z.string().max(40),
@@ -62,6 +62,8 @@ export const leaderHint = z.object({
   node: identifier,
   bootId: identifier,
   term: count,
+  /** Grows with every announcement of one boot: each asks every node for its status. */
+  seq: count,
   /** Where blobs are put. */
   holders: z.array(identifier).min(1),
 });

@@ -1,4 +1,4 @@
-// The one pair of globals the contract needs besides ECMAScript; every host has it (Node, browsers, QuickJS shims).
+// The few globals the contract needs besides ECMAScript; every host has them (Node, browsers).
 declare class TextEncoder {
   encode(text: string): Uint8Array;
 }
@@ -6,6 +6,7 @@ declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean });
   decode(bytes: Uint8Array): string;
 }
+declare function btoa(binary: string): string;
 // cbor-x's `./encode` entry is its pure JavaScript build (no native addon), but it ships without types of its own.
 declare module 'cbor-x/encode' {
   export { Encoder } from 'cbor-x';

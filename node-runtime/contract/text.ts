@@ -1,0 +1,18 @@
+const lenient = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** UTF-8 to text; what is not UTF-8 becomes U+FFFD. For code that has ECMAScript alone. */
+export function textOf(bytes: Uint8Array): string {
+  return lenient.decode(bytes);
+}
+
+export function bytesOf(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** Base64 with padding (RFC 4648 section 4). */
+export function base64Of(bytes: Uint8Array): string {
+  let binary = '';
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}

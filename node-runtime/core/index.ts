@@ -1,0 +1,8 @@
+/** The pure state machines: events in, effects out; no clock, no random source, no I/O. */
+export * from './agent.ts';
+export * from './job-plan.ts';
+export * from './ledger.ts';
+export * from './ledger-commands.ts';
+export * from './planner/index.ts';
+export * from './raft.ts';
+export * from './task-states.ts';

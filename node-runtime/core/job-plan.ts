@@ -1,0 +1,37 @@
+import type { CodeReference, DataReference, SplitBy, TaskLimits } from '../contract/index.ts';
+
+/** A stage as the ledger keeps it: everything by reference, every default filled in. */
+export interface StagePlan {
+  readonly stage: string;
+  readonly code: CodeReference;
+  readonly input?: DataReference;
+  readonly needs: readonly string[];
+  readonly split?: { readonly by: SplitBy; readonly chunks?: number };
+  /** The code that makes one output of the parts; present on every split stage whose output is the job's. */
+  readonly merge?: CodeReference;
+  readonly parameters?: unknown;
+  readonly profile?: string;
+  readonly priority: number;
+  readonly estimateSeconds?: number;
+  readonly retries: number;
+  readonly limits: TaskLimits;
+  readonly labels: readonly string[];
+  /** No other stage needs it: its output is a result of the job. */
+  readonly sink: boolean;
+}
+
+/** A job as the ledger keeps it; stages stand in an order in which every stage comes after those it needs. */
+export interface JobPlan {
+  readonly name?: string;
+  readonly stages: readonly StagePlan[];
+}
+
+/** `<account>/<job>` */
+export function jobKeyOf(account: string, job: string): string {
+  return `${account}/${job}`;
+}
+
+/** `<account>/<job>/<task>` */
+export function taskKeyOf(account: string, job: string, task: string): string {
+  return `${account}/${job}/${task}`;
+}

@@ -1,0 +1,51 @@
+import type { DataReference, Output, Problem, Usage } from '../contract/index.ts';
+import type { JobPlan } from './job-plan.ts';
+
+interface OfJob {
+  readonly account: string;
+  readonly job: string;
+  /** The proposer's wall clock, milliseconds: shown to people, never compared. */
+  readonly atMs: number;
+}
+
+/** Which records a task reads; absent for a task that reads a whole input, outputs, parts or nothing. */
+export interface RecordRange {
+  readonly start: number;
+  readonly end: number;
+  readonly firstRecord: number;
+  readonly records: number;
+}
+
+export interface CutTask {
+  readonly task: string;
+  readonly range?: RecordRange;
+}
+
+/** What the log holds: only what cannot be asked again. */
+export type LedgerCommand =
+  | (OfJob & { readonly type: 'accept-job'; readonly specHash: string; readonly plan: JobPlan })
+  /** Names the tasks of a stage, before the first of them is assigned. `source` is what the ranges are of. */
+  | (OfJob & { readonly type: 'cut-stage'; readonly stage: string; readonly source?: DataReference; readonly tasks: readonly CutTask[] })
+  | (OfJob & {
+      readonly type: 'commit-task';
+      readonly task: string;
+      readonly attempt: string;
+      readonly node: string;
+      readonly output: Output;
+      readonly usage: Usage;
+    })
+  /** An attempt failed by the task's own fault: counts against its retries on every later leader too. */
+  | (OfJob & { readonly type: 'fail-attempt'; readonly task: string; readonly attempt: string; readonly node: string; readonly problem: Problem })
+  | (OfJob & { readonly type: 'end-job'; readonly phase: 'failed' | 'cancelled'; readonly problem: Problem });
+
+/** What applying a command did: the same on every voter. */
+export type LedgerEvent =
+  | { readonly type: 'job-accepted'; readonly key: string }
+  | { readonly type: 'stage-cut'; readonly key: string; readonly stage: string; readonly stageDone: boolean }
+  | { readonly type: 'task-committed'; readonly key: string; readonly stage: string; readonly task: string; readonly attempt: string; readonly stageDone: boolean }
+  | { readonly type: 'attempt-failed'; readonly key: string; readonly task: string; readonly attempt: string }
+  | { readonly type: 'job-ended'; readonly key: string }
+  /** An old ended job made room: only its tombstone stays. */
+  | { readonly type: 'job-forgotten'; readonly key: string }
+  /** The command came too late or twice and changed nothing. */
+  | { readonly type: 'dropped'; readonly command: LedgerCommand; readonly reason: string };

@@ -1,0 +1,268 @@
+import { type DataReference, limits, type Output, type Problem, type Usage } from '../contract/index.ts';
+import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
+import type { CutTask, LedgerCommand, LedgerEvent, RecordRange } from './ledger-commands.ts';
+
+export interface LedgerTask {
+  readonly task: string;
+  readonly stage: string;
+  readonly merges: boolean;
+  readonly range?: RecordRange;
+  readonly failures: { readonly node: string; readonly problem: Problem }[];
+  committed?: { readonly node: string; readonly attempt: string; readonly usage: Usage };
+  /** Dropped once the job has ended, unless it is a result. */
+  output?: Output;
+}
+
+export interface LedgerStage {
+  readonly stage: string;
+  cut: boolean;
+  done: boolean;
+  source?: DataReference;
+  /** In record order; the merge task, if there is one, is last. */
+  readonly tasks: LedgerTask[];
+  /** Parts (the merge task not counted) that are not committed yet. */
+  openParts: number;
+}
+
+export interface LedgerJob {
+  readonly account: string;
+  readonly job: string;
+  readonly specHash: string;
+  readonly plan: JobPlan;
+  readonly acceptedAtMs: number;
+  phase: 'running' | 'done' | 'failed' | 'cancelled';
+  endedAtMs?: number;
+  problem?: Problem;
+  readonly stages: Map<string, LedgerStage>;
+}
+
+export interface Tombstone {
+  readonly key: string;
+  readonly specHash: string;
+  readonly phase: 'done' | 'failed' | 'cancelled';
+}
+
+/**
+ * What the mesh has promised and what has come of it: a deterministic state machine over the committed log, the same on
+ * every voter. It knows no node and no clock.
+ */
+export interface Ledger {
+  readonly jobs: Map<string, LedgerJob>;
+  /** Ended jobs in the order of their end: the oldest makes room. */
+  readonly ended: string[];
+  readonly tombstones: Map<string, Tombstone>;
+  readonly retain: { readonly endedJobs: number; readonly tombstones: number };
+}
+
+export function createLedger(retain = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount }): Ledger {
+  return { jobs: new Map(), ended: [], tombstones: new Map(), retain };
+}
+
+export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
+  for (const stage of job.stages.values()) {
+    // Parts carry their number in their name, so that a job of thousands of tasks needs no index of its own.
+    if (!task.startsWith(`${stage.stage}-`)) continue;
+    const number = Number(task.slice(stage.stage.length + 1));
+    const found = Number.isInteger(number) ? stage.tasks[number] : stage.tasks.at(-1);
+    if (found?.task === task) return found;
+  }
+  return undefined;
+}
+
+export function stagePlanOf(job: LedgerJob, stage: string): StagePlan {
+  return job.plan.stages.find((each) => each.stage === stage)!;
+}
+
+/** The name of part `number` of a stage, and of the task that merges its parts. */
+export function partName(stage: string, number: number): string {
+  return `${stage}-${number}`;
+}
+export function mergeName(stage: string): string {
+  return `${stage}-merge`;
+}
+
+/** The output(s) of a stage that is done: one, or one per part in record order when nothing merges them. */
+export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
+  const { tasks } = job.stages.get(stage)!;
+  const plan = stagePlanOf(job, stage);
+  if (plan.merge !== undefined || plan.split === undefined) return tasks.at(-1)!.output!;
+  return tasks.map((task) => task.output!);
+}
+
+/** Applies one committed command; returns what it did. Never throws on any command: a bad one is `dropped`. */
+export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEvent[] {
+  const key = jobKeyOf(command.account, command.job);
+  if (command.type === 'accept-job') return accept(ledger, key, command);
+  const job = ledger.jobs.get(key);
+  if (job === undefined) return [{ type: 'dropped', command, reason: 'no such job' }];
+  if (job.phase !== 'running') return [{ type: 'dropped', command, reason: `the job is ${job.phase}` }];
+  switch (command.type) {
+    case 'cut-stage':
+      return cut(job, key, command);
+    case 'commit-task':
+      return commit(ledger, job, key, command);
+    case 'fail-attempt': {
+      const task = findTask(job, command.task);
+      if (task === undefined || task.committed !== undefined) {
+        return [{ type: 'dropped', command, reason: task === undefined ? 'no such task' : 'the task is done' }];
+      }
+      task.failures.push({ node: command.node, problem: command.problem });
+      return [{ type: 'attempt-failed', key, task: command.task, attempt: command.attempt }];
+    }
+    case 'end-job':
+      job.problem = command.problem;
+      return end(ledger, job, key, command.phase, command.atMs);
+  }
+}
+
+function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'accept-job' }): LedgerEvent[] {
+  if (ledger.jobs.has(key) || ledger.tombstones.has(key)) return [{ type: 'dropped', command, reason: 'the id is taken' }];
+  const stages = new Map<string, LedgerStage>();
+  for (const { stage } of command.plan.stages) stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
+  ledger.jobs.set(key, {
+    account: command.account,
+    job: command.job,
+    specHash: command.specHash,
+    plan: command.plan,
+    acceptedAtMs: command.atMs,
+    phase: 'running',
+    stages,
+  });
+  return [{ type: 'job-accepted', key }];
+}
+
+function cut(job: LedgerJob, key: string, command: LedgerCommand & { type: 'cut-stage' }): LedgerEvent[] {
+  const stage = job.stages.get(command.stage);
+  if (stage === undefined) return [{ type: 'dropped', command, reason: 'no such stage' }];
+  // One stage, one cut: whatever a second leader proposed, no record is in two tasks.
+  if (stage.cut) return [{ type: 'dropped', command, reason: 'the stage is cut already' }];
+  const fault = findCutFault(command.stage, command.tasks);
+  if (fault !== undefined) return [{ type: 'dropped', command, reason: fault }];
+  const plan = stagePlanOf(job, command.stage);
+  stage.cut = true;
+  if (command.source !== undefined) stage.source = command.source;
+  stage.openParts = command.tasks.length;
+  for (const { task, range } of command.tasks) {
+    stage.tasks.push({ task, stage: stage.stage, merges: false, failures: [], ...(range === undefined ? {} : { range }) });
+  }
+  if (plan.merge !== undefined) {
+    stage.tasks.push({ task: mergeName(stage.stage), stage: stage.stage, merges: true, failures: [] });
+  }
+  // Nothing to read and nothing to merge: the stage has no task and is done with an empty list of outputs.
+  stage.done = isDone(stage);
+  return [{ type: 'stage-cut', key, stage: stage.stage, stageDone: stage.done }];
+}
+
+/** Ranges must follow each other without a gap or an overlap, and names must be the numbered ones. */
+function findCutFault(stage: string, tasks: readonly CutTask[]): string | undefined {
+  let nextRecord = 0;
+  for (const [number, { task, range }] of tasks.entries()) {
+    if (task !== partName(stage, number)) return `task ${number} is called ${task}`;
+    if (range === undefined) continue;
+    if (range.firstRecord !== nextRecord) return `record ${nextRecord} is skipped or cut twice`;
+    nextRecord += range.records;
+  }
+  return undefined;
+}
+
+function commit(ledger: Ledger, job: LedgerJob, key: string, command: LedgerCommand & { type: 'commit-task' }): LedgerEvent[] {
+  const task = findTask(job, command.task);
+  if (task === undefined) return [{ type: 'dropped', command, reason: 'no such task' }];
+  if (task.committed !== undefined) return [{ type: 'dropped', command, reason: 'the task is done' }];
+  task.committed = { node: command.node, attempt: command.attempt, usage: command.usage };
+  task.output = command.output;
+  const stage = job.stages.get(task.stage)!;
+  if (!task.merges) stage.openParts -= 1;
+  stage.done = isDone(stage);
+  const events: LedgerEvent[] = [
+    { type: 'task-committed', key, stage: stage.stage, task: command.task, attempt: command.attempt, stageDone: stage.done },
+  ];
+  if (stage.done && [...job.stages.values()].every((each) => each.done)) {
+    events.push(...end(ledger, job, key, 'done', command.atMs));
+  }
+  return events;
+}
+
+function isDone(stage: LedgerStage): boolean {
+  const last = stage.tasks.at(-1);
+  return stage.openParts === 0 && (last === undefined || last.committed !== undefined);
+}
+
+function end(ledger: Ledger, job: LedgerJob, key: string, phase: 'done' | 'failed' | 'cancelled', atMs: number): LedgerEvent[] {
+  job.phase = phase;
+  job.endedAtMs = atMs;
+  dropIntermediateOutputs(job);
+  ledger.ended.push(key);
+  const events: LedgerEvent[] = [{ type: 'job-ended', key }];
+  while (ledger.ended.length > ledger.retain.endedJobs) {
+    const oldest = ledger.ended.shift()!;
+    const forgotten = ledger.jobs.get(oldest)!;
+    ledger.jobs.delete(oldest);
+    ledger.tombstones.set(oldest, { key: oldest, specHash: forgotten.specHash, phase: forgotten.phase as Tombstone['phase'] });
+    events.push({ type: 'job-forgotten', key: oldest });
+  }
+  for (const oldest of ledger.tombstones.keys()) {
+    if (ledger.tombstones.size <= ledger.retain.tombstones) break;
+    ledger.tombstones.delete(oldest);
+  }
+  return events;
+}
+
+function dropIntermediateOutputs(job: LedgerJob): void {
+  for (const { stage, sink } of job.plan.stages) {
+    const tasks = job.stages.get(stage)!.tasks;
+    for (const task of tasks) if (!sink || job.phase !== 'done' || task !== tasks.at(-1)) delete task.output;
+  }
+}
+
+/** A snapshot: plain data, CBOR- and JSON-able, from which `restoreLedger` makes the same ledger. */
+export function snapshotLedger(ledger: Ledger): unknown {
+  return {
+    jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
+    ended: ledger.ended,
+    tombstones: [...ledger.tombstones.values()],
+    retain: ledger.retain,
+  };
+}
+
+export function restoreLedger(snapshot: unknown): Ledger {
+  type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
+  const { jobs, ended, tombstones, retain } = snapshot as {
+    jobs: Plain[];
+    ended: string[];
+    tombstones: Tombstone[];
+    retain: Ledger['retain'];
+  };
+  return {
+    jobs: new Map(
+      jobs.map((job) => [
+        jobKeyOf(job.account, job.job),
+        { ...job, stages: new Map(job.stages.map((stage) => [stage.stage, stage])) },
+      ]),
+    ),
+    ended,
+    tombstones: new Map(tombstones.map((each) => [each.key, each])),
+    retain,
+  };
+}
+
+/** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
+export function validateLedger(ledger: Ledger): void {
+  for (const [key, job] of ledger.jobs) {
+    const fault = findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');
+    if (fault !== undefined) throw new Error(`ledger: job ${key}: ${fault}`);
+  }
+}
+
+function findFault(job: LedgerJob): string | undefined {
+  for (const stage of job.stages.values()) {
+    const parts = stage.tasks.filter((task) => !task.merges);
+    const open = parts.filter((task) => task.committed === undefined).length;
+    if (open !== stage.openParts) return `stage ${stage.stage} counts ${stage.openParts} open parts, has ${open}`;
+    if (stage.done !== (stage.cut && stage.tasks.every((task) => task.committed !== undefined))) return `stage ${stage.stage}: done is wrong`;
+    const merge = stage.tasks.find((task) => task.merges);
+    if (merge?.committed !== undefined && open > 0) return `stage ${stage.stage} was merged before its parts were done`;
+  }
+  if (job.phase === 'done' && ![...job.stages.values()].every((stage) => stage.done)) return 'done with open stages';
+  return undefined;
+}

@@ -1,0 +1,174 @@
+import type { Device, PlaceableTask } from '@foremesh/partitioner';
+import { type Assign, limits, type Output, type Problem, type TaskInput } from '../../contract/index.ts';
+import { type LedgerJob, stageOutput } from '../ledger.ts';
+import { transition } from '../task-states.ts';
+import type { PlannerEffect } from './events.ts';
+import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
+import { addAttempt } from './tasks.ts';
+
+/** Ready tasks that may be passed over (nowhere to go right now) before a dispatch looks no further in a queue. */
+const passedOverMost = 64;
+
+/** Assigns ready tasks, highest priority first, while nodes have room. */
+export function dispatch(state: PlannerState, effects: PlannerEffect[]): void {
+  if (!state.connected || state.nowMs < state.graceUntilMs) return;
+  for (let priority = state.ready.length - 1; priority >= 0; priority -= 1) {
+    const queue = state.ready[priority]!;
+    if (queue.length > 0) state.ready[priority] = dispatchQueue(state, queue, effects);
+  }
+}
+
+/** Returns what is left of the queue, in order. */
+function dispatchQueue(state: PlannerState, queue: readonly TaskView[], effects: PlannerEffect[]): TaskView[] {
+  const left: TaskView[] = [];
+  let at = 0;
+  while (at < queue.length && left.length < passedOverMost) {
+    const stage = queue[at]!.stage;
+    // Tasks of one stage stand together: one look at the nodes serves them all.
+    const group: TaskView[] = [];
+    while (at < queue.length && queue[at]!.stage === stage && group.length < limits.messagesPerEnvelope) {
+      const task = queue[at]!;
+      if (task.state === 'ready') group.push(task);
+      at += 1;
+    }
+    if (group.length === 0) continue;
+    const placed = placeGroup(state, stage, group, effects);
+    if (placed < group.length) {
+      left.push(...group.filter((task) => task.state === 'ready'));
+      while (at < queue.length && queue[at]!.stage === stage) {
+        if (queue[at]!.state === 'ready') left.push(queue[at]!);
+        at += 1;
+      }
+    }
+  }
+  for (; at < queue.length; at += 1) left.push(queue[at]!);
+  return left;
+}
+
+function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskView[], effects: PlannerEffect[]): number {
+  const devices: Device[] = [];
+  let room = 0;
+  for (const node of state.nodes.values()) {
+    if (!node.online || !node.confirmed) continue;
+    const device = deviceOf(state, node, stage);
+    devices.push(device);
+    room += device.freeSlots + device.freeQueue;
+  }
+  const candidates = group.slice(0, room + 1); // one more, so that an unplaceable stage is noticed on a full mesh too
+  const placements = state.policy.place(candidates.map((task) => placeable(state, task)), devices);
+  let placed = 0;
+  let refusedForGood: Problem | undefined;
+  for (const [index, placement] of placements.entries()) {
+    if ('device' in placement) {
+      assign(state, state.nodes.get(placement.device)!, candidates[index]!, effects);
+      placed += 1;
+    } else if (placement.refusals.every((each) => each.refusal !== 'busy')) {
+      refusedForGood = noRoom(stage, placement.refusals);
+    }
+  }
+  const { unplaceable: before } = stage;
+  if (refusedForGood === undefined) delete stage.unplaceable;
+  else stage.unplaceable = refusedForGood;
+  if (before?.message !== stage.unplaceable?.message) group[0]!.job.dirty = true;
+  return placed;
+}
+
+function noRoom(stage: StageView, refusals: readonly { device: string; refusal: string }[]): Problem {
+  const { code, labels, limits: taskLimits } = stage.plan;
+  const lacks = {
+    engine: `no engine ${code.engine}`,
+    labels: `not all of the labels ${labels.join(', ')}`,
+    memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
+  } as const;
+  const each = refusals.map(({ device, refusal }) => `${device}: ${lacks[refusal as keyof typeof lacks] ?? refusal}`);
+  return {
+    code: 'MESH_NO_ROOM',
+    message: `stage ${stage.plan.stage} fits no node (${each.length === 0 ? 'no node is online' : each.join('; ')})`,
+    mend: 'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
+  };
+}
+
+function placeable(state: PlannerState, task: TaskView): PlaceableTask {
+  const { plan } = task.stage;
+  const avoid = task.ledger.failures.map((failure) => failure.node);
+  for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
+  return { task: task.key, engine: plan.code.engine, labels: plan.labels, memoryBytes: plan.limits.memoryBytes, avoid };
+}
+
+function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
+  const { status } = node;
+  const running = Math.min(node.attempts.size, status.slots);
+  const queued = node.attempts.size - running;
+  let promisedBytes = 0;
+  let counted = 0;
+  for (const { task } of node.attempts) {
+    if (counted === running) break;
+    promisedBytes += task.stage.plan.limits.memoryBytes;
+    counted += 1;
+  }
+  const background = node.background.forecast(1).q50[0]!;
+  const coresFree = Math.max(0, Math.min(status.share, 1 - background)) * status.cores;
+  return {
+    device: status.node,
+    engines: status.engines,
+    labels: status.labels,
+    speed: status.speed as Record<string, number>,
+    coreShare: status.slots === 0 ? 0 : Math.min(1, coresFree / status.slots),
+    freeSlots: status.slots - running,
+    freeQueue: Math.max(0, queueAllowance(state, node, stage) - queued),
+    freeMemoryBytes: status.offeredMemoryBytes - promisedBytes,
+    offeredMemoryBytes: status.offeredMemoryBytes,
+  };
+}
+
+/** Short tasks wait at the node, so that its slots never run dry between two messages; long ones wait here, undecided. */
+function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): number {
+  const { slots, queue } = node.status;
+  if (stage.meanWallMs === undefined) return 0;
+  return Math.min(queue, Math.floor((state.config.pipelineMs * slots) / Math.max(0.25, stage.meanWallMs)));
+}
+
+function assign(state: PlannerState, node: NodeView, task: TaskView, effects: PlannerEffect[]): void {
+  const job = state.ledger.jobs.get(task.job.key)!;
+  const key = `${task.key}#${state.term}.${state.nextAttempt}`;
+  state.nextAttempt += 1;
+  addAttempt(state, node, task, key);
+  transition(task, 'assigned', `${key} to ${node.status.node}`);
+  const { plan } = task.stage;
+  const message: Assign = {
+    type: 'assign',
+    attempt: key,
+    account: job.account,
+    job: job.job,
+    stage: plan.stage,
+    task: task.ledger.task,
+    code: task.ledger.merges ? plan.merge! : plan.code,
+    input: inputOf(job, task),
+    ...(plan.parameters === undefined ? {} : { parameters: plan.parameters as NonNullable<Assign['parameters']> }),
+    limits: plan.limits,
+    inlineOutputBytes: inlineOutputBytes(job, task),
+    priority: plan.priority,
+  };
+  effects.push({ type: 'send', node: node.status.node, message });
+}
+
+function inputOf(job: LedgerJob, task: TaskView): TaskInput {
+  const { plan } = task.stage;
+  const stage = job.stages.get(plan.stage)!;
+  if (task.ledger.merges) return { kind: 'parts', parts: stage.tasks.slice(0, -1).map((part) => part.output!) };
+  if (task.ledger.range !== undefined) return { kind: 'records', by: plan.split!.by, source: stage.source!, ...task.ledger.range };
+  if (plan.input !== undefined) return { kind: 'whole', source: plan.input };
+  if (plan.needs.length === 0) return { kind: 'none' };
+  const needs: Record<string, Output | Output[]> = {};
+  for (const need of plan.needs) needs[need] = stageOutput(job, need);
+  return { kind: 'outputs', needs };
+}
+
+/** What ends in the job's result may be larger inline: the result message carries it. */
+function inlineOutputBytes(job: LedgerJob, task: TaskView): number {
+  const { plan } = task.stage;
+  const isResult = plan.sink && (task.ledger.merges || plan.split === undefined);
+  if (!isResult) return limits.inlineOutputBytes;
+  const results = job.plan.stages.filter((stage) => stage.sink).length;
+  return Math.floor(limits.inlineResultBytes / results);
+}

@@ -1,0 +1,54 @@
+import type {
+  DataReference,
+  InboxMessage,
+  JobResult,
+  JobState,
+  LeaderHint,
+  MeshEvent,
+  NodeMetrics,
+  NodeStatus,
+  Output,
+  OutboxMessage,
+  Problem,
+  RecordIndex,
+  SplitBy,
+} from '../../contract/index.ts';
+import type { JobPlan } from '../job-plan.ts';
+import type { LedgerCommand, LedgerEvent } from '../ledger-commands.ts';
+
+interface OfJob {
+  readonly account: string;
+  readonly job: string;
+}
+
+/** What happened, as the driver tells it. Every event comes with the time: see `stepPlanner`. */
+export type PlannerEvent =
+  | { readonly type: 'elected'; readonly term: number }
+  | { readonly type: 'connected' }
+  | { readonly type: 'disconnected' }
+  /** A spec whose code and input are durable. */
+  | (OfJob & { readonly type: 'submitted'; readonly specHash: string; readonly plan: JobPlan })
+  | (OfJob & { readonly type: 'cancel-requested'; readonly reason: string })
+  | { readonly type: 'applied'; readonly command: LedgerCommand; readonly events: readonly LedgerEvent[] }
+  | (OfJob & { readonly type: 'indexed'; readonly stage: string; readonly source: DataReference; readonly index: RecordIndex })
+  | (OfJob & { readonly type: 'index-failed'; readonly stage: string; readonly problem: Problem })
+  | { readonly type: 'node-status'; readonly status: NodeStatus }
+  | { readonly type: 'node-metrics'; readonly metrics: NodeMetrics }
+  | { readonly type: 'node-reported'; readonly node: string; readonly bootId: string; readonly messages: readonly OutboxMessage[] }
+  | { readonly type: 'tick' };
+
+/** What the driver is to do, in this order. */
+export type PlannerEffect =
+  | { readonly type: 'propose'; readonly commands: readonly LedgerCommand[] }
+  | { readonly type: 'send'; readonly node: string; readonly message: InboxMessage }
+  | { readonly type: 'announce'; readonly hint: Omit<LeaderHint, 'v'> }
+  /** Retained, except a refusal, which must not hide the state of the job that holds the id. */
+  | { readonly type: 'publish-state'; readonly state: JobState }
+  | { readonly type: 'publish-result'; readonly result: JobResult }
+  /** Clear a retained spec: it is in the log (or refused). */
+  | (OfJob & { readonly type: 'clear-spec' })
+  /** Clear the retained state and result of a job that the ledger has forgotten. */
+  | (OfJob & { readonly type: 'clear-job' })
+  /** Ask a holder where records begin; an inline source is put in a holder first. Answer: `indexed` or `index-failed`. */
+  | (OfJob & { readonly type: 'index'; readonly stage: string; readonly source: Output | DataReference; readonly by: SplitBy })
+  | { readonly type: 'event'; readonly event: Omit<MeshEvent, 'v' | 'source'> };

@@ -1,0 +1,248 @@
+import { bytesOf, limits, type Output, type RecordIndex, type DataReference } from '../../contract/index.ts';
+import { cutByWeights } from '@foremesh/partitioner';
+import { jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
+import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
+import type { CutTask, LedgerEvent } from '../ledger-commands.ts';
+import { tell, transition } from '../task-states.ts';
+import type { PlannerEffect } from './events.ts';
+import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
+import { endJob, forgetAttempt, makeReady } from './tasks.ts';
+import { jobResultOf, jobStateOf } from './views.ts';
+
+/** Begins (or, after an election, takes up again) the planning of an accepted job. */
+export function openJob(state: PlannerState, job: LedgerJob, effects: PlannerEffect[]): void {
+  const key = jobKeyOf(job.account, job.job);
+  const view: JobView = {
+    key,
+    stages: new Map(),
+    tasks: new Map(),
+    sinceMs: state.nowMs,
+    revision: 0,
+    dirty: true,
+    publishedMs: Number.NEGATIVE_INFINITY,
+  };
+  for (const plan of job.plan.stages) view.stages.set(plan.stage, { plan, phase: 'needs' });
+  state.jobs.set(key, view);
+  for (const stage of view.stages.values()) if (job.stages.get(stage.plan.stage)!.cut) openStage(state, job, view, stage);
+  advance(state, job, view, effects);
+}
+
+/** Starts every stage whose needs are met. */
+function advance(state: PlannerState, job: LedgerJob, view: JobView, effects: PlannerEffect[]): void {
+  for (const stage of view.stages.values()) {
+    if (stage.phase !== 'needs') continue;
+    if (!stage.plan.needs.every((need) => job.stages.get(need)!.done)) continue;
+    const { account, job: id } = job;
+    if (stage.plan.split === undefined) {
+      proposeCut(state, job, stage, [{ task: partName(stage.plan.stage, 0) }], stage.plan.input, effects);
+      continue;
+    }
+    const source = stage.plan.input ?? indexableOutput(stageOutput(job, stage.plan.needs[0]!));
+    if (source === undefined) {
+      const message = `stage ${stage.plan.stage} splits the output of ${stage.plan.needs[0]}, which is a list of parts`;
+      effects.push(endJob(state, job, { code: 'MESH_INPUT_INVALID', message, mend: `give ${stage.plan.needs[0]} a \`merge\`` }));
+      return;
+    }
+    stage.phase = 'index';
+    effects.push({ type: 'index', account, job: id, stage: stage.plan.stage, source, by: stage.plan.split.by });
+  }
+}
+
+function indexableOutput(output: Output | Output[]): Output | undefined {
+  return Array.isArray(output) ? undefined : output;
+}
+
+function proposeCut(
+  state: PlannerState,
+  job: LedgerJob,
+  stage: StageView,
+  tasks: CutTask[],
+  source: DataReference | undefined,
+  effects: PlannerEffect[],
+): void {
+  stage.phase = 'cut';
+  const { account, job: id } = job;
+  const command = { type: 'cut-stage' as const, account, job: id, atMs: state.wallMs, stage: stage.plan.stage, tasks };
+  effects.push({ type: 'propose', commands: [{ ...command, ...(source === undefined ? {} : { source }) }] });
+}
+
+/** The holder knows where the records are: cut the stage for the mesh as it is now. */
+export function cutIndexedStage(
+  state: PlannerState,
+  job: LedgerJob,
+  stage: StageView,
+  source: DataReference,
+  index: RecordIndex,
+  effects: PlannerEffect[],
+): void {
+  if (stage.phase !== 'index') return; // an answer that came twice
+  const pieces = cutByWeights(index, Array.from({ length: chunkCount(state, stage.plan, index) }, () => 1));
+  const tasks = pieces.map((range, number) => ({ task: partName(stage.plan.stage, number), range }));
+  const after = countTasks(job) + tasks.length;
+  if (after > limits.tasksPerJob) {
+    const message = `tasksPerJob is ${limits.tasksPerJob}; with stage ${stage.plan.stage} the job would have ${after}`;
+    effects.push(endJob(state, job, { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'set `split: { chunks: ... }` lower' }));
+    return;
+  }
+  proposeCut(state, job, stage, tasks, source, effects);
+}
+
+function countTasks(job: LedgerJob): number {
+  let tasks = 0;
+  for (const stage of job.stages.values()) tasks += stage.tasks.length;
+  return tasks;
+}
+
+/** A few chunks for every slot, so that fast nodes take more; an estimate keeps them from being shorter than half a second. */
+function chunkCount(state: PlannerState, plan: StagePlan, index: RecordIndex): number {
+  let slots = 0;
+  for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
+  const bySlots = Math.max(1, slots) * state.config.chunksPerSlot;
+  const byEstimate = plan.estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(plan.estimateSeconds / 0.5));
+  const wanted = plan.split?.chunks ?? Math.min(bySlots, byEstimate);
+  return Math.max(1, Math.min(wanted, index.totalRecords, limits.tasksPerStage));
+}
+
+/** The log has the cut: its tasks can be assigned. */
+function openStage(state: PlannerState, job: LedgerJob, view: JobView, stage: StageView): void {
+  const ledger = job.stages.get(stage.plan.stage)!;
+  stage.phase = ledger.done ? 'done' : 'open';
+  for (const task of ledger.tasks) {
+    const taskView = createTask(job, view, stage, task);
+    view.tasks.set(task.task, taskView);
+    if (task.committed !== undefined) transition(taskView, 'done', 'already in the log');
+    else if (!task.merges || ledger.openParts === 0) makeReady(state, taskView, 'its stage was cut');
+  }
+}
+
+function createTask(job: LedgerJob, view: JobView, stage: StageView, ledger: LedgerTask): TaskView {
+  return {
+    key: taskKeyOf(job.account, job.job, ledger.task),
+    job: view,
+    stage,
+    ledger,
+    state: 'waiting',
+    story: [],
+    attempts: new Set(),
+    attemptsMade: ledger.failures.length,
+    committing: false,
+    nodeFaults: 0,
+    avoidUntilMs: new Map(),
+  };
+}
+
+/** Follows what the log has just committed. */
+export function followLedger(state: PlannerState, event: LedgerEvent, effects: PlannerEffect[]): void {
+  if (event.type === 'dropped') {
+    if (event.command.type === 'accept-job') state.accepting.delete(jobKeyOf(event.command.account, event.command.job));
+    if (event.command.type === 'commit-task' || event.command.type === 'fail-attempt') {
+      effects.push({ type: 'send', node: event.command.node, message: { type: 'committed', attempts: [event.command.attempt] } });
+    }
+    return;
+  }
+  if (event.type === 'job-forgotten') {
+    const [account, job] = event.key.split('/') as [string, string];
+    effects.push({ type: 'clear-job', account, job });
+    return;
+  }
+  const job = state.ledger.jobs.get(event.key);
+  if (job === undefined) return; // accepted and, in the same batch, forgotten
+  if (event.type === 'job-accepted') {
+    state.accepting.delete(event.key);
+    openJob(state, job, effects);
+    effects.push({ type: 'publish-state', state: jobStateOf(state, job) }, { type: 'clear-spec', account: job.account, job: job.job });
+    return;
+  }
+  const view = state.jobs.get(event.key);
+  if (view === undefined) return;
+  view.dirty = true;
+  switch (event.type) {
+    case 'stage-cut': {
+      openStage(state, job, view, view.stages.get(event.stage)!);
+      if (event.stageDone) advance(state, job, view, effects);
+      return;
+    }
+    case 'task-committed': {
+      finishTask(state, job, view, event.task, event.attempt, effects);
+      if (event.stageDone) {
+        view.stages.get(event.stage)!.phase = 'done';
+        advance(state, job, view, effects);
+      }
+      return;
+    }
+    case 'attempt-failed':
+      retryOrGiveUp(state, job, view, event.task, event.attempt, effects);
+      return;
+    case 'job-ended':
+      closeJob(state, job, view, effects);
+  }
+}
+
+function finishTask(state: PlannerState, job: LedgerJob, view: JobView, name: string, attempt: string, effects: PlannerEffect[]): void {
+  const task = view.tasks.get(name)!;
+  const { node, usage } = task.ledger.committed!;
+  task.committing = false;
+  transition(task, 'done', `${attempt} of ${node} committed`);
+  const before = task.stage.meanWallMs;
+  if (!task.ledger.merges) task.stage.meanWallMs = before === undefined ? usage.wallMs : before * 0.8 + usage.wallMs * 0.2;
+  const nodeView = state.nodes.get(node);
+  if (nodeView !== undefined) nodeView.tasksDone += 1;
+  effects.push({ type: 'send', node, message: { type: 'committed', attempts: [attempt] } });
+  for (const other of [...task.attempts]) {
+    forgetAttempt(state, other);
+    if (other.key !== attempt) {
+      effects.push({ type: 'send', node: other.node, message: { type: 'cancel', attempt: other.key, reason: 'another attempt was first' } });
+    }
+  }
+  const stage = job.stages.get(task.ledger.stage)!;
+  const last = stage.tasks.at(-1)!;
+  if (last.merges && stage.openParts === 0 && last !== task.ledger) {
+    makeReady(state, view.tasks.get(last.task)!, 'every part is done');
+  }
+}
+
+function retryOrGiveUp(state: PlannerState, job: LedgerJob, view: JobView, name: string, attempt: string, effects: PlannerEffect[]): void {
+  const task = view.tasks.get(name)!;
+  task.committing = false;
+  const failed = state.attempts.get(attempt);
+  if (failed !== undefined) forgetAttempt(state, failed);
+  const { failures } = task.ledger;
+  const last = failures.at(-1)!;
+  effects.push({ type: 'send', node: last.node, message: { type: 'committed', attempts: [attempt] } });
+  const machines = new Set(failures.map((each) => each.node)).size;
+  if (machines >= limits.poisonMachines) {
+    const message = `task ${name} failed on ${machines} machines, the last time: ${last.problem.message}`;
+    effects.push(endJob(state, job, { ...last.problem, code: 'MESH_TASK_POISON', message }));
+  } else if (failures.length > task.stage.plan.retries) {
+    const message = `task ${name} failed ${failures.length} time${failures.length === 1 ? '' : 's'}: ${last.problem.message}`;
+    effects.push(endJob(state, job, { ...last.problem, message }));
+  } else if (task.attempts.size === 0) {
+    if (task.state !== 'ready') makeReady(state, task, `${attempt} failed: ${last.problem.code}`);
+  } else tell(task.story, `${attempt} failed: ${last.problem.code}`);
+}
+
+function closeJob(state: PlannerState, job: LedgerJob, view: JobView, effects: PlannerEffect[]): void {
+  for (const task of view.tasks.values()) {
+    for (const attempt of [...task.attempts]) {
+      forgetAttempt(state, attempt);
+      effects.push({ type: 'send', node: attempt.node, message: { type: 'cancel', attempt: attempt.key, reason: `the job is ${job.phase}` } });
+    }
+    if (task.state !== 'done') transition(task, 'cancelled', `the job is ${job.phase}`);
+  }
+  state.jobs.delete(view.key);
+  publishEnd(state, job, effects);
+}
+
+/** The last words on a job: its state and its result. */
+export function publishEnd(state: PlannerState, job: LedgerJob, effects: PlannerEffect[]): void {
+  effects.push({ type: 'publish-result', result: boundedResult(job) }, { type: 'publish-state', state: jobStateOf(state, job) });
+}
+
+/** A result that fits one payload: of many inline outputs, JSON escapes can make more than was counted. */
+function boundedResult(job: LedgerJob): ReturnType<typeof jobResultOf> {
+  const result = jobResultOf(job);
+  if (bytesOf(JSON.stringify(result)).length <= limits.payloadBytes) return result;
+  const { outputs: _, ...rest } = result;
+  const message = `the result is larger than payloadBytes (${limits.payloadBytes}) once written as JSON`;
+  return { ...rest, phase: 'failed', problem: { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'return less, or bytes' } };
+}

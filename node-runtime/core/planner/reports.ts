@@ -1,0 +1,93 @@
+import { type OutboxMessage, parseAttemptKey, type Problem } from '../../contract/index.ts';
+import { jobKeyOf } from '../job-plan.ts';
+import { tell, transition } from '../task-states.ts';
+import type { PlannerEffect } from './events.ts';
+import type { NodeView, PlannerState, TaskView } from './state.ts';
+import { addAttempt, endJob, forgetAttempt, loseAttempt } from './tasks.ts';
+
+/** What a node says of its attempts, one message at a time. */
+export function hearReport(state: PlannerState, node: NodeView, message: OutboxMessage, effects: PlannerEffect[]): void {
+  switch (message.type) {
+    case 'started':
+    case 'progress': {
+      const attempt = state.attempts.get(message.attempt);
+      if (attempt === undefined || attempt.node !== node.status.node) return;
+      attempt.startedMs ??= state.nowMs;
+      if (message.type === 'progress') attempt.progress = Math.max(attempt.progress, message.fraction);
+      if (attempt.task.state === 'assigned') transition(attempt.task, 'running', `${attempt.key} started on ${attempt.node}`);
+      attempt.task.job.dirty = true;
+      return;
+    }
+    case 'done':
+    case 'failed':
+      hearOutcome(state, node, message, effects);
+      return;
+    case 'inventory':
+      hearInventory(state, node, message, effects);
+  }
+}
+
+function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'done' | 'failed' }, effects: PlannerEffect[]): void {
+  const from = node.status.node;
+  const task = openTaskOf(state, message.attempt);
+  if (task === undefined || task.state === 'done') {
+    // Late, twice, or of a job that has ended: the log does not want it.
+    effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
+    const late = state.attempts.get(message.attempt);
+    if (late !== undefined) forgetAttempt(state, late);
+    return;
+  }
+  if (task.committing) return; // the first outcome is on its way into the log; the next inventory settles this one
+  const { account, job, task: name } = parseAttemptKey(message.attempt);
+  const head = { account, job, atMs: state.wallMs, task: name, attempt: message.attempt, node: from };
+  if (message.type === 'done') {
+    task.committing = true;
+    tell(task.story, `${message.attempt} done on ${from}`);
+    effects.push({ type: 'propose', commands: [{ type: 'commit-task', ...head, output: message.output, usage: message.usage }] });
+    return;
+  }
+  const problem: Problem = { code: message.code, message: message.message, where: `${name} on ${from}` };
+  if (message.fault === 'task') {
+    task.committing = true;
+    effects.push({ type: 'propose', commands: [{ type: 'fail-attempt', ...head, problem }] });
+    return;
+  }
+  effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
+  task.nodeFaults += 1;
+  task.avoidUntilMs.set(from, state.nowMs + state.config.nodeFaultBackoffMs * 2 ** Math.min(5, task.nodeFaults - 1));
+  const attempt = state.attempts.get(message.attempt);
+  if (attempt !== undefined) loseAttempt(state, attempt, `${message.code}: ${message.message}`);
+  if (task.nodeFaults >= state.config.nodeFaultsMost) {
+    const text = `task ${name} could not be run, ${task.nodeFaults} times, the last time on ${from}: ${message.message}`;
+    effects.push(endJob(state, state.ledger.jobs.get(task.job.key)!, { ...problem, message: text }));
+  }
+}
+
+/** The task of an attempt, made by whichever leader, while its job is open. */
+function openTaskOf(state: PlannerState, attempt: string): TaskView | undefined {
+  const { account, job, task } = parseAttemptKey(attempt);
+  return state.jobs.get(jobKeyOf(account, job))?.tasks.get(task);
+}
+
+function hearInventory(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'inventory' }, effects: PlannerEffect[]): void {
+  if (message.request > node.request) return; // an answer to another leader's question
+  const listed = new Set(message.attempts);
+  for (const key of listed) {
+    if (state.attempts.has(key)) continue;
+    const task = openTaskOf(state, key);
+    if (task !== undefined && (task.state === 'ready' || task.state === 'assigned' || task.state === 'running') && !task.committing) {
+      // Of an earlier leader, and still running: it goes on.
+      const attempt = addAttempt(state, node, task, key);
+      attempt.startedMs = state.nowMs;
+      if (task.state !== 'running') transition(task, 'running', `${key} still runs on ${node.status.node}`);
+    } else {
+      effects.push({ type: 'send', node: node.status.node, message: { type: 'cancel', attempt: key, reason: 'not wanted any more' } });
+    }
+  }
+  for (const attempt of [...node.attempts]) {
+    if (!listed.has(attempt.key) && attempt.request < message.request && !attempt.task.committing) {
+      loseAttempt(state, attempt, 'the node does not know it');
+    }
+  }
+  if (message.request === node.request) node.confirmed = true;
+}

@@ -1,0 +1,162 @@
+import type { Forecaster } from '@foremesh/models';
+import type { Device, PlaceableTask, Placement } from '@foremesh/partitioner';
+import type { MetricSample, NodeStatus, Problem } from '../../contract/index.ts';
+import type { Ledger, LedgerTask } from '../ledger.ts';
+import type { StagePlan } from '../job-plan.ts';
+import type { Story, TaskState } from '../task-states.ts';
+
+/** Every duration that the planner goes by, milliseconds. */
+export interface PlannerConfig {
+  /** After an election with open jobs: how long nodes may say what still runs before anything is assigned anew. */
+  readonly inventoryGraceMs: number;
+  /** How often a node with work is asked what it has in hand. */
+  readonly inventoryIntervalMs: number;
+  /** A node that says nothing for this long is lost. */
+  readonly nodeSilenceMs: number;
+  /** A job's state is published at most this often, unless its phase changes. */
+  readonly statePublishMs: number;
+  /** How much work may wait behind a node's slots, so that they never run dry between two messages. */
+  readonly pipelineMs: number;
+  /** How long a node that could not run an attempt is left in peace by that task. */
+  readonly nodeFaultBackoffMs: number;
+  /** A task that nodes could not run this often, through no fault of its own, fails its job. */
+  readonly nodeFaultsMost: number;
+  /** Chunks per slot of the mesh when a stage does not say. */
+  readonly chunksPerSlot: number;
+}
+
+export const plannerDefaults: PlannerConfig = {
+  inventoryGraceMs: 1_500,
+  inventoryIntervalMs: 10_000,
+  nodeSilenceMs: 20_000,
+  statePublishMs: 250,
+  pipelineMs: 150,
+  nodeFaultBackoffMs: 1_000,
+  nodeFaultsMost: 10,
+  chunksPerSlot: 4,
+};
+
+/** What the leader forecasts and places with: injected, so that the core imports no model and no strategy. */
+export interface PlannerPolicy {
+  readonly createForecaster: (intervalMs: number) => Forecaster;
+  readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
+}
+
+export interface NodeView {
+  status: NodeStatus;
+  online: boolean;
+  /** It has said in this leadership, on this connection, what it has in hand: only then it gets work. */
+  confirmed: boolean;
+  seenMs: number;
+  /** The number of the last inventory request, and when it was sent. */
+  request: number;
+  requestedMs: number;
+  /** In the order of assignment. */
+  readonly attempts: Set<AttemptView>;
+  tasksDone: number;
+  latest?: MetricSample;
+  /** Background load as a share of all cores. */
+  readonly background: Forecaster;
+}
+
+export interface StageView {
+  readonly plan: StagePlan;
+  phase: 'needs' | 'index' | 'cut' | 'open' | 'done';
+  /** Exponentially weighted mean of what its finished parts took, milliseconds. */
+  meanWallMs?: number;
+  unplaceable?: Problem;
+}
+
+export interface TaskView {
+  readonly key: string;
+  readonly job: JobView;
+  readonly stage: StageView;
+  readonly ledger: LedgerTask;
+  state: TaskState;
+  readonly story: Story;
+  readonly attempts: Set<AttemptView>;
+  attemptsMade: number;
+  /** An outcome of it is on its way into the log. */
+  committing: boolean;
+  nodeFaults: number;
+  readonly avoidUntilMs: Map<string, number>;
+}
+
+export interface AttemptView {
+  readonly key: string;
+  readonly task: TaskView;
+  readonly node: string;
+  /** The node's request counter when it was assigned: a later inventory must know it. */
+  readonly request: number;
+  assignedMs: number;
+  startedMs?: number;
+  progress: number;
+}
+
+export interface JobView {
+  readonly key: string;
+  readonly stages: Map<string, StageView>;
+  readonly tasks: Map<string, TaskView>;
+  readonly sinceMs: number;
+  revision: number;
+  dirty: boolean;
+  publishedMs: number;
+}
+
+export interface PlannerState {
+  readonly id: string;
+  readonly bootId: string;
+  readonly holders: readonly string[];
+  readonly config: PlannerConfig;
+  readonly policy: PlannerPolicy;
+  /** The committed truth; only `applyCommand` changes it, before the planner hears of it. */
+  readonly ledger: Ledger;
+  leading: boolean;
+  connected: boolean;
+  term: number;
+  nowMs: number;
+  wallMs: number;
+  graceUntilMs: number;
+  announcements: number;
+  nextAttempt: number;
+  readonly nodes: Map<string, NodeView>;
+  readonly jobs: Map<string, JobView>;
+  readonly attempts: Map<string, AttemptView>;
+  /** Ready tasks by priority, each in the order they became ready. Entries whose state is not `ready` are passed over. */
+  readonly ready: TaskView[][];
+  /** Specs that are on their way into the log: key -> spec hash. */
+  readonly accepting: Map<string, string>;
+}
+
+export interface PlannerOptions {
+  readonly id: string;
+  readonly bootId: string;
+  readonly holders: readonly string[];
+  readonly ledger: Ledger;
+  readonly policy: PlannerPolicy;
+  readonly config?: Partial<PlannerConfig>;
+}
+
+export function createPlanner(options: PlannerOptions): PlannerState {
+  return {
+    id: options.id,
+    bootId: options.bootId,
+    holders: options.holders,
+    config: { ...plannerDefaults, ...options.config },
+    policy: options.policy,
+    ledger: options.ledger,
+    leading: false,
+    connected: false,
+    term: 0,
+    nowMs: 0,
+    wallMs: 0,
+    graceUntilMs: 0,
+    announcements: 0,
+    nextAttempt: 1,
+    nodes: new Map(),
+    jobs: new Map(),
+    attempts: new Map(),
+    ready: Array.from({ length: 10 }, () => []),
+    accepting: new Map(),
+  };
+}

@@ -1,0 +1,176 @@
+import { limits, type Problem } from '../../contract/index.ts';
+import { jobKeyOf } from '../job-plan.ts';
+import { dispatch } from './dispatch.ts';
+import type { PlannerEffect, PlannerEvent } from './events.ts';
+import { cutIndexedStage, followLedger, openJob, publishEnd } from './jobs.ts';
+import { hearMetrics, hearStatus, watchNodes } from './nodes.ts';
+import { hearReport } from './reports.ts';
+import type { PlannerState } from './state.ts';
+import { endJob } from './tasks.ts';
+import { jobStateOf } from './views.ts';
+
+/** When the event happened: monotonic for every decision, wall clock for what people read. Milliseconds. */
+export interface Instant {
+  readonly nowMs: number;
+  readonly wallMs: number;
+}
+
+/** The one door: an event in, what is to be done out. Reads no clock and does no I/O. */
+export function stepPlanner(state: PlannerState, event: PlannerEvent, at: Instant): PlannerEffect[] {
+  state.nowMs = at.nowMs;
+  state.wallMs = at.wallMs;
+  const effects: PlannerEffect[] = [];
+  if (event.type === 'elected') elected(state, event.term, effects);
+  else if (state.leading) handle(state, event, effects);
+  if (state.leading) {
+    dispatch(state, effects);
+    publishDirty(state, effects);
+  }
+  return effects;
+}
+
+function handle(state: PlannerState, event: Exclude<PlannerEvent, { type: 'elected' }>, effects: PlannerEffect[]): void {
+  switch (event.type) {
+    case 'connected':
+      state.connected = true;
+      for (const node of state.nodes.values()) {
+        node.confirmed = false;
+        node.seenMs = state.nowMs;
+      }
+      announce(state, effects);
+      return;
+    case 'disconnected':
+      state.connected = false;
+      return;
+    case 'submitted':
+      submit(state, event, effects);
+      return;
+    case 'cancel-requested': {
+      const job = state.ledger.jobs.get(jobKeyOf(event.account, event.job));
+      if (job?.phase === 'running') {
+        effects.push(endJob(state, job, { code: 'MESH_JOB_CANCELLED', message: event.reason }, 'cancelled'));
+      }
+      return;
+    }
+    case 'applied':
+      for (const each of event.events) followLedger(state, each, effects);
+      return;
+    case 'indexed':
+    case 'index-failed': {
+      const key = jobKeyOf(event.account, event.job);
+      const job = state.ledger.jobs.get(key);
+      const stage = state.jobs.get(key)?.stages.get(event.stage);
+      if (job === undefined || stage === undefined) return; // the job has ended meanwhile
+      if (event.type === 'indexed') cutIndexedStage(state, job, stage, event.source, event.index, effects);
+      else effects.push(endJob(state, job, event.problem));
+      return;
+    }
+    case 'node-status':
+      if (state.nodes.size < limits.nodesPerMesh || state.nodes.has(event.status.node)) hearStatus(state, event.status, effects);
+      return;
+    case 'node-metrics':
+      hearMetrics(state, event.metrics);
+      return;
+    case 'node-reported': {
+      const node = state.nodes.get(event.node);
+      if (node === undefined || node.status.bootId !== event.bootId) return; // its status will come, and then we ask
+      node.seenMs = state.nowMs;
+      for (const message of event.messages) hearReport(state, node, message, effects);
+      return;
+    }
+    case 'tick':
+      watchNodes(state, effects);
+  }
+}
+
+function elected(state: PlannerState, term: number, effects: PlannerEffect[]): void {
+  state.leading = true;
+  state.term = term;
+  state.nodes.clear();
+  state.jobs.clear();
+  state.attempts.clear();
+  state.accepting.clear();
+  for (const queue of state.ready) queue.length = 0;
+  for (const job of state.ledger.jobs.values()) {
+    if (job.phase === 'running') openJob(state, job, effects);
+    // The leader before may have died between the commit and the last word on it.
+    else publishEnd(state, job, effects);
+  }
+  if (state.jobs.size > 0) state.graceUntilMs = state.nowMs + state.config.inventoryGraceMs;
+  if (state.connected) announce(state, effects);
+}
+
+function announce(state: PlannerState, effects: PlannerEffect[]): void {
+  state.announcements += 1;
+  const { id: node, bootId, term, holders } = state;
+  effects.push({ type: 'announce', hint: { node, bootId, term, seq: state.announcements, holders: [...holders] } });
+}
+
+function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }, effects: PlannerEffect[]): void {
+  const { account, job, specHash, plan } = event;
+  const key = jobKeyOf(account, job);
+  const known = state.ledger.jobs.get(key);
+  const held = known?.specHash ?? state.ledger.tombstones.get(key)?.specHash ?? state.accepting.get(key);
+  if (held === undefined) {
+    const problem = quotaProblem(state, account);
+    if (problem !== undefined) return refuse(state, event, problem, effects);
+    state.accepting.set(key, specHash);
+    effects.push({ type: 'propose', commands: [{ type: 'accept-job', account, job, atMs: state.wallMs, specHash, plan }] });
+    return;
+  }
+  if (held !== specHash) {
+    const message = `job "${job}" exists with another spec`;
+    return refuse(state, event, { code: 'MESH_JOB_CONFLICT', message, mend: 'choose another id' }, effects);
+  }
+  // The same job again: say once more where it stands.
+  effects.push({ type: 'clear-spec', account, job });
+  if (known === undefined) return;
+  if (known.phase === 'running') effects.push({ type: 'publish-state', state: jobStateOf(state, known) });
+  else publishEnd(state, known, effects);
+}
+
+function quotaProblem(state: PlannerState, account: string): Problem | undefined {
+  let ofAccount = 0;
+  for (const key of [...state.jobs.keys(), ...state.accepting.keys()]) if (key.startsWith(`${account}/`)) ofAccount += 1;
+  const all = state.jobs.size + state.accepting.size;
+  const mend = 'wait for jobs to end, or cancel some';
+  if (ofAccount >= limits.jobsPerAccount) {
+    return { code: 'MESH_QUOTA_EXCEEDED', message: `jobsPerAccount is ${limits.jobsPerAccount}, account ${account} has ${ofAccount} open`, mend };
+  }
+  if (all >= limits.jobsAtOnce) return { code: 'MESH_QUOTA_EXCEEDED', message: `jobsAtOnce is ${limits.jobsAtOnce}, ${all} are open`, mend };
+  return undefined;
+}
+
+function refuse(state: PlannerState, event: PlannerEvent & { type: 'submitted' }, problem: Problem, effects: PlannerEffect[]): void {
+  const { account, job, specHash } = event;
+  effects.push(
+    {
+      type: 'publish-state',
+      state: {
+        v: 1,
+        account,
+        job,
+        specHash,
+        phase: 'refused',
+        priority: 0,
+        stages: [],
+        elapsedMs: 0,
+        term: state.term,
+        revision: 0,
+        problem,
+      },
+    },
+    { type: 'clear-spec', account, job },
+  );
+}
+
+/** States that changed since they were last published, each at most once per `statePublishMs`. */
+function publishDirty(state: PlannerState, effects: PlannerEffect[]): void {
+  for (const view of state.jobs.values()) {
+    if (!view.dirty || state.nowMs - view.publishedMs < state.config.statePublishMs) continue;
+    view.dirty = false;
+    view.publishedMs = state.nowMs;
+    view.revision += 1;
+    effects.push({ type: 'publish-state', state: jobStateOf(state, state.ledger.jobs.get(view.key)!) });
+  }
+}

@@ -1,0 +1,48 @@
+import type { Problem } from '../../contract/index.ts';
+import type { LedgerJob } from '../ledger.ts';
+import { tell, transition } from '../task-states.ts';
+import type { PlannerEffect } from './events.ts';
+import type { AttemptView, NodeView, PlannerState, TaskView } from './state.ts';
+
+export function makeReady(state: PlannerState, task: TaskView, why: string): void {
+  transition(task, 'ready', why);
+  state.ready[task.stage.plan.priority]!.push(task);
+  task.job.dirty = true;
+}
+
+export function endJob(state: PlannerState, job: LedgerJob, problem: Problem, phase: 'failed' | 'cancelled' = 'failed'): PlannerEffect {
+  const { account, job: id } = job;
+  return { type: 'propose', commands: [{ type: 'end-job', account, job: id, atMs: state.wallMs, phase, problem }] };
+}
+
+export function addAttempt(state: PlannerState, node: NodeView, task: TaskView, key: string): AttemptView {
+  const attempt: AttemptView = {
+    key,
+    task,
+    node: node.status.node,
+    request: node.request,
+    assignedMs: state.nowMs,
+    progress: 0,
+  };
+  state.attempts.set(key, attempt);
+  node.attempts.add(attempt);
+  task.attempts.add(attempt);
+  task.attemptsMade += 1;
+  task.job.dirty = true;
+  return attempt;
+}
+
+export function forgetAttempt(state: PlannerState, attempt: AttemptView): void {
+  state.attempts.delete(attempt.key);
+  state.nodes.get(attempt.node)?.attempts.delete(attempt);
+  attempt.task.attempts.delete(attempt);
+  attempt.task.job.dirty = true;
+}
+
+/** The attempt will never report: its task is ready again, unless another attempt of it goes on. */
+export function loseAttempt(state: PlannerState, attempt: AttemptView, why: string): void {
+  const { task } = attempt;
+  forgetAttempt(state, attempt);
+  if (task.attempts.size > 0 || task.committing) tell(task.story, `${attempt.key} on ${attempt.node}: ${why}`);
+  else if (task.state === 'assigned' || task.state === 'running') makeReady(state, task, `${attempt.node}: ${why}`);
+}

@@ -1,0 +1,227 @@
+import {
+  base64Of,
+  type JobResult,
+  type JobState,
+  limits,
+  type NodeRow,
+  type Output,
+  type Problem,
+  type QueryAnswer,
+  type QueryAsk,
+  type ResultOutput,
+  type StageState,
+  type TaskRow,
+  textOf,
+} from '../../contract/index.ts';
+import { jobKeyOf } from '../job-plan.ts';
+import { type LedgerJob, stageOutput } from '../ledger.ts';
+import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
+
+/** The state of a job as clients see it. */
+export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
+  const view = state.jobs.get(jobKeyOf(job.account, job.job));
+  const stages = job.plan.stages.map((plan) => stageStateOf(job, plan.stage, view));
+  const started = stages.some((stage) => stage.done > 0 || stage.running > 0);
+  const problem = job.problem ?? firstUnplaceable(view);
+  const remainingMs = view === undefined ? undefined : remainingOf(state, view);
+  const elapsedMs = (job.endedAtMs ?? state.wallMs) - job.acceptedAtMs;
+  return {
+    v: 1,
+    account: job.account,
+    job: job.job,
+    specHash: job.specHash,
+    phase: job.phase !== 'running' ? job.phase : started ? 'running' : 'accepted',
+    ...(job.plan.name === undefined ? {} : { name: job.plan.name }),
+    priority: Math.max(...job.plan.stages.map((stage) => stage.priority)),
+    stages,
+    ...(remainingMs === undefined ? {} : { remainingMs }),
+    elapsedMs: Math.max(0, Math.round(elapsedMs)),
+    term: state.term,
+    // An ended job never changes again: its last word is above every earlier one.
+    revision: view?.revision ?? Number.MAX_SAFE_INTEGER,
+    ...(problem === undefined ? {} : { problem }),
+  };
+}
+
+function stageStateOf(job: LedgerJob, stage: string, view: JobView | undefined): StageState {
+  const ledger = job.stages.get(stage)!;
+  const counts = { waiting: 0, running: 0, done: 0, failed: 0 };
+  let weightDone = 0;
+  let weight = 0;
+  for (const task of ledger.tasks) {
+    const taskView = view?.tasks.get(task.task);
+    const taskWeight = task.merges ? 0 : (task.range?.records ?? 1);
+    weight += taskWeight;
+    if (task.committed !== undefined) {
+      counts.done += 1;
+      weightDone += taskWeight;
+    } else if (taskView !== undefined && (taskView.state === 'running' || taskView.state === 'moving')) {
+      counts.running += 1;
+      weightDone += taskWeight * progressOf(taskView);
+    } else if (job.phase === 'failed' && task.failures.length > 0) {
+      counts.failed += 1;
+    } else {
+      counts.waiting += 1;
+    }
+  }
+  const reason = job.phase === 'running' && !ledger.done ? reasonOf(view?.stages.get(stage), counts.running) : undefined;
+  return {
+    stage,
+    tasks: ledger.tasks.length,
+    ...counts,
+    progress: ledger.done ? 1 : weight === 0 ? 0 : Math.min(1, weightDone / weight),
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function reasonOf(stage: StageView | undefined, running: number): StageState['reason'] {
+  if (stage === undefined || running > 0) return undefined;
+  if (stage.phase === 'needs') return 'needs';
+  if (stage.phase === 'index' || stage.phase === 'cut') return 'index';
+  return stage.unplaceable === undefined ? 'queued' : 'unplaceable';
+}
+
+function firstUnplaceable(view: JobView | undefined): Problem | undefined {
+  for (const stage of view?.stages.values() ?? []) if (stage.unplaceable !== undefined) return stage.unplaceable;
+  return undefined;
+}
+
+function progressOf(task: TaskView): number {
+  let most = 0;
+  for (const attempt of task.attempts) most = Math.max(most, attempt.progress);
+  return most;
+}
+
+/** Work left by what the finished parts took, over the slots of the mesh; undefined while nothing is known. */
+function remainingOf(state: PlannerState, job: JobView): number | undefined {
+  let slots = 0;
+  for (const node of state.nodes.values()) if (node.online) slots += node.status.slots;
+  if (slots === 0) return undefined;
+  let workMs = 0;
+  let known = false;
+  for (const task of job.tasks.values()) {
+    if (task.state === 'done') continue;
+    const wallMs = task.stage.meanWallMs ?? estimateFromProgress(state, task);
+    if (wallMs === undefined) continue;
+    known = true;
+    workMs += wallMs * (1 - progressOf(task));
+  }
+  return known ? Math.round(workMs / slots) : undefined;
+}
+
+function estimateFromProgress(state: PlannerState, task: TaskView): number | undefined {
+  for (const attempt of task.attempts) {
+    if (attempt.startedMs !== undefined && attempt.progress > 0.02) return (state.nowMs - attempt.startedMs) / attempt.progress;
+  }
+  const { estimateSeconds } = task.stage.plan;
+  const parts = Math.max(1, task.job.tasks.size);
+  return estimateSeconds === undefined ? undefined : (estimateSeconds * 1000) / parts;
+}
+
+/** The result of a job that has ended. */
+export function jobResultOf(job: LedgerJob): JobResult {
+  const tasksByNode: Record<string, number> = {};
+  for (const stage of job.stages.values()) {
+    for (const { committed } of stage.tasks) {
+      if (committed !== undefined) tasksByNode[committed.node] = (tasksByNode[committed.node] ?? 0) + 1;
+    }
+  }
+  const outputs: Record<string, ResultOutput> = {};
+  if (job.phase === 'done') {
+    for (const { stage, sink } of job.plan.stages) if (sink) outputs[stage] = resultOutputOf(stageOutput(job, stage) as Output);
+  }
+  return {
+    v: 1,
+    account: job.account,
+    job: job.job,
+    specHash: job.specHash,
+    phase: job.phase as JobResult['phase'],
+    ...(job.phase === 'done' ? { outputs } : {}),
+    ...(job.problem === undefined ? {} : { problem: job.problem }),
+    elapsedMs: Math.max(0, Math.round((job.endedAtMs ?? 0) - job.acceptedAtMs)),
+    tasksByNode,
+  };
+}
+
+function resultOutputOf(output: Output): ResultOutput {
+  if ('blob' in output) return output;
+  if (output.encoding === 'bytes') return { encoding: 'bytes', base64: base64Of(output.inline) };
+  const text = textOf(output.inline);
+  if (output.encoding === 'text') return { encoding: 'text', value: text };
+  try {
+    return { encoding: 'json', value: JSON.parse(text) };
+  } catch {
+    return { encoding: 'text', value: text }; // a node said JSON and sent something else: shown as it came
+  }
+}
+
+function taskRowsOf(state: PlannerState, job: LedgerJob): TaskRow[] {
+  const view = state.jobs.get(jobKeyOf(job.account, job.job));
+  const rows: TaskRow[] = [];
+  for (const stage of job.stages.values()) {
+    for (const task of stage.tasks) {
+      const taskView = view?.tasks.get(task.task);
+      const node = task.committed?.node ?? [...(taskView?.attempts ?? [])].at(-1)?.node;
+      const problem = task.committed === undefined ? task.failures.at(-1)?.problem : undefined;
+      rows.push({
+        task: task.task,
+        stage: task.stage,
+        state: taskView?.state ?? (task.committed !== undefined ? 'done' : task.failures.length > 0 ? 'failed' : 'cancelled'),
+        ...(node === undefined ? {} : { node }),
+        attempts: Math.max(taskView?.attemptsMade ?? 0, task.failures.length + (task.committed === undefined ? 0 : 1)),
+        progress: task.committed !== undefined ? 1 : taskView === undefined ? 0 : progressOf(taskView),
+        ...(problem === undefined ? {} : { problem }),
+      });
+    }
+  }
+  return rows;
+}
+
+function nodeRowsOf(state: PlannerState): NodeRow[] {
+  return [...state.nodes.values()].map((node) => ({
+    status: { ...node.status, online: node.online },
+    running: node.attempts.size,
+    tasksDone: node.tasksDone,
+    silentMs: Math.max(0, Math.round(state.nowMs - node.seenMs)),
+    ...(node.latest === undefined ? {} : { latest: node.latest }),
+    leads: state.leading && node.status.node === state.id,
+  }));
+}
+
+/** Answers a client's question; an account sees its own jobs only. */
+export function answerQuery(state: PlannerState, account: string, ask: QueryAsk): QueryAnswer {
+  const head = { v: 1 as const, id: ask.id };
+  switch (ask.query) {
+    case 'jobs': {
+      const jobs: JobState[] = [];
+      for (const job of state.ledger.jobs.values()) {
+        if (job.account !== account) continue;
+        const jobState = jobStateOf(state, job);
+        if (ask.phase === undefined || jobState.phase === ask.phase) jobs.push(jobState);
+      }
+      return { ...head, query: 'jobs', ...fit('jobs', jobs.reverse()) };
+    }
+    case 'job': {
+      const job = state.ledger.jobs.get(jobKeyOf(account, ask.job));
+      if (job === undefined) {
+        const problem = { code: 'MESH_JOB_UNKNOWN', message: `no job "${ask.job}" of account ${account}`, mend: '`foremesh jobs` lists them' };
+        return { ...head, query: 'error', problem };
+      }
+      return { ...head, query: 'job', state: jobStateOf(state, job), ...fit('tasks', taskRowsOf(state, job)) };
+    }
+    case 'nodes':
+      return { ...head, query: 'nodes', ...fit('nodes', nodeRowsOf(state)) };
+  }
+}
+
+/** As many rows as one payload takes, by their JSON size; `truncated` says how many were left out. */
+function fit<Key extends string, Row>(key: Key, rows: readonly Row[]): Record<Key, Row[]> & { truncated: number } {
+  const kept: Row[] = [];
+  let room = limits.payloadBytes * 0.75;
+  for (const row of rows) {
+    room -= JSON.stringify(row).length;
+    if (room < 0 || kept.length >= limits.queryRows) break;
+    kept.push(row);
+  }
+  return { [key]: kept, truncated: rows.length - kept.length } as Record<Key, Row[]> & { truncated: number };
+}

@@ -1,0 +1,89 @@
+/** A device as placement sees it: what it could take now. */
+export interface Device {
+  readonly device: string;
+  readonly engines: readonly string[];
+  readonly labels: readonly string[];
+  /** Work per second of one core relative to the reference device, per engine. */
+  readonly speed: Readonly<Record<string, number>>;
+  /** Share of one core that an attempt may expect (0 to 1), background and running attempts taken off. */
+  readonly coreShare: number;
+  /** Attempts that could start at once. */
+  freeSlots: number;
+  /** Attempts that could wait behind the slots. */
+  freeQueue: number;
+  /** Memory that is not promised to attempts yet, bytes. */
+  freeMemoryBytes: number;
+  /** Memory that the device offers in all, bytes. */
+  readonly offeredMemoryBytes: number;
+}
+
+export interface PlaceableTask {
+  readonly task: string;
+  readonly engine: string;
+  readonly labels: readonly string[];
+  readonly memoryBytes: number;
+  /** Devices on which it failed: taken only when no other could ever run it. */
+  readonly avoid: readonly string[];
+}
+
+/** Why a device cannot run a task, now or ever. */
+export type Refusal = 'engine' | 'labels' | 'memory' | 'busy';
+
+export type Placement =
+  | { readonly task: string; readonly device: string }
+  | { readonly task: string; readonly refusals: readonly { readonly device: string; readonly refusal: Refusal }[] };
+
+/** What keeps the task off the device whatever happens, or undefined. */
+export function refusalForGood(task: PlaceableTask, device: Device): Exclude<Refusal, 'busy'> | undefined {
+  if (!device.engines.includes(task.engine)) return 'engine';
+  if (!task.labels.every((label) => device.labels.includes(label))) return 'labels';
+  if (task.memoryBytes > device.offeredMemoryBytes) return 'memory';
+  return undefined;
+}
+
+/**
+ * Places tasks, in the order given, each on the device where it would run fastest by what is free now: free slots first,
+ * by speed x share of a core, then the shortest queue. Takes what it gives off the devices (`free...` are changed).
+ * Deterministic: ties go to the first device.
+ */
+export function placeByCurrentRoom(tasks: readonly PlaceableTask[], devices: readonly Device[]): Placement[] {
+  return tasks.map((task) => {
+    const able = devices.filter((device) => refusalForGood(task, device) === undefined);
+    const preferred = able.filter((device) => !task.avoid.includes(device.device));
+    const best = pick(task, preferred.length > 0 ? preferred : able);
+    if (best === undefined) {
+      return {
+        task: task.task,
+        refusals: devices.map((device) => ({ device: device.device, refusal: refusalForGood(task, device) ?? 'busy' })),
+      };
+    }
+    if (startsNow(task, best)) {
+      best.freeSlots -= 1;
+      best.freeMemoryBytes -= task.memoryBytes;
+    } else {
+      best.freeQueue -= 1;
+    }
+    return { task: task.task, device: best.device };
+  });
+}
+
+function startsNow(task: PlaceableTask, device: Device): boolean {
+  return device.freeSlots > 0 && device.freeMemoryBytes >= task.memoryBytes;
+}
+
+function pick(task: PlaceableTask, devices: readonly Device[]): Device | undefined {
+  let best: Device | undefined;
+  let bestScore = Number.NEGATIVE_INFINITY;
+  for (const device of devices) {
+    const now = startsNow(task, device);
+    if (!now && device.freeQueue <= 0) continue;
+    const rate = (device.speed[task.engine] ?? 1) * Math.max(0.05, device.coreShare);
+    // A start now beats any wait; among equals more free slots first, so that work spreads before it piles up.
+    const score = now ? 1e6 + rate * (1 + device.freeSlots) : rate * device.freeQueue;
+    if (score > bestScore) {
+      best = device;
+      bestScore = score;
+    }
+  }
+  return best;
+}
