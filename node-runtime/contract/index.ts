@@ -1,5 +1,6 @@
 /** The contract: topics, messages, codec, limits, errors. A leaf: it imports nothing of ours. */
 export * from './codec.ts';
+export * from './connection.ts';
 export * from './errors.ts';
 export * from './limits.ts';
 export * from './messages/blobs.ts';

@@ -1,0 +1,106 @@
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import * as z from 'zod';
+import { check, type Connection, formatConnection, identifier, MeshError, parseConnection, version } from '../contract/index.ts';
+
+/** Where one node (and, on the founder's box, its broker) keeps everything. */
+export interface Home {
+  readonly directory: string;
+  readonly meshFile: string;
+  readonly nodeFile: string;
+  readonly connectionFile: string;
+  /** The replicated log, on voters. */
+  readonly logDirectory: string;
+  readonly blobsDirectory: string;
+  readonly outcomesFile: string;
+  readonly termFile: string;
+  readonly lockFile: string;
+}
+
+/** `--home`, else `$FOREMESH_HOME`, else `~/.foremesh`. */
+export function openHome(option: string | undefined, environment: Readonly<Record<string, string | undefined>>): Home {
+  const directory = option ?? environment.FOREMESH_HOME ?? join(homedir(), '.foremesh');
+  return {
+    directory,
+    meshFile: join(directory, 'mesh.json'),
+    nodeFile: join(directory, 'node.json'),
+    connectionFile: join(directory, 'connection'),
+    logDirectory: join(directory, 'node', 'log'),
+    blobsDirectory: join(directory, 'node', 'blobs'),
+    outcomesFile: join(directory, 'node', 'outcomes'),
+    termFile: join(directory, 'node', 'term'),
+    lockFile: join(directory, 'node', 'lock'),
+  };
+}
+
+/** What `init` decides once for a mesh. */
+export const meshFile = z.object({ v: version, mesh: identifier, founder: identifier });
+export type MeshFile = z.infer<typeof meshFile>;
+
+/** Who this node is; made at its first start. */
+export const nodeFile = z.object({ v: version, node: identifier });
+export type NodeFile = z.infer<typeof nodeFile>;
+
+export async function readMeshFile(home: Home): Promise<MeshFile | undefined> {
+  return readJson(home.meshFile, meshFile);
+}
+export async function readNodeFile(home: Home): Promise<NodeFile | undefined> {
+  return readJson(home.nodeFile, nodeFile);
+}
+
+export async function readConnection(home: Home): Promise<Connection | undefined> {
+  const text = await readIfThere(home.connectionFile);
+  return text === undefined ? undefined : parseConnection(text, home.connectionFile);
+}
+
+export async function writeConnection(home: Home, connection: Connection): Promise<void> {
+  await writeDurably(home.connectionFile, `${formatConnection(connection)}\n`, 0o600);
+}
+
+async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new MeshError('MESH_CONFIG_INVALID', `not valid JSON: ${(error as Error).message}`, { where: file, cause: error });
+  }
+  try {
+    return check(schema, value, 'MESH_CONFIG_INVALID');
+  } catch (error) {
+    const { message, where } = error as MeshError;
+    throw new MeshError('MESH_CONFIG_INVALID', message, { where: `${file}: ${where}` });
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new MeshError('MESH_STORAGE_FAILED', `cannot read: ${(error as Error).message}`, { where: file, cause: error });
+  }
+}
+
+/** Writes a whole file so that a crash leaves the old one or the new one: temporary file, fsync, rename, fsync of the folder. */
+export async function writeDurably(file: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  const folder = dirname(file);
+  const temporary = `${file}.new`;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const handle = await open(temporary, 'w', mode);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  const folderHandle = await open(folder, 'r');
+  try {
+    await folderHandle.sync();
+  } finally {
+    await folderHandle.close();
+  }
+}
