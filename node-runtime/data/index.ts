@@ -1,0 +1,20 @@
+/** The I/O of blobs: names, the store on disk, who serves them over MQTT and who fetches them. */
+export { BlobClient, type BlobClientOptions } from './blob-client.ts';
+export { BlobHolder, type BlobHolderOptions, type BlobHolderStats } from './blob-holder.ts';
+export { BlobStore, type BlobStoreOptions, type BlobStoreStats, type MissingParts } from './blob-store.ts';
+export type { TransferOptions, TransferProgress } from './blob-upload.ts';
+export {
+  type BlobDescription,
+  BlobHasher,
+  blobKey,
+  blobNameOf,
+  chunkCount,
+  chunkLength,
+  describeBytes,
+  describeFile,
+  isWhole,
+  nameOf,
+  sha256,
+} from './hash.ts';
+export { indexRecords, RecordIndexes } from './record-indexes.ts';
+export type { BlobSource } from './upload-source.ts';

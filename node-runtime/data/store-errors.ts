@@ -1,0 +1,20 @@
+import { type DataReference, MeshError } from '../contract/index.ts';
+
+export function checkRange(reference: DataReference, start: number, end: number): void {
+  if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start <= end)) {
+    throw malformed(`not a range: [${start}, ${end})`);
+  }
+  if (end > reference.sizeBytes) throw malformed(`[${start}, ${end}) is outside the ${reference.sizeBytes} bytes`);
+}
+
+export function malformed(message: string): MeshError {
+  return new MeshError('MESH_MESSAGE_MALFORMED', message);
+}
+
+export function missing(reference: DataReference): MeshError {
+  return new MeshError('MESH_BLOB_MISSING', `${reference.blob} is not in the store`);
+}
+
+export function corrupt(reference: DataReference, what: string): MeshError {
+  return new MeshError('MESH_BLOB_CORRUPT', `${what} of ${reference.blob} does not fit its hash`);
+}
