@@ -1,0 +1,202 @@
+import type { AedesOptions, AuthenticateError, Client } from 'aedes';
+import type { Accounts } from './accounts.ts';
+import { type Connections, Dropped } from './connections.ts';
+import type { BrokerLimits } from './limits.ts';
+import type { Incidents } from './log.ts';
+import type { BrokerPersistence } from './store/persistence.ts';
+import { filterMatches, filterProblem, topicProblem } from './topic-rules.ts';
+
+/** CONNACK return codes of MQTT 3.1.1. */
+const identifierRejected = 2;
+const serverUnavailable = 3;
+const badUserNameOrPassword = 4;
+const notAuthorized = 5;
+
+interface Login {
+  readonly account: string;
+  /** The account's password as it was then: another one ends the connection. */
+  readonly version: string | undefined;
+}
+
+export interface AdmissionParts {
+  readonly accounts: Accounts;
+  readonly persistence: BrokerPersistence;
+  readonly connections: Connections;
+  readonly limits: BrokerLimits;
+  readonly incidents: Incidents;
+  /** The client that holds an id now. */
+  clientOf(clientId: string): Client | undefined;
+}
+
+type Hooks = Required<
+  Pick<AedesOptions, 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'>
+>;
+
+/** Who may come in, and what those inside may publish, subscribe to and be sent. */
+export class Admission {
+  readonly #parts: AdmissionParts;
+  readonly #logins = new WeakMap<Client, Login>();
+  /** What is wrong with a CONNECT; told once the client is known by name. */
+  readonly #problems = new WeakMap<Client, { code: number; message: string }>();
+  /** The end of the line of publishes that a client waits for. */
+  readonly #lines = new WeakMap<Client, Promise<unknown>>();
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+  }
+
+  accountOf(client: Client): string | undefined {
+    return this.#logins.get(client)?.account;
+  }
+
+  /** Whether the client's account still exists with the password that it logged in with. */
+  stillWelcome(client: Client): boolean {
+    const login = this.#logins.get(client);
+    return login === undefined || this.#parts.accounts.version(login.account) === login.version;
+  }
+
+  hooks(): Hooks {
+    const { limits } = this.#parts;
+    return {
+      preConnect: (client, packet, done) => {
+        const refuse = (code: number, message: string) => this.#problems.set(client, { code, message });
+        const { clientId, clean, will } = packet;
+        if (Buffer.byteLength(clientId) > limits.clientIdBytes) {
+          refuse(identifierRejected, `clientIdBytes is ${limits.clientIdBytes}`);
+        } else if (clientId === '' && clean === false) {
+          refuse(identifierRejected, 'a session needs a client id');
+        } else if (will !== undefined) {
+          const problem = topicProblem(will.topic);
+          if (problem !== undefined) refuse(notAuthorized, `last will: ${problem}`);
+          else if (will.qos === 2) will.qos = 1;
+        }
+        done(null, true);
+      },
+
+      authenticate: (client, username, password, done) => {
+        this.#authenticate(client, username, password).then(
+          (refusal) => done(refusal, refusal === null),
+          (error: unknown) => done(refused(serverUnavailable, String(error)), false),
+        );
+      },
+
+      authorizePublish: (client, packet, done) => {
+        const problem = topicProblem(packet.topic);
+        if (problem !== undefined) return done(new Dropped('topic', problem));
+        // A will is published as its connection ends: at once, so that it cannot come after what the client's next
+        // connection says. Aedes stores it on its way.
+        if (client === null || client.closed) return done();
+        const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+        const stored = this.#parts.persistence.admit({ ...packet, payload });
+        this.#inLine(client, stored, done);
+      },
+
+      authorizeSubscribe: (client, subscription, done) => {
+        const held = Object.keys((client as Client & { subscriptions: object }).subscriptions).length;
+        const problem =
+          filterProblem(subscription.topic) ??
+          (held >= limits.subscriptionsPerClient
+            ? `subscriptionsPerClient is ${limits.subscriptionsPerClient}`
+            : undefined);
+        if (problem === undefined) return done(null, subscription);
+        this.#parts.incidents.report(
+          'subscription',
+          { ...this.describe(client), filter: subscription.topic, problem },
+          'a subscription was refused',
+        );
+        done(null, null);
+      },
+
+      authorizeForward: (client, packet) => {
+        const waiting = client.conn.writableLength;
+        if (waiting > limits.outgoingBytesPerClient) {
+          client.conn.destroy(
+            new Dropped('outgoingBytesPerClient', `it reads too slowly: ${waiting} bytes wait for it`),
+          );
+          return null;
+        }
+        // QoS 2 is spoken with the publisher only; beyond the broker it is 1.
+        if (packet.qos === 2) packet.qos = 1;
+        // Aedes downgrades a retained message to the subscription's QoS only when that has no wildcard.
+        if (packet.retain && packet.qos === 1 && !wantsAcknowledged(client, packet.topic)) packet.qos = 0;
+        return packet;
+      },
+    };
+  }
+
+  describe(client: Client): { client: string; account?: string; remote: string } {
+    const account = this.accountOf(client);
+    return {
+      client: client.id ?? '',
+      ...(account === undefined ? {} : { account }),
+      remote: this.#parts.connections.remote(client.conn),
+    };
+  }
+
+  async #authenticate(
+    client: Client,
+    username: string | undefined,
+    password: Buffer | undefined,
+  ): Promise<AuthenticateError | null> {
+    const { accounts, limits, persistence, incidents, clientOf } = this.#parts;
+    const problem = this.#problems.get(client);
+    if (problem !== undefined) return refused(problem.code, problem.message);
+    if (username === undefined || password === undefined) return refused(notAuthorized, 'no account was named');
+    if (Buffer.byteLength(username) > limits.usernameBytes || password.length > limits.passwordBytes) {
+      return refused(badUserNameOrPassword, 'the account name or password is too long');
+    }
+    await accounts.refresh().catch((error: unknown) => {
+      incidents.report(
+        'accountsFile',
+        { error: String(error) },
+        'the accounts file cannot be read; the old one holds',
+        'error',
+      );
+    });
+    const verdict = await accounts.verify(username, password.toString());
+    if (verdict === 'busy') return refused(serverUnavailable, 'too many passwords are being checked');
+    if (verdict === 'wrong') return refused(badUserNameOrPassword, `wrong account or password for "${username}"`);
+    const holder = clientOf(client.id);
+    if (holder !== undefined && this.accountOf(holder) !== username) {
+      return refused(identifierRejected, 'another account is connected with this client id');
+    }
+    const owner = persistence.sessions.owner(client.id);
+    // Else one account would receive what was queued for another.
+    if (owner !== undefined && owner !== username) persistence.sessions.drop(client.id);
+    this.#logins.set(client, { account: username, version: accounts.version(username) });
+    return null;
+  }
+
+  /** Lets a client's publishes through in the order in which they came, though some wait for the disk. */
+  #inLine(client: Client, stored: Promise<unknown> | undefined, done: (error?: Error | null) => void): void {
+    const before = this.#lines.get(client);
+    if (before === undefined && stored === undefined) {
+      done();
+      return;
+    }
+    const turn = (before ?? Promise.resolve())
+      .then(() => stored)
+      .then(
+        () => done(),
+        (error: Error) => done(new Dropped('storeWrite', error.message)),
+      );
+    const line = turn
+      .catch((error: unknown) => client.emit('error', error))
+      .finally(() => {
+        if (this.#lines.get(client) === line) this.#lines.delete(client);
+      });
+    this.#lines.set(client, line);
+  }
+}
+
+function wantsAcknowledged(client: Client, topic: string): boolean {
+  const { subscriptions } = client as Client & { subscriptions: Record<string, { qos: number }> };
+  for (const filter in subscriptions) {
+    if (subscriptions[filter]!.qos > 0 && filterMatches(filter, topic)) return true;
+  }
+  return false;
+}
+
+function refused(returnCode: number, message: string): AuthenticateError {
+  return Object.assign(new Dropped('login', message), { returnCode }) as AuthenticateError;
+}

@@ -1,0 +1,94 @@
+import { MeshError } from '@foremesh/node-runtime/contract';
+import type { BrokerOptions } from './options.ts';
+
+export { createAccount } from './accounts.ts';
+
+/** What this package uses of commander's `Command`, which the `foremesh` command brings. */
+export interface CommandLike {
+  option(flags: string, description: string, fallback?: string): this;
+  action(run: (options: Record<string, unknown>) => Promise<void>): this;
+}
+
+export interface CommandContext {
+  /** The home unless `--home` says otherwise. */
+  readonly home: string;
+}
+
+/** One command of `foremesh`, found at run time. `register` adds options and action to a command that has its name. */
+export interface CommandModule {
+  readonly name: string;
+  readonly summary: string;
+  register(command: CommandLike, context: CommandContext): void;
+}
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+/** From a signal to a forced end; `close` itself is bounded below this. */
+const exitMs = 10_000;
+
+const broker: CommandModule = {
+  name: 'broker',
+  summary: 'run the MQTT broker of a mesh on this machine',
+  register(command, context) {
+    command
+      .option('--host <address>', 'address to listen on; only this machine unless said', '127.0.0.1')
+      .option('--port <number>', 'TCP port, 0 for a free one', '1883')
+      .option('--websocket-port <number>', 'WebSocket port (path /mqtt), 0 for a free one', '8083')
+      .option('--no-websocket', 'TCP only')
+      .option('--home <directory>', 'where accounts, store and blobs are', context.home)
+      .option('--blob-limit <MiB>', 'most blobs to hold; more is refused')
+      .option('--sync', 'fsync every message: survives a power cut, wears SD cards')
+      .option('--repair-store', 'rebuild a damaged store from what is readable')
+      .option('--log-level <level>', levels.join(', '), 'info')
+      .option('--json', 'print one JSON line with the ports when ready')
+      .action(runBroker);
+  },
+};
+
+export const commands: readonly CommandModule[] = [broker];
+
+async function runBroker(options: Record<string, unknown>): Promise<void> {
+  const level = String(options['logLevel']);
+  if (!levels.includes(level)) {
+    throw new MeshError('MESH_USAGE', `--log-level "${level}" is unknown`, { mend: `use one of ${levels.join(', ')}` });
+  }
+  const host = String(options['host']);
+  const start: BrokerOptions = {
+    home: String(options['home']),
+    listen: { host, port: wholeNumber(options, 'port', '--port') },
+    webSocket:
+      options['websocket'] === false
+        ? false
+        : { host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
+    syncWrites: options['sync'] === true,
+    repairStore: options['repairStore'] === true,
+    ...(options['blobLimit'] === undefined
+      ? {}
+      : { blobLimitBytes: wholeNumber(options, 'blobLimit', '--blob-limit') * 1024 ** 2 }),
+  };
+  const [{ pino }, { startBroker }] = await Promise.all([import('pino'), import('./server.ts')]);
+  // Synchronous, so that the last words before an exit are written.
+  const log = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+  const running = await startBroker({ ...start, log });
+  const { urls, tcpPort, webSocketPort } = running;
+  if (options['json'] === true) {
+    process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid, urls, tcpPort, webSocketPort })}\n`);
+  } else {
+    for (const url of urls) process.stdout.write(`* broker ${url}\n`);
+  }
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
+  });
+  log.info({ signal }, 'the broker ends');
+  const forced = setTimeout(() => {
+    log.error({}, 'the broker did not end in time');
+    process.exit(1);
+  }, exitMs);
+  await running.close();
+  clearTimeout(forced);
+}
+
+function wholeNumber(options: Record<string, unknown>, name: string, flag: string): number {
+  const text = String(options[name]);
+  if (!/^\d{1,9}$/.test(text)) throw new MeshError('MESH_USAGE', `${flag} takes a whole number, not "${text}"`);
+  return Number(text);
+}

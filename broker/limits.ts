@@ -1,0 +1,73 @@
+import { limits } from '@foremesh/node-runtime/contract';
+
+/**
+ * Every limit of the broker, by name; the contract's own (`limits.payloadBytes`, topics) are not repeated. What passes one
+ * is refused or dropped, counted under the limit's name, and logged. Units are last in the name.
+ */
+export const brokerLimits = {
+  /** One PUBLISH packet after its fixed header: topic, its length, packet identifier, payload. */
+  publishPacketBytes: limits.payloadBytes + limits.topicBytes + 4,
+  /** One CONNECT packet, will included: all that a stranger can make us hold. */
+  connectPacketBytes: 16_384,
+  /** One SUBSCRIBE or UNSUBSCRIBE packet. */
+  subscribePacketBytes: 65_536,
+  /** One WebSocket frame; it may carry several packets. */
+  webSocketFrameBytes: 1_048_576,
+  httpHeaderBytes: 8_192,
+
+  /** TCP and WebSocket together. */
+  connections: 12_000,
+  /** Connections that have not been admitted yet. */
+  connectionsPending: 2_000,
+  /** From the first byte of a connection to its complete CONNECT. */
+  connectTimeoutMs: 10_000,
+  /** A second of silence that TCP itself probes, for clients that chose keepalive 0. */
+  tcpKeepaliveMs: 60_000,
+  clientIdBytes: 128,
+  usernameBytes: 64,
+  passwordBytes: 256,
+  /** Packets that a client may send ahead of our CONNACK. */
+  packetsBeforeConnack: 64,
+
+  subscriptionsPerClient: 1_000,
+  /** QoS 2 handshakes that one publisher keeps open. */
+  exactlyOnceInFlightPerClient: 64,
+
+  /** Bytes that wait for one client's socket; a client that lets more pile up is dropped. */
+  outgoingBytesPerClient: 16 * 1024 ** 2,
+  /** A client whose socket takes no byte for this long, while bytes wait, is frozen: it is dropped. */
+  frozenMs: 2_000,
+  /** How long a publisher waits for a subscriber that is slow; afterwards only the slow one is late. */
+  patienceMs: 100,
+
+  /** Persistent sessions (clean session off), connected or not; the one away longest makes room. */
+  sessions: 10_000,
+  /** A session that stays away longer is forgotten. */
+  sessionExpiryMs: 7 * 24 * 3_600_000,
+  /** Messages kept for one session; the oldest is dropped. */
+  queuedMessagesPerSession: 1_000,
+  queuedBytesPerSession: 8 * 1024 ** 2,
+  queuedMessages: 200_000,
+  queuedBytes: 512 * 1024 ** 2,
+
+  /** A message beyond these is delivered but not retained. */
+  retainedMessages: 65_536,
+  retainedBytes: 512 * 1024 ** 2,
+
+  accounts: 20_000,
+  accountsFileBytes: 16 * 1024 ** 2,
+  /** Password checks (about 50 ms of one core each) at once, and those that may wait. */
+  passwordChecks: 2,
+  passwordChecksWaiting: 12_000,
+  /** Wrong passwords remembered, so that a misconfigured fleet costs one check each. */
+  passwordsRefusedRemembered: 10_000,
+  accountsCheckMs: 2_000,
+
+  /** Log lines of one kind per window; the rest is counted. */
+  logLinesPerWindow: 10,
+  logWindowMs: 10_000,
+  /** How long `close` waits for clients to go before it cuts them. */
+  closeMs: 3_000,
+} as const;
+
+export type BrokerLimits = { readonly [name in keyof typeof brokerLimits]: number };
