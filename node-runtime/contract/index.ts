@@ -1,4 +1,5 @@
 /** The contract: topics, messages, codec, limits, errors. A leaf: it imports nothing of ours. */
+export * from './canonical.ts';
 export * from './codec.ts';
 export * from './connection.ts';
 export * from './errors.ts';

@@ -17,4 +17,5 @@ export {
   sha256,
 } from './hash.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
+export { specHashOf } from './spec-hash.ts';
 export type { BlobSource } from './upload-source.ts';

@@ -1,0 +1,10 @@
+import { canonicalJson, type JobSpec } from '../contract/index.ts';
+import { sha256 } from './hash.ts';
+
+/**
+ * What names a spec: SHA-256 (hex) of the canonical JSON of the spec as `jobSpec.parse` gives it, shorthands expanded.
+ * Client and leader compute it alike, so `20s` and `20` are the same estimate.
+ */
+export function specHashOf(spec: JobSpec): string {
+  return Buffer.from(sha256(new TextEncoder().encode(canonicalJson(spec)))).toString('hex');
+}
