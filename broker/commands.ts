@@ -47,21 +47,19 @@ const broker: CommandModule = {
 export const commands: readonly CommandModule[] = [broker];
 
 async function runBroker(options: Record<string, unknown>): Promise<void> {
-  const level = String(options['logLevel']);
+  const level = String(options.logLevel);
   if (!levels.includes(level)) {
     throw new MeshError('MESH_USAGE', `--log-level "${level}" is unknown`, { mend: `use one of ${levels.join(', ')}` });
   }
-  const host = String(options['host']);
+  const host = String(options.host);
   const start: BrokerOptions = {
-    home: String(options['home']),
+    home: String(options.home),
     listen: { host, port: wholeNumber(options, 'port', '--port') },
     webSocket:
-      options['websocket'] === false
-        ? false
-        : { host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
-    syncWrites: options['sync'] === true,
-    repairStore: options['repairStore'] === true,
-    ...(options['blobLimit'] === undefined
+      options.websocket === false ? false : { host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
+    syncWrites: options.sync === true,
+    repairStore: options.repairStore === true,
+    ...(options.blobLimit === undefined
       ? {}
       : { blobLimitBytes: wholeNumber(options, 'blobLimit', '--blob-limit') * 1024 ** 2 }),
   };
@@ -70,7 +68,7 @@ async function runBroker(options: Record<string, unknown>): Promise<void> {
   const log = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const running = await startBroker({ ...start, log });
   const { urls, tcpPort, webSocketPort } = running;
-  if (options['json'] === true) {
+  if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid, urls, tcpPort, webSocketPort })}\n`);
   } else {
     for (const url of urls) process.stdout.write(`* broker ${url}\n`);

@@ -47,7 +47,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const { limits } = settings;
   const incidents = new Incidents(options.log, limits.logLinesPerWindow, limits.logWindowMs);
   // What has been opened, to be closed in reverse order: by `close`, or when a later step fails.
-  const opened: (() => void | Promise<unknown>)[] = [];
+  const opened: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of opened.reverse()) await close();
   };
@@ -62,7 +62,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
 async function start(
   settings: BrokerSettings,
   incidents: Incidents,
-  opened: (() => void | Promise<unknown>)[],
+  opened: (() => unknown)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningBroker> {
   const { home, limits } = settings;
