@@ -1,0 +1,120 @@
+// Bundles what a device installs into `bundle/`: a package without dependencies, native code or install scripts.
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { build } from 'esbuild';
+
+const here = import.meta.dirname;
+const root = dirname(here);
+const outdir = join(here, 'bundle');
+const quiet = process.argv.includes('--quiet');
+const sizeMiBMost = 20;
+
+const entries = { foremesh: 'cli/main.ts', sandbox: 'engines/sandbox-main.ts' };
+/** CommonJS inside the bundle asks for Node's modules by `require`. */
+const banner =
+  "import { createRequire as foremeshRequire } from 'node:module'; const require = foremeshRequire(import.meta.url);";
+
+const present = Object.entries(entries).filter(([, path]) => existsSync(join(here, path)));
+const result = await build({
+  entryPoints: Object.fromEntries(present.map(([name, path]) => [name, join(here, path)])),
+  absWorkingDir: root,
+  outdir,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  conditions: ['mesh-source'],
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'chunks/[name]-[hash]',
+  banner: { js: banner },
+  // Names stay readable in stacks.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
+  metafile: true,
+  write: false,
+  logLevel: 'warning',
+});
+
+const inputs = Object.keys(result.metafile.inputs);
+refuse(inputs, (path) => path.endsWith('.node') || path.includes('cbor-extract'), 'native code');
+refuse(inputs, (path) => path.startsWith('broker/') || path.includes('/author/'), 'what a device does not need');
+
+const files = new Map(result.outputFiles.map(({ path, contents }) => [relative(outdir, path), contents]));
+const quickjs = '@jitl/quickjs-wasmfile-release-sync/dist/emscripten-module.wasm';
+files.set('quickjs.wasm', await readFile(join(root, 'node_modules', quickjs)));
+files.set('package.json', await manifest());
+files.set('LICENSE', await readFile(join(root, 'LICENSE')));
+files.set('THIRD-PARTY-LICENSES.txt', await thirdPartyLicenses(inputs));
+files.set('README.md', readme());
+await writeAll(files);
+
+const sizeMiB = [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0) / 1024 ** 2;
+if (sizeMiB >= sizeMiBMost) throw new Error(`the device bundle is ${sizeMiB.toFixed(1)} MiB`);
+if (!quiet) process.stdout.write(`node-runtime/bundle: ${files.size} files, ${sizeMiB.toFixed(2)} MiB\n`);
+
+function refuse(paths, test, what) {
+  const found = paths.filter(test);
+  if (found.length > 0) throw new Error(`the device bundle holds ${what}: ${found.join(', ')}`);
+}
+
+async function manifest() {
+  const { version, license, engines, description } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
+  const content = {
+    name: '@foremesh/node',
+    version,
+    description,
+    license,
+    type: 'module',
+    bin: { foremesh: 'foremesh.mjs' },
+    engines,
+  };
+  return Buffer.from(`${JSON.stringify(content, null, 2)}\n`);
+}
+
+function readme() {
+  return Buffer.from(`# @foremesh/node
+
+The Foremesh runtime as a device installs it: one command, \`foremesh\`, without dependencies, native code or install
+scripts. It needs Node ${'>='} 20.19.
+
+    npm install --global @foremesh/node
+    foremesh --help
+`);
+}
+
+/** The licences of what is inside, as most of them ask for. */
+async function thirdPartyLicenses(paths) {
+  const folders = new Set();
+  for (const path of paths) {
+    const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path);
+    if (found !== null) folders.add(found[1]);
+  }
+  const texts = [];
+  for (const folder of [...folders].sort()) {
+    const { name, version, license } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'));
+    const file = (await readdir(join(root, folder))).find((candidate) => /^licen[cs]e/i.test(candidate));
+    const text = file === undefined ? '' : `\n${(await readFile(join(root, folder, file), 'utf8')).trim()}\n`;
+    texts.push(`${name} ${version} (${license})\n${text}`);
+  }
+  return Buffer.from(texts.join(`\n${'-'.repeat(80)}\n\n`));
+}
+
+/** Chunks before entries, and only what has changed: a `foremesh` that runs meanwhile finds its files. */
+async function writeAll(contents) {
+  await mkdir(join(outdir, 'chunks'), { recursive: true });
+  const names = [...contents.keys()].sort((a, b) => Number(b.startsWith('chunks')) - Number(a.startsWith('chunks')));
+  for (const name of names) {
+    const path = join(outdir, name);
+    const bytes = Buffer.from(contents.get(name));
+    const before = await readFile(path).catch(() => undefined);
+    if (before?.equals(bytes) !== true) await writeFile(path, bytes);
+  }
+  for (const name of await readdir(outdir, { recursive: true, withFileTypes: true })) {
+    const path = relative(outdir, join(name.parentPath, name.name));
+    if (!name.isDirectory() && !contents.has(path)) await rm(join(outdir, path));
+  }
+  if (contents.has('foremesh.mjs')) await chmod(join(outdir, 'foremesh.mjs'), 0o755);
+}
