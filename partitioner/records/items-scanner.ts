@@ -208,10 +208,7 @@ export class ItemsScanner {
   }
 
   private beginValue(byte: number, at: number): void {
-    if (this.depth === 1) {
-      this.begin = at;
-      this.marks.add(at);
-    }
+    const isItem = this.depth === 1;
     if (byte === quote) this.state = string;
     else if (byte === 0x7b) this.open(1, at);
     else if (byte === 0x5b) this.open(0, at);
@@ -223,6 +220,10 @@ export class ItemsScanner {
       this.read = 1;
       this.state = literal;
     } else this.fail(at, byte);
+    if (isItem) {
+      this.begin = at;
+      this.marks.add(at);
+    }
   }
 
   private open(kind: 0 | 1, at: number): void {
