@@ -1,8 +1,9 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import * as z from 'zod';
 import { check, type Connection, formatConnection, identifier, MeshError, parseConnection, version } from '../contract/index.ts';
+import { writeDurably } from './durable-file.ts';
 
 /** Where one node (and, on the founder's box, its broker) keeps everything. */
 export interface Home {
@@ -81,26 +82,5 @@ async function readIfThere(file: string): Promise<string | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new MeshError('MESH_STORAGE_FAILED', `cannot read: ${(error as Error).message}`, { where: file, cause: error });
-  }
-}
-
-/** Writes a whole file so that a crash leaves the old one or the new one: temporary file, fsync, rename, fsync of the folder. */
-export async function writeDurably(file: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
-  const folder = dirname(file);
-  const temporary = `${file}.new`;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const handle = await open(temporary, 'w', mode);
-  try {
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
-  const folderHandle = await open(folder, 'r');
-  try {
-    await folderHandle.sync();
-  } finally {
-    await folderHandle.close();
   }
 }

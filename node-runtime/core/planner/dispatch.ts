@@ -28,7 +28,7 @@ function dispatchQueue(state: PlannerState, queue: readonly TaskView[], effects:
     const group: TaskView[] = [];
     while (at < queue.length && queue[at]!.stage === stage && group.length < limits.messagesPerEnvelope) {
       const task = queue[at]!;
-      if (task.state === 'ready') group.push(task);
+      if (task.state === 'ready') (task.notBeforeMs > state.nowMs ? left : group).push(task);
       at += 1;
     }
     if (group.length === 0) continue;

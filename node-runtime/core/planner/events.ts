@@ -29,7 +29,8 @@ export type PlannerEvent =
   /** A spec whose code and input are durable. */
   | (OfJob & { readonly type: 'submitted'; readonly specHash: string; readonly plan: JobPlan })
   | (OfJob & { readonly type: 'cancel-requested'; readonly reason: string })
-  | { readonly type: 'applied'; readonly command: LedgerCommand; readonly events: readonly LedgerEvent[] }
+  /** The log has committed more; the ledger has it already. */
+  | { readonly type: 'applied'; readonly events: readonly LedgerEvent[] }
   | (OfJob & { readonly type: 'indexed'; readonly stage: string; readonly source: DataReference; readonly index: RecordIndex })
   | (OfJob & { readonly type: 'index-failed'; readonly stage: string; readonly problem: Problem })
   | { readonly type: 'node-status'; readonly status: NodeStatus }

@@ -127,6 +127,7 @@ function createTask(job: LedgerJob, view: JobView, stage: StageView, ledger: Led
     attemptsMade: ledger.failures.length,
     committing: false,
     nodeFaults: 0,
+    notBeforeMs: Number.NEGATIVE_INFINITY,
     avoidUntilMs: new Map(),
   };
 }

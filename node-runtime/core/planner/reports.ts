@@ -54,7 +54,9 @@ function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage
   }
   effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
   task.nodeFaults += 1;
-  task.avoidUntilMs.set(from, state.nowMs + state.config.nodeFaultBackoffMs * 2 ** Math.min(5, task.nodeFaults - 1));
+  const backoffMs = state.config.nodeFaultBackoffMs * 2 ** Math.min(5, task.nodeFaults - 1);
+  task.avoidUntilMs.set(from, state.nowMs + backoffMs);
+  if (task.nodeFaults > 1) task.notBeforeMs = state.nowMs + backoffMs / 2; // another node at once, after that not in a rush
   const attempt = state.attempts.get(message.attempt);
   if (attempt !== undefined) loseAttempt(state, attempt, `${message.code}: ${message.message}`);
   if (task.nodeFaults >= state.config.nodeFaultsMost) {

@@ -79,6 +79,8 @@ export interface TaskView {
   /** An outcome of it is on its way into the log. */
   committing: boolean;
   nodeFaults: number;
+  /** After repeated faults of nodes: not assigned again before this. */
+  notBeforeMs: number;
   readonly avoidUntilMs: Map<string, number>;
 }
 

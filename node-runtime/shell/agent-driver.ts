@@ -1,0 +1,207 @@
+import type { Logger } from 'pino';
+import {
+  asMeshError,
+  type Assign,
+  decode,
+  encode,
+  inboxEnvelope,
+  type JobLogs,
+  limits,
+  type MeshError,
+  type Outcome,
+  type Output,
+  type OutboxMessage,
+  parseAttemptKey,
+  type Topics,
+  type Transport,
+} from '../contract/index.ts';
+import { type AgentEffect, type AgentEvent, type AgentOffer, type AgentState, createAgent, stepAgent } from '../core/index.ts';
+import type { BlobClient } from '../data/index.ts';
+import { type EngineOutcome, type EngineRequest, SandboxPool } from '../engines/index.ts';
+import { writeDurablyNow } from './durable-file.ts';
+import type { Home } from './home.ts';
+import { OutcomeJournal } from './outcome-journal.ts';
+import { Outbox } from './outbox.ts';
+import type { MeshLoad } from './sampler.ts';
+import { TaskLoader } from './task-loader.ts';
+import { readTerm } from './term-file.ts';
+
+export interface AgentDriverOptions {
+  readonly node: string;
+  readonly bootId: string;
+  readonly home: Home;
+  readonly offer: AgentOffer;
+  readonly topics: Topics;
+  readonly blobs: BlobClient;
+  readonly transport: () => Transport | undefined;
+  readonly log: Logger;
+  /** The sandbox processes of an idle node end after this. */
+  readonly poolIdleMs?: number;
+}
+
+/** Drives a node's agent: fetches, runs, keeps outcomes on disk, reports. */
+export class AgentDriver {
+  readonly #options: AgentDriverOptions;
+  readonly #state: AgentState;
+  readonly #journal: OutcomeJournal;
+  readonly #loader: TaskLoader;
+  readonly #pool: SandboxPool;
+  readonly #outbox: Outbox<OutboxMessage>;
+  /** What is being fetched, and what is fetched and waits for the engine. */
+  readonly #fetches = new Map<string, AbortController>();
+  readonly #loaded = new Map<string, EngineRequest>();
+  /** Assignments in the engine, or whose output is on its way to a holder. */
+  readonly #assigned = new Map<string, Assign>();
+  #closed = false;
+
+  constructor(options: AgentDriverOptions) {
+    const { node, bootId, home, offer, topics, blobs } = options;
+    this.#options = options;
+    this.#journal = new OutcomeJournal(home.outcomesFile);
+    this.#state = createAgent(node, offer, { term: readTerm(home.termFile), outcomes: this.#journal.held() });
+    this.#loader = new TaskLoader(blobs);
+    this.#outbox = new Outbox<OutboxMessage>({
+      from: node,
+      bootId,
+      term: () => this.#state.term,
+      publish: (payload) => options.transport()?.publish(topics.nodeOutbox(node), payload, { qos: 1 }) ?? Promise.resolve(),
+      onProblem: (error) => options.log.debug({ error: String(error) }, 'report not sent; the leader will ask'),
+    });
+    this.#pool = new SandboxPool(
+      { slots: offer.slots, queue: offer.queue, ...(options.poolIdleMs === undefined ? {} : { idleMs: options.poolIdleMs }) },
+      {
+        started: (attempt) => this.#step({ type: 'started', attempt }),
+        progress: (attempt, fraction) => this.#step({ type: 'progressed', attempt, fraction }),
+        log: (attempt, lines) => this.#publishLogs(attempt, lines),
+        ended: (attempt, outcome) => void this.#ended(attempt, outcome),
+      },
+    );
+  }
+
+  get pool(): SandboxPool {
+    return this.#pool;
+  }
+
+  meshLoad(): MeshLoad {
+    return this.#pool.load();
+  }
+
+  /** One envelope from the inbox. Throws a `MeshError` when it is malformed. */
+  hear(payload: Uint8Array): void {
+    const envelope = decode(inboxEnvelope, payload);
+    this.#step({ type: 'inbox', term: envelope.term, messages: envelope.messages });
+  }
+
+  #step(event: AgentEvent): void {
+    if (this.#closed) return;
+    for (const effect of stepAgent(this.#state, event)) this.#perform(effect);
+  }
+
+  #perform(effect: AgentEffect): void {
+    switch (effect.type) {
+      case 'persist-term':
+        writeDurablyNow(this.#options.home.termFile, `${effect.term}\n`);
+        return;
+      case 'fetch':
+        void this.#fetch(effect.assign);
+        return;
+      case 'run': {
+        const { attempt } = effect.assign;
+        const request = this.#loaded.get(attempt)!;
+        this.#loaded.delete(attempt);
+        this.#assigned.set(attempt, effect.assign);
+        this.#pool.run(request);
+        return;
+      }
+      case 'stop':
+        this.#fetches.get(effect.attempt)?.abort(new Error(effect.reason));
+        this.#loaded.delete(effect.attempt);
+        if (this.#assigned.has(effect.attempt)) this.#pool.cancel(effect.attempt, effect.reason);
+        return;
+      case 'keep-outcome':
+        this.#journal.keep(effect.outcome);
+        return;
+      case 'forget-outcomes':
+        this.#journal.forget(effect.attempts);
+        return;
+      case 'report':
+        this.#outbox.push(effect.message);
+    }
+  }
+
+  async #fetch(assign: Assign): Promise<void> {
+    const { attempt } = assign;
+    const abort = new AbortController();
+    this.#fetches.set(attempt, abort);
+    try {
+      const request = await this.#loader.load(assign, abort.signal);
+      if (abort.signal.aborted) return;
+      this.#loaded.set(attempt, request);
+      this.#step({ type: 'fetched', attempt });
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      const failure = asMeshError(error, 'MESH_BLOB_MISSING');
+      this.#step({ type: 'fetch-failed', attempt, problem: { code: failure.code, message: failure.toLine() } });
+    } finally {
+      this.#fetches.delete(attempt);
+    }
+  }
+
+  async #ended(attempt: string, outcome: EngineOutcome): Promise<void> {
+    const assign = this.#assigned.get(attempt);
+    if (assign === undefined || this.#closed) return;
+    let reported: Outcome;
+    if (outcome.type === 'failed') {
+      reported = { ...outcome, attempt, message: outcome.message.slice(0, 4_000) };
+    } else {
+      const { encoding, bytes } = outcome.output;
+      const output = await this.#place(encoding, bytes, assign);
+      if (output === undefined) return;
+      reported = { type: 'done', attempt, usage: outcome.usage, output };
+    }
+    this.#assigned.delete(attempt);
+    this.#step({ type: 'ended', outcome: reported });
+  }
+
+  /** Small outputs travel inline; a larger one is durable in a holder before anyone hears of it (I5), however long that takes. */
+  async #place(encoding: Output['encoding'], bytes: Uint8Array, assign: Assign): Promise<Output | undefined> {
+    if (bytes.length <= assign.inlineOutputBytes) return { encoding, inline: bytes };
+    while (!this.#closed) {
+      try {
+        return { encoding, ...(await this.#options.blobs.put(bytes)) };
+      } catch (error) {
+        const failure: MeshError = asMeshError(error, 'MESH_UNREACHABLE');
+        this.#options.log.warn({ attempt: assign.attempt }, `output not stored, trying again: ${failure.toLine()}`);
+        if (failure.code !== 'MESH_UNREACHABLE') {
+          const { code } = failure;
+          const usage = { cpuMs: 0, wallMs: 0, peakMemoryBytes: 0, inputBytes: 0, outputBytes: bytes.length };
+          const message = failure.toLine().slice(0, 4_000);
+          this.#assigned.delete(assign.attempt);
+          this.#step({ type: 'ended', outcome: { type: 'failed', attempt: assign.attempt, fault: 'node', code, message, usage } });
+          return undefined;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  #publishLogs(attempt: string, lines: readonly string[]): void {
+    const { account, job, task } = parseAttemptKey(attempt);
+    const { topics, node, log } = this.#options;
+    for (let at = 0; at < lines.length; at += limits.logLinesPerTask / 20) {
+      const some = lines.slice(at, at + limits.logLinesPerTask / 20);
+      const message: JobLogs = { v: 1, node, task, attempt, lines: some };
+      this.#options
+        .transport()
+        ?.publish(topics.jobLogs(account, job), encode(message, 'json'), { qos: 0 })
+        .catch((error: unknown) => log.debug({ error: String(error) }, 'log lines not sent'));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const abort of this.#fetches.values()) abort.abort(new Error('the node stops'));
+    await this.#pool.close();
+    this.#journal.close();
+  }
+}

@@ -1,0 +1,98 @@
+import {
+  bytesOf,
+  type CodeReference,
+  check,
+  type DataReference,
+  decodeUnchecked,
+  type JobSpec,
+  jobSpec,
+  limits,
+  type StageSpec,
+  type TaskLimits,
+} from '../contract/index.ts';
+import type { JobPlan, StagePlan } from '../core/index.ts';
+import type { BlobClient } from '../data/index.ts';
+import { specHashOf } from '../data/spec-hash.ts';
+import { builtinMergeCode } from '../engines/merges.ts';
+
+export interface TakenIn {
+  readonly specHash: string;
+  readonly plan: JobPlan;
+}
+
+/** Checks a published spec. Throws `MESH_SPEC_INVALID` (with the path), or what `decode` throws. */
+export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readonly specHash: string } {
+  const spec = check(jobSpec, decodeUnchecked(payload), 'MESH_SPEC_INVALID');
+  return { spec, specHash: specHashOf(spec) };
+}
+
+/**
+ * Makes the plan of a spec: every default filled in, stages in an order in which each comes after what it needs, and
+ * whatever stood inline put in a holder, so that code and input are durable before the job is accepted (I5).
+ */
+export async function planOf(spec: JobSpec, blobs: BlobClient): Promise<JobPlan> {
+  const needed = new Set(Object.values(spec.stages).flatMap((stage) => stage.needs ?? []));
+  const stages: StagePlan[] = [];
+  for (const name of inOrder(spec)) stages.push(await planStage(name, spec.stages[name]!, spec, !needed.has(name), blobs));
+  return { ...(spec.name === undefined ? {} : { name: spec.name }), stages };
+}
+
+function inOrder(spec: JobSpec): string[] {
+  const ordered: string[] = [];
+  const visit = (name: string) => {
+    if (ordered.includes(name)) return;
+    for (const need of spec.stages[name]!.needs ?? []) visit(need);
+    ordered.push(name);
+  };
+  for (const name of Object.keys(spec.stages)) visit(name); // the schema has refused circles
+  return ordered;
+}
+
+async function planStage(name: string, stage: StageSpec, spec: JobSpec, sink: boolean, blobs: BlobClient): Promise<StagePlan> {
+  const merge = stage.merge ?? (stage.split !== undefined && sink ? 'array' : undefined);
+  const priority = stage.priority ?? spec.priority ?? 5;
+  return {
+    stage: name,
+    code: await codeOf(stage.code, blobs),
+    needs: stage.needs ?? [],
+    retries: stage.retries ?? limits.retriesDefault,
+    limits: limitsOf(stage.limits),
+    labels: stage.labels ?? [],
+    priority,
+    sink,
+    ...(stage.input === undefined ? {} : { input: await dataOf(stage.input, blobs) }),
+    ...(stage.split === undefined ? {} : { split: splitOf(stage.split) }),
+    ...(merge === undefined ? {} : { merge: await codeOf(typeof merge === 'string' ? builtin(merge) : merge, blobs) }),
+    ...(stage.parameters === undefined ? {} : { parameters: stage.parameters }),
+    ...(stage.profile === undefined ? {} : { profile: stage.profile }),
+    ...(stage.estimate === undefined ? {} : { estimateSeconds: stage.estimate }),
+  };
+}
+
+function splitOf({ by, chunks }: { by: 'lines' | 'items'; chunks?: number | undefined }): NonNullable<StagePlan['split']> {
+  return chunks === undefined ? { by } : { by, chunks };
+}
+
+function builtin(merge: 'array' | 'concat'): StageSpec['code'] {
+  return { inline: builtinMergeCode[merge], engine: 'js' };
+}
+
+async function codeOf(code: StageSpec['code'], blobs: BlobClient): Promise<CodeReference> {
+  if ('blob' in code) return { engine: code.engine, blob: code.blob, sizeBytes: code.sizeBytes };
+  return { engine: code.engine, ...(await blobs.put(bytesOf(code.inline))) };
+}
+
+async function dataOf(input: NonNullable<StageSpec['input']>, blobs: BlobClient): Promise<DataReference> {
+  return 'blob' in input ? input : blobs.put(bytesOf(input.inline));
+}
+
+function limitsOf(asked: StageSpec['limits']): TaskLimits {
+  const mebibytes = (value: number | undefined, otherwise: number) => (value === undefined ? otherwise : Math.round(value * 1024 ** 2));
+  const seconds = (value: number | undefined, otherwise: number) => (value === undefined ? otherwise : Math.round(value * 1000));
+  return {
+    memoryBytes: mebibytes(asked?.memoryMiB, limits.memoryBytesDefault),
+    cpuMs: seconds(asked?.cpuSeconds, limits.cpuMsDefault),
+    wallMs: seconds(asked?.wallSeconds, limits.wallMsDefault),
+    outputBytes: mebibytes(asked?.outputMiB, limits.outputBytesDefault),
+  };
+}

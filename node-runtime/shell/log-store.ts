@@ -1,0 +1,226 @@
+import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decodeCbor, encodeCbor, MeshError } from '../contract/index.ts';
+import type { HardState, LedgerCommand, LogEntry, RaftRestored } from '../core/index.ts';
+import { encodeFrame, readFrames } from './frames.ts';
+import { syncDirectory } from '../data/files.ts';
+import { writeDurably } from './durable-file.ts';
+
+type Entry = LogEntry<LedgerCommand>;
+
+interface Snapshot {
+  readonly index: number;
+  readonly term: number;
+  readonly ledger: unknown;
+}
+
+interface PendingWrite {
+  readonly hard?: HardState;
+  readonly frames: readonly Buffer[];
+  readonly done: (error?: Error) => void;
+}
+
+interface Compaction {
+  readonly index: number;
+  readonly frame: Buffer;
+  readonly tail: () => readonly Entry[];
+  readonly done: (error?: Error) => void;
+}
+
+export interface OpenedLog {
+  readonly store: LogStore;
+  readonly restored: RaftRestored<LedgerCommand>;
+  /** What the ledger was at `restored.snapshotIndex`; undefined when there is no snapshot. */
+  readonly ledger: unknown;
+  /** Bytes of a write that a crash cut off; they were never answered for. */
+  readonly tornBytes: number;
+}
+
+/**
+ * The log on disk: `hard-state` (term and vote), segments of checksummed frames, one snapshot. What `persist` resolved
+ * for survives a kill and a power cut (as far as the disk keeps its word on fsync). Writes that wait while one is being
+ * fsynced go together in the next: a slow disk costs latency, not throughput.
+ */
+export class LogStore {
+  readonly #directory: string;
+  #segment: FileHandle;
+  #segmentBytes: number;
+  #queue: PendingWrite[] = [];
+  #compaction: Compaction | undefined;
+  #writing: Promise<void> | undefined;
+  #failed: MeshError | undefined;
+  /** Bytes written since the start, for the wear of SD cards. */
+  writtenBytes = 0;
+
+  private constructor(directory: string, segment: FileHandle, segmentBytes: number) {
+    this.#directory = directory;
+    this.#segment = segment;
+    this.#segmentBytes = segmentBytes;
+  }
+
+  static async open(directory: string): Promise<OpenedLog> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const names = await readdir(directory);
+    const hard = names.includes('hard-state') ? (decodeCbor(await readFile(join(directory, 'hard-state'))) as HardState) : { term: 0 };
+    const snapshot = await readSnapshot(directory, names);
+    const { entries, tornBytes, newest } = await readSegments(directory, names, snapshot?.index ?? 0);
+    const name = newest ?? segmentName((snapshot?.index ?? 0) + 1);
+    const segment = await open(join(directory, name), 'a', 0o600);
+    if (newest === undefined) await syncDirectory(directory);
+    const { size } = await segment.stat();
+    return {
+      store: new LogStore(directory, segment, size),
+      restored: { hard, log: entries, snapshotIndex: snapshot?.index ?? 0, snapshotTerm: snapshot?.term ?? 0 },
+      ledger: snapshot?.ledger,
+      tornBytes,
+    };
+  }
+
+  /** Bytes in the segment that is being written: what a snapshot would save. */
+  get segmentBytes(): number {
+    return this.#segmentBytes;
+  }
+
+  /** Resolves when hard state and entries are fsynced. Rejects with `MESH_STORAGE_FAILED`, and from then on always. */
+  persist(hard: HardState | undefined, entries: readonly Entry[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error) => (error === undefined ? resolve() : reject(error));
+      this.#queue.push({ ...(hard === undefined ? {} : { hard }), frames: entries.map(encodeFrame), done });
+      this.#writing ??= this.#drain();
+    });
+  }
+
+  async #drain(): Promise<void> {
+    // One turn of the event loop gathers what is proposed together.
+    await Promise.resolve();
+    while (this.#queue.length > 0 || this.#compaction !== undefined) {
+      const batch = this.#queue;
+      const compaction = this.#compaction;
+      this.#queue = [];
+      this.#compaction = undefined;
+      try {
+        if (this.#failed !== undefined) throw this.#failed;
+        if (batch.length > 0) await this.#write(batch);
+        for (const { done } of batch) done();
+        if (compaction !== undefined) await this.#replace(compaction);
+        compaction?.done();
+      } catch (error) {
+        // After a failed fsync nobody knows what is on disk: only a restart, which reads it, may go on.
+        this.#failed ??= new MeshError('MESH_STORAGE_FAILED', `the log cannot be written: ${(error as Error).message}`, {
+          where: this.#directory,
+          mend: 'free space or replace the disk, then start the node again',
+          cause: error,
+        });
+        for (const { done } of batch) done(this.#failed);
+        compaction?.done(this.#failed);
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  async #write(batch: readonly PendingWrite[]): Promise<void> {
+    const hard = batch.findLast((each) => each.hard !== undefined)?.hard;
+    if (hard !== undefined) await writeDurably(join(this.#directory, 'hard-state'), encodeCbor(hard), 0o600);
+    const bytes = Buffer.concat(batch.flatMap((each) => each.frames));
+    if (bytes.length === 0) return;
+    await this.#segment.appendFile(bytes);
+    await this.#segment.datasync();
+    this.#segmentBytes += bytes.length;
+    this.writtenBytes += bytes.length;
+  }
+
+  /**
+   * Replaces everything up to `index` by a snapshot, which is encoded before this returns; `tail` gives the entries after
+   * `index`. Resolves when it is durable.
+   */
+  compact(index: number, term: number, ledger: unknown, tail: () => readonly Entry[]): Promise<void> {
+    const frame = encodeFrame({ index, term, ledger } satisfies Snapshot);
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error) => (error === undefined ? resolve() : reject(error));
+      this.#compaction = { index, frame, tail, done };
+      this.#writing ??= this.#drain();
+    });
+  }
+
+  async #replace({ index, frame, tail }: Compaction): Promise<void> {
+    const before = await readdir(this.#directory);
+    const snapshot = `snapshot-${index}`;
+    await writeDurably(join(this.#directory, snapshot), frame, 0o600);
+    const name = segmentName(index + 1);
+    // Entries that wait for their turn are in it too and will be written again: the same entry twice is read as one.
+    const tailBytes = Buffer.concat(tail().map(encodeFrame));
+    await this.#segment.close();
+    await writeDurably(join(this.#directory, name), tailBytes, 0o600);
+    this.#segment = await open(join(this.#directory, name), 'a', 0o600);
+    this.#segmentBytes = tailBytes.length;
+    this.writtenBytes += frame.length + tailBytes.length;
+    for (const old of before) {
+      if ((isSegment(old) && old !== name) || (isSnapshot(old) && old !== snapshot)) await unlink(join(this.#directory, old));
+    }
+  }
+
+  async close(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+    await this.#segment.close();
+  }
+}
+
+function segmentName(firstIndex: number): string {
+  return `segment-${String(firstIndex).padStart(16, '0')}`;
+}
+function isSegment(name: string): boolean {
+  return /^segment-\d+$/.test(name);
+}
+function isSnapshot(name: string): boolean {
+  return /^snapshot-\d+$/.test(name);
+}
+
+async function readSnapshot(directory: string, names: readonly string[]): Promise<Snapshot | undefined> {
+  const indexes = names.filter(isSnapshot).map((name) => Number(name.slice('snapshot-'.length)));
+  if (indexes.length === 0) return undefined;
+  const file = join(directory, `snapshot-${Math.max(...indexes)}`);
+  const { values, fault } = readFrames(await readFile(file));
+  if (fault !== undefined || values.length !== 1) throw corrupt(file, 'the snapshot is damaged');
+  return values[0] as Snapshot;
+}
+
+async function readSegments(
+  directory: string,
+  names: readonly string[],
+  snapshotIndex: number,
+): Promise<{ entries: Entry[]; tornBytes: number; newest: string | undefined }> {
+  const segments = names.filter(isSegment).sort();
+  const byIndex = new Map<number, Entry>();
+  let tornBytes = 0;
+  for (const name of segments) {
+    const file = join(directory, name);
+    const bytes = await readFile(file);
+    const { values, goodBytes, fault } = readFrames(bytes);
+    if (fault === 'damaged' || (fault === 'torn' && name !== segments.at(-1))) {
+      throw corrupt(file, `damaged at byte ${goodBytes}, with good entries behind it`);
+    }
+    if (fault === 'torn') {
+      tornBytes = bytes.length - goodBytes;
+      await truncateDurably(file, goodBytes);
+    }
+    for (const entry of values as Entry[]) if (entry.index > snapshotIndex) byIndex.set(entry.index, entry);
+  }
+  const entries = [...byIndex.values()].sort((a, b) => a.index - b.index);
+  for (const [offset, entry] of entries.entries()) {
+    if (entry.index !== snapshotIndex + 1 + offset) throw corrupt(directory, `entry ${snapshotIndex + 1 + offset} is missing`);
+  }
+  return { entries, tornBytes, newest: segments.at(-1) };
+}
+
+async function truncateDurably(file: string, length: number): Promise<void> {
+  const copy = `${file}.torn`;
+  await rename(file, copy); // kept, so that nothing is destroyed on a wrong guess
+  await writeDurably(file, (await readFile(copy)).subarray(0, length), 0o600);
+}
+
+function corrupt(where: string, what: string): MeshError {
+  return new MeshError('MESH_LOG_CORRUPT', what, {
+    where,
+    mend: 'restore the folder from a backup; the mesh cannot be continued from a damaged log without losing promises',
+  });
+}

@@ -1,0 +1,81 @@
+import type { MetricSample } from '../contract/index.ts';
+import type { Machine, MachineReading } from './machine.ts';
+
+/** The mesh's own processes: what they take is not the device's own work. */
+export interface MeshLoad {
+  readonly processIds: readonly number[];
+  /** CPU time of processes that have ended, milliseconds, cumulative. */
+  readonly endedCpuMs: number;
+}
+
+export interface Sample extends Omit<MetricSample, 'ageMs'> {
+  readonly atMs: number;
+}
+
+/** Turns two readings of the machine into one sample. The first call has nothing to compare with and gives none. */
+export class Sampler {
+  readonly #machine: Machine;
+  readonly #meshLoad: () => MeshLoad;
+  readonly #cores: number;
+  #before: { readonly atMs: number; readonly machine: MachineReading; readonly meshCpuMs: number } | undefined;
+  readonly #processCpuMs = new Map<number, number>();
+  #meshCpuMs = 0;
+  #endedCpuMs = 0;
+
+  constructor(machine: Machine, cores: number, meshLoad: () => MeshLoad) {
+    this.#machine = machine;
+    this.#cores = cores;
+    this.#meshLoad = meshLoad;
+  }
+
+  async sample(): Promise<Sample | undefined> {
+    const load = this.#meshLoad();
+    const [machine, processes] = await Promise.all([
+      this.#machine.read(),
+      this.#machine.readProcesses([process.pid, ...load.processIds]),
+    ]);
+    const atMs = performance.now();
+    let residentBytes = 0;
+    for (const [processId, reading] of processes) {
+      this.#meshCpuMs += Math.max(0, reading.cpuMs - (this.#processCpuMs.get(processId) ?? 0));
+      this.#processCpuMs.set(processId, reading.cpuMs);
+      if (processId !== process.pid) residentBytes += reading.residentBytes;
+    }
+    // What an ended process used since it was last read: its whole time less what was counted while it lived.
+    let countedOfEnded = 0;
+    for (const [processId, cpuMs] of this.#processCpuMs) {
+      if (processes.has(processId)) continue;
+      countedOfEnded += cpuMs;
+      this.#processCpuMs.delete(processId);
+    }
+    this.#meshCpuMs += Math.max(0, load.endedCpuMs - this.#endedCpuMs - countedOfEnded);
+    this.#endedCpuMs = load.endedCpuMs;
+
+    const before = this.#before;
+    this.#before = { atMs, machine, meshCpuMs: this.#meshCpuMs };
+    if (before === undefined) return undefined;
+    const seconds = (atMs - before.atMs) / 1000;
+    const totalMs = machine.cpuTotalMs - before.machine.cpuTotalMs;
+    if (seconds <= 0 || totalMs <= 0) return undefined;
+    const cpuShare = share(machine.cpuBusyMs - before.machine.cpuBusyMs, totalMs);
+    const meshShare = share(this.#meshCpuMs - before.meshCpuMs, seconds * 1000 * this.#cores);
+    return {
+      atMs,
+      cpuShare,
+      cpuBackgroundShare: Math.max(0, cpuShare - meshShare),
+      memoryAvailableBytes: Math.round(machine.memoryAvailableBytes),
+      memoryMeshBytes: residentBytes,
+      networkReceivedBytesPerSecond: rate(machine.networkReceivedBytes, before.machine.networkReceivedBytes, seconds),
+      networkSentBytesPerSecond: rate(machine.networkSentBytes, before.machine.networkSentBytes, seconds),
+    };
+  }
+}
+
+function share(part: number, whole: number): number {
+  return Math.min(1, Math.max(0, part / whole));
+}
+
+/** A counter that went back (an interface that was removed) counts as nothing. */
+function rate(now: number, before: number, seconds: number): number {
+  return Math.max(0, now - before) / seconds;
+}
