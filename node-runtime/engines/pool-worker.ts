@@ -1,0 +1,259 @@
+import type { ErrorCode, Usage } from '../contract/index.ts';
+import type { EngineRequest } from './engine.ts';
+import { readProcessStats } from './process-stats.ts';
+import { type FromSandbox, RecentKeys } from './protocol.ts';
+import type { InputShape } from './sandbox-engine.ts';
+import type { LaunchPlan, SandboxEntry } from './sandbox-launch.ts';
+import { type ProcessEvents, SandboxProcess } from './sandbox-process.ts';
+
+/** A request on its way through the pool. */
+export interface Run {
+  readonly id: number;
+  /** See `SandboxTask.key`. */
+  readonly key: string;
+  readonly request: EngineRequest;
+  readonly slots: readonly Uint8Array[];
+  readonly shape: InputShape;
+  /** Since when its code runs. */
+  startedMs: number | undefined;
+  /** How often a process died before it began. */
+  losses: number;
+  logLines: number;
+  cancelReason: string | undefined;
+}
+
+export interface WorkerOptions {
+  readonly plan: LaunchPlan;
+  readonly entry: SandboxEntry;
+  readonly nice: number;
+  readonly idleMs: number;
+  readonly residentSlackBytes: number;
+}
+
+/** Work that is sent ahead to a process, in milliseconds, runs and bytes. */
+const aheadMs = 10;
+const aheadRunsMost = 64;
+const aheadBytesMost = 1024 ** 2;
+const paceWeight = 0.3;
+/** The process itself notices first; the pool's grace is for one that does not get to it. */
+const grace = { wallMs: 250, cpuMs: 500, share: 0.1 };
+
+/** One process of the pool with what it has been given. The pool decides, this keeps count. */
+export class PoolWorker {
+  state: 'starting' | 'ready' | 'closing' = 'starting';
+  cpuMs = 0;
+  /** Why the pool killed the process, as the outcome of the run that was running. */
+  verdict: { readonly code: ErrorCode; readonly message: string } | undefined;
+  private readonly process: SandboxProcess;
+  private readonly options: WorkerOptions;
+  private readonly keys = new RecentKeys();
+  /** In order; the first runs or is about to. */
+  private assigned: Run[] = [];
+  /** Taken back, but the process may have begun with them before it heard. */
+  private readonly recalled = new Map<number, Run>();
+  private current: Run | undefined;
+  private currentCpuMs = 0;
+  private idleBytes = 0;
+  private residentBytes = 0;
+  private pace: { key: string; ms: number } | undefined;
+  private idleTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: WorkerOptions, events: ProcessEvents) {
+    this.options = options;
+    this.process = new SandboxProcess(options.plan, options.entry, options.nice, {
+      message: (message, body) => {
+        events.message(message, body);
+        this.note(message);
+      },
+      exited: (how) => {
+        clearTimeout(this.idleTimer);
+        events.exited(how);
+      },
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
+  get length(): number {
+    return this.assigned.length;
+  }
+
+  get isIdle(): boolean {
+    return this.state === 'ready' && this.assigned.length === 0 && this.recalled.size === 0;
+  }
+
+  get isBusy(): boolean {
+    return this.assigned.length > 0 || this.recalled.size > 0;
+  }
+
+  /** What runs and still matters to the pool. */
+  get running(): Run | undefined {
+    return this.current !== undefined && this.assigned[0] === this.current ? this.current : undefined;
+  }
+
+  knows(key: string): boolean {
+    return this.keys.has(key);
+  }
+
+  holds(run: Run): boolean {
+    return this.assigned.includes(run);
+  }
+
+  find(id: number): Run | undefined {
+    return this.assigned[0]?.id === id ? this.assigned[0] : this.assigned.find((run) => run.id === id);
+  }
+
+  /** Whether the run would only wait a moment behind others like it. */
+  takesAhead(run: Run): boolean {
+    if (this.state !== 'ready' || this.pace?.key !== run.key || this.recalled.size > 0) return false;
+    const most = Math.min(aheadRunsMost, Math.floor(aheadMs / Math.max(0.01, this.pace.ms)));
+    if (this.assigned.length >= most || this.assigned.some(({ key }) => key !== run.key)) return false;
+    return bytesOf(run.slots) * (this.assigned.length + 1) <= aheadBytesMost;
+  }
+
+  assign(run: Run): void {
+    clearTimeout(this.idleTimer);
+    this.idleTimer = undefined;
+    this.assigned.push(run);
+    const { key, id, request, shape, slots } = run;
+    const sendsCode = !this.keys.has(key);
+    this.keys.use(key);
+    const { engine, parameters, limits, code } = request;
+    const slotBytes = slots.map((slot) => slot.length);
+    const head = { type: 'run', id, key, engine, shape, parameters, limits, slotBytes } as const;
+    if (sendsCode) this.process.send({ ...head, codeBytes: code.length }, [code, ...slots]);
+    else this.process.send(head, slots);
+  }
+
+  flush(): void {
+    this.process.flush();
+  }
+
+  drop(run: Run): void {
+    this.process.send({ type: 'drop', id: run.id });
+    this.process.flush();
+  }
+
+  /** Takes back a run that has not begun as far as we know. */
+  recall(run: Run): void {
+    this.assigned = this.assigned.filter((each) => each !== run);
+    this.recalled.set(run.id, run);
+    this.drop(run);
+  }
+
+  /** The runs that wait behind one that has taken so long. */
+  runsBehind(ms: number): Run[] {
+    if (this.assigned.length < 2 || this.current?.startedMs === undefined) return [];
+    return performance.now() - this.current.startedMs < ms ? [] : this.assigned.slice(1);
+  }
+
+  kill(run: Run, code: ErrorCode, message: string): void {
+    if (this.current === run) this.verdict ??= { code, message };
+    this.process.kill();
+  }
+
+  /** At once if something runs, else by closing the pipe. */
+  end(): void {
+    this.state = 'closing';
+    if (this.isBusy) this.process.kill();
+    else this.process.close();
+  }
+
+  /** Runs that were given but had not begun when the process ended. */
+  unstarted(): Run[] {
+    return this.assigned.filter((run) => run !== this.current);
+  }
+
+  /** What can be said from outside about a run that was killed. */
+  usageOfRunning(): Usage {
+    const { running } = this;
+    return {
+      cpuMs: Math.max(0, this.cpuMs - this.currentCpuMs),
+      wallMs: Math.max(0, performance.now() - (running?.startedMs ?? performance.now())),
+      peakMemoryBytes: Math.max(0, this.residentBytes - this.idleBytes),
+      inputBytes: bytesOf(running?.slots ?? []),
+      outputBytes: 0,
+    };
+  }
+
+  /** Kills the process when what runs passes its limits and does not notice. */
+  enforce(): void {
+    const { current } = this;
+    const found = current === undefined ? undefined : this.judge(current);
+    if (current !== undefined && found !== undefined) this.kill(current, found.code, `${found.message} and was killed`);
+  }
+
+  private judge(run: Run): { code: ErrorCode; message: string } | undefined {
+    if (run.startedMs === undefined || this.pid === undefined) return undefined;
+    const { wallMs, cpuMs, memoryBytes, outputBytes } = run.request.limits;
+    const stats = readProcessStats(this.pid);
+    this.cpuMs = Math.max(this.cpuMs, stats?.cpuMs ?? 0);
+    this.residentBytes = stats?.residentBytes ?? 0;
+    if (performance.now() - run.startedMs > wallMs + Math.max(grace.wallMs, wallMs * grace.share)) {
+      return { code: 'MESH_TASK_WALL', message: `the task ran longer than its ${wallMs} ms` };
+    }
+    if (this.cpuMs - this.currentCpuMs > cpuMs + Math.max(grace.cpuMs, cpuMs * grace.share)) {
+      return { code: 'MESH_TASK_CPU', message: `the task used more than its ${cpuMs} ms of CPU time` };
+    }
+    const most =
+      this.idleBytes + memoryBytes + 4 * bytesOf(run.slots) + 2 * outputBytes + this.options.residentSlackBytes;
+    if (this.residentBytes > most) {
+      return { code: 'MESH_TASK_MEMORY', message: `the sandbox process grew to ${this.residentBytes} bytes` };
+    }
+    return undefined;
+  }
+
+  /** Keeps count of what the process says, after the pool has heard it. */
+  private note(message: FromSandbox): void {
+    switch (message.type) {
+      case 'ready':
+        if (this.state === 'starting') this.state = 'ready';
+        this.cpuMs = message.processCpuMs;
+        this.idleBytes = this.pid === undefined ? 0 : (readProcessStats(this.pid)?.residentBytes ?? 0);
+        break;
+      case 'started': {
+        const run = this.find(message.id) ?? this.recalled.get(message.id);
+        if (run !== undefined) run.startedMs = performance.now();
+        this.current = run;
+        this.currentCpuMs = this.cpuMs;
+        return;
+      }
+      case 'done':
+      case 'failed': {
+        const run = this.find(message.id);
+        this.cpuMs = Math.max(this.cpuMs, message.processCpuMs);
+        this.current = undefined;
+        this.assigned = this.assigned.filter(({ id }) => id !== message.id);
+        if (run !== undefined) this.setPace(run.key, message.usage.wallMs);
+        break;
+      }
+      case 'dropped':
+        break;
+      default:
+        return;
+    }
+    if ('id' in message) this.recalled.delete(message.id);
+    if (this.isIdle) this.rest();
+  }
+
+  private setPace(key: string, ms: number): void {
+    if (this.pace?.key !== key) this.pace = { key, ms };
+    else this.pace.ms += (ms - this.pace.ms) * paceWeight;
+  }
+
+  private rest(): void {
+    if (this.idleTimer === undefined) {
+      this.idleTimer = setTimeout(() => {
+        if (this.isIdle) this.end();
+      }, this.options.idleMs);
+    } else this.idleTimer.refresh();
+  }
+}
+
+function bytesOf(slots: readonly Uint8Array[]): number {
+  let sum = 0;
+  for (const slot of slots) sum += slot.length;
+  return sum;
+}

@@ -1,0 +1,17 @@
+// The part of the WebAssembly API that the engines use: TypeScript has it only in the DOM library.
+declare namespace WebAssembly {
+  interface Module {
+    readonly webassemblyModule: never;
+  }
+  type Imports = Record<string, Record<string, unknown>>;
+  type Exports = Record<string, unknown>;
+  class Instance {
+    constructor(module: Module, imports: Imports);
+    readonly exports: Exports;
+  }
+  class Memory {
+    constructor(descriptor: { initial: number; maximum: number });
+    readonly buffer: ArrayBuffer;
+  }
+  function compile(bytes: Uint8Array): Promise<Module>;
+}
