@@ -1,0 +1,226 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import {
+  type Connection,
+  checkIdentifier,
+  type DataReference,
+  encode,
+  type JobPhase,
+  type JobSpec,
+  type JobSpecInput,
+  type JobState,
+  jobSpec,
+  MeshError,
+  type NodeRow,
+  parseConnection,
+  type ResultOutput,
+  type TaskRow,
+  Topics,
+  type Transport,
+} from '../contract/index.ts';
+import { BlobClient, type BlobSource, specHashOf, type TransferOptions } from '../data/index.ts';
+import type { MqttConnectOptions } from '../shell/mqtt-transport.ts';
+import { Holders } from './holders.ts';
+import { JobFollower } from './job-follower.ts';
+import { JobHandle } from './job-handle.ts';
+import { makeJobId } from './job-id.ts';
+import { MeshLink } from './mesh-link.ts';
+import { blobOf, bytesOfInline, outputValue } from './outputs.ts';
+import { Queries } from './queries.ts';
+import { defaultTiming, type Timing } from './timing.ts';
+
+export interface MeshClientOptions {
+  /** Begins the id by which brokers and queries know this client (`sdk`). */
+  readonly clientName?: string;
+  readonly timing?: Partial<Timing>;
+  /** What went wrong and is being mended: a connection lost, an attempt that failed. */
+  readonly onProblem?: (problem: MeshError) => void;
+  /** How a connection is made; MQTT over TCP unless said. */
+  readonly connect?: (options: MqttConnectOptions) => Promise<Transport>;
+}
+
+export interface SubmitOptions {
+  /** The same id with the same spec is the same job. One is made of the spec's name unless said. */
+  readonly id?: string;
+  /** Leave the spec at the broker until a node takes it (`false`): for when no node is up yet. */
+  readonly retain?: boolean;
+  /** Give up with `MESH_NO_LEADER` when nobody has accepted the job for this long. Waits for ever unless said. */
+  readonly acceptWithinMs?: number;
+}
+
+/** Rows that the leader gave, and how many it left out. */
+export interface Rows<T> {
+  readonly rows: readonly T[];
+  readonly truncated: number;
+}
+export interface JobDetails {
+  readonly state: JobState;
+  readonly tasks: readonly TaskRow[];
+  readonly truncated: number;
+}
+
+/**
+ * Connects to a mesh. Throws `MESH_CONFIG_INVALID`, `MESH_UNREACHABLE` or `MESH_NOT_AUTHORIZED`; a connection that is
+ * lost later comes back by itself.
+ */
+export async function connectMesh(
+  connection: string | Connection,
+  options: MeshClientOptions = {},
+): Promise<MeshClient> {
+  const parsed = typeof connection === 'string' ? parseConnection(connection) : connection;
+  const timing = { ...defaultTiming, ...options.timing };
+  const link = await MeshLink.open({
+    connection: parsed,
+    clientId: checkIdentifier(`${options.clientName ?? 'sdk'}-${randomBytes(6).toString('hex')}`, 'client name'),
+    timing,
+    random: Math.random,
+    onProblem: options.onProblem ?? (() => undefined),
+    ...(options.connect === undefined ? {} : { connect: options.connect }),
+  });
+  return new MeshClient(parsed, link, timing, options);
+}
+
+/** A mesh, from the outside: jobs, nodes, blobs. */
+export class MeshClient {
+  readonly connection: Connection;
+  readonly #link: MeshLink;
+  readonly #topics: Topics;
+  readonly #timing: Timing;
+  readonly #queries: Queries;
+  readonly #holders: Holders;
+  readonly #blobs: BlobClient;
+  readonly #followers = new Set<JobFollower>();
+
+  constructor(connection: Connection, link: MeshLink, timing: Timing, options: MeshClientOptions) {
+    this.connection = connection;
+    this.#link = link;
+    this.#timing = timing;
+    this.#topics = new Topics(connection.mesh);
+    this.#queries = new Queries(link, this.#topics, connection.account, timing);
+    this.#holders = new Holders(link, this.#topics, timing);
+    this.#blobs = new BlobClient({
+      transport: () => link.transport,
+      topics: this.#topics,
+      requester: link.clientId,
+      holders: () => this.#holders.names,
+      ...(options.onProblem === undefined ? {} : { onProblem: options.onProblem }),
+    });
+    link.onReconnect(() => this.#blobs.reconnected());
+  }
+
+  get account(): string {
+    return this.connection.account;
+  }
+
+  /** Whether there is a connection now; when not, it is being made. */
+  get connected(): boolean {
+    return this.#link.transport !== undefined;
+  }
+
+  /**
+   * Publishes a job, again and again until the mesh has accepted or refused it. Throws `MESH_SPEC_INVALID` or
+   * `MESH_LIMIT_EXCEEDED` at once.
+   */
+  submit(spec: JobSpecInput, options: SubmitOptions = {}): JobHandle {
+    const parsed = checkSpec(spec);
+    const job = checkIdentifier(options.id ?? makeJobId(parsed.name, Math.random), 'job id');
+    const submission = {
+      payload: encode(parsed, 'json'),
+      specHash: specHashOf(parsed),
+      retain: options.retain ?? false,
+    };
+    const { acceptWithinMs } = options;
+    return this.#follow(job, { submission, ...(acceptWithinMs === undefined ? {} : { acceptWithinMs }) });
+  }
+
+  /** A job that exists. What waits for it throws `MESH_JOB_UNKNOWN` when it does not. */
+  follow(job: string): JobHandle {
+    return this.#follow(checkIdentifier(job, 'job id'), {});
+  }
+
+  /** The account's jobs. Throws `MESH_NO_LEADER`. */
+  async jobs(filter: { readonly phase?: JobPhase } = {}): Promise<Rows<JobState>> {
+    const { jobs, truncated } = await this.#queries.ask({ query: 'jobs', ...filter });
+    return { rows: jobs, truncated };
+  }
+
+  /** One job and its tasks. Throws `MESH_JOB_UNKNOWN` or `MESH_NO_LEADER`. */
+  async job(job: string): Promise<JobDetails> {
+    const { state, tasks, truncated } = await this.#queries.ask({ query: 'job', job: checkIdentifier(job, 'job id') });
+    return { state, tasks, truncated };
+  }
+
+  /** The nodes that the leader knows. Throws `MESH_NO_LEADER`. */
+  async nodes(): Promise<Rows<NodeRow>> {
+    const { nodes, truncated } = await this.#queries.ask({ query: 'nodes' });
+    return { rows: nodes, truncated };
+  }
+
+  /**
+   * Brings bytes, a file (by its path) or a stream to the mesh; durable when it resolves. What the mesh has already is
+   * not sent again. Throws `MESH_NO_LEADER` (nobody says where blobs are put) and what `BlobClient.put` throws.
+   */
+  async put(source: BlobSource, options: TransferOptions = {}): Promise<DataReference> {
+    await this.#holders.known();
+    return this.#blobs.put(source, options);
+  }
+
+  /** An output of a result: the JSON value, a string or bytes. */
+  async read(output: ResultOutput, options: TransferOptions = {}): Promise<unknown> {
+    const blob = blobOf(output);
+    if (blob === undefined) return outputValue(output);
+    await this.#holders.known();
+    return outputValue(output, await this.#blobs.get(blob, options));
+  }
+
+  /** An output of a result as a file: JSON and text in UTF-8, bytes as they are. The file appears when it is complete. */
+  async download(output: ResultOutput, file: string, options: TransferOptions = {}): Promise<void> {
+    if ('blob' in output) {
+      await this.#holders.known();
+      return this.#blobs.download({ blob: output.blob, sizeBytes: output.sizeBytes }, file, options);
+    }
+    try {
+      await writeFile(file, bytesOfInline(output));
+    } catch (error) {
+      throw new MeshError('MESH_STORAGE_FAILED', `cannot write: ${(error as Error).message}`, {
+        where: file,
+        cause: error,
+      });
+    }
+  }
+
+  /** Ends the connection; what still waits throws `MESH_UNREACHABLE`. Jobs go on. */
+  async close(): Promise<void> {
+    for (const follower of this.#followers) follower.close();
+    this.#queries.close();
+    await this.#blobs.close();
+    await this.#link.close();
+  }
+
+  #follow(
+    job: string,
+    more: Pick<ConstructorParameters<typeof JobFollower>[0], 'submission' | 'acceptWithinMs'>,
+  ): JobHandle {
+    const follower = new JobFollower({
+      link: this.#link,
+      topics: this.#topics,
+      queries: this.#queries,
+      timing: this.#timing,
+      account: this.account,
+      job,
+      ...more,
+    });
+    this.#followers.add(follower);
+    follower.settled().then(() => this.#followers.delete(follower));
+    return new JobHandle(this.account, job, follower, this.#link, this.#topics);
+  }
+}
+
+function checkSpec(spec: JobSpecInput): JobSpec {
+  const parsed = jobSpec.safeParse(spec);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new MeshError('MESH_SPEC_INVALID', issue?.message ?? 'the spec is wrong', {
+    where: issue?.path.map(String).join('.') || '(root)',
+  });
+}

@@ -1,0 +1,187 @@
+import { asMeshError, brokerUrl, type Connection, MeshError, type Transport } from '../contract/index.ts';
+import { connectMqtt, type MqttConnectOptions } from '../shell/mqtt-transport.ts';
+import { ChangeSignal } from './signal.ts';
+import { backoffDelayMs, type Timing } from './timing.ts';
+
+export interface MeshLinkOptions {
+  readonly connection: Connection;
+  readonly clientId: string;
+  readonly timing: Timing;
+  readonly random: () => number;
+  readonly onProblem: (problem: MeshError) => void;
+  /** How one connection is made; MQTT over TCP unless said. */
+  readonly connect?: (options: MqttConnectOptions) => Promise<Transport>;
+}
+
+export type TopicListener = (payload: Uint8Array, topic: string) => void;
+
+export interface Watch {
+  /** Resolves once the broker has granted the subscriptions on some connection. Rejects when it refuses. */
+  readonly ready: Promise<void>;
+  stop(): void;
+}
+
+/** Filters in one SUBSCRIBE packet: far below the packet limit of any broker. */
+const filtersPerSubscribe = 64;
+const closeMostMs = 2_000;
+
+/**
+ * A connection that comes back: each time a fresh transport, on which everything that is watched is subscribed again
+ * before anybody hears of it. Nothing is queued while away: who publishes repeats until answered.
+ */
+export class MeshLink {
+  readonly clientId: string;
+  readonly #options: MeshLinkOptions;
+  readonly #watched = new Map<string, Set<TopicListener>>();
+  readonly #connectListeners = new Set<() => void>();
+  readonly #changed = new ChangeSignal();
+  readonly #closing = new AbortController();
+  #transport: Transport | undefined;
+  #keeping: Promise<void> = Promise.resolve();
+
+  private constructor(options: MeshLinkOptions) {
+    this.clientId = options.clientId;
+    this.#options = options;
+  }
+
+  /** Connects once: a wrong address or password is an error now, not silence. Later losses are repaired. */
+  static async open(options: MeshLinkOptions): Promise<MeshLink> {
+    const link = new MeshLink(options);
+    await link.#connect();
+    link.#keeping = link.#keep();
+    return link;
+  }
+
+  /** The connection there is now, if any. */
+  get transport(): Transport | undefined {
+    return this.#transport;
+  }
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Called after every new connection but the first, with all subscriptions in place. Returns what removes the listener. */
+  onReconnect(listener: () => void): () => void {
+    this.#connectListeners.add(listener);
+    return () => this.#connectListeners.delete(listener);
+  }
+
+  /** Subscribes to exact topics, QoS 1, now and on every later connection. A retained message comes once per connection. */
+  watch(topics: readonly string[], listener: TopicListener): Watch {
+    for (const topic of topics) {
+      const listeners = this.#watched.get(topic) ?? new Set();
+      this.#watched.set(topic, listeners.add(listener));
+    }
+    const ready = this.#subscribeOnce(topics);
+    ready.catch(() => undefined);
+    return { ready, stop: () => this.#unwatch(topics, listener) };
+  }
+
+  /** Publishes on the connection there is now. Rejects with `MESH_UNREACHABLE` when there is none, or it breaks. */
+  async publish(topic: string, payload: Uint8Array, options: { readonly retain?: boolean } = {}): Promise<void> {
+    if (this.#transport === undefined)
+      throw new MeshError('MESH_UNREACHABLE', 'there is no connection to the broker now');
+    await this.#transport.publish(topic, payload, { qos: 1, ...options });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#changed.fire();
+    if (this.#transport === undefined) return;
+    // A broker that is frozen acknowledges nothing more; leaving does not wait for it for long.
+    const closing = Promise.all([this.#transport.close(), this.#keeping]);
+    await Promise.race([closing, pause(closeMostMs, new AbortController().signal)]);
+  }
+
+  async #connect(): Promise<void> {
+    const { connection, clientId, timing } = this.#options;
+    const transport = await (this.#options.connect ?? connectMqtt)({
+      url: brokerUrl(connection),
+      clientId,
+      username: connection.account,
+      password: connection.password,
+      connectTimeoutMs: timing.connectTimeoutMs,
+    });
+    transport.listen((topic, payload) => {
+      for (const listener of [...(this.#watched.get(topic) ?? [])]) listener(payload, topic);
+    });
+    try {
+      await subscribeAll(transport, [...this.#watched.keys()]);
+    } catch (error) {
+      await transport.close();
+      throw error;
+    }
+    this.#transport = transport;
+    if (this.closed) await transport.close();
+    this.#changed.fire();
+  }
+
+  async #keep(): Promise<void> {
+    const { timing, random, onProblem } = this.#options;
+    while (true) {
+      const reason = await this.#transport!.closed;
+      this.#transport = undefined;
+      if (this.closed) return;
+      onProblem(new MeshError('MESH_UNREACHABLE', `the connection was lost: ${reason?.message ?? 'it was closed'}`));
+      for (let attempt = 0; this.#transport === undefined; attempt++) {
+        await pause(backoffDelayMs(attempt, timing, random), this.#closing.signal);
+        if (this.closed) return;
+        try {
+          await this.#connect();
+        } catch (error) {
+          onProblem(asMeshError(error, 'MESH_UNREACHABLE'));
+        }
+      }
+      for (const listener of [...this.#connectListeners]) listener();
+    }
+  }
+
+  async #subscribeOnce(topics: readonly string[]): Promise<void> {
+    while (!this.closed) {
+      const transport = this.#transport;
+      if (transport === undefined) {
+        await this.#changed.next();
+        continue;
+      }
+      try {
+        return await subscribeAll(transport, topics);
+      } catch (error) {
+        // A refusal is final; a connection that broke meanwhile is followed by another.
+        if (error instanceof MeshError && error.code === 'MESH_NOT_AUTHORIZED') throw error;
+        await transport.close();
+        if (this.#transport === transport) await this.#changed.next();
+      }
+    }
+    throw new MeshError('MESH_UNREACHABLE', 'the client was closed');
+  }
+
+  #unwatch(topics: readonly string[], listener: TopicListener): void {
+    const idle = topics.filter((topic) => {
+      const listeners = this.#watched.get(topic);
+      listeners?.delete(listener);
+      return listeners?.size === 0 && this.#watched.delete(topic);
+    });
+    if (idle.length > 0) this.#transport?.unsubscribe(idle).catch(() => undefined);
+  }
+}
+
+async function subscribeAll(transport: Transport, topics: readonly string[]): Promise<void> {
+  for (let from = 0; from < topics.length; from += filtersPerSubscribe) {
+    await transport.subscribe(topics.slice(from, from + filtersPerSubscribe), 1);
+  }
+}
+
+/** Resolves after the time, or at once when aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
+}
