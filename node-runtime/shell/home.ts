@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { check, type Connection, formatConnection, identifier, MeshError, parseConnection, version } from '../contract/index.ts';
@@ -57,6 +58,24 @@ export async function readConnection(home: Home): Promise<Connection | undefined
 
 export async function writeConnection(home: Home, connection: Connection): Promise<void> {
   await writeDurably(home.connectionFile, `${formatConnection(connection)}\n`, 0o600);
+}
+
+/** The id in the home, or a new one: the name asked for, else the host's name and a few random letters. */
+export async function identityOf(home: Home, name: string | undefined): Promise<string> {
+  const known = await readNodeFile(home);
+  if (known !== undefined) {
+    if (name !== undefined && name !== known.node) {
+      throw new MeshError('MESH_CONFIG_INVALID', `this home belongs to node "${known.node}", not "${name}"`, {
+        where: home.nodeFile,
+        mend: 'leave out --name, or use another --home',
+      });
+    }
+    return known.node;
+  }
+  const host = hostname().replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40) || 'node';
+  const node = name ?? `${host}-${randomBytes(3).toString('hex')}`;
+  await writeDurably(home.nodeFile, `${JSON.stringify({ v: 1, node })}\n`);
+  return node;
 }
 
 async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {

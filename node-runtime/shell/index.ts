@@ -1,6 +1,7 @@
 /** The runtime of a device: transport, drivers, composition. */
+export { type FoundOptions, foundMesh } from './found.ts';
 export * from './home.ts';
 export { Link, type LinkOptions } from './link.ts';
 export { connectMqtt, type MqttConnectOptions } from './mqtt-transport.ts';
-export { identityOf, type NodeOptions, type RunningNode, startNode } from './node.ts';
+export { type NodeOptions, type RunningNode, startNode } from './node.ts';
 export { release } from './release.ts';

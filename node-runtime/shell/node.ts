@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { arch, availableParallelism, cpus, hostname, platform, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import {
   brokerUrl,
@@ -18,8 +18,7 @@ import {
 import { BlobClient, BlobStore } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { calibratedSpeed } from './calibration.ts';
-import { writeDurably } from './durable-file.ts';
-import { type Home, readMeshFile, readNodeFile } from './home.ts';
+import { type Home, identityOf, readMeshFile } from './home.ts';
 import type { LeaderLink } from './leader-link.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
@@ -79,24 +78,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await unlock();
     throw error;
   }
-}
-
-/** The id in the home, or a new one: the name asked for, else the host's name and a few random letters. */
-export async function identityOf(home: Home, name: string | undefined): Promise<string> {
-  const known = await readNodeFile(home);
-  if (known !== undefined) {
-    if (name !== undefined && name !== known.node) {
-      throw new MeshError('MESH_CONFIG_INVALID', `this home belongs to node "${known.node}", not "${name}"`, {
-        where: home.nodeFile,
-        mend: 'leave out --name, or use another --home',
-      });
-    }
-    return known.node;
-  }
-  const host = hostname().replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40) || 'node';
-  const node = name ?? `${host}-${randomBytes(3).toString('hex')}`;
-  await writeDurably(home.nodeFile, `${JSON.stringify({ v: 1, node })}\n`);
-  return node;
 }
 
 class MeshNode {

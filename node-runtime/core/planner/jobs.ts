@@ -197,9 +197,10 @@ function finishTask(state: PlannerState, job: LedgerJob, view: JobView, name: st
   }
   const stage = job.stages.get(task.ledger.stage)!;
   const last = stage.tasks.at(-1)!;
-  if (last.merges && stage.openParts === 0 && last !== task.ledger) {
-    makeReady(state, view.tasks.get(last.task)!, 'every part is done');
-  }
+  if (!last.merges || stage.openParts > 0) return;
+  // The ledger is ahead of the events of one batch: the first of them that sees no open part is enough.
+  const merge = view.tasks.get(last.task)!;
+  if (merge.state === 'waiting') makeReady(state, merge, 'every part is done');
 }
 
 function retryOrGiveUp(state: PlannerState, job: LedgerJob, view: JobView, name: string, attempt: string, effects: PlannerEffect[]): void {

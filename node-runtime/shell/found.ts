@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { checkIdentifier, type Connection, MeshError } from '../contract/index.ts';
+import { writeDurably } from './durable-file.ts';
+import { type Home, identityOf, readConnection, readMeshFile, writeConnection } from './home.ts';
+
+export interface FoundOptions {
+  readonly home: Home;
+  /** The id of the mesh; random when left out. */
+  readonly mesh?: string;
+  readonly node?: string;
+  readonly account?: string;
+  readonly host?: string;
+  readonly port?: number;
+  /** Makes the first account at the broker; returns its password. */
+  readonly createAccount: (directory: string, account: string) => Promise<string>;
+}
+
+/**
+ * Founds a mesh in a home: its id, its founder (the first voter), the first account, the connection string. Nothing else
+ * ever founds one: a node that hears nobody waits. Throws `MESH_CONFIG_INVALID` when the home has a mesh.
+ */
+export async function foundMesh(options: FoundOptions): Promise<Connection> {
+  const { home } = options;
+  const before = await readMeshFile(home);
+  if (before !== undefined || (await readConnection(home)) !== undefined) {
+    throw new MeshError('MESH_CONFIG_INVALID', before === undefined ? 'this home has joined a mesh' : `this home has mesh "${before.mesh}"`, {
+      where: home.directory,
+      mend: '`foremesh up` starts it; for another mesh give another --home',
+    });
+  }
+  await mkdir(home.directory, { recursive: true, mode: 0o700 });
+  const mesh = checkIdentifier(options.mesh ?? `mesh-${randomBytes(4).toString('hex')}`, 'mesh');
+  const account = checkIdentifier(options.account ?? 'owner', 'account');
+  const founder = await identityOf(home, options.node);
+  const password = await options.createAccount(home.directory, account);
+  const connection = { host: options.host ?? '127.0.0.1', port: options.port ?? 1883, mesh, account, password };
+  await writeConnection(home, connection);
+  // Last: with it the mesh is founded, without it `init` may be run again.
+  await writeDurably(home.meshFile, `${JSON.stringify({ v: 1, mesh, founder })}\n`);
+  return connection;
+}
