@@ -16,6 +16,13 @@ export interface RecordRange {
   readonly records: number;
 }
 
+export interface Cut {
+  readonly stage: string;
+  /** What the ranges are of, or what the one task reads. */
+  readonly source?: DataReference;
+  readonly tasks: readonly CutTask[];
+}
+
 export interface CutTask {
   readonly task: string;
   readonly range?: RecordRange;
@@ -23,9 +30,10 @@ export interface CutTask {
 
 /** What the log holds: only what cannot be asked again. */
 export type LedgerCommand =
-  | (OfJob & { readonly type: 'accept-job'; readonly specHash: string; readonly plan: JobPlan })
-  /** Names the tasks of a stage, before the first of them is assigned. `source` is what the ranges are of. */
-  | (OfJob & { readonly type: 'cut-stage'; readonly stage: string; readonly source?: DataReference; readonly tasks: readonly CutTask[] })
+  /** With the cuts that need nothing but the spec: they cost no second wait for the disk. */
+  | (OfJob & { readonly type: 'accept-job'; readonly specHash: string; readonly plan: JobPlan; readonly cuts: readonly Cut[] })
+  /** Names the tasks of a stage, before the first of them is assigned. */
+  | (OfJob & Cut & { readonly type: 'cut-stage' })
   | (OfJob & {
       readonly type: 'commit-task';
       readonly task: string;

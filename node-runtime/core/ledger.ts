@@ -1,6 +1,6 @@
 import { type DataReference, limits, type Output, type Problem, type Usage } from '../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
-import type { CutTask, LedgerCommand, LedgerEvent, RecordRange } from './ledger-commands.ts';
+import type { Cut, CutTask, LedgerCommand, LedgerEvent, RecordRange } from './ledger-commands.ts';
 
 export interface LedgerTask {
   readonly task: string;
@@ -119,7 +119,7 @@ function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'a
   if (ledger.jobs.has(key) || ledger.tombstones.has(key)) return [{ type: 'dropped', command, reason: 'the id is taken' }];
   const stages = new Map<string, LedgerStage>();
   for (const { stage } of command.plan.stages) stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
-  ledger.jobs.set(key, {
+  const job: LedgerJob = {
     account: command.account,
     job: command.job,
     specHash: command.specHash,
@@ -127,34 +127,42 @@ function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'a
     acceptedAtMs: command.atMs,
     phase: 'running',
     stages,
-  });
+  };
+  ledger.jobs.set(key, job);
+  for (const each of command.cuts) {
+    const stage = stages.get(each.stage);
+    if (stage !== undefined && findCutFault(stage, each.tasks) === undefined) cutStage(job, stage, each);
+  }
   return [{ type: 'job-accepted', key }];
 }
 
 function cut(job: LedgerJob, key: string, command: LedgerCommand & { type: 'cut-stage' }): LedgerEvent[] {
   const stage = job.stages.get(command.stage);
   if (stage === undefined) return [{ type: 'dropped', command, reason: 'no such stage' }];
-  // One stage, one cut: whatever a second leader proposed, no record is in two tasks.
-  if (stage.cut) return [{ type: 'dropped', command, reason: 'the stage is cut already' }];
-  const fault = findCutFault(command.stage, command.tasks);
+  const fault = findCutFault(stage, command.tasks);
   if (fault !== undefined) return [{ type: 'dropped', command, reason: fault }];
-  const plan = stagePlanOf(job, command.stage);
+  cutStage(job, stage, command);
+  return [{ type: 'stage-cut', key, stage: stage.stage, stageDone: stage.done }];
+}
+
+function cutStage(job: LedgerJob, stage: LedgerStage, { source, tasks }: Cut): void {
   stage.cut = true;
-  if (command.source !== undefined) stage.source = command.source;
-  stage.openParts = command.tasks.length;
-  for (const { task, range } of command.tasks) {
+  if (source !== undefined) stage.source = source;
+  stage.openParts = tasks.length;
+  for (const { task, range } of tasks) {
     stage.tasks.push({ task, stage: stage.stage, merges: false, failures: [], ...(range === undefined ? {} : { range }) });
   }
-  if (plan.merge !== undefined) {
+  if (stagePlanOf(job, stage.stage).merge !== undefined) {
     stage.tasks.push({ task: mergeName(stage.stage), stage: stage.stage, merges: true, failures: [] });
   }
   // Nothing to read and nothing to merge: the stage has no task and is done with an empty list of outputs.
   stage.done = isDone(stage);
-  return [{ type: 'stage-cut', key, stage: stage.stage, stageDone: stage.done }];
 }
 
 /** Ranges must follow each other without a gap or an overlap, and names must be the numbered ones. */
-function findCutFault(stage: string, tasks: readonly CutTask[]): string | undefined {
+function findCutFault({ stage, cut }: LedgerStage, tasks: readonly CutTask[]): string | undefined {
+  // One stage, one cut: whatever a second leader proposed, no record is in two tasks.
+  if (cut) return 'the stage is cut already';
   let nextRecord = 0;
   for (const [number, { task, range }] of tasks.entries()) {
     if (task !== partName(stage, number)) return `task ${number} is called ${task}`;

@@ -1,8 +1,8 @@
 import { bytesOf, limits, type Output, type RecordIndex, type DataReference } from '../../contract/index.ts';
 import { cutByWeights } from '@foremesh/partitioner';
-import { jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
+import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
-import type { CutTask, LedgerEvent } from '../ledger-commands.ts';
+import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
@@ -20,6 +20,7 @@ export function openJob(state: PlannerState, job: LedgerJob, effects: PlannerEff
     revision: 0,
     dirty: true,
     publishedMs: Number.NEGATIVE_INFINITY,
+    ending: false,
   };
   for (const plan of job.plan.stages) view.stages.set(plan.stage, { plan, phase: 'needs' });
   state.jobs.set(key, view);
@@ -62,8 +63,18 @@ function proposeCut(
 ): void {
   stage.phase = 'cut';
   const { account, job: id } = job;
-  const command = { type: 'cut-stage' as const, account, job: id, atMs: state.wallMs, stage: stage.plan.stage, tasks };
-  effects.push({ type: 'propose', commands: [{ ...command, ...(source === undefined ? {} : { source }) }] });
+  effects.push({ type: 'propose', commands: [{ type: 'cut-stage', account, job: id, atMs: state.wallMs, ...cutOf(stage.plan, tasks, source) }] });
+}
+
+function cutOf({ stage }: StagePlan, tasks: CutTask[], source: DataReference | undefined): Cut {
+  return source === undefined ? { stage, tasks } : { stage, tasks, source };
+}
+
+/** Cuts that need nothing but the spec: logged with the acceptance, they cost no second wait for the disk. */
+export function cutsOnAcceptance(plan: JobPlan): Cut[] {
+  return plan.stages
+    .filter((stage) => stage.split === undefined && stage.needs.length === 0)
+    .map((stage) => cutOf(stage, [{ task: partName(stage.stage, 0) }], stage.input));
 }
 
 /** The holder knows where the records are: cut the stage for the mesh as it is now. */

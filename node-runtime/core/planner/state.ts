@@ -103,6 +103,8 @@ export interface JobView {
   revision: number;
   dirty: boolean;
   publishedMs: number;
+  /** Its end is on its way into the log. */
+  ending: boolean;
 }
 
 export interface PlannerState {

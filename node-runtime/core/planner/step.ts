@@ -2,7 +2,7 @@ import { limits, type Problem } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { dispatch } from './dispatch.ts';
 import type { PlannerEffect, PlannerEvent } from './events.ts';
-import { cutIndexedStage, followLedger, openJob, publishEnd } from './jobs.ts';
+import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { hearMetrics, hearStatus, watchNodes } from './nodes.ts';
 import { hearReport } from './reports.ts';
 import type { PlannerState } from './state.ts';
@@ -115,7 +115,8 @@ function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }
     const problem = quotaProblem(state, account);
     if (problem !== undefined) return refuse(state, event, problem, effects);
     state.accepting.set(key, specHash);
-    effects.push({ type: 'propose', commands: [{ type: 'accept-job', account, job, atMs: state.wallMs, specHash, plan }] });
+    const command = { type: 'accept-job' as const, account, job, atMs: state.wallMs, specHash, plan, cuts: cutsOnAcceptance(plan) };
+    effects.push({ type: 'propose', commands: [command] });
     return;
   }
   if (held !== specHash) {

@@ -1,4 +1,5 @@
 import type { Problem } from '../../contract/index.ts';
+import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob } from '../ledger.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
@@ -12,6 +13,8 @@ export function makeReady(state: PlannerState, task: TaskView, why: string): voi
 
 export function endJob(state: PlannerState, job: LedgerJob, problem: Problem, phase: 'failed' | 'cancelled' = 'failed'): PlannerEffect {
   const { account, job: id } = job;
+  const view = state.jobs.get(jobKeyOf(account, id));
+  if (view !== undefined) view.ending = true;
   return { type: 'propose', commands: [{ type: 'end-job', account, job: id, atMs: state.wallMs, phase, problem }] };
 }
 
