@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
+import { importsOf, listFiles, read, relativeToRoot, root } from './support/sources.ts';
+
+interface Arrows {
+  /** Folders or files that may be imported. */
+  readonly may: readonly string[];
+  /** Only their types: they reach the folder by injection. */
+  readonly mayTypes?: readonly string[];
+}
+
+const runtime = 'node-runtime';
+const contract = `${runtime}/contract`;
+const core = `${runtime}/core`;
+const data = `${runtime}/data`;
+const engines = `${runtime}/engines`;
+const shell = `${runtime}/shell`;
+const sdk = `${runtime}/sdk`;
+
+/** Which folder may import which other; within itself each may. The table of docs/architecture.md. */
+const arrows: Readonly<Record<string, Arrows>> = {
+  models: { may: [] },
+  partitioner: { may: [] },
+  [contract]: { may: [] },
+  [core]: { may: [contract], mayTypes: ['partitioner', 'models'] },
+  [data]: { may: [contract, 'partitioner'] },
+  [engines]: { may: [contract] },
+  [shell]: { may: [contract, core, data, engines, 'models', 'partitioner'] },
+  [sdk]: { may: [contract, data, `${shell}/mqtt-transport.ts`] },
+  [`${runtime}/cli`]: { may: [contract, core, data, engines, shell, sdk, 'models', 'partitioner'] },
+  [`${runtime}/author`]: { may: [contract] },
+  broker: { may: [contract, data] },
+  'firmware-bridge': { may: [contract] },
+  simulations: { may: [contract, core, 'models', 'partitioner'] },
+  examples: { may: [`${engines}/task-api.ts`] },
+};
+
+const code = /\.(ts|tsx|mts|mjs|js)$/;
+
+describe('house: import arrows', () => {
+  const files = Object.keys(arrows).flatMap((folder) => listFiles(folder).filter((path) => code.test(path)));
+
+  it('has a rule for every folder that holds code', () => {
+    const ruled = [...Object.keys(arrows), 'test', 'bench', '.ci', `${runtime}/bin`, `${runtime}/build-bundle.mjs`];
+    const wild = listFiles().filter((path) => code.test(path) && !ruled.some((folder) => isWithin(path, folder)));
+    assert.deepEqual(wild, []);
+  });
+
+  it('lets each folder import only what its rule allows', () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      const from = folderOf(file);
+      const { may, mayTypes = [] } = arrows[from]!;
+      for (const { specifier, typeOnly, where } of importsOf(file)) {
+        const target = specifier === undefined ? undefined : resolveOurs(file, specifier);
+        if (target === undefined || isWithin(target, from)) continue;
+        const allowed = typeOnly ? [...may, ...mayTypes] : may;
+        if (!allowed.some((folder) => isWithin(target, folder))) wrong.push(`${where} imports ${specifier}`);
+      }
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  it('computes the name of a module only where commands of other packages are found', () => {
+    const computed = files.filter((file) => importsOf(file).some(({ specifier }) => specifier === undefined));
+    assert.deepEqual(
+      computed.filter((file) => !isWithin(file, `${runtime}/cli`)),
+      [],
+    );
+  });
+});
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+function folderOf(file: string): string {
+  return Object.keys(arrows).find((folder) => isWithin(file, folder))!;
+}
+
+/** The path of the imported file, `undefined` when it is not ours. */
+function resolveOurs(file: string, specifier: string): string | undefined {
+  if (specifier.startsWith('.')) return relativeToRoot(join(root, dirname(file), specifier));
+  const [, name, subpath = ''] = /^@foremesh\/([^/]+)(\/.*)?$/.exec(specifier) ?? [];
+  if (name === undefined) return undefined;
+  const folder = name === 'author' ? `${runtime}/author` : name;
+  const { exports } = JSON.parse(read(`${folder}/package.json`)) as { exports: Record<string, Record<string, string>> };
+  const entry = exports[`.${subpath}`]?.['mesh-source'];
+  assert.ok(entry, `${file} imports ${specifier}, which ${folder}/package.json does not export`);
+  return join(folder, entry).replaceAll('\\', '/');
+}
