@@ -1,0 +1,164 @@
+import {
+  type CodeReference,
+  type DataReference,
+  limits,
+  type NodeStatus,
+  type Output,
+  type OutboxMessage,
+  type RecordIndex,
+  type Usage,
+} from '@foremesh/node-runtime/contract';
+import {
+  applyCommand,
+  createLedger,
+  createPlanner,
+  type JobPlan,
+  type LedgerCommand,
+  type PlannerConfig,
+  type PlannerEffect,
+  type PlannerEvent,
+  type PlannerPolicy,
+  type PlannerState,
+  type StagePlan,
+  stepPlanner,
+  validateLedger,
+  validatePlanner,
+} from '@foremesh/node-runtime/core';
+import { lastValue } from '@foremesh/models';
+import { placeByCurrentRoom } from '@foremesh/partitioner';
+
+export function blobNamed(digit: string, sizeBytes = 100): DataReference {
+  return { blob: `sha256-${digit.repeat(64).slice(0, 64)}`, sizeBytes };
+}
+
+export const code: CodeReference = { engine: 'js', ...blobNamed('c') };
+export const mergeCode: CodeReference = { engine: 'js', ...blobNamed('d') };
+export const usage: Usage = { cpuMs: 10, wallMs: 20, peakMemoryBytes: 1_000, inputBytes: 1, outputBytes: 1 };
+
+export function stagePlan(stage: string, change: Partial<StagePlan> = {}): StagePlan {
+  return {
+    stage,
+    code,
+    needs: [],
+    priority: 5,
+    retries: 2,
+    limits: { memoryBytes: limits.memoryBytesLeast, cpuMs: 1_000, wallMs: 1_000, outputBytes: 1_000 },
+    labels: [],
+    sink: true,
+    ...change,
+  };
+}
+
+/** A stage that cuts its input into `chunks` and merges the parts. */
+export function splitStage(stage: string, chunks: number, change: Partial<StagePlan> = {}): StagePlan {
+  return stagePlan(stage, { input: blobNamed('a'), split: { by: 'lines', chunks }, merge: mergeCode, ...change });
+}
+
+export function planOf(...stages: StagePlan[]): JobPlan {
+  return { stages };
+}
+
+export function nodeStatus(node: string, change: Partial<NodeStatus> = {}): NodeStatus {
+  return {
+    v: 1,
+    node,
+    bootId: `${node}-1`,
+    seq: 1,
+    online: true,
+    release: '0.1.0',
+    arch: 'x64',
+    platform: 'linux',
+    cores: 2,
+    memoryBytes: 1024 ** 3,
+    engines: ['js'],
+    speed: { js: 1 },
+    labels: [],
+    share: 1,
+    slots: 2,
+    queue: 2,
+    offeredMemoryBytes: 64 * 1024 ** 2,
+    mayLead: false,
+    ...change,
+  };
+}
+
+/** An index of one mark per record, ten bytes each. */
+export function recordIndex(totalRecords: number): RecordIndex {
+  const records = Array.from({ length: totalRecords }, (_, record) => record);
+  return { by: 'lines', totalRecords, endOffset: totalRecords * 10, records, offsets: records.map((record) => record * 10) };
+}
+
+export function json(value: unknown): Output {
+  return { encoding: 'json', inline: new TextEncoder().encode(JSON.stringify(value)) };
+}
+
+export const policy: PlannerPolicy = {
+  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  place: placeByCurrentRoom,
+};
+
+/** A leader on a log that commits at once: what it proposes is applied, in one batch, before `step` returns. */
+export class Leader {
+  readonly planner: PlannerState;
+  nowMs = 0;
+  /** Commands wait in `proposed` until `commit`. */
+  holds = false;
+  readonly proposed: LedgerCommand[] = [];
+
+  constructor(config: Partial<PlannerConfig> = {}, ledger = createLedger(), term = 1) {
+    this.planner = createPlanner({ id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, policy, config });
+  }
+
+  /** Feeds one event; returns everything that came of it, proposals (and what their commits led to) included. */
+  step(event: PlannerEvent, afterMs = 0): PlannerEffect[] {
+    this.nowMs += afterMs;
+    const effects = stepPlanner(this.planner, event, { nowMs: this.nowMs, wallMs: 1_000_000 + this.nowMs });
+    for (const effect of effects) if (effect.type === 'propose') this.proposed.push(...effect.commands);
+    validatePlanner(this.planner);
+    return this.holds ? effects : [...effects, ...this.commit()];
+  }
+
+  commit(): PlannerEffect[] {
+    const commands = this.proposed.splice(0);
+    if (commands.length === 0) return [];
+    const events = commands.flatMap((command) => applyCommand(this.planner.ledger, command));
+    validateLedger(this.planner.ledger);
+    return this.step({ type: 'applied', events });
+  }
+
+  elect(term = 1): PlannerEffect[] {
+    return [...this.step({ type: 'elected', term }), ...this.step({ type: 'connected' })];
+  }
+
+  /** The node joins and says that it has nothing in hand. */
+  join(node: string, change: Partial<NodeStatus> = {}): PlannerEffect[] {
+    const status = nodeStatus(node, change);
+    const effects = this.step({ type: 'node-status', status });
+    const request = this.planner.nodes.get(node)!.request;
+    return [...effects, ...this.report(node, [{ type: 'inventory', request, attempts: [] }], status.bootId)];
+  }
+
+  report(node: string, messages: readonly OutboxMessage[], bootId = this.planner.nodes.get(node)?.status.bootId ?? ''): PlannerEffect[] {
+    return this.step({ type: 'node-reported', node, bootId, messages });
+  }
+
+  submit(job: string, plan: JobPlan, specHash = 'h1'): PlannerEffect[] {
+    return this.step({ type: 'submitted', account: 'me', job, specHash, plan });
+  }
+}
+
+export function assigned(effects: readonly PlannerEffect[]): { node: string; attempt: string; task: string }[] {
+  return effects.flatMap((effect) =>
+    effect.type === 'send' && effect.message.type === 'assign'
+      ? [{ node: effect.node, attempt: effect.message.attempt, task: effect.message.task }]
+      : [],
+  );
+}
+
+export function done(attempt: string, value: unknown = 1): OutboxMessage {
+  return { type: 'done', attempt, usage, output: json(value) };
+}
+
+export function failed(attempt: string, fault: 'task' | 'node', code = fault === 'task' ? 'MESH_TASK_THREW' : 'MESH_BLOB_MISSING'): OutboxMessage {
+  return { type: 'failed', attempt, fault, code, message: 'boom', usage };
+}
