@@ -22,7 +22,9 @@ const schema = z.strictObject({
   syncWrites: z.boolean().optional(),
   /** Rebuild a damaged store before opening it. */
   repairStore: z.boolean().optional(),
-  /** For tests: smaller limits. */
+  /** A killed broker's leftover wills are published after four of these; 15000 unless said. */
+  heartbeatMs: z.number().int().min(10).optional(),
+  /** Smaller or larger limits. */
   limits: z.partialRecord(z.enum(Object.keys(brokerLimits) as [keyof BrokerLimits]), z.number().min(0)).optional(),
 });
 
@@ -44,6 +46,7 @@ export interface BrokerSettings {
   readonly blobLimitBytes: number | undefined;
   readonly syncWrites: boolean;
   readonly repairStore: boolean;
+  readonly heartbeatMs: number;
   readonly limits: BrokerLimits;
 }
 
@@ -57,7 +60,7 @@ export function checkOptions(options: BrokerOptions): BrokerSettings {
       where: `broker option ${issue?.path.join('.') || '(unknown)'}`,
     });
   }
-  const { home, listen, webSocket, meshes, blobLimitBytes, syncWrites, repairStore, limits } = parsed.data;
+  const { home, listen, webSocket, meshes, blobLimitBytes, syncWrites, repairStore, heartbeatMs, limits } = parsed.data;
   const host = listen?.host ?? '127.0.0.1';
   return Object.freeze({
     home,
@@ -68,6 +71,7 @@ export function checkOptions(options: BrokerOptions): BrokerSettings {
     blobLimitBytes,
     syncWrites: syncWrites ?? false,
     repairStore: repairStore ?? false,
+    heartbeatMs: heartbeatMs ?? 15_000,
     limits: Object.freeze({ ...brokerLimits, ...limits }) as BrokerLimits,
   });
 }

@@ -176,7 +176,11 @@ async function start(
   };
 }
 
-function makeBroker({ limits }: BrokerSettings, persistence: BrokerPersistence, admission: Admission): PatientBroker {
+function makeBroker(
+  { limits, heartbeatMs }: BrokerSettings,
+  persistence: BrokerPersistence,
+  admission: Admission,
+): PatientBroker {
   const options = {
     id: persistence.brokerId,
     persistence,
@@ -184,8 +188,7 @@ function makeBroker({ limits }: BrokerSettings, persistence: BrokerPersistence, 
     // 0: messages do not queue behind each other; `PatientBroker` keeps one slow subscriber from holding the rest.
     concurrency: 0,
     connectTimeout: limits.connectTimeoutMs,
-    // Wills of clients that an earlier start left behind are published after four of these.
-    heartbeatInterval: 15_000,
+    heartbeatInterval: heartbeatMs,
     // Behind for a whole minute though it reads. Frozen ones go long before (`frozenMs`).
     drainTimeout: 60_000,
     queueLimit: limits.packetsBeforeConnack,

@@ -1,10 +1,17 @@
 import { mkdir, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { asMeshError, MeshError } from '@foremesh/node-runtime/contract';
 import { ClassicLevel } from 'classic-level';
 
 const bytes = { keyEncoding: 'utf8', valueEncoding: 'buffer' } as const;
 /** Small on purpose: the broker shares a Raspberry Pi with a node. LevelDB's own defaults are 8 and 4 MiB. */
 const tuning = { cacheSize: 2 * 1024 ** 2, writeBufferSize: 1024 ** 2, maxOpenFiles: 200 };
+
+/**
+ * Directories that this process has open. LevelDB's own lock is not enough here: a second attempt by the same process
+ * fails, but it also gives the first one's lock away (POSIX: closing any descriptor of a file releases its locks).
+ */
+const openHere = new Set<string>();
 
 export interface DatabaseOptions {
   /** Directory of the store; made when missing. */
@@ -46,7 +53,9 @@ export class Database {
    * refuses.
    */
   static async open(options: DatabaseOptions): Promise<Database> {
-    const { location } = options;
+    const location = resolve(options.location);
+    if (openHere.has(location)) throw inUse(location);
+    openHere.add(location);
     try {
       await mkdir(location, { recursive: true, mode: 0o700 });
       if (options.repair && (await exists(`${location}/CURRENT`))) await ClassicLevel.repair(location);
@@ -54,6 +63,7 @@ export class Database {
       await level.open();
       return new Database(level, options);
     } catch (error) {
+      openHere.delete(location);
       throw openError(location, error);
     }
   }
@@ -102,11 +112,12 @@ export class Database {
     await this.flush();
     this.#closed = true;
     await this.#level.close();
+    openHere.delete(this.#level.location);
   }
 
   async #writeAll(): Promise<void> {
     // One turn later, so that all that one read of a socket brought goes into one batch.
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((go) => setImmediate(go));
     while (this.#nextWritten !== undefined) {
       const written = this.#nextWritten;
       this.#flying = this.#next;
@@ -130,13 +141,13 @@ export class Database {
 }
 
 function deferred() {
-  let resolve!: () => void;
+  let fulfil!: () => void;
   let reject!: (error: unknown) => void;
   const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
+    fulfil = yes;
     reject = no;
   });
-  return { promise, resolve, reject };
+  return { promise, resolve: fulfil, reject };
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -151,11 +162,7 @@ function openError(location: string, error: unknown): MeshError {
   const cause = (error as { cause?: unknown }).cause ?? error;
   const code = (cause as { code?: string }).code;
   if (code === 'LEVEL_LOCKED') {
-    return new MeshError('MESH_IDENTITY_IN_USE', 'another broker uses this store', {
-      where: location,
-      mend: 'stop the other one, or give this one another home',
-      cause,
-    });
+    return inUse(location, cause);
   }
   const message = cause instanceof Error ? cause.message : String(cause);
   if (code === 'LEVEL_CORRUPTION' || /corrupt|no such file|missing files/i.test(message)) {
@@ -164,6 +171,14 @@ function openError(location: string, error: unknown): MeshError {
   return new MeshError('MESH_STORAGE_FAILED', `the broker's store cannot be opened: ${message}`, {
     where: location,
     mend: 'see that the directory belongs to this user and the disk has room',
+    cause,
+  });
+}
+
+function inUse(location: string, cause?: unknown): MeshError {
+  return new MeshError('MESH_IDENTITY_IN_USE', 'another broker uses this store', {
+    where: location,
+    mend: 'stop the other one, or give this one another home',
     cause,
   });
 }

@@ -219,9 +219,13 @@ export class SessionStore {
     }
   }
 
-  /** Makes room by dropping the oldest; false when even an empty queue would not do. */
+  /** Makes room by dropping the oldest; false when the message can have none. */
   #fits(session: Session, sizeBytes: number): boolean {
     const limits = this.#limits;
+    if (sizeBytes > limits.queuedBytesPerSession) {
+      this.#onDrop('queuedBytesPerSession', session.clientId);
+      return false;
+    }
     for (;;) {
       let passed: keyof BrokerLimits | undefined;
       if (session.queue.size + 1 > limits.queuedMessagesPerSession) passed = 'queuedMessagesPerSession';

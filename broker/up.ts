@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CommandModule } from './commands.ts';
+
+const passedToNode = [
+  ['share', '--share'],
+  ['slots', '--slots'],
+  ['labels', '--labels'],
+] as const;
+
+/** A child that ends is started again after this; twice as long each time, until it has lived for `settledMs`. */
+const restartMs = { least: 500, most: 30_000 };
+const settledMs = 30_000;
+/** From SIGTERM to SIGKILL when the children do not end by themselves. */
+const endMs = 12_000;
+/** Exit codes that another start would only repeat: wrong usage, refused credentials. */
+const finalExitCodes = [2, 3];
+
+/** `foremesh up`: broker and first node of a mesh on this machine, founded if need be, each in a process that is kept alive. */
+export const up: CommandModule = {
+  name: 'up',
+  summary: 'run broker and first node on this machine; found the mesh if there is none',
+  register(command, context) {
+    command
+      .option('--host <address>', 'address for the broker to listen on; only this machine unless said', '127.0.0.1')
+      .option('--port <number>', 'its TCP port', '1883')
+      .option('--websocket-port <number>', 'its WebSocket port', '8083')
+      .option('--name <id>', 'id of the node, when the mesh is founded')
+      .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%')
+      .option('--slots <number>', 'tasks at once')
+      .option('--labels <list>', 'what jobs can ask for, with commas')
+      .action((options) => runUp(options, context.home));
+  },
+};
+
+async function runUp(options: Record<string, unknown>, home: string): Promise<void> {
+  const text = (name: string) => String(options[name]);
+  const cli = [process.argv[1]!];
+  if (!existsSync(join(home, 'mesh.json'))) {
+    const name = options.name === undefined ? [] : ['--name', text('name')];
+    await runToEnd([...cli, 'init', '--home', home, '--host', text('host'), '--port', text('port'), ...name]);
+  }
+  const nodeOptions = passedToNode.flatMap(([name, flag]) => (options[name] === undefined ? [] : [flag, text(name)]));
+  const listen = ['--host', text('host'), '--port', text('port'), '--websocket-port', text('websocketPort')];
+  const kept = [
+    new KeptProcess([...cli, 'broker', '--home', home, ...listen]),
+    new KeptProcess([...cli, 'node', '--home', home, ...nodeOptions]),
+  ];
+  const signal = new Promise<void>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve());
+  });
+  const broken = await Promise.race([signal, ...kept.map((each) => each.broken)]);
+  // The node first: it says goodbye over the broker.
+  for (const each of kept.reverse()) await each.end();
+  if (typeof broken === 'number') process.exitCode = broken;
+}
+
+function runToEnd(words: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...process.execArgv, ...words], { stdio: 'inherit' });
+    child.once('error', reject);
+    child.once('exit', (code) => {
+      if (code === 0) resolve();
+      else process.exit(code ?? 1); // the child has said why
+    });
+  });
+}
+
+/** One child process, started again whenever it ends without being asked to. */
+class KeptProcess {
+  readonly #words: readonly string[];
+  #child: ChildProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ending = false;
+  #failures = 0;
+  #markBroken!: (exitCode: number) => void;
+  /** Resolves with the exit code when another start would be useless. */
+  readonly broken: Promise<number>;
+
+  constructor(words: readonly string[]) {
+    this.#words = words;
+    this.broken = new Promise((resolve) => {
+      this.#markBroken = resolve;
+    });
+    this.#start();
+  }
+
+  #start(): void {
+    const startedMs = performance.now();
+    const child = spawn(process.execPath, [...process.execArgv, ...this.#words], { stdio: 'inherit' });
+    this.#child = child;
+    child.once('exit', (code) => {
+      this.#child = undefined;
+      if (this.#ending) return;
+      if (code !== null && finalExitCodes.includes(code)) return this.#markBroken(code);
+      this.#failures = performance.now() - startedMs > settledMs ? 0 : this.#failures + 1;
+      this.#timer = setTimeout(() => this.#start(), Math.min(restartMs.most, restartMs.least * 2 ** this.#failures));
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#ending = true;
+    clearTimeout(this.#timer);
+    const child = this.#child;
+    if (child === undefined) return;
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill('SIGTERM');
+    const forced = setTimeout(() => child.kill('SIGKILL'), endMs);
+    await ended;
+    clearTimeout(forced);
+  }
+}
