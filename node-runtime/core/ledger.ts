@@ -7,7 +7,7 @@ export interface LedgerTask {
   readonly stage: string;
   readonly merges: boolean;
   readonly range?: RecordRange;
-  readonly failures: { readonly node: string; readonly problem: Problem }[];
+  readonly failures: { readonly node: string; readonly attempt: string; readonly problem: Problem }[];
   committed?: { readonly node: string; readonly attempt: string; readonly usage: Usage };
   /** Dropped once the job has ended, unless it is a result. */
   output?: Output;
@@ -103,10 +103,13 @@ export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEven
       return commit(ledger, job, key, command);
     case 'fail-attempt': {
       const task = findTask(job, command.task);
-      if (task === undefined || task.committed !== undefined) {
-        return [{ type: 'dropped', command, reason: task === undefined ? 'no such task' : 'the task is done' }];
+      const fault = findOutcomeFault(job, task);
+      if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
+      // Reported twice, an attempt has still failed once.
+      if (task.failures.some((failure) => failure.attempt === command.attempt)) {
+        return [{ type: 'dropped', command, reason: 'the failure is counted already' }];
       }
-      task.failures.push({ node: command.node, problem: command.problem });
+      task.failures.push({ node: command.node, attempt: command.attempt, problem: command.problem });
       return [{ type: 'attempt-failed', key, task: command.task, attempt: command.attempt }];
     }
     case 'end-job':
@@ -175,8 +178,8 @@ function findCutFault({ stage, cut }: LedgerStage, tasks: readonly CutTask[]): s
 
 function commit(ledger: Ledger, job: LedgerJob, key: string, command: LedgerCommand & { type: 'commit-task' }): LedgerEvent[] {
   const task = findTask(job, command.task);
-  if (task === undefined) return [{ type: 'dropped', command, reason: 'no such task' }];
-  if (task.committed !== undefined) return [{ type: 'dropped', command, reason: 'the task is done' }];
+  const fault = findOutcomeFault(job, task);
+  if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
   task.committed = { node: command.node, attempt: command.attempt, usage: command.usage };
   task.output = command.output;
   const stage = job.stages.get(task.stage)!;
@@ -189,6 +192,13 @@ function commit(ledger: Ledger, job: LedgerJob, key: string, command: LedgerComm
     events.push(...end(ledger, job, key, 'done', command.atMs));
   }
   return events;
+}
+
+/** Why no outcome of the task can count: the first result has won, or it merges parts that are not there yet. */
+function findOutcomeFault(job: LedgerJob, task: LedgerTask | undefined): string | undefined {
+  if (task === undefined) return 'no such task';
+  if (task.committed !== undefined) return 'the task is done';
+  return task.merges && job.stages.get(task.stage)!.openParts > 0 ? 'its parts are not done' : undefined;
 }
 
 function isDone(stage: LedgerStage): boolean {

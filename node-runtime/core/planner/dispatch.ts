@@ -6,8 +6,10 @@ import type { PlannerEffect } from './events.ts';
 import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
 import { addAttempt } from './tasks.ts';
 
-/** Ready tasks that may be passed over (nowhere to go right now) before a dispatch looks no further in a queue. */
+/** Stages that may be passed over (their nodes are busy) before a dispatch looks no further in a queue. */
 const passedOverMost = 64;
+/** Nodes that a message about a lack of room names one by one. */
+const devicesNamedMost = 8;
 
 /** Assigns ready tasks, highest priority first, while nodes have room. */
 export function dispatch(state: PlannerState, effects: PlannerEffect[]): void {
@@ -22,24 +24,26 @@ export function dispatch(state: PlannerState, effects: PlannerEffect[]): void {
 function dispatchQueue(state: PlannerState, queue: readonly TaskView[], effects: PlannerEffect[]): TaskView[] {
   const left: TaskView[] = [];
   let at = 0;
-  while (at < queue.length && left.length < passedOverMost) {
+  let passedOver = 0;
+  while (at < queue.length && passedOver < passedOverMost) {
     const stage = queue[at]!.stage;
     // Tasks of one stage stand together: one look at the nodes serves them all.
     const group: TaskView[] = [];
     while (at < queue.length && queue[at]!.stage === stage && group.length < limits.messagesPerEnvelope) {
       const task = queue[at]!;
-      if (task.state === 'ready') (task.notBeforeMs > state.nowMs ? left : group).push(task);
+      if (task.state !== 'ready') task.queued = false;
+      else (task.notBeforeMs > state.nowMs || stage.refusedByFleet === state.fleet ? left : group).push(task);
       at += 1;
     }
     if (group.length === 0) continue;
     const placed = placeGroup(state, stage, group, effects);
-    if (placed < group.length) {
-      left.push(...group.filter((task) => task.state === 'ready'));
-      while (at < queue.length && queue[at]!.stage === stage) {
-        if (queue[at]!.state === 'ready') left.push(queue[at]!);
-        at += 1;
-      }
+    for (const task of group) {
+      if (task.state === 'ready') left.push(task);
+      else task.queued = false;
     }
+    if (placed === group.length) continue;
+    while (at < queue.length && queue[at]!.stage === stage) left.push(queue[at++]!);
+    if (stage.unplaceable === undefined) passedOver += 1;
   }
   for (; at < queue.length; at += 1) left.push(queue[at]!);
   return left;
@@ -67,8 +71,11 @@ function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskV
     }
   }
   const { unplaceable: before } = stage;
-  if (refusedForGood === undefined) delete stage.unplaceable;
-  else stage.unplaceable = refusedForGood;
+  delete stage.unplaceable;
+  if (refusedForGood !== undefined) {
+    stage.unplaceable = refusedForGood;
+    stage.refusedByFleet = state.fleet;
+  }
   if (before?.message !== stage.unplaceable?.message) group[0]!.job.dirty = true;
   return placed;
 }
@@ -80,7 +87,8 @@ function noRoom(stage: StageView, refusals: readonly { device: string; refusal: 
     labels: `not all of the labels ${labels.join(', ')}`,
     memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
   } as const;
-  const each = refusals.map(({ device, refusal }) => `${device}: ${lacks[refusal as keyof typeof lacks] ?? refusal}`);
+  const each = refusals.slice(0, devicesNamedMost).map(({ device, refusal }) => `${device}: ${lacks[refusal as keyof typeof lacks] ?? refusal}`);
+  if (refusals.length > each.length) each.push(`and ${refusals.length - each.length} more`);
   return {
     code: 'MESH_NO_ROOM',
     message: `stage ${stage.plan.stage} fits no node (${each.length === 0 ? 'no node is online' : each.join('; ')})`,

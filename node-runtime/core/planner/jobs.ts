@@ -1,5 +1,5 @@
 import { bytesOf, limits, type Output, type RecordIndex, type DataReference } from '../../contract/index.ts';
-import { cutByWeights } from '@foremesh/partitioner';
+import { cutByWeights, recordIndexProblem } from '@foremesh/partitioner';
 import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
 import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
@@ -87,6 +87,13 @@ export function cutIndexedStage(
   effects: PlannerEffect[],
 ): void {
   if (stage.phase !== 'index') return; // an answer that came twice
+  const fault = recordIndexProblem(index);
+  if (fault !== undefined) {
+    // Cut by it, records would be lost without a word.
+    const message = `the holder's record index of stage ${stage.plan.stage} contradicts itself: ${fault}`;
+    effects.push(endJob(state, job, { code: 'MESH_INPUT_INVALID', message }));
+    return;
+  }
   const pieces = cutByWeights(index, Array.from({ length: chunkCount(state, stage.plan, index) }, () => 1));
   const tasks = pieces.map((range, number) => ({ task: partName(stage.plan.stage, number), range }));
   const after = countTasks(job) + tasks.length;
@@ -136,6 +143,7 @@ function createTask(job: LedgerJob, view: JobView, stage: StageView, ledger: Led
     story: [],
     attempts: new Set(),
     attemptsMade: ledger.failures.length,
+    queued: false,
     committing: false,
     nodeFaults: 0,
     notBeforeMs: Number.NEGATIVE_INFINITY,
@@ -203,7 +211,11 @@ function finishTask(state: PlannerState, job: LedgerJob, view: JobView, name: st
   for (const other of [...task.attempts]) {
     forgetAttempt(state, other);
     if (other.key !== attempt) {
-      effects.push({ type: 'send', node: other.node, message: { type: 'cancel', attempt: other.key, reason: 'another attempt was first' } });
+      const reason = 'another attempt was first';
+      effects.push(
+        { type: 'send', node: other.node, message: { type: 'cancel', attempt: other.key, reason } },
+        { type: 'send', node: other.node, message: { type: 'committed', attempts: [other.key] } }, // should it have ended
+      );
     }
   }
   const stage = job.stages.get(task.ledger.stage)!;
@@ -254,8 +266,17 @@ export function publishEnd(state: PlannerState, job: LedgerJob, effects: Planner
 /** A result that fits one payload: of many inline outputs, JSON escapes can make more than was counted. */
 function boundedResult(job: LedgerJob): ReturnType<typeof jobResultOf> {
   const result = jobResultOf(job);
-  if (bytesOf(JSON.stringify(result)).length <= limits.payloadBytes) return result;
+  if (jsonBytes(result) <= limits.payloadBytes) return result;
   const { outputs: _, ...rest } = result;
-  const message = `the result is larger than payloadBytes (${limits.payloadBytes}) once written as JSON`;
+  const message = `the result is larger than payloadBytes (${limits.payloadBytes}) once written as JSON, or nests too deep`;
   return { ...rest, phase: 'failed', problem: { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'return less, or bytes' } };
+}
+
+/** Infinity for what cannot be written: what a task gave may nest deeper than `JSON.stringify` can follow. */
+function jsonBytes(value: unknown): number {
+  try {
+    return bytesOf(JSON.stringify(value)).length;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }

@@ -1,4 +1,4 @@
-import type { NodeMetrics, NodeStatus } from '../../contract/index.ts';
+import { limits, type NodeMetrics, type NodeStatus } from '../../contract/index.ts';
 import type { PlannerEffect } from './events.ts';
 import type { NodeView, PlannerState } from './state.ts';
 import { loseAttempt } from './tasks.ts';
@@ -29,28 +29,53 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     seenMs: state.nowMs,
     request: 0,
     requestedMs: 0,
+    owes: false,
     attempts: new Set(),
     tasksDone: 0,
     background: state.policy.createForecaster(sampleIntervalMs),
   };
   node.status = status;
+  state.nodes.set(status.node, node);
+  takeBack(state, node, effects);
+}
+
+/** It is there (again): it gets work once it has said what it has in hand. */
+function takeBack(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
   node.online = true;
   node.confirmed = false;
   node.seenMs = state.nowMs;
-  state.nodes.set(status.node, node);
+  state.fleet += 1;
   askInventory(state, node, effects);
+}
+
+/**
+ * Something came from this boot of a node: it lives, whatever its silence or a will that came late made us believe.
+ * Undefined when its status is not known; all nodes are then asked for theirs.
+ */
+export function hearSignOfLife(state: PlannerState, id: string, bootId: string, effects: PlannerEffect[]): NodeView | undefined {
+  const node = state.nodes.get(id);
+  if (node === undefined || node.status.bootId !== bootId) {
+    if (node !== undefined || state.nodes.size < limits.nodesPerMesh) state.strangers = true;
+    return undefined;
+  }
+  if (!node.online) {
+    say(effects, 'node-joined', 'info', `${id} speaks again`);
+    takeBack(state, node, effects);
+  }
+  node.seenMs = state.nowMs;
+  return node;
 }
 
 export function askInventory(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
   node.request += 1;
   node.requestedMs = state.nowMs;
+  node.owes = false;
   effects.push({ type: 'send', node: node.status.node, message: { type: 'inventory-request', request: node.request } });
 }
 
-export function hearMetrics(state: PlannerState, metrics: NodeMetrics): void {
-  const node = state.nodes.get(metrics.node);
-  if (node === undefined || node.status.bootId !== metrics.bootId) return;
-  node.seenMs = state.nowMs;
+export function hearMetrics(state: PlannerState, metrics: NodeMetrics, effects: PlannerEffect[]): void {
+  const node = hearSignOfLife(state, metrics.node, metrics.bootId, effects);
+  if (node === undefined) return;
   for (const sample of metrics.samples) {
     node.latest = sample;
     node.background.observe(sample.cpuBackgroundShare);
@@ -61,18 +86,19 @@ function loseNode(state: PlannerState, node: NodeView, why: string, effects: Pla
   if (!node.online) return;
   node.online = false;
   node.confirmed = false;
+  state.fleet += 1;
   say(effects, 'node-lost', 'warning', `${node.status.node}: ${why}; ${node.attempts.size} attempts go elsewhere`);
   for (const attempt of [...node.attempts]) loseAttempt(state, attempt, why);
 }
 
-/** Time passes: silent nodes are lost, nodes with work (or with an unanswered question) are asked what they have. */
+/** Time passes: silent nodes are lost, nodes with work (or with something unsettled) are asked what they have. */
 export function watchNodes(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected) return; // it is we who are away
   for (const node of state.nodes.values()) {
     if (!node.online) continue;
     if (state.nowMs - node.seenMs > state.config.nodeSilenceMs) {
       loseNode(state, node, `silent for ${Math.round((state.nowMs - node.seenMs) / 1000)} s`, effects);
-    } else if ((node.attempts.size > 0 || !node.confirmed) && state.nowMs - node.requestedMs > state.config.inventoryIntervalMs) {
+    } else if ((node.attempts.size > 0 || node.owes || !node.confirmed) && state.nowMs - node.requestedMs > state.config.inventoryIntervalMs) {
       askInventory(state, node, effects);
     }
   }

@@ -30,14 +30,19 @@ export function hearReport(state: PlannerState, node: NodeView, message: OutboxM
 function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'done' | 'failed' }, effects: PlannerEffect[]): void {
   const from = node.status.node;
   const task = openTaskOf(state, message.attempt);
-  if (task === undefined || task.state === 'done') {
-    // Late, twice, or of a job that has ended: the log does not want it.
+  const counted = message.type === 'failed' && task?.ledger.failures.some((failure) => failure.attempt === message.attempt);
+  if (task === undefined || task.state === 'done' || task.state === 'waiting' || counted) {
+    // Late, twice, of a job that has ended, or of a merge that nobody was asked for: the log does not want it.
     effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
     const late = state.attempts.get(message.attempt);
     if (late !== undefined) forgetAttempt(state, late);
     return;
   }
-  if (task.committing) return; // the first outcome is on its way into the log; the next inventory settles this one
+  if (task.committing) {
+    // Another outcome is on its way into the log: once that is in, this one is asked for again, and settled.
+    node.owes = true;
+    return;
+  }
   const { account, job, task: name } = parseAttemptKey(message.attempt);
   const head = { account, job, atMs: state.wallMs, task: name, attempt: message.attempt, node: from };
   if (message.type === 'done') {
@@ -53,12 +58,13 @@ function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage
     return;
   }
   effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
+  const attempt = state.attempts.get(message.attempt);
+  if (attempt === undefined) return; // counted when it came first, or given up before
   task.nodeFaults += 1;
   const backoffMs = state.config.nodeFaultBackoffMs * 2 ** Math.min(5, task.nodeFaults - 1);
   task.avoidUntilMs.set(from, state.nowMs + backoffMs);
   if (task.nodeFaults > 1) task.notBeforeMs = state.nowMs + backoffMs / 2; // another node at once, after that not in a rush
-  const attempt = state.attempts.get(message.attempt);
-  if (attempt !== undefined) loseAttempt(state, attempt, `${message.code}: ${message.message}`);
+  loseAttempt(state, attempt, `${message.code}: ${message.message}`);
   if (task.nodeFaults >= state.config.nodeFaultsMost) {
     const text = `task ${name} could not be run, ${task.nodeFaults} times, the last time on ${from}: ${message.message}`;
     effects.push(endJob(state, state.ledger.jobs.get(task.job.key)!, { ...problem, message: text }));
@@ -91,5 +97,7 @@ function hearInventory(state: PlannerState, node: NodeView, message: OutboxMessa
       loseAttempt(state, attempt, 'the node does not know it');
     }
   }
-  if (message.request === node.request) node.confirmed = true;
+  if (message.request !== node.request || node.confirmed) return;
+  node.confirmed = true;
+  state.fleet += 1;
 }

@@ -51,6 +51,8 @@ export interface NodeView {
   /** The number of the last inventory request, and when it was sent. */
   request: number;
   requestedMs: number;
+  /** It has an outcome that could not be settled when it came: it is asked again. */
+  owes: boolean;
   /** In the order of assignment. */
   readonly attempts: Set<AttemptView>;
   tasksDone: number;
@@ -65,6 +67,8 @@ export interface StageView {
   /** Exponentially weighted mean of what its finished parts took, milliseconds. */
   meanWallMs?: number;
   unplaceable?: Problem;
+  /** The fleet (see `PlannerState.fleet`) that was found to have no room for it, ever. */
+  refusedByFleet?: number;
 }
 
 export interface TaskView {
@@ -76,6 +80,8 @@ export interface TaskView {
   readonly story: Story;
   readonly attempts: Set<AttemptView>;
   attemptsMade: number;
+  /** It stands in a ready queue, also when it is not ready any more. */
+  queued: boolean;
   /** An outcome of it is on its way into the log. */
   committing: boolean;
   nodeFaults: number;
@@ -122,6 +128,11 @@ export interface PlannerState {
   wallMs: number;
   graceUntilMs: number;
   announcements: number;
+  announcedMs: number;
+  /** Something was heard from a node, or a boot of it, whose status is not known. */
+  strangers: boolean;
+  /** Grows whenever what the nodes offer changes: what fitted nowhere is tried again then, not before. */
+  fleet: number;
   nextAttempt: number;
   readonly nodes: Map<string, NodeView>;
   readonly jobs: Map<string, JobView>;
@@ -156,6 +167,9 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     wallMs: 0,
     graceUntilMs: 0,
     announcements: 0,
+    announcedMs: Number.NEGATIVE_INFINITY,
+    strangers: false,
+    fleet: 0,
     nextAttempt: 1,
     nodes: new Map(),
     jobs: new Map(),

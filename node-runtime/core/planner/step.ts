@@ -3,7 +3,7 @@ import { jobKeyOf } from '../job-plan.ts';
 import { dispatch } from './dispatch.ts';
 import type { PlannerEffect, PlannerEvent } from './events.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
-import { hearMetrics, hearStatus, watchNodes } from './nodes.ts';
+import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
 import { hearReport } from './reports.ts';
 import type { PlannerState } from './state.ts';
 import { endJob } from './tasks.ts';
@@ -21,6 +21,7 @@ export function stepPlanner(state: PlannerState, event: PlannerEvent, at: Instan
   state.wallMs = at.wallMs;
   const effects: PlannerEffect[] = [];
   if (event.type === 'elected') elected(state, event.term, effects);
+  else if (event.type === 'connected' || event.type === 'disconnected') hearConnection(state, event.type === 'connected', effects);
   else if (state.leading) handle(state, event, effects);
   if (state.leading) {
     dispatch(state, effects);
@@ -29,26 +30,31 @@ export function stepPlanner(state: PlannerState, event: PlannerEvent, at: Instan
   return effects;
 }
 
-function handle(state: PlannerState, event: Exclude<PlannerEvent, { type: 'elected' }>, effects: PlannerEffect[]): void {
+/** Heard by every voter: whoever is elected must know it. */
+function hearConnection(state: PlannerState, connected: boolean, effects: PlannerEffect[]): void {
+  state.connected = connected;
+  if (!connected || !state.leading) return;
+  if (state.graceUntilMs === Number.POSITIVE_INFINITY) state.graceUntilMs = state.nowMs + state.config.inventoryGraceMs;
+  for (const node of state.nodes.values()) {
+    node.confirmed = false;
+    node.seenMs = state.nowMs;
+  }
+  state.fleet += 1;
+  announce(state, effects);
+}
+
+type PlanningEvent = Exclude<PlannerEvent, { type: 'elected' | 'connected' | 'disconnected' }>;
+
+function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffect[]): void {
   switch (event.type) {
-    case 'connected':
-      state.connected = true;
-      for (const node of state.nodes.values()) {
-        node.confirmed = false;
-        node.seenMs = state.nowMs;
-      }
-      announce(state, effects);
-      return;
-    case 'disconnected':
-      state.connected = false;
-      return;
     case 'submitted':
       submit(state, event, effects);
       return;
     case 'cancel-requested': {
-      const job = state.ledger.jobs.get(jobKeyOf(event.account, event.job));
-      if (job?.phase === 'running') {
-        effects.push(endJob(state, job, { code: 'MESH_JOB_CANCELLED', message: event.reason }, 'cancelled'));
+      const key = jobKeyOf(event.account, event.job);
+      // In the log, its end comes after its acceptance, also while that is on its way.
+      if (state.ledger.jobs.get(key)?.phase === 'running' || state.accepting.has(key)) {
+        effects.push(endJob(state, event, { code: 'MESH_JOB_CANCELLED', message: event.reason }, 'cancelled'));
       }
       return;
     }
@@ -62,24 +68,26 @@ function handle(state: PlannerState, event: Exclude<PlannerEvent, { type: 'elect
       const stage = state.jobs.get(key)?.stages.get(event.stage);
       if (job === undefined || stage === undefined) return; // the job has ended meanwhile
       if (event.type === 'indexed') cutIndexedStage(state, job, stage, event.source, event.index, effects);
-      else effects.push(endJob(state, job, event.problem));
+      else if (stage.phase === 'index') effects.push(endJob(state, job, event.problem)); // else it comes late
       return;
     }
     case 'node-status':
       if (state.nodes.size < limits.nodesPerMesh || state.nodes.has(event.status.node)) hearStatus(state, event.status, effects);
       return;
     case 'node-metrics':
-      hearMetrics(state, event.metrics);
+      hearMetrics(state, event.metrics, effects);
       return;
     case 'node-reported': {
-      const node = state.nodes.get(event.node);
-      if (node === undefined || node.status.bootId !== event.bootId) return; // its status will come, and then we ask
-      node.seenMs = state.nowMs;
+      const node = hearSignOfLife(state, event.node, event.bootId, effects);
+      if (node === undefined) return; // its status will come, and then we ask
       for (const message of event.messages) hearReport(state, node, message, effects);
       return;
     }
     case 'tick':
       watchNodes(state, effects);
+      if (state.connected && state.strangers && state.nowMs - state.announcedMs > state.config.inventoryIntervalMs) {
+        announce(state, effects);
+      }
   }
 }
 
@@ -96,12 +104,16 @@ function elected(state: PlannerState, term: number, effects: PlannerEffect[]): v
     // The leader before may have died between the commit and the last word on it.
     else publishEnd(state, job, effects);
   }
-  if (state.jobs.size > 0) state.graceUntilMs = state.nowMs + state.config.inventoryGraceMs;
+  // While we are away nobody can say what still runs: then the grace begins with the connection.
+  if (state.jobs.size === 0) state.graceUntilMs = Number.NEGATIVE_INFINITY;
+  else state.graceUntilMs = state.connected ? state.nowMs + state.config.inventoryGraceMs : Number.POSITIVE_INFINITY;
   if (state.connected) announce(state, effects);
 }
 
 function announce(state: PlannerState, effects: PlannerEffect[]): void {
   state.announcements += 1;
+  state.announcedMs = state.nowMs;
+  state.strangers = false;
   const { id: node, bootId, term, holders } = state;
   effects.push({ type: 'announce', hint: { node, bootId, term, seq: state.announcements, holders: [...holders] } });
 }
@@ -110,7 +122,12 @@ function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }
   const { account, job, specHash, plan } = event;
   const key = jobKeyOf(account, job);
   const known = state.ledger.jobs.get(key);
-  const held = known?.specHash ?? state.ledger.tombstones.get(key)?.specHash ?? state.accepting.get(key);
+  const forgotten = state.ledger.tombstones.get(key);
+  if (known === undefined && forgotten?.specHash === specHash) {
+    const message = `job "${job}" is ${forgotten.phase}, and its result is not kept any more`;
+    return refuse(state, event, { code: 'MESH_JOB_CONFLICT', message, mend: 'choose another id' }, effects);
+  }
+  const held = known?.specHash ?? forgotten?.specHash ?? state.accepting.get(key);
   if (held === undefined) {
     const problem = quotaProblem(state, account);
     if (problem !== undefined) return refuse(state, event, problem, effects);
@@ -123,9 +140,9 @@ function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }
     const message = `job "${job}" exists with another spec`;
     return refuse(state, event, { code: 'MESH_JOB_CONFLICT', message, mend: 'choose another id' }, effects);
   }
+  if (known === undefined) return; // it is on its way into the log: until it is there, its spec stays
   // The same job again: say once more where it stands.
   effects.push({ type: 'clear-spec', account, job });
-  if (known === undefined) return;
   if (known.phase === 'running') effects.push({ type: 'publish-state', state: jobStateOf(state, known) });
   else publishEnd(state, known, effects);
 }

@@ -7,11 +7,18 @@ import type { AttemptView, NodeView, PlannerState, TaskView } from './state.ts';
 
 export function makeReady(state: PlannerState, task: TaskView, why: string): void {
   transition(task, 'ready', why);
-  state.ready[task.stage.plan.priority]!.push(task);
+  // It may still stand there from before: once is enough.
+  if (!task.queued) state.ready[task.stage.plan.priority]!.push(task);
+  task.queued = true;
   task.job.dirty = true;
 }
 
-export function endJob(state: PlannerState, job: LedgerJob, problem: Problem, phase: 'failed' | 'cancelled' = 'failed'): PlannerEffect {
+export function endJob(
+  state: PlannerState,
+  job: Pick<LedgerJob, 'account' | 'job'>, 
+  problem: Problem,
+  phase: 'failed' | 'cancelled' = 'failed',
+): PlannerEffect {
   const { account, job: id } = job;
   const view = state.jobs.get(jobKeyOf(account, id));
   if (view !== undefined) view.ending = true;

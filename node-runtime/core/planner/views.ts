@@ -1,5 +1,6 @@
 import {
   base64Of,
+  bytesOf,
   type JobResult,
   type JobState,
   limits,
@@ -106,7 +107,7 @@ function remainingOf(state: PlannerState, job: JobView): number | undefined {
     known = true;
     workMs += wallMs * (1 - progressOf(task));
   }
-  return known ? Math.round(workMs / slots) : undefined;
+  return known ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(workMs / slots)) : undefined;
 }
 
 function estimateFromProgress(state: PlannerState, task: TaskView): number | undefined {
@@ -120,10 +121,10 @@ function estimateFromProgress(state: PlannerState, task: TaskView): number | und
 
 /** The result of a job that has ended. */
 export function jobResultOf(job: LedgerJob): JobResult {
-  const tasksByNode: Record<string, number> = {};
+  const tasksByNode = new Map<string, number>();
   for (const stage of job.stages.values()) {
     for (const { committed } of stage.tasks) {
-      if (committed !== undefined) tasksByNode[committed.node] = (tasksByNode[committed.node] ?? 0) + 1;
+      if (committed !== undefined) tasksByNode.set(committed.node, (tasksByNode.get(committed.node) ?? 0) + 1);
     }
   }
   const outputs: Record<string, ResultOutput> = {};
@@ -139,7 +140,7 @@ export function jobResultOf(job: LedgerJob): JobResult {
     ...(job.phase === 'done' ? { outputs } : {}),
     ...(job.problem === undefined ? {} : { problem: job.problem }),
     elapsedMs: Math.max(0, Math.round((job.endedAtMs ?? 0) - job.acceptedAtMs)),
-    tasksByNode,
+    tasksByNode: Object.fromEntries(tasksByNode),
   };
 }
 
@@ -219,7 +220,7 @@ function fit<Key extends string, Row>(key: Key, rows: readonly Row[]): Record<Ke
   const kept: Row[] = [];
   let room = limits.payloadBytes * 0.75;
   for (const row of rows) {
-    room -= JSON.stringify(row).length;
+    room -= bytesOf(JSON.stringify(row)).length;
     if (room < 0 || kept.length >= limits.queryRows) break;
     kept.push(row);
   }
