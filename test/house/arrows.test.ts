@@ -27,7 +27,11 @@ const arrows: Readonly<Record<string, Arrows>> = {
   [engines]: { may: [contract] },
   [shell]: { may: [contract, core, data, engines, 'models', 'partitioner'] },
   [sdk]: { may: [contract, data, `${shell}/mqtt-transport.ts`] },
-  [`${runtime}/cli`]: { may: [contract, core, data, engines, shell, sdk, 'models', 'partitioner'] },
+  [`${runtime}/cli`]: {
+    may: [contract, core, data, engines, shell, sdk, 'models', 'partitioner'],
+    // Found at run time, if it is installed.
+    mayTypes: [`${runtime}/author`],
+  },
   [`${runtime}/author`]: { may: [contract] },
   broker: { may: [contract, data] },
   'firmware-bridge': { may: [contract] },
