@@ -268,7 +268,7 @@ export class JobFollower {
   }
 }
 
-export function isEnd(state: JobState): boolean {
+function isEnd(state: JobState): boolean {
   return jobEndPhases.includes(state.phase);
 }
 

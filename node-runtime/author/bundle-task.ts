@@ -1,0 +1,76 @@
+import { basename, dirname, resolve } from 'node:path';
+import { checkLimit, limits, MeshError } from '@foremesh/node-runtime/contract';
+import { type BuildFailure, type BuildResult, build } from 'esbuild';
+import { explainFailure, whereOf } from './build-errors.ts';
+import { sandboxRules } from './sandbox-rules.ts';
+
+export interface BundleWarning {
+  readonly message: string;
+  /** file:line:column */
+  readonly where?: string;
+}
+
+export interface BundledTask {
+  /** One ES module without imports, UTF-8. */
+  readonly code: Uint8Array;
+  readonly warnings: readonly BundleWarning[];
+}
+
+/**
+ * Bundles TypeScript or JavaScript and all that it imports into one ES module for QuickJS. The same files give the same
+ * bytes, wherever they lie, so that the code's hash names it. Throws `MESH_TASK_CODE_INVALID` with file, line and column, or
+ * `MESH_LIMIT_EXCEEDED`.
+ */
+export async function bundleTask(entryFile: string): Promise<BundledTask> {
+  const entry = resolve(entryFile);
+  const folder = dirname(entry);
+  const result = await runBuild(entry, folder);
+  const [file] = result.outputFiles;
+  const [output] = Object.values(result.metafile.outputs);
+  if (output?.exports.includes('default') !== true) {
+    throw new MeshError('MESH_TASK_CODE_INVALID', 'there is no default export', {
+      where: whereOf({ file: basename(entry), line: 1, column: 0 }, folder),
+      mend: 'a task is a function: export default function (task) { ... }',
+    });
+  }
+  checkLimit('codeBytes', file!.contents.length, limits.codeBytes, whereOf(undefined, folder, entry));
+  return {
+    code: file!.contents,
+    warnings: result.warnings.map(({ text, location }) => ({
+      message: text,
+      ...(location === null ? {} : { where: whereOf(location, folder) }),
+    })),
+  };
+}
+
+type InMemory = BuildResult<{ write: false; metafile: true }>;
+
+async function runBuild(entry: string, folder: string): Promise<InMemory> {
+  try {
+    return await build({
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      metafile: true,
+      logLevel: 'silent',
+      // Comments and CommonJS wrappers name files from here: the entry's folder, not the machine's root.
+      absWorkingDir: folder,
+      outfile: resolve(folder, 'task.bundle.mjs'),
+      format: 'esm',
+      platform: 'neutral',
+      target: 'es2023',
+      // What `neutral` leaves out: packages that have no `exports`.
+      mainFields: ['module', 'main'],
+      conditions: ['module', 'import'],
+      sourcemap: false,
+      charset: 'utf8',
+      treeShaking: true,
+      // Libraries that look where they are: no development checks, and `global` is there.
+      define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
+      plugins: [sandboxRules],
+    });
+  } catch (error) {
+    if (!Array.isArray((error as BuildFailure).errors)) throw error;
+    throw explainFailure(error as BuildFailure, entry, folder);
+  }
+}

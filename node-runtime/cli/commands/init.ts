@@ -1,0 +1,85 @@
+import type { Command } from 'commander';
+import { formatConnection, MeshError } from '../../contract/index.ts';
+import { foundMesh } from '../../shell/found.ts';
+import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { installCommand, loadOptional } from '../extensions.ts';
+
+interface InitOptions {
+  readonly mesh?: string;
+  readonly name?: string;
+  readonly account: string;
+  readonly host: string;
+  readonly port: string;
+}
+
+type CreateAccount = (home: string, name: string) => Promise<{ readonly password: string }>;
+
+const help = `
+Examples:
+  $ foremesh init                                    a mesh on this machine, broker on 127.0.0.1:1883
+  $ foremesh init --host 192.168.1.10 --name hub     one that other machines reach (then: foremesh broker --host 192.168.1.10)
+  $ foremesh init --json | jq -r .connection         the connection string, for a script`;
+
+/** `foremesh init`: the only thing that founds a mesh. */
+export const initCommand: CommandModule = {
+  name: 'init',
+  summary: 'found a mesh: its id, its first node, its first account',
+  register(command, context) {
+    command
+      .option('--mesh <id>', 'id of the mesh (a random one)')
+      .option('--name <id>', 'id of this node (after the host)')
+      .option('--account <id>', 'the first account', 'owner')
+      .option('--host <address>', 'where others will reach the broker', '127.0.0.1')
+      .option('--port <number>', 'and on which port', '1883')
+      .addHelpText('after', help)
+      .action((options: InitOptions, self: Command) => runInit(options, self, context));
+  },
+};
+
+async function runInit(options: InitOptions, command: Command, context: CommandContext): Promise<void> {
+  const session = new Session(command, context);
+  const port = Number(options.port);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new MeshError('MESH_USAGE', `--port "${options.port}" is not a port`, {
+      mend: 'give a number from 1 to 65535',
+    });
+  }
+  const broker = await loadOptional('@foremesh/broker/commands');
+  if (broker === undefined) {
+    throw new MeshError(
+      'MESH_NOT_INSTALLED',
+      'founding a mesh makes an account at its broker, which is not installed here',
+      {
+        mend: installCommand('@foremesh/broker'),
+      },
+    );
+  }
+  const createAccount = broker.createAccount as CreateAccount;
+  const connection = await foundMesh({
+    home: session.home,
+    account: options.account,
+    host: options.host,
+    port,
+    createAccount: async (directory, account) => (await createAccount(directory, account)).password,
+    ...(options.mesh === undefined ? {} : { mesh: options.mesh }),
+    ...(options.name === undefined ? {} : { node: options.name }),
+  });
+  const text = formatConnection(connection);
+  if (session.json) {
+    session.printJson({
+      mesh: connection.mesh,
+      account: connection.account,
+      connection: text,
+      home: session.home.directory,
+    });
+    return;
+  }
+  session.print(
+    `mesh ${connection.mesh} founded in ${session.home.directory}`,
+    '',
+    'start it here:        foremesh up',
+    `join from a device:   foremesh node --join '${text}'`,
+    '',
+    'The string holds the password of the account; it is kept in the home, readable by you alone.',
+  );
+}

@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { type JobPhase, type JobState, jobPhase } from '../../contract/index.ts';
+import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { usageError } from '../report.ts';
+import { type Column, renderTable } from '../table.ts';
+import { durationText, percentText, plural } from '../text.ts';
+
+const examples = `
+Examples:
+  foremesh jobs
+  foremesh jobs --phase running
+  foremesh jobs --json | jq -r '.jobs[].job'
+`;
+
+export const jobsCommand: CommandModule = {
+  name: 'jobs',
+  summary: 'list the jobs of your account',
+  register(command: Command, context: CommandContext) {
+    command
+      .option('--phase <phase>', 'only accepted, running, done, failed or cancelled ones')
+      .addHelpText('after', examples)
+      .action((options: { phase?: string }) => listJobs(new Session(command, context), options.phase));
+  },
+};
+
+async function listJobs(session: Session, phase: string | undefined): Promise<void> {
+  const parsed = phase === undefined ? undefined : jobPhase.safeParse(phase);
+  if (parsed?.success === false) {
+    throw usageError(`--phase "${phase}" is unknown`, 'use accepted, running, done, failed or cancelled');
+  }
+  const filter: { phase?: JobPhase } = parsed === undefined ? {} : { phase: parsed.data };
+  await session.withMesh(async (client) => {
+    const { rows, truncated } = await client.jobs(filter);
+    if (session.json) return session.printJson({ jobs: rows, truncated });
+    if (rows.length === 0)
+      return session.tell(phase === undefined ? 'no jobs yet: foremesh submit job.yaml' : `no job is ${phase}`);
+    session.print(...renderTable(rows, columns));
+    if (truncated > 0) session.print(`and ${plural(truncated, 'job')} more`);
+  });
+}
+
+const columns: readonly Column<JobState>[] = [
+  { title: 'JOB', cell: ({ job }) => job },
+  { title: 'PHASE', cell: ({ phase }) => phase },
+  { title: 'PROGRESS', align: 'right', cell: (state) => percentText(progressOf(state)) },
+  { title: 'TASKS', align: 'right', cell: ({ stages }) => tasksOf(stages) },
+  { title: 'PRIORITY', align: 'right', cell: ({ priority }) => String(priority) },
+  { title: 'TIME', align: 'right', cell: ({ elapsedMs }) => durationText(elapsedMs) },
+  { title: 'LEFT', align: 'right', cell: ({ remainingMs, phase }) => leftOf(phase, remainingMs) },
+  { title: 'PROBLEM', cell: ({ problem }) => problem?.message.split('\n')[0] ?? '' },
+];
+
+function progressOf({ phase, stages }: JobState): number {
+  if (phase === 'done' || stages.length === 0) return phase === 'done' ? 1 : 0;
+  return stages.reduce((sum, { progress }) => sum + progress, 0) / stages.length;
+}
+
+function tasksOf(stages: JobState['stages']): string {
+  const all = stages.reduce((sum, { tasks }) => sum + tasks, 0);
+  return all === 0 ? '' : `${stages.reduce((sum, { done }) => sum + done, 0)}/${all}`;
+}
+
+function leftOf(phase: JobPhase, remainingMs: number | undefined): string {
+  return (phase === 'running' || phase === 'accepted') && remainingMs !== undefined ? durationText(remainingMs) : '';
+}

@@ -1,0 +1,232 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, relative, resolve } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { type JobSpec, jobSpec, limits, MeshError } from '../contract/index.ts';
+import { Positions } from './positions.ts';
+import { MeshErrors, usageError } from './report.ts';
+import { explainIssues } from './spec-issues.ts';
+import { bytesText, nearest } from './text.ts';
+
+/** A file that a job file names in place of a blob. */
+export interface FileReference {
+  readonly stage: string;
+  readonly kind: 'code' | 'input' | 'merge';
+  readonly path: string;
+  /** As it was written: for messages. */
+  readonly shown: string;
+  /** Where it was named. */
+  readonly where: string;
+  readonly sizeBytes: number;
+}
+
+/** A checked job file: the spec with a stand-in wherever a file is named. */
+export interface JobFile {
+  readonly shown: string;
+  /** What an id is made of. */
+  readonly name: string;
+  readonly spec: JobSpec;
+  readonly files: readonly FileReference[];
+}
+
+export interface JobFileOptions {
+  readonly directory: string;
+  /** `stage=FILE` or `FILE`, as `--input` has them. */
+  readonly inputs?: readonly string[];
+}
+
+const mergeWords = ['array', 'concat'];
+const standIn = { blob: `sha256-${'0'.repeat(64)}`, sizeBytes: 0 };
+const fileKinds = ['code', 'input', 'merge'] as const;
+const expectations = {
+  code: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
+  input: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
+  merge: '"array", "concat" or the path of a file',
+  split: '"lines", "items" or a mapping with `by` and `chunks`',
+  estimate: 'seconds, or a number with ms, s, min or h ("20s")',
+  stages: 'a mapping of stages by name',
+};
+
+type Named = Omit<FileReference, 'sizeBytes'>;
+
+/**
+ * Reads a job file (YAML 1.2 or JSON): the spec's own schema, but `code`, `input` and `merge` may be paths from the file's
+ * folder. Throws `MeshErrors` with all that is wrong and where, or one `MeshError`.
+ */
+export async function loadJobFile(file: string, options: JobFileOptions): Promise<JobFile> {
+  const path = resolve(options.directory, file);
+  const lines = new LineCounter();
+  const document = parseDocument(await readText(path, file), {
+    lineCounter: lines,
+    prettyErrors: false,
+    version: '1.2',
+    // JSON's own rules for scalars: an unquoted word is an error, not a string.
+    ...(extname(path) === '.json' ? { schema: 'json' } : {}),
+  });
+  const positions = new Positions(file, document.contents, lines);
+  if (document.errors.length > 0) {
+    throw new MeshErrors(
+      document.errors.map(
+        ({ message, pos }) => new MeshError('MESH_SPEC_INVALID', message, { where: positions.atOffset(pos[0]) }),
+      ),
+    );
+  }
+  const value = toValue(document, positions);
+  delete value.$schema; // for editors
+  const overrides = takeInputs(value, options);
+  const named = takeFiles(value, path, positions, overrides, options.directory);
+  const parsed = jobSpec.safeParse(value);
+  const wrong = parsed.success
+    ? []
+    : explainIssues(parsed.error.issues, value, jobSpec, expectations).map(
+        ({ path: at, at: which, message }) =>
+          new MeshError('MESH_SPEC_INVALID', message, { where: positions.at(at, which) }),
+      );
+  const { files, problems } = await measure(named);
+  const errors = [...wrong, ...problems];
+  if (errors.length > 0) throw new MeshErrors(errors.sort(byPosition));
+  return { shown: file, name: parsed.data!.name ?? nameOf(path), spec: parsed.data!, files };
+}
+
+async function readText(path: string, shown: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw usageError(`there is no job file ${shown}`);
+    if (code === 'EISDIR') throw usageError(`${shown} is a folder, not a job file`, `perhaps ${shown}/job.yaml?`);
+    throw usageError(`cannot read ${shown}: ${message}`);
+  }
+}
+
+function toValue(document: ReturnType<typeof parseDocument>, positions: Positions): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = document.toJS(); // an alias bomb throws
+  } catch (error) {
+    throw new MeshError('MESH_SPEC_INVALID', (error as Error).message, { where: positions.at([]) });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new MeshError('MESH_SPEC_INVALID', 'a job file is a mapping with `stages`', { where: positions.at([]) });
+}
+
+function stagesOf(value: Record<string, unknown>): [string, Record<string, unknown>][] {
+  const stages = (value.stages ?? {}) as Record<string, unknown>;
+  if (typeof stages !== 'object') return [];
+  return Object.entries(stages).filter((entry): entry is [string, Record<string, unknown>] => {
+    return typeof entry[1] === 'object' && entry[1] !== null;
+  });
+}
+
+/** Puts the files of `--input` in their stages. Returns which stage has which. */
+function takeInputs(value: Record<string, unknown>, { inputs = [] }: JobFileOptions): Map<string, string> {
+  const stages = stagesOf(value);
+  const overrides = new Map<string, string>();
+  for (const text of inputs) {
+    const [, name, rest] = /^([A-Za-z0-9_-]+)=(.+)$/s.exec(text) ?? [];
+    const known = name !== undefined && stages.some(([stage]) => stage === name);
+    const first = stages.filter(([, stage]) => stage.needs === undefined);
+    if (!known && (name !== undefined || first.length !== 1)) throw wrongInput(text, name, stages, first);
+    const stage = known ? name : first[0]![0];
+    if (overrides.has(stage)) throw usageError(`--input is given twice for stage "${stage}"`);
+    overrides.set(stage, known ? rest! : text);
+  }
+  for (const [name, stage] of stages) if (overrides.has(name)) stage.input = overrides.get(name);
+  return overrides;
+}
+
+function wrongInput(
+  text: string,
+  name: string | undefined,
+  stages: readonly (readonly [string, unknown])[],
+  first: readonly (readonly [string, unknown])[],
+): MeshError {
+  const names = stages.map(([stage]) => stage);
+  if (name === undefined) {
+    return usageError(
+      `--input ${text}: which stage? ${first.length} stages could read it`,
+      `write --input STAGE=${text}`,
+    );
+  }
+  const suggestion = nearest(name, names);
+  return usageError(
+    `--input ${text}: there is no stage "${name}"${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`,
+    `the stages are ${names.join(', ')}`,
+  );
+}
+
+/** Takes paths out of the value, leaving stand-ins that fit the schema, so that the schema judges all the rest. */
+function takeFiles(
+  value: Record<string, unknown>,
+  file: string,
+  positions: Positions,
+  overrides: ReadonlyMap<string, string>,
+  directory: string,
+): Named[] {
+  const named: Named[] = [];
+  for (const [stage, content] of stagesOf(value)) {
+    for (const kind of fileKinds) {
+      const shown = content[kind];
+      if (typeof shown !== 'string' || (kind === 'merge' && mergeWords.includes(shown))) continue;
+      const override = kind === 'input' && overrides.has(stage);
+      named.push({
+        stage,
+        kind,
+        shown,
+        path: resolve(override ? directory : dirname(file), shown),
+        where: override ? `--input ${stage}` : positions.at(['stages', stage, kind]),
+      });
+      content[kind] = kind === 'input' ? { ...standIn } : { ...standIn, engine: 'js' };
+    }
+  }
+  return named;
+}
+
+async function measure(named: readonly Named[]): Promise<{ files: FileReference[]; problems: MeshError[] }> {
+  const files: FileReference[] = [];
+  const problems: MeshError[] = [];
+  for (const reference of named) {
+    const { kind, shown, path, where } = reference;
+    try {
+      const status = await stat(path);
+      if (!status.isFile()) {
+        problems.push(new MeshError('MESH_SPEC_INVALID', `${shown} is not a file`, { where }));
+      } else if (kind === 'input' && status.size > limits.blobBytes) {
+        const message = `blobBytes is ${bytesText(limits.blobBytes)}, ${shown} has ${bytesText(status.size)}`;
+        problems.push(new MeshError('MESH_LIMIT_EXCEEDED', message, { where }));
+      } else {
+        files.push({ ...reference, sizeBytes: status.size });
+      }
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const word = kind === 'merge' ? nearest(shown, mergeWords) : undefined;
+      const hint = word === undefined ? '' : `; did you mean the word "${word}"?`;
+      const text = code === 'ENOENT' || code === 'ENOTDIR' ? `there is no file ${shown}${hint}` : message;
+      problems.push(new MeshError('MESH_SPEC_INVALID', text, { where }));
+    }
+  }
+  return { files, problems };
+}
+
+/** `job.yaml` in `flights/` is the job `flights`. */
+function nameOf(path: string): string {
+  const base = basename(path, extname(path));
+  const folder = basename(dirname(path));
+  return /^(job|foremesh|index)$/i.test(base) && folder !== '' ? folder : base;
+}
+
+function byPosition(a: MeshError, b: MeshError): number {
+  const numbers = ({ where }: MeshError) =>
+    /:(\d+):(\d+)$/
+      .exec(where ?? '')
+      ?.slice(1)
+      .map(Number) ?? [0, 0];
+  const [lineA, columnA] = numbers(a);
+  const [lineB, columnB] = numbers(b);
+  return lineA! - lineB! || columnA! - columnB!;
+}
+
+/** A path as a person in `directory` would write it. */
+export function shownPath(path: string, directory: string): string {
+  const short = relative(directory, path);
+  return short === '' || short.startsWith('..') ? path : short;
+}

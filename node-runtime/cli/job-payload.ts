@@ -1,0 +1,126 @@
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { type DataReference, type JobSpec, limits, MeshError } from '../contract/index.ts';
+import type { FileReference, JobFile } from './job-file.ts';
+
+/** What bundling needs: `@foremesh/author`, when it is installed. */
+export interface Bundler {
+  bundleTask(entryFile: string): Promise<{ readonly code: Uint8Array; readonly warnings: readonly BundleWarning[] }>;
+}
+export interface BundleWarning {
+  readonly message: string;
+  readonly where?: string;
+}
+
+export interface BundledCode {
+  /** By the path of the entry file. */
+  readonly code: ReadonlyMap<string, Uint8Array>;
+  readonly warnings: readonly BundleWarning[];
+}
+
+export interface UploadProgress {
+  readonly shown: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+type Put = (
+  source: Uint8Array | string,
+  options: { onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void },
+) => Promise<DataReference>;
+
+/** Up to this size a file stands in the spec itself and saves a round trip; larger ones are blobs, sent once. */
+const inlineFileBytes = 4_096;
+/** All of them together, so that a job of many stages still fits one message. */
+const inlineJobBytes = 32_768;
+
+/** Bundles every code file of a job, each once. Throws what the bundler throws, or `MESH_NOT_INSTALLED`. */
+export async function bundleFiles(job: JobFile, bundler: Bundler | undefined): Promise<BundledCode> {
+  const code = new Map<string, Uint8Array>();
+  const warnings: BundleWarning[] = [];
+  for (const file of job.files) {
+    if (file.kind === 'input' || code.has(file.path)) continue;
+    if (bundler === undefined) {
+      code.set(file.path, await readPlain(file));
+      continue;
+    }
+    const bundled = await bundler.bundleTask(file.path);
+    code.set(file.path, bundled.code);
+    warnings.push(...bundled.warnings);
+  }
+  return { code, warnings };
+}
+
+async function readPlain({ path, shown, where }: FileReference): Promise<Uint8Array> {
+  if (extname(path) !== '.js' && extname(path) !== '.mjs') {
+    throw new MeshError(
+      'MESH_NOT_INSTALLED',
+      `${shown} has to be bundled by @foremesh/author, which is not installed`,
+      {
+        where,
+        mend: 'npm install @foremesh/author (a .js file without imports needs no bundling)',
+      },
+    );
+  }
+  const bytes = await readFile(path);
+  if (bytes.length > limits.codeBytes) {
+    throw new MeshError('MESH_LIMIT_EXCEEDED', `codeBytes is ${limits.codeBytes}, ${shown} has ${bytes.length}`, {
+      where,
+    });
+  }
+  return bytes;
+}
+
+/** Replaces every stand-in of a job file's spec: small files inline, others as blobs that are put now. */
+export async function fillSpec(
+  job: JobFile,
+  bundled: BundledCode,
+  put: Put,
+  onProgress: (progress: UploadProgress) => void,
+): Promise<JobSpec> {
+  const spec = structuredClone(job.spec);
+  let inlineLeft = inlineJobBytes;
+  for (const file of job.files) {
+    const stage = spec.stages[file.stage]!;
+    const content = await contentOf(file, bundled);
+    const text = content === undefined || content.length > inlineLeft ? undefined : inlineText(content);
+    if (content !== undefined && text !== undefined) inlineLeft -= content.length;
+    const source = content ?? file.path;
+    const watched =
+      file.kind === 'input'
+        ? { onProgress: (progress: object) => onProgress({ shown: file.shown, ...(progress as Counts) }) }
+        : {};
+    const data = text !== undefined ? { inline: text } : await put(source, watched);
+    if (file.kind === 'input') stage.input = data;
+    else stage[file.kind] = { ...data, engine: 'js' };
+  }
+  return spec;
+}
+
+type Counts = { readonly doneBytes: number; readonly totalBytes: number };
+
+/** The bytes of code and of small inputs; a larger input is read from its file as it is sent. */
+async function contentOf(file: FileReference, bundled: BundledCode): Promise<Uint8Array | undefined> {
+  if (file.kind !== 'input') return bundled.code.get(file.path)!;
+  if (file.sizeBytes > inlineFileBytes) return undefined;
+  try {
+    return await readFile(file.path);
+  } catch (error) {
+    throw new MeshError('MESH_STORAGE_FAILED', `cannot read ${file.shown}: ${(error as Error).message}`, {
+      where: file.where,
+      cause: error,
+    });
+  }
+}
+
+/** The text of small UTF-8 content; undefined for what must be a blob. */
+function inlineText(content: Uint8Array): string | undefined {
+  if (content.length > inlineFileBytes) return undefined;
+  try {
+    // A byte order mark is content like any other.
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+    return text;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,78 @@
+import { Command } from 'commander';
+import { cancelCommand } from './commands/cancel.ts';
+import { initCommand } from './commands/init.ts';
+import { jobCommand } from './commands/job.ts';
+import { jobsCommand } from './commands/jobs.ts';
+import { nodeCommand } from './commands/node.ts';
+import { nodesCommand } from './commands/nodes.ts';
+import { submitCommand } from './commands/submit.ts';
+import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
+import { exitCodes } from './exit-codes.ts';
+import { findExtensions } from './extensions.ts';
+
+/** The commands of this package, in the order of the help: a new one is added here. */
+export const ownCommands: readonly CommandModule[] = [
+  initCommand,
+  nodeCommand,
+  submitCommand,
+  jobsCommand,
+  jobCommand,
+  cancelCommand,
+  nodesCommand,
+];
+
+const intro = 'Foremesh: a handful of small machines as one computer that looks ahead.';
+
+const codes = Object.values(exitCodes).map(({ code, meaning }) => `  ${String(code).padEnd(5)}${meaning}`);
+const footer = `
+Exit codes:
+${codes.join('\n')}
+
+Examples:
+  foremesh submit job.yaml
+  foremesh nodes
+  foremesh help submit
+`;
+
+/**
+ * The whole command line. The commands of other packages are looked for only when one of them, or the help, is asked
+ * for: loading them costs time that `foremesh jobs` should not take.
+ */
+export async function buildProgram(
+  context: CommandContext,
+  argv: readonly string[],
+  version: string,
+): Promise<Command> {
+  const program = new Command('foremesh');
+  const { stdout, stderr } = context.io;
+  program
+    .description(intro)
+    .version(version, '-V, --version', 'print the version')
+    .exitOverride()
+    .enablePositionalOptions()
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      // Reported like every other error, with its code.
+      outputError: () => undefined,
+      getOutHelpWidth: () => stdout.columns,
+      getErrHelpWidth: () => stderr.columns,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .helpCommand('help [command]', 'show the help of a command')
+    .addHelpText('after', footer);
+  addGlobalOptions(program);
+  for (const module of ownCommands) addGlobalOptions(addCommand(program, module, context));
+  if (!argv.some((word) => ownCommands.some(({ name }) => name === word)) || argv.includes('help')) {
+    for (const module of await findExtensions()) addCommand(program, module, context);
+  }
+  return program;
+}
+
+function addCommand(program: Command, module: CommandModule, context: CommandContext): Command {
+  const command = program.command(module.name).description(module.summary).summary(module.summary);
+  for (const [name, what] of module.arguments ?? []) command.argument(name, what);
+  module.register(command, context);
+  return command;
+}
