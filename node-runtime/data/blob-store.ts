@@ -20,7 +20,7 @@ import {
 import { KeyedLock } from './keyed-lock.ts';
 import { bytesWhenComplete, LargeBlob } from './large-blob.ts';
 import { Staging } from './staging.ts';
-import { checkRange, corrupt, malformed, missing } from './store-errors.ts';
+import { checkChunk, checkRange, corrupt, malformed, missing } from './store-errors.ts';
 import { readStore, type StoreEntry, storePaths } from './store-layout.ts';
 
 export interface BlobStoreOptions {
@@ -197,7 +197,7 @@ export class BlobStore {
       this.staging.add(key, reference.sizeBytes, chunk * limits.blobChunkBytes, bytes);
       return;
     }
-    if (!(chunk >= 0 && chunk < chunkCount(reference))) throw malformed(`there is no chunk ${chunk}`);
+    checkChunk(reference, chunk);
     await this.lock.run(key, async () => {
       const manifest = await this.manifestOf(reference, key);
       if (bytes.length !== chunkLength(reference, chunk) || !isChunk(manifest, chunk, bytes)) {
@@ -249,7 +249,7 @@ export class BlobStore {
     const entry = this.touch(key);
     if (entry === undefined) throw missing(reference);
     const from = chunk * limits.blobChunkBytes;
-    if (!(chunk >= 0 && chunk < chunkCount(reference))) throw malformed(`there is no chunk ${chunk}`);
+    checkChunk(reference, chunk);
     const large = entry.large;
     if (large === undefined) {
       return (await this.readWhole(entry, key)).subarray(from, from + chunkLength(reference, chunk));

@@ -1,4 +1,11 @@
 import { type DataReference, MeshError } from '../contract/index.ts';
+import { chunkCount } from './hash.ts';
+
+export function checkChunk(reference: DataReference, chunk: number): void {
+  if (!(Number.isInteger(chunk) && chunk >= 0 && chunk < chunkCount(reference))) {
+    throw malformed(`${reference.blob} has no chunk ${chunk}`);
+  }
+}
 
 export function checkRange(reference: DataReference, start: number, end: number): void {
   if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start <= end)) {
