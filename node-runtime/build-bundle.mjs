@@ -27,7 +27,8 @@ const result = await build({
   target: 'node20.19',
   conditions: ['mesh-source'],
   outExtension: { '.js': '.mjs' },
-  chunkNames: 'chunks/[name]-[hash]',
+  // Beside the entries: code that looks for a file next to itself finds it wherever it landed.
+  chunkNames: '[name]-[hash]',
   banner: { js: banner },
   // Names stay readable in stacks.
   minifyWhitespace: true,
@@ -43,6 +44,8 @@ refuse(inputs, (path) => path.endsWith('.node') || path.includes('cbor-extract')
 refuse(inputs, (path) => path.startsWith('broker/') || path.includes('/author/'), 'what a device does not need');
 
 const files = new Map(result.outputFiles.map(({ path, contents }) => [relative(outdir, path), contents]));
+const main = files.get('foremesh.mjs');
+if (main !== undefined) files.set('foremesh.mjs', Buffer.concat([Buffer.from('#!/usr/bin/env node\n'), main]));
 const quickjs = '@jitl/quickjs-wasmfile-release-sync/dist/emscripten-module.wasm';
 files.set('quickjs.wasm', await readFile(join(root, 'node_modules', quickjs)));
 files.set('package.json', await manifest());
@@ -102,19 +105,19 @@ async function thirdPartyLicenses(paths) {
   return Buffer.from(texts.join(`\n${'-'.repeat(80)}\n\n`));
 }
 
-/** Chunks before entries, and only what has changed: a `foremesh` that runs meanwhile finds its files. */
+/** Entries last, and only what has changed: a `foremesh` that starts meanwhile finds its files. */
 async function writeAll(contents) {
-  await mkdir(join(outdir, 'chunks'), { recursive: true });
-  const names = [...contents.keys()].sort((a, b) => Number(b.startsWith('chunks')) - Number(a.startsWith('chunks')));
+  await mkdir(outdir, { recursive: true });
+  const isEntry = (name) => name.replace('.mjs', '') in entries;
+  const names = [...contents.keys()].sort((a, b) => Number(isEntry(a)) - Number(isEntry(b)));
   for (const name of names) {
     const path = join(outdir, name);
     const bytes = Buffer.from(contents.get(name));
     const before = await readFile(path).catch(() => undefined);
     if (before?.equals(bytes) !== true) await writeFile(path, bytes);
   }
-  for (const name of await readdir(outdir, { recursive: true, withFileTypes: true })) {
-    const path = relative(outdir, join(name.parentPath, name.name));
-    if (!name.isDirectory() && !contents.has(path)) await rm(join(outdir, path));
+  for (const name of await readdir(outdir)) {
+    if (!contents.has(name)) await rm(join(outdir, name), { recursive: true });
   }
   if (contents.has('foremesh.mjs')) await chmod(join(outdir, 'foremesh.mjs'), 0o755);
 }
