@@ -1,7 +1,7 @@
 import mocha from 'mocha';
 
 const { Base, Spec } = mocha.reporters;
-const { EVENT_TEST_PENDING } = mocha.Runner.constants;
+const { EVENT_RUN_BEGIN, EVENT_TEST_PENDING } = mocha.Runner.constants;
 const graceMs = 15_000;
 
 /** Like `spec`; says what was skipped and why, and ends with the line `N passed, N failed`. In CI a skip is a failure. */
@@ -10,17 +10,16 @@ export default class Reporter extends Spec {
 
   constructor(runner, options) {
     super(runner, options);
-    if (process.env.CI === 'true') runner.forbidPending = true;
+    runner.once(EVENT_RUN_BEGIN, () => {
+      if (process.env.CI === 'true') runner.forbidPending = true;
+    });
     runner.on(EVENT_TEST_PENDING, (test) => this.skipped.push(test));
   }
 
   epilogue() {
-    for (const test of this.failures) {
-      const reason = reasonOf(test);
-      if (reason !== undefined && test.err !== undefined) test.err.message = `skipped: ${reason}`;
-    }
     super.epilogue();
-    for (const test of this.skipped) {
+    const forbidden = this.failures.filter((test) => reasonOf(test) !== undefined);
+    for (const test of [...this.skipped, ...forbidden]) {
       Base.consoleLog('skipped: %s: %s', test.fullTitle(), reasonOf(test) ?? 'no reason given');
     }
     const { passes = 0, failures = 0 } = this.stats;
