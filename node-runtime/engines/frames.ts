@@ -69,6 +69,8 @@ export class FrameReader {
     this.rest = undefined;
     this.prefixFilled = 0;
     const head = Buffer.from(rest.buffer, rest.byteOffset, headBytes).toString();
-    this.onFrame({ head: JSON.parse(head), body: rest.subarray(headBytes) });
+    // Not a Buffer: its slice() would not copy.
+    const body = new Uint8Array(rest.buffer, rest.byteOffset + headBytes, rest.length - headBytes);
+    this.onFrame({ head: JSON.parse(head), body });
   }
 }

@@ -58,13 +58,8 @@ export class QuickjsHost implements MachineHost {
       }
       case hostCalls.text:
         return this.newText(machine, this.slot(number(1)));
-      case hostCalls.size:
-        return machine.newNumber(this.slot(number(1)).length);
-      case hostCalls.fill: {
-        const bytes = this.slot(number(1));
-        machine.viewOf(args(2), 0, bytes.length)?.set(bytes);
-        return undefined;
-      }
+      case hostCalls.bytes:
+        return machine.newArrayBuffer(this.slot(number(1)));
       case hostCalls.block:
         return this.block(machine, number(1));
       case hostCalls.next:
@@ -82,9 +77,8 @@ export class QuickjsHost implements MachineHost {
         this.fail(parseTold(machine.getUtf8(args(1), toldBytesMost)));
         return undefined;
       case hostCalls.decode: {
-        const view = machine.viewOf(args(1), number(2), number(3));
-        if (view === undefined) return undefined;
-        const bytes = view.slice();
+        const bytes = machine.getBytes(args(1), number(2), number(3));
+        if (bytes === undefined) return undefined;
         if (number(4) === 1 && !isUtf8(bytes)) return machine.ffi.QTS_GetNull();
         return this.newText(machine, bytes);
       }
@@ -107,7 +101,8 @@ export class QuickjsHost implements MachineHost {
     });
     if (this.tooLarge !== undefined) {
       const { outputBytes } = this.task.limits;
-      return failed('MESH_TASK_OUTPUT', `the output may have ${outputBytes} bytes and has ${this.tooLarge}`);
+      const has = Number.isFinite(this.tooLarge) ? this.tooLarge : 'more';
+      return failed('MESH_TASK_OUTPUT', `the output may have ${outputBytes} bytes and has ${has}`);
     }
     if (this.ending === undefined) return undefined;
     if (this.ending.type === 'done') return { ...this.ending, peakMemoryBytes };
@@ -158,9 +153,11 @@ export class QuickjsHost implements MachineHost {
   ): Uint8Array | number | undefined {
     // As JSON a character may need six times the bytes.
     const bytes = machine.getUtf8(value, isJson ? bytesMost * 6 + 2 : bytesMost);
-    if (!isJson || !(bytes instanceof Uint8Array)) return bytes;
-    const text: unknown = JSON.parse(utf8.decode(bytes));
-    const plain = Buffer.from(String(text));
+    if (!isJson || bytes === undefined) return bytes;
+    if (!(bytes instanceof Uint8Array)) return Number.POSITIVE_INFINITY;
+    const text = tryParse(bytes);
+    if (typeof text !== 'string') return undefined;
+    const plain = Buffer.from(text);
     return plain.length > bytesMost ? plain.length : plain;
   }
 
@@ -173,10 +170,13 @@ export class QuickjsHost implements MachineHost {
   }
 
   private outputBytes(machine: Machine, buffer: Value, offset: number, length: number): Value | undefined {
-    const view = machine.viewOf(buffer, offset, length);
-    if (view === undefined) return undefined;
-    if (length > this.task.limits.outputBytes) this.tooLarge ??= length;
-    else this.ending ??= { type: 'done', encoding: 'bytes', bytes: view.slice() };
+    if (length > this.task.limits.outputBytes) {
+      this.tooLarge ??= length;
+      return machine.newNumber(1);
+    }
+    const bytes = machine.getBytes(buffer, offset, length);
+    if (bytes === undefined) return undefined;
+    this.ending ??= { type: 'done', encoding: 'bytes', bytes };
     return machine.newNumber(1);
   }
 

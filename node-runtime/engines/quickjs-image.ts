@@ -26,6 +26,9 @@ const probeBytes = 1024 ** 2;
 /** `-s STACK_SIZE` of the build of @jitl/quickjs-wasmfile-release-sync. */
 const stackBytes = 5 * 1024 ** 2;
 const pageBytes = 4_096;
+/** Static data lies in the first pages; this much is looked at. */
+const staticBytesMost = 128 * 1024;
+const staticMarginBytes = 64 * 1024;
 
 export function heapEnd(machine: Machine, layout: MemoryLayout): number {
   const size = machine.memory.buffer.byteLength;
@@ -63,15 +66,13 @@ export function seedRandom(machine: Machine, layout: MemoryLayout, seed: Uint8Ar
 
 /** Looks for the layout on a booted machine that is thrown away afterwards. `drawRandom` calls Math.random once. */
 export function findLayout(machine: Machine, drawRandom: () => void): MemoryLayout {
-  const heapEndAt = findHeapEnd(machine);
   const randomAt = findRandom(machine, drawRandom);
-  const { stackFrom, stackTo } = findStack(machine);
-  return { heapEndAt, randomAt, stackFrom, stackTo };
+  return { heapEndAt: findHeapEnd(machine), randomAt, ...findStack(machine) };
 }
 
 /** The one word in static data that grows by what is allocated and is never below it. */
 function findHeapEnd(machine: Machine): number {
-  const words = (): Uint32Array => new Uint32Array(machine.memory.buffer, 0, probeBytes / 4).slice();
+  const words = (): Uint32Array => new Uint32Array(machine.memory.buffer, 0, staticBytesMost / 4).slice();
   const before = words();
   machine.malloc(probeBytes);
   const between = words();
@@ -80,12 +81,12 @@ function findHeapEnd(machine: Machine): number {
   const size = machine.memory.buffer.byteLength;
   let best = 0;
   let bestValue = pointer + probeBytes;
-  for (let i = 0; i < before.length; i++) {
-    const [first, second, third] = [before[i]!, between[i]!, after[i]!];
-    const grows = second - first >= probeBytes / 2 && third - second >= probeBytes / 2;
-    if (grows && third >= bestValue && third <= size) {
+  for (let i = 0; i < after.length; i++) {
+    const end = after[i]!;
+    if (end < bestValue || end > size) continue;
+    if (end - between[i]! >= probeBytes / 2 && between[i]! - before[i]! >= probeBytes / 2) {
       best = i * 4;
-      bestValue = third;
+      bestValue = end;
     }
   }
   return best;
@@ -112,18 +113,12 @@ function xorshift(state: bigint): bigint {
   return x;
 }
 
-/** The only run of zeros as long as the stack less what has been used of it; the heap begins where the stack ends. */
+/** The stack lies between static data and the heap, of which the runtime is the first block. At rest nothing on it lives. */
 function findStack(machine: Machine): { stackFrom: number; stackTo: number } {
-  const bytes = Buffer.from(machine.memory.buffer, 0, 2 * stackBytes);
-  const zero = Buffer.alloc(pageBytes);
-  const isZero = (page: number): boolean =>
-    bytes.compare(zero, 0, pageBytes, page * pageBytes, (page + 1) * pageBytes) === 0;
-  let from = 0;
-  while (from < bytes.length / pageBytes && !isZero(from)) from++;
-  let to = from;
-  while (to < bytes.length / pageBytes && isZero(to)) to++;
-  const run = (to - from) * pageBytes;
-  // Static data that is still zero may lie right before the stack: what is left out begins well inside it.
-  if (run < stackBytes - 512 * 1024 || run > stackBytes) return { stackFrom: 0, stackTo: 0 };
-  return { stackFrom: from * pageBytes + 64 * 1024, stackTo: to * pageBytes };
+  const stackTo = Math.floor((machine.roots.runtime as number) / pageBytes) * pageBytes - pageBytes;
+  // What is left out begins well above its lower end: nothing gets that deep, and static data may end a little higher.
+  const stackFrom = stackTo - stackBytes + staticMarginBytes;
+  if (stackFrom <= 0) return { stackFrom: 0, stackTo: 0 };
+  const lowest = new Uint8Array(machine.memory.buffer, stackFrom, staticMarginBytes);
+  return lowest.every((byte) => byte === 0) ? { stackFrom, stackTo } : { stackFrom: 0, stackTo: 0 };
 }

@@ -192,14 +192,19 @@ export class Machine {
     return result;
   }
 
-  /** A view of an ArrayBuffer of the guest, valid until the guest goes on; `undefined` when the range is not inside it. */
-  viewOf(buffer: Value, offset: number, length: number): Uint8Array | undefined {
+  /** A range of an ArrayBuffer, copied out; `undefined` when it is none, or the range is not inside it. */
+  getBytes(buffer: Value, offset: number, length: number): Uint8Array | undefined {
     const { context } = this.roots;
+    if (!(Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 0)) return undefined;
+    const size = this.ffi.QTS_GetArrayBufferLength(context, buffer);
+    if (size < 0 || offset + length > size) return undefined;
+    if (length === 0) return new Uint8Array(0);
+    // This is a copy on the heap, made for us.
     const pointer = this.ffi.QTS_GetArrayBuffer(context, buffer) as unknown as number;
-    const size = pointer === 0 ? 0 : this.ffi.QTS_GetArrayBufferLength(context, buffer);
-    const fits = offset >= 0 && length >= 0 && Number.isInteger(offset) && Number.isInteger(length);
-    if (!fits || offset + length > size || (pointer === 0 && length > 0)) return undefined;
-    return this.bytes.subarray(pointer + offset, pointer + offset + length);
+    if (pointer === 0) return undefined;
+    const bytes = this.bytes.slice(pointer + offset, pointer + offset + length);
+    this.free(pointer);
+    return bytes;
   }
 
   /** Throws `GuestError` when the code throws. For a module, its namespace (or a promise of it). */

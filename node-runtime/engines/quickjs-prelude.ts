@@ -3,16 +3,15 @@ export const hostCalls = {
   log: 0,
   progress: 1,
   text: 2,
-  size: 3,
-  fill: 4,
-  block: 5,
-  next: 6,
-  count: 7,
-  output: 8,
-  outputBytes: 9,
-  failed: 10,
-  decode: 11,
-  encode: 12,
+  bytes: 3,
+  block: 4,
+  next: 5,
+  count: 6,
+  output: 7,
+  outputBytes: 8,
+  failed: 9,
+  decode: 10,
+  encode: 11,
 } as const;
 
 export const outputKind = { json: 0, text: 1 } as const;
@@ -56,11 +55,7 @@ const must = (value) => {
 const isPlain = (text) => indexOf(text, '\\0') < 0 && isWellFormed(text);
 
 const load = (slot, encoding) => {
-  if (encoding === 'bytes') {
-    const buffer = new Buffer(host(${hostCalls.size}, slot));
-    host(${hostCalls.fill}, slot, buffer);
-    return new Bytes(buffer);
-  }
+  if (encoding === 'bytes') return new Bytes(must(host(${hostCalls.bytes}, slot)));
   const text = must(host(${hostCalls.text}, slot));
   return encoding === 'json' ? parse(text) : text;
 };

@@ -1,4 +1,4 @@
-import { limits } from '../contract/index.ts';
+import { limits } from '../contract/limits.ts';
 
 /**
  * The log of one task inside its limits: a line that is too long is cut, lines beyond the most are counted and told at the end
