@@ -1,4 +1,6 @@
-import { Encoder } from 'cbor-x/encode';
+// The pure JavaScript build, the same for `import` and `require`: `cbor-x/encode` under `require` is the one that calls the
+// native addon which our overrides leave out. No `eval` either: a strict page can load it.
+import { Encoder } from 'cbor-x/index-no-eval';
 import type * as z from 'zod';
 import { MeshError } from './errors.ts';
 import { limits } from './limits.ts';

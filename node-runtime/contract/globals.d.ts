@@ -7,7 +7,3 @@ declare class TextDecoder {
   decode(bytes: Uint8Array): string;
 }
 declare function btoa(binary: string): string;
-// cbor-x's `./encode` entry is its pure JavaScript build (no native addon), but it ships without types of its own.
-declare module 'cbor-x/encode' {
-  export { Encoder } from 'cbor-x';
-}

@@ -91,16 +91,18 @@ function loseNode(state: PlannerState, node: NodeView, why: string, effects: Pla
   for (const attempt of [...node.attempts]) loseAttempt(state, attempt, why);
 }
 
-/** Time passes: silent nodes are lost, nodes with work (or with something unsettled) are asked what they have. */
+/** Time passes: silent nodes are lost, all others are asked what they have, those with work often. */
 export function watchNodes(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected) return; // it is we who are away
   for (const node of state.nodes.values()) {
     if (!node.online) continue;
     if (state.nowMs - node.seenMs > state.config.nodeSilenceMs) {
       loseNode(state, node, `silent for ${Math.round((state.nowMs - node.seenMs) / 1000)} s`, effects);
-    } else if ((node.attempts.size > 0 || node.owes || !node.confirmed) && state.nowMs - node.requestedMs > state.config.inventoryIntervalMs) {
-      askInventory(state, node, effects);
+      continue;
     }
+    const { inventoryIntervalMs, idleInventoryIntervalMs } = state.config;
+    const busy = node.attempts.size > 0 || node.owes || !node.confirmed;
+    if (state.nowMs - node.requestedMs > (busy ? inventoryIntervalMs : idleInventoryIntervalMs)) askInventory(state, node, effects);
   }
 }
 

@@ -58,6 +58,7 @@ function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage
     return;
   }
   effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
+  if (message.code === 'MESH_NODE_FULL') node.owes = true; // it holds what we do not know of
   const attempt = state.attempts.get(message.attempt);
   if (attempt === undefined) return; // counted when it came first, or given up before
   task.nodeFaults += 1;

@@ -11,6 +11,8 @@ export interface PlannerConfig {
   readonly inventoryGraceMs: number;
   /** How often a node with work is asked what it has in hand. */
   readonly inventoryIntervalMs: number;
+  /** The same for a node without work: should a word to it have been lost, it still keeps, or runs, what nobody wants. */
+  readonly idleInventoryIntervalMs: number;
   /** A node that says nothing for this long is lost. */
   readonly nodeSilenceMs: number;
   /** A job's state is published at most this often, unless its phase changes. */
@@ -28,6 +30,7 @@ export interface PlannerConfig {
 export const plannerDefaults: PlannerConfig = {
   inventoryGraceMs: 1_500,
   inventoryIntervalMs: 10_000,
+  idleInventoryIntervalMs: 60_000,
   nodeSilenceMs: 20_000,
   statePublishMs: 250,
   pipelineMs: 150,
