@@ -1,5 +1,6 @@
 import { MeshError } from '@foremesh/node-runtime/contract';
 import type { BrokerOptions } from './options.ts';
+import { up } from './up.ts';
 
 export { createAccount } from './accounts.ts';
 
@@ -35,6 +36,7 @@ const broker: CommandModule = {
       .option('--websocket-port <number>', 'WebSocket port (path /mqtt), 0 for a free one', '8083')
       .option('--no-websocket', 'TCP only')
       .option('--home <directory>', 'where accounts, store and blobs are', context.home)
+      .option('--meshes <list>', 'meshes whose blobs to hold, with commas; the one of the home unless said')
       .option('--blob-limit <MiB>', 'most blobs to hold; more is refused')
       .option('--sync', 'fsync every message: survives a power cut, wears SD cards')
       .option('--repair-store', 'rebuild a damaged store from what is readable')
@@ -44,7 +46,7 @@ const broker: CommandModule = {
   },
 };
 
-export const commands: readonly CommandModule[] = [broker];
+export const commands: readonly CommandModule[] = [up, broker];
 
 async function runBroker(options: Record<string, unknown>): Promise<void> {
   const level = String(options.logLevel);
@@ -59,6 +61,7 @@ async function runBroker(options: Record<string, unknown>): Promise<void> {
       options.websocket === false ? false : { host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
     syncWrites: options.sync === true,
     repairStore: options.repairStore === true,
+    ...(options.meshes === undefined ? {} : { meshes: String(options.meshes).split(',') }),
     ...(options.blobLimit === undefined
       ? {}
       : { blobLimitBytes: wholeNumber(options, 'blobLimit', '--blob-limit') * 1024 ** 2 }),

@@ -30,7 +30,8 @@ export const up: CommandModule = {
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%')
       .option('--slots <number>', 'tasks at once')
       .option('--labels <list>', 'what jobs can ask for, with commas')
-      .action((options) => runUp(options, context.home));
+      .option('--home <directory>', 'where everything is kept', context.home)
+      .action((options) => runUp(options, String(options.home)));
   },
 };
 

@@ -54,7 +54,7 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     ...(options.name === undefined ? {} : { name: options.name }),
   };
   const connection = options.join === undefined ? await session.connection() : parseConnection(options.join, '--join');
-  const [{ pino }, { startNode }, { writeConnection }] = await Promise.all([
+  const [{ default: pino }, { startNode }, { writeConnection }] = await Promise.all([
     import('pino'),
     import('../../shell/node.ts'),
     import('../../shell/home.ts'),

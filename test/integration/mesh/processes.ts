@@ -1,0 +1,65 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const launcher = fileURLToPath(new URL('../../../node-runtime/bin/foremesh.mjs', import.meta.url));
+
+/** A real `foremesh` process, from the bundle that ships. */
+export class ForemeshProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  stdout = '';
+  stderr = '';
+
+  constructor(words: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    this.child = spawn(process.execPath, [launcher, ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH, HOME: '/nonexistent', NO_COLOR: '1', ...environment },
+    });
+    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.exited = new Promise((resolve) => this.child.once('close', (code, signal) => resolve({ code, signal })));
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** The first line of stdout that is JSON with `ready`; fails with what it said when it ends first. */
+  async ready(): Promise<Record<string, unknown>> {
+    const lines = createInterface({ input: this.child.stdout! });
+    const line = await Promise.race([
+      new Promise<string>((resolve) => lines.on('line', (text) => text.includes('"ready":true') && resolve(text))),
+      this.exited.then(({ code, signal }) => {
+        throw new Error(`foremesh ended (${code ?? signal}) before it was ready:\n${this.stdout}${this.stderr}`);
+      }),
+    ]);
+    lines.close();
+    return JSON.parse(line) as Record<string, unknown>;
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    this.child.kill(signal);
+    await this.exited;
+  }
+}
+
+/** Runs `foremesh` to its end. */
+export async function foremesh(...words: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const process_ = new ForemeshProcess(words);
+  const { code } = await process_.exited;
+  return { code, stdout: process_.stdout, stderr: process_.stderr };
+}
+
+/** Process ids of this user whose parent is gone or is one of ours, by command line. */
+export function processesMatching(text: string): number[] {
+  const listing = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' });
+  return listing
+    .split('\n')
+    .filter((line) => line.includes(text) && !line.includes('ps -eo'))
+    .map((line) => Number.parseInt(line, 10));
+}
