@@ -9,6 +9,7 @@ import { type TransferOptions, uploadTo } from './blob-upload.ts';
 import { onDisk, writeAt } from './files.ts';
 import { blobKey } from './hash.ts';
 import { HolderChoice } from './holder-choice.ts';
+import { RecentMap } from './recent-map.ts';
 import { type BlobSource, openSource, type UploadSource } from './upload-source.ts';
 import { mapAhead } from './windowed.ts';
 
@@ -34,7 +35,7 @@ export class BlobClient {
   private readonly fetch: BlobFetch;
   private readonly uploads = new Map<string, Promise<void>>();
   /** Until when a blob counts as held without asking. */
-  private readonly confirmedUntilMs = new Map<string, number>();
+  private readonly confirmedUntilMs = new RecentMap<number>(confirmedMost);
 
   constructor(options: BlobClientOptions) {
     this.options = options;
@@ -184,19 +185,11 @@ export class BlobClient {
           .finally(() => this.uploads.delete(key));
         this.uploads.set(key, mine);
         await mine;
-        this.confirm(key);
+        this.confirmedUntilMs.set(key, performance.now() + (this.options.confirmedMs ?? 60_000));
         return;
       }
     }
     options.onProgress?.({ doneBytes: totalBytes, totalBytes });
-  }
-
-  private confirm(key: string): void {
-    this.confirmedUntilMs.delete(key);
-    this.confirmedUntilMs.set(key, performance.now() + (this.options.confirmedMs ?? 60_000));
-    if (this.confirmedUntilMs.size > confirmedMost) {
-      this.confirmedUntilMs.delete(this.confirmedUntilMs.keys().next().value!);
-    }
   }
 
   /** Without a connection another holder is no nearer. */

@@ -4,6 +4,7 @@ import type { BlobStore } from './blob-store.ts';
 import { unpack } from './compression.ts';
 import { blobKey, chunkCount, chunkLength, isChunk, isContent, isManifest, isWhole, manifestLength } from './hash.ts';
 import type { HolderChoice } from './holder-choice.ts';
+import { RecentMap } from './recent-map.ts';
 import { forEachWindowed } from './windowed.ts';
 
 const manifestsInMemory = 8;
@@ -15,7 +16,7 @@ export class BlobFetch {
   private readonly cache: BlobStore | undefined;
   private readonly onProblem: (problem: MeshError) => void;
   private readonly underWay = new Map<string, Promise<Uint8Array>>();
-  private readonly manifests = new Map<string, Uint8Array>();
+  private readonly manifests = new RecentMap<Uint8Array>(manifestsInMemory);
 
   constructor(
     requests: BlobRequests,
@@ -89,7 +90,6 @@ export class BlobFetch {
       });
     });
     this.manifests.set(key, manifest);
-    if (this.manifests.size > manifestsInMemory) this.manifests.delete(this.manifests.keys().next().value!);
     return manifest;
   }
 

@@ -19,38 +19,11 @@ import {
 } from './hash.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { bytesWhenComplete, LargeBlob } from './large-blob.ts';
+import { RecentMap } from './recent-map.ts';
 import { Staging } from './staging.ts';
 import { checkChunk, checkRange, corrupt, malformed, missing } from './store-errors.ts';
 import { readStore, type StoreEntry, storePaths } from './store-layout.ts';
-
-export interface BlobStoreOptions {
-  /** A cache: above it what was used least recently goes. */
-  readonly budgetBytes?: number;
-  /** A holder: above it nothing more is taken (`MESH_LIMIT_EXCEEDED`). */
-  readonly limitBytes?: number;
-  /** Whether a commit reaches the disk before it resolves (fsync). True unless there is a budget: SD cards wear. */
-  readonly durable?: boolean;
-}
-
-/** What an upload has still to send. */
-export interface MissingParts {
-  readonly complete: boolean;
-  /** The manifest is wanted, before any chunk. */
-  readonly manifest: boolean;
-  readonly missing: number[];
-}
-
-export interface BlobStoreStats {
-  readonly blobs: number;
-  /** Uploads or cached ranges that are not whole. */
-  readonly partials: number;
-  readonly usedBytes: number;
-  /** Since it was opened: what wears the disk. */
-  readonly writtenBytes: number;
-  readonly evicted: number;
-  /** Blobs or chunks whose bytes on disk no longer fitted their hash, and were dropped. */
-  readonly corrupt: number;
-}
+import type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
 
 const stagingBytes = 32 * 1024 ** 2;
 const manifestsInMemory = 32;
@@ -67,7 +40,7 @@ export class BlobStore {
   private readonly durable: boolean;
   /** The order is that of use: the first was used least recently. */
   private readonly entries = new Map<string, StoreEntry>();
-  private readonly manifests = new Map<string, Uint8Array>();
+  private readonly manifests = new RecentMap<Uint8Array>(manifestsInMemory);
   private readonly staging = new Staging(stagingBytes);
   private readonly lock = new KeyedLock();
   private readonly removals = new Set<Promise<void>>();
@@ -182,7 +155,7 @@ export class BlobStore {
       entry!.bytes += manifest.length;
       this.counts.writtenBytes += manifest.length;
       this.entries.set(key, entry!);
-      this.remember(key, manifest);
+      this.manifests.set(key, manifest);
     });
   }
 
@@ -322,13 +295,20 @@ export class BlobStore {
 
   private async fill(description: BlobDescription, chunkAt: (chunk: number) => Promise<Uint8Array>): Promise<void> {
     const { reference, manifest } = description;
-    const parts = this.begin(reference);
-    if (parts.complete) return;
-    for (let at = 0; manifest !== undefined && parts.manifest && at < manifest.length; at += limits.blobChunkBytes) {
-      await this.writeManifest(reference, at, manifest.subarray(at, at + limits.blobChunkBytes));
+    for (let round = 1; ; round++) {
+      const parts = this.begin(reference);
+      if (parts.complete) return;
+      for (let at = 0; manifest !== undefined && parts.manifest && at < manifest.length; at += limits.blobChunkBytes) {
+        await this.writeManifest(reference, at, manifest.subarray(at, at + limits.blobChunkBytes));
+      }
+      for (const chunk of parts.missing) await this.writeChunk(reference, chunk, await chunkAt(chunk));
+      try {
+        return await this.commit(reference);
+      } catch (error) {
+        // Chunks that an earlier process left behind turned out to be damaged: now they are known to be missing.
+        if (!(error instanceof MeshError && error.code === 'MESH_BLOB_MISSING') || round === 3) throw error;
+      }
     }
-    for (const chunk of parts.missing) await this.writeChunk(reference, chunk, await chunkAt(chunk));
-    await this.commit(reference);
   }
 
   private async commitWhole(reference: DataReference, key: string): Promise<void> {
@@ -373,13 +353,8 @@ export class BlobStore {
     const manifest = await onDisk('read a manifest', entry?.path ?? key, async () => entry?.large?.readManifest());
     if (entry?.large !== undefined) this.account(entry, entry.large.bytes);
     if (manifest === undefined) throw missing(reference);
-    this.remember(key, manifest);
-    return manifest;
-  }
-
-  private remember(key: string, manifest: Uint8Array): void {
     this.manifests.set(key, manifest);
-    if (this.manifests.size > manifestsInMemory) this.manifests.delete(this.manifests.keys().next().value!);
+    return manifest;
   }
 
   private touch(key: string): StoreEntry | undefined {

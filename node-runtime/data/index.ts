@@ -1,7 +1,7 @@
 /** The I/O of blobs: names, the store on disk, who serves them over MQTT and who fetches them. */
 export { BlobClient, type BlobClientOptions } from './blob-client.ts';
 export { BlobHolder, type BlobHolderOptions, type BlobHolderStats } from './blob-holder.ts';
-export { BlobStore, type BlobStoreOptions, type BlobStoreStats, type MissingParts } from './blob-store.ts';
+export { BlobStore } from './blob-store.ts';
 export type { TransferOptions, TransferProgress } from './blob-upload.ts';
 export {
   type BlobDescription,
@@ -18,4 +18,5 @@ export {
 } from './hash.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
+export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
 export type { BlobSource } from './upload-source.ts';

@@ -3,6 +3,7 @@ import { type DataReference, limits, MeshError, type SplitBy } from '../contract
 import type { BlobStore } from './blob-store.ts';
 import { blobKey } from './hash.ts';
 import { KeyedLock } from './keyed-lock.ts';
+import { RecentMap } from './recent-map.ts';
 
 /**
  * Where the records of a stream begin. Throws `MESH_INPUT_INVALID` when it is not what `by` says, and
@@ -36,7 +37,7 @@ const held = 64;
 /** Record indexes of the blobs of a store, made when they are asked for, one at a time, and kept in memory. */
 export class RecordIndexes {
   private readonly store: BlobStore;
-  private readonly known = new Map<string, Promise<RecordIndex>>();
+  private readonly known = new RecentMap<Promise<RecordIndex>>(held);
   private readonly lock = new KeyedLock();
 
   constructor(store: BlobStore) {
@@ -53,7 +54,6 @@ export class RecordIndexes {
     if (before !== undefined) return before;
     const index = this.lock.run('', () => indexRecords(this.store.stream(reference), by));
     this.known.set(key, index);
-    if (this.known.size > held) this.known.delete(this.known.keys().next().value!);
     index.catch((error) => {
       // What is wrong with the content stays wrong; what the disk did may pass.
       if (!(error instanceof MeshError && error.code === 'MESH_INPUT_INVALID')) this.known.delete(key);
