@@ -1,5 +1,5 @@
-import type { EngineName, ErrorCode, TaskLimits, Usage } from '../contract/index.ts';
 import { errorCodes } from '../contract/errors.ts';
+import type { EngineName, ErrorCode, TaskLimits, Usage } from '../contract/index.ts';
 import type { EngineInput, LoadedOutput } from './engine.ts';
 import type { Encoding, InputShape } from './sandbox-engine.ts';
 

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 /** What Node runs in a sandbox process. */
@@ -27,9 +28,10 @@ const stackKiBNeeded = 7_000;
 /** From source in a checkout; a bundle beside ours; or the compiled file beside ours. */
 export function defaultEntry(): SandboxEntry {
   if (import.meta.url.endsWith('.ts')) {
+    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
     return {
       path: fileURLToPath(new URL('./sandbox-main.ts', import.meta.url)),
-      nodeArguments: ['--import', import.meta.resolve('tsx'), '--conditions=mesh-source'],
+      nodeArguments: ['--import', tsx, '--conditions=mesh-source'],
     };
   }
   const bundle = fileURLToPath(new URL('./sandbox.mjs', import.meta.url));
