@@ -3,7 +3,7 @@ import { jobKeyOf } from '../job-plan.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
-import { addAttempt, endJob, forgetAttempt, loseAttempt } from './tasks.ts';
+import { addAttempt, endJob, loseAttempt } from './tasks.ts';
 
 /** What a node says of its attempts, one message at a time. */
 export function hearReport(state: PlannerState, node: NodeView, message: OutboxMessage, effects: PlannerEffect[]): void {
@@ -30,12 +30,12 @@ export function hearReport(state: PlannerState, node: NodeView, message: OutboxM
 function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'done' | 'failed' }, effects: PlannerEffect[]): void {
   const from = node.status.node;
   const task = openTaskOf(state, message.attempt);
-  const counted = message.type === 'failed' && task?.ledger.failures.some((failure) => failure.attempt === message.attempt);
+  const counted = message.type === 'failed' && task !== undefined && hasFailed(task, message.attempt);
   if (task === undefined || task.state === 'done' || task.state === 'waiting' || counted) {
     // Late, twice, of a job that has ended, or of a merge that nobody was asked for: the log does not want it.
     effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
     const late = state.attempts.get(message.attempt);
-    if (late !== undefined) forgetAttempt(state, late);
+    if (late !== undefined) loseAttempt(state, late, 'its outcome is settled');
     return;
   }
   if (task.committing) {
@@ -78,13 +78,18 @@ function openTaskOf(state: PlannerState, attempt: string): TaskView | undefined 
   return state.jobs.get(jobKeyOf(account, job))?.tasks.get(task);
 }
 
+function hasFailed(task: TaskView, attempt: string): boolean {
+  return task.ledger.failures.some((failure) => failure.attempt === attempt);
+}
+
 function hearInventory(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'inventory' }, effects: PlannerEffect[]): void {
   if (message.request > node.request) return; // an answer to another leader's question
   const listed = new Set(message.attempts);
   for (const key of listed) {
     if (state.attempts.has(key)) continue;
     const task = openTaskOf(state, key);
-    if (task !== undefined && (task.state === 'ready' || task.state === 'assigned' || task.state === 'running') && !task.committing) {
+    const open = task !== undefined && (task.state === 'ready' || task.state === 'assigned' || task.state === 'running');
+    if (open && !task.committing && !hasFailed(task, key)) {
       // Of an earlier leader, and still running: it goes on.
       const attempt = addAttempt(state, node, task, key);
       attempt.startedMs = state.nowMs;

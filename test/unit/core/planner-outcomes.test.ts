@@ -129,3 +129,33 @@ describe('planner: outcomes', () => {
     assert.deepEqual(json(1).encoding, 'json');
   });
 });
+
+describe('planner: an inventory that comes late', () => {
+  it('does not bring back an attempt that has failed', () => {
+    const leader = new Leader();
+    leader.elect();
+    leader.join('bob');
+    const [first] = assigned(leader.submit('j', planOf(stagePlan('s', { retries: 5 }))));
+    leader.step({ type: 'tick' }, 10_001);
+    const { request } = leader.planner.nodes.get('bob')!;
+    const inventory = { type: 'inventory' as const, request, attempts: [first!.attempt] };
+    leader.report('bob', [inventory]);
+    leader.report('bob', [failed(first!.attempt, 'task')]);
+    leader.report('bob', [inventory]); // the broker sent it twice
+    leader.report('bob', [failed(first!.attempt, 'task')]);
+    const task = leader.planner.jobs.get('me/j')!.tasks.get('s-0')!;
+    assert.deepEqual([...task.attempts].map((attempt) => attempt.key !== first!.attempt), [true]);
+  });
+
+  it('settles an attempt that was taken over and then reports what is settled', () => {
+    const leader = new Leader();
+    leader.elect();
+    leader.join('bob', { slots: 1, queue: 0 });
+    const [first] = assigned(leader.submit('j', planOf(stagePlan('s', { retries: 5 }))));
+    leader.report('bob', [failed(first!.attempt, 'node')]);
+    leader.step({ type: 'tick' }, 10_001);
+    leader.report('bob', [done('me/j/s-0#0.5')]);
+    assert.equal(leader.planner.ledger.jobs.get('me/j')!.phase, 'done');
+    assert.equal(leader.planner.attempts.size, 0);
+  });
+});
