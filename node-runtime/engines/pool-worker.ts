@@ -34,6 +34,7 @@ export interface WorkerOptions {
 const aheadMs = 10;
 const aheadRunsMost = 64;
 const aheadBytesMost = 1024 ** 2;
+const recalledMsMost = 500;
 const paceWeight = 0.3;
 /** The process itself notices first; the pool's grace is for one that does not get to it. */
 const grace = { wallMs: 250, cpuMs: 500, share: 0.1 };
@@ -182,6 +183,11 @@ export class PoolWorker {
   enforce(): void {
     const { current } = this;
     const found = current === undefined ? undefined : this.judge(current);
+    if (current?.startedMs !== undefined && this.recalled.has(current.id)) {
+      // It began before it heard that it should not, and does not stop: nobody waits for it here.
+      if (performance.now() - current.startedMs > recalledMsMost) this.process.kill();
+      return;
+    }
     if (current !== undefined && found !== undefined) this.kill(current, found.code, `${found.message} and was killed`);
   }
 

@@ -17,6 +17,9 @@ interface Told {
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const toldBytesMost = 32_768;
 const logBytesMost = 1_000_000;
+/** 65,537 characters as JSON, at six bytes each at most. */
+const pieceBytesMost = 400_000;
+const chunkBytes = 65_536;
 
 type Ending = { type: 'done'; encoding: 'json' | 'text' | 'bytes'; bytes: Uint8Array } | { type: 'failed'; told: Told };
 
@@ -31,6 +34,8 @@ export class QuickjsHost implements MachineHost {
   private next = 0;
   private records: number | undefined;
   private tooLarge: number | undefined;
+  private pieces: Uint8Array[] = [];
+  private piecesBytes = 0;
 
   /** `parse` is the guest's JSON.parse, `isTooLarge` says whether the heap has passed its limit. */
   constructor(task: SandboxTask, control: TaskControl, parse: Value, isTooLarge: () => boolean) {
@@ -70,7 +75,7 @@ export class QuickjsHost implements MachineHost {
         return machine.newNumber(this.records);
       }
       case hostCalls.output:
-        return this.output(machine, number(1) === outputKind.text, args(2), number(3) === stringForm.json);
+        return this.output(machine, number(1) === outputKind.text, args(2), number(3) === stringForm.pieces);
       case hostCalls.outputBytes:
         return this.outputBytes(machine, args(1), number(2), number(3));
       case hostCalls.failed:
@@ -83,9 +88,12 @@ export class QuickjsHost implements MachineHost {
         return this.newText(machine, bytes);
       }
       case hostCalls.encode: {
-        const bytes = this.readString(machine, args(1), number(2) === stringForm.json, this.task.limits.memoryBytes);
+        const isPieces = number(2) === stringForm.pieces;
+        const bytes = isPieces ? this.takePieces() : machine.getUtf8(args(1), this.task.limits.memoryBytes);
         return bytes instanceof Uint8Array ? machine.newArrayBuffer(bytes) : undefined;
       }
+      case hostCalls.piece:
+        return this.addPiece(machine, args(1));
       default:
         return undefined;
     }
@@ -101,8 +109,7 @@ export class QuickjsHost implements MachineHost {
     });
     if (this.tooLarge !== undefined) {
       const { outputBytes } = this.task.limits;
-      const has = Number.isFinite(this.tooLarge) ? this.tooLarge : 'more';
-      return failed('MESH_TASK_OUTPUT', `the output may have ${outputBytes} bytes and has ${has}`);
+      return failed('MESH_TASK_OUTPUT', `the output may have ${outputBytes} bytes and has ${this.tooLarge}`);
     }
     if (this.ending === undefined) return undefined;
     if (this.ending.type === 'done') return { ...this.ending, peakMemoryBytes };
@@ -139,32 +146,37 @@ export class QuickjsHost implements MachineHost {
 
   /** Text from bytes that may be invalid UTF-8 or hold a NUL, where a C string would end. */
   private newText(machine: Machine, bytes: Uint8Array, before = '', behind = ''): Value | undefined {
-    const valid = isUtf8(bytes) ? bytes : Buffer.from(utf8.decode(bytes));
-    if (!valid.includes(0)) return machine.newString(valid, before, behind);
-    const json = machine.newString(Buffer.from(JSON.stringify(before + utf8.decode(valid) + behind)));
+    if (!bytes.includes(0)) return machine.newString(isUtf8(bytes) ? bytes : repaired(bytes), before, behind);
+    const json = machine.newString(repaired(bytes, true), `"${before}`, `${behind}"`);
     return json === undefined ? undefined : machine.tryCall(this.parse, [json]);
   }
 
-  private readString(
-    machine: Machine,
-    value: Value,
-    isJson: boolean,
-    bytesMost: number,
-  ): Uint8Array | number | undefined {
-    // As JSON a character may need six times the bytes.
-    const bytes = machine.getUtf8(value, isJson ? bytesMost * 6 + 2 : bytesMost);
-    if (!isJson || bytes === undefined) return bytes;
-    if (!(bytes instanceof Uint8Array)) return Number.POSITIVE_INFINITY;
-    const text = tryParse(bytes);
+  private addPiece(machine: Machine, value: Value): Value | undefined {
+    const bytes = machine.getUtf8(value, pieceBytesMost);
+    const text = bytes instanceof Uint8Array ? tryParse(bytes) : undefined;
     if (typeof text !== 'string') return undefined;
-    const plain = Buffer.from(text);
-    return plain.length > bytesMost ? plain.length : plain;
+    const piece = Buffer.from(text);
+    this.piecesBytes += piece.length;
+    // What is too large for any use is only counted.
+    const { outputBytes, memoryBytes } = this.task.limits;
+    if (this.piecesBytes <= Math.max(outputBytes, memoryBytes)) this.pieces.push(piece);
+    return machine.newNumber(1);
   }
 
-  private output(machine: Machine, isText: boolean, value: Value, isJson: boolean): Value | undefined {
-    const bytes = this.readString(machine, value, isJson, this.task.limits.outputBytes);
+  private takePieces(): Uint8Array | number {
+    const { pieces, piecesBytes } = this;
+    this.pieces = [];
+    this.piecesBytes = 0;
+    const bytes = Buffer.concat(pieces);
+    return bytes.length === piecesBytes ? bytes : piecesBytes;
+  }
+
+  private output(machine: Machine, isText: boolean, value: Value, isPieces: boolean): Value | undefined {
+    const { outputBytes } = this.task.limits;
+    const bytes = isPieces ? this.takePieces() : machine.getUtf8(value, outputBytes);
     if (bytes === undefined) return undefined;
     if (typeof bytes === 'number') this.tooLarge ??= bytes;
+    else if (bytes.length > outputBytes) this.tooLarge ??= bytes.length;
     else this.ending ??= { type: 'done', encoding: isText ? 'text' : 'json', bytes };
     return machine.newNumber(1);
   }
@@ -186,6 +198,17 @@ export class QuickjsHost implements MachineHost {
     const text: unknown = tryParse(bytes);
     if (typeof text === 'string') for (const line of text.split('\n')) this.control.log(line);
   }
+}
+
+/** Valid UTF-8 from any bytes, or the inside of a JSON string of it; chunk by chunk, for V8's heap here is small. */
+function repaired(bytes: Uint8Array, asJson = false): Uint8Array {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    const text = decoder.decode(bytes.subarray(at, at + chunkBytes), { stream: at + chunkBytes < bytes.length });
+    parts.push(Buffer.from(asJson ? JSON.stringify(text).slice(1, -1) : text));
+  }
+  return Buffer.concat(parts);
 }
 
 function tryParse(bytes: Uint8Array): unknown {

@@ -12,12 +12,16 @@ export const hostCalls = {
   failed: 9,
   decode: 10,
   encode: 11,
+  piece: 12,
 } as const;
 
 export const outputKind = { json: 0, text: 1 } as const;
 
-/** How the guest hands over a string: as it is, or as JSON because it holds a NUL or half of a surrogate pair. */
-export const stringForm = { plain: 0, json: 1 } as const;
+/**
+ * How the guest hands over a string: as it is, or in pieces of JSON that went before, because it holds a NUL or half of a
+ * surrogate pair.
+ */
+export const stringForm = { plain: 0, pieces: 1 } as const;
 
 /**
  * The guest's side of a task: a script that gives a function of the host call, which gives
@@ -36,8 +40,10 @@ const uncurry = (method) => call.bind(method);
 const slice = uncurry(String.prototype.slice);
 const split = uncurry(String.prototype.split);
 const indexOf = uncurry(String.prototype.indexOf);
+const charCodeAt = uncurry(String.prototype.charCodeAt);
 const isWellFormed = uncurry(String.prototype.isWellFormed);
 const resolve = Promise.resolve.bind(Promise);
+const reject = Promise.reject.bind(Promise);
 const join = uncurry(Array.prototype.join);
 const map = uncurry(Array.prototype.map);
 const then = uncurry(Promise.prototype.then);
@@ -124,7 +130,7 @@ class AsyncRecords {
     try {
       return resolve(this.#records.next());
     } catch (error) {
-      return Promise.reject(error);
+      return reject(error);
     }
   }
   return(value) {
@@ -233,9 +239,20 @@ const makeTask = (meta) => {
   return task;
 };
 
+const givePieces = (text) => {
+  let at = 0;
+  while (at < text.length) {
+    let end = at + 65536;
+    const code = charCodeAt(text, end - 1);
+    if (code >= 0xd800 && code < 0xdc00) end++;
+    must(host(${hostCalls.piece}, stringify(slice(text, at, end))));
+    at = end;
+  }
+};
 const giveText = (text) => {
-  if (isPlain(text)) must(host(${hostCalls.output}, ${outputKind.text}, text, ${stringForm.plain}));
-  else must(host(${hostCalls.output}, ${outputKind.text}, stringify(text), ${stringForm.json}));
+  if (isPlain(text)) return must(host(${hostCalls.output}, ${outputKind.text}, text, ${stringForm.plain}));
+  givePieces(text);
+  must(host(${hostCalls.output}, ${outputKind.text}, '', ${stringForm.pieces}));
 };
 const give = (result) => {
   const text = TextOutput.valueOf(result);
@@ -292,10 +309,9 @@ globalThis.TextEncoder = class TextEncoder {
   }
   encode(value = '') {
     const text = StringOf(value);
-    const buffer = isPlain(text)
-      ? host(${hostCalls.encode}, text, ${stringForm.plain})
-      : host(${hostCalls.encode}, stringify(text), ${stringForm.json});
-    return new Bytes(must(buffer));
+    if (isPlain(text)) return new Bytes(must(host(${hostCalls.encode}, text, ${stringForm.plain})));
+    givePieces(text);
+    return new Bytes(must(host(${hostCalls.encode}, '', ${stringForm.pieces})));
   }
 };
 globalThis.TextDecoder = class TextDecoder {

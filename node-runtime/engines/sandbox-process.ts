@@ -48,11 +48,11 @@ export class SandboxProcess {
     });
     this.pid = this.child.pid;
     this.socket = this.child.stdio[3] as Socket;
+    const heard: [FromSandbox, Uint8Array][] = [];
     const reader = new FrameReader(frameBytesMost, ({ head, body }) => {
       const message = parseFromSandbox(head);
       if (message === undefined) throw new TypeError('a message that is none of ours');
-      if (message.type === 'ready') clearTimeout(this.startTimer);
-      if (!this.gone) this.events.message(message, body);
+      heard.push([message, body]);
     });
     this.socket.on('data', (chunk: Buffer) => {
       if (this.problem !== undefined) return;
@@ -61,6 +61,10 @@ export class SandboxProcess {
       } catch (error) {
         this.problem = `it spoke out of turn: ${(error as Error).message}`;
         this.kill();
+      }
+      for (const [message, body] of heard.splice(0)) {
+        if (message.type === 'ready') clearTimeout(this.startTimer);
+        if (!this.gone) this.events.message(message, body);
       }
     });
     this.socket.on('error', () => undefined);

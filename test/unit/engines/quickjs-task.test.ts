@@ -77,6 +77,25 @@ describe('what a task of engine js is given', () => {
     deepEqual(await evaluate('task.input.json()', { input: items('1,"a"') }), [1, 'a']);
   });
 
+  it('takes text that is no C string and no UTF-8 in any size', async () => {
+    const odd = Buffer.from('\0\u{1f600}é"\\\n'.repeat(40_000));
+    const limits = { outputBytes: 4 * 1024 ** 2 };
+    const { result } = await guest('export default (task) => task.text(task.input.text())', {
+      input: lines(odd),
+      limits,
+    });
+    ok(result.type === 'done' && Buffer.compare(result.bytes, odd) === 0);
+    const encoded = await evaluate('new TextEncoder().encode(task.input.text())', { input: lines(odd), limits });
+    ok(encoded instanceof Uint8Array && Buffer.compare(encoded, odd) === 0);
+    const invalid = Buffer.concat([
+      Buffer.from('é'.repeat(50_000)),
+      Uint8Array.of(0xff),
+      Buffer.from('\u{1f600}'.repeat(50_000)),
+    ]);
+    const text = await evaluate('task.text(task.input.text())', { input: lines(invalid), limits });
+    equal(text, invalid.toString());
+  });
+
   it('can leave a loop and begin again', async () => {
     const code = `export default async (task) => {
       for await (const line of task.input) { if (line === 'b') break; }
