@@ -1,7 +1,7 @@
 import type { JobState, StageState } from '../contract/index.ts';
 import type { UploadProgress } from './job-payload.ts';
 import type { Paint } from './style.ts';
-import { bytesText, durationText, percentText, plural, printable, widthOf } from './text.ts';
+import { bytesText, durationText, oneLine, percentText, plural, widthOf } from './text.ts';
 
 export interface JobProgress {
   readonly state: JobState;
@@ -47,8 +47,8 @@ export function renderJob({ state, runningByNode }: JobProgress, { columns, pain
   const nodes = nodesText(runningByNode);
   if (nodes !== '') lines.push(`  ${paint('dim', 'on')} ${nodes}`);
   if (state.problem !== undefined && state.phase !== 'failed' && state.phase !== 'cancelled') {
-    lines.push(`  ${printable(state.problem.message)}`);
-    if (state.problem.mend !== undefined) lines.push(`  ${printable(state.problem.mend)}`);
+    lines.push(`  ${oneLine(state.problem.message)}`);
+    if (state.problem.mend !== undefined) lines.push(`  ${oneLine(state.problem.mend)}`);
   }
   return lines.map((line) => clip(line, columns - 1));
 }
@@ -66,7 +66,7 @@ export function plainJob({ state, runningByNode }: JobProgress): string {
     `${state.job}: ${state.phase}${headNote(state)}`,
     ...stages,
     ...(nodes === '' ? [] : [`on ${nodes}`]),
-    ...(stuck === undefined ? [] : [printable(stuck)]),
+    ...(stuck === undefined ? [] : [oneLine(stuck)]),
   ].join(', ');
 }
 
@@ -90,7 +90,13 @@ function phaseText({ phase }: JobState, paint: Paint): string {
 function headNote({ phase, remainingMs, elapsedMs }: JobState): string {
   if (phase === 'done') return ` in ${durationText(elapsedMs)}`;
   if (phase === 'failed' || phase === 'cancelled') return ` after ${durationText(elapsedMs)}`;
-  return remainingMs === undefined ? '' : `, about ${durationText(Math.max(1_000, remainingMs))} left`;
+  return remainingMs === undefined ? '' : `, about ${leftText(remainingMs)} left`;
+}
+
+/** Whole seconds, at least one: it is an estimate. */
+function leftText(remainingMs: number): string {
+  const seconds = Math.max(1, Math.ceil(remainingMs / 1_000));
+  return seconds < 60 ? `${seconds} s` : durationText(seconds * 1_000);
 }
 
 function countsText({ tasks, done }: StageState): string {
@@ -117,10 +123,12 @@ function toneOf({ failed, progress, running }: StageState): 'good' | 'bad' | 'bu
 }
 
 const nodesShown = 8;
+/** pi-2 before pi-10. */
+const byName = new Intl.Collator('en', { numeric: true });
 
 function nodesText(runningByNode: Readonly<Record<string, number>> | undefined): string {
   const entries = Object.entries(runningByNode ?? {}).filter(([, count]) => count > 0);
-  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  entries.sort(([a], [b]) => byName.compare(a, b));
   const shown = entries.slice(0, nodesShown).map(([node, count]) => `${node} ${count}`);
   const more = entries.length - shown.length;
   return shown.join('  ') + (more > 0 ? `  and ${plural(more, 'node')} more` : '');

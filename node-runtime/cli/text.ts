@@ -70,18 +70,22 @@ export function printable(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
 }
 
+/** The first line of a text from elsewhere, with nothing in it that moves the cursor. */
+export function oneLine(text: string): string {
+  return printable(text.split('\n')[0]!.replaceAll('\t', ' '));
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
+const escapeSequence = /\u001b\[[0-9;]*m/g;
+const wide =
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u;
+const without = /\p{M}|\u200b/u;
+
 /** Cells that a text takes on a terminal, escape sequences not counted. */
 export function widthOf(text: string): number {
+  const bare = text.replace(escapeSequence, '');
+  if (/^[\x20-\x7e]*$/.test(bare)) return bare.length;
   let width = 0;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
-  for (const character of text.replace(/\u001b\[[0-9;]*m/g, ''))
-    width +=
-      /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u.test(
-        character,
-      )
-        ? 2
-        : /\p{M}|\u200b/u.test(character)
-          ? 0
-          : 1;
+  for (const character of bare) width += wide.test(character) ? 2 : without.test(character) ? 0 : 1;
   return width;
 }
