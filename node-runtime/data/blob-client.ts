@@ -148,7 +148,7 @@ export class BlobClient {
         if (wrong === undefined && index.endOffset <= reference.sizeBytes) return index;
         throw new MeshError('MESH_BLOB_CORRUPT', `${holder} gave a wrong index: ${wrong ?? 'it passes the end'}`);
       },
-      ({ code }) => code !== 'MESH_INPUT_INVALID' && code !== 'MESH_LIMIT_EXCEEDED' && this.another(code),
+      (error) => error.code !== 'MESH_INPUT_INVALID' && error.code !== 'MESH_LIMIT_EXCEEDED' && this.another(error),
     );
   }
 
@@ -180,7 +180,11 @@ export class BlobClient {
         const mine = this.choice
           .first(
             (holder) => uploadTo(holder, source, this.requests, options),
-            ({ code }) => code !== 'MESH_INPUT_INVALID' && this.another(code),
+            (error) => {
+              // What has a place is ours: the source cannot be read, whoever takes it.
+              const ours = error.code === 'MESH_INPUT_INVALID' || error.where !== undefined;
+              return !ours && this.another(error);
+            },
           )
           .finally(() => this.uploads.delete(key));
         this.uploads.set(key, mine);
@@ -193,8 +197,8 @@ export class BlobClient {
   }
 
   /** Without a connection another holder is no nearer. */
-  private another(code: string): boolean {
-    return code !== 'MESH_UNREACHABLE' || this.requests.connected;
+  private another(error: MeshError): boolean {
+    return error.code !== 'MESH_UNREACHABLE' || this.requests.connected;
   }
 }
 

@@ -25,6 +25,7 @@ import { checkChunk, checkRange, corrupt, malformed, missing } from './store-err
 import { readStore, type StoreEntry, storePaths } from './store-layout.ts';
 import type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
 
+const staleMs = 24 * 3_600_000;
 const stagingBytes = 32 * 1024 ** 2;
 const manifestsInMemory = 32;
 
@@ -145,7 +146,7 @@ export class BlobStore {
         await onDisk('write a manifest', directory, async () => {
           await makeDirectory(directory, this.durable);
           const large = entry?.large ?? new LargeBlob(directory, reference);
-          entry ??= { reference, path: directory, bytes: 0, large };
+          entry ??= { reference, path: directory, bytes: 0, large, usedMs: performance.now() };
           await large.writeManifest(manifest, this.temporaryPath(), this.durable);
         });
       } catch (error) {
@@ -176,7 +177,7 @@ export class BlobStore {
       if (bytes.length !== chunkLength(reference, chunk) || !isChunk(manifest, chunk, bytes)) {
         throw corrupt(reference, `chunk ${chunk}`);
       }
-      const entry = this.entries.get(key);
+      const entry = this.touch(key);
       const large = entry?.large;
       if (entry === undefined || large === undefined) throw missing(reference);
       if (large.has(chunk)) return;
@@ -283,6 +284,19 @@ export class BlobStore {
     return this.lock.run(key, async () => this.remove(key));
   }
 
+  /**
+   * Removes uploads that were broken off and that nobody went on with for this long (since the store was opened, at
+   * most). Returns how many. A holder that is full does so by itself with what is a day old.
+   */
+  removePartials(untouchedMs: number): number {
+    const nowMs = performance.now();
+    const stale = [...this.entries].filter(([, { large, usedMs }]) => {
+      return large?.complete === false && nowMs - usedMs >= untouchedMs;
+    });
+    for (const [key] of stale) this.remove(key);
+    return stale.length;
+  }
+
   /** A path for a temporary file on this store's file system; whoever takes it removes the file. */
   temporaryPath(): string {
     return join(storePaths.temporary(this.directory), randomBytes(12).toString('hex'));
@@ -328,7 +342,7 @@ export class BlobStore {
       throw error;
     }
     this.counts.writtenBytes += bytes.length;
-    this.entries.set(key, { reference, path, bytes: bytes.length, large: undefined });
+    this.entries.set(key, { reference, path, bytes: bytes.length, large: undefined, usedMs: performance.now() });
   }
 
   private async readWhole(entry: StoreEntry, key: string): Promise<Uint8Array> {
@@ -362,6 +376,7 @@ export class BlobStore {
     if (entry !== undefined) {
       this.entries.delete(key);
       this.entries.set(key, entry);
+      entry.usedMs = performance.now();
     }
     return entry;
   }
@@ -374,6 +389,7 @@ export class BlobStore {
 
   private checkRoom(bytes: number): void {
     const limit = this.limitBytes ?? Number.POSITIVE_INFINITY;
+    if (this.usedBytes + bytes > limit) this.removePartials(staleMs);
     if (this.usedBytes + bytes > limit) {
       throw new MeshError('MESH_LIMIT_EXCEEDED', `limitBytes of the blob store is ${limit}, ${bytes} more do not fit`, {
         where: this.directory,

@@ -20,6 +20,8 @@ export interface StoreEntry {
   /** On disk. */
   bytes: number;
   readonly large: LargeBlob | undefined;
+  /** When it was last asked for, by this process's own clock. */
+  usedMs: number;
 }
 
 const keyPattern = /^([0-9a-f]{64})-(\d{1,10})$/;
@@ -50,6 +52,7 @@ async function readEntry(
   key: string,
   path: string,
 ): Promise<{ entry: StoreEntry; writtenMs: number } | undefined> {
+  const usedMs = performance.now();
   const parsed = keyPattern.exec(key);
   if (parsed === null) return undefined;
   const reference = { blob: `sha256-${parsed[1]}`, sizeBytes: Number(parsed[2]) };
@@ -57,8 +60,8 @@ async function readEntry(
   if (kind === 'whole') {
     const file = await stat(path);
     if (!file.isFile() || file.size !== reference.sizeBytes) return undefined;
-    return { entry: { reference, path, bytes: file.size, large: undefined }, writtenMs: file.mtimeMs };
+    return { entry: { reference, path, bytes: file.size, large: undefined, usedMs }, writtenMs: file.mtimeMs };
   }
   const { blob, writtenMs } = await LargeBlob.load(path, reference);
-  return { entry: { reference, path, bytes: blob.bytes, large: blob }, writtenMs };
+  return { entry: { reference, path, bytes: blob.bytes, large: blob, usedMs }, writtenMs };
 }

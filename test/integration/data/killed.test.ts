@@ -13,7 +13,8 @@ import { type LoopbackBroker, loopbackBroker } from './aedes-broker.ts';
 const chunk = limits.blobChunkBytes;
 const topics = new Topics('test');
 
-describe('blobs and processes that are killed', () => {
+describe('blobs and processes that are killed', function () {
+  this.timeout(120_000);
   const directory = scratch();
   let broker: LoopbackBroker;
   let transport: Transport;

@@ -5,6 +5,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, symlink, truncate, wr
 import { dirname, join } from 'node:path';
 import { type DataReference, limits } from '@foremesh/node-runtime/contract';
 import { BlobStore, blobKey, describeBytes, describeFile, nameOf } from '@foremesh/node-runtime/data';
+import { skip } from '../../support/skip.ts';
 import { noise, rejectsWith, sameBytes, scratch } from './scratch.ts';
 
 const chunk = limits.blobChunkBytes;
@@ -251,6 +252,18 @@ describe('blob store', () => {
     await store.close();
   });
 
+  it('removes uploads that nobody goes on with', async () => {
+    const store = await BlobStore.open(directory(), { limitBytes: 20 * chunk });
+    const kept = await store.put(noise(3 * chunk));
+    await upload(store, noise(4 * chunk), [0, 1]);
+    assert.equal(store.removePartials(3_600_000), 0);
+    assert.equal(store.removePartials(0), 1);
+    assert.equal(store.stats().partials, 0);
+    assert.ok(store.has(kept));
+    await store.close();
+    assert.deepEqual((await filesIn(directory())).sort(), ['content', 'format', 'manifest']);
+  });
+
   it('a full disk is MESH_STORAGE_FAILED with a mend, and leaves nothing half-written', async () => {
     const store = await BlobStore.open(directory());
     const bytes = noise(4 * chunk);
@@ -274,7 +287,7 @@ describe('blob store', () => {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=600k', 'none', mount], { stdio: 'ignore' });
     } catch {
-      this.skip(); // Needs the right to mount.
+      skip(this, 'mounting a small disk needs the right to mount');
     }
     try {
       const store = await BlobStore.open(mount);
