@@ -1,0 +1,144 @@
+// The spine of a mesh: tasks per second and latency beside Dask distributed, what an idle device pays, what it installs.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DaskUnderTest, findPython } from './spine/dask.ts';
+import { installDevice } from './spine/install.ts';
+import { MeshUnderTest } from './spine/mesh.ts';
+import { cpuShares, loadAverage, residentMiB, treeOf } from './spine/proc.ts';
+import { median, quantile, round } from './spine/statistics.ts';
+
+const json = process.argv.includes('--json');
+const rounds = 5;
+const tasksPerJob = 4_096;
+const latencyJobsPerRound = 50;
+/** The sandbox processes of a node end ten seconds after the last task. */
+const poolEndsMs = 12_000;
+const idleSeconds = 25;
+
+interface Side {
+  throughput(tasks: number): Promise<number>;
+  latencies(jobs: number): Promise<number[]>;
+}
+
+/** What one side did, round by round. */
+class Figures {
+  readonly #tasksPerSecond: number[] = [];
+  readonly #latenciesMs: number[] = [];
+
+  async round(name: string, number: number, side: Side): Promise<void> {
+    const tasksPerSecond = (tasksPerJob * 1000) / (await side.throughput(tasksPerJob));
+    const latenciesMs = await side.latencies(latencyJobsPerRound);
+    this.#tasksPerSecond.push(tasksPerSecond);
+    this.#latenciesMs.push(...latenciesMs);
+    const p50 = quantile(latenciesMs, 0.5).toFixed(2);
+    say(`round ${number} of ${rounds}, ${name}: ${Math.round(tasksPerSecond)} tasks/s, p50 ${p50} ms`);
+  }
+
+  summary() {
+    return {
+      tasksPerSecond: round(median(this.#tasksPerSecond), 1),
+      latencyMsP50: round(quantile(this.#latenciesMs, 0.5), 2),
+      latencyMsP99: round(quantile(this.#latenciesMs, 0.99), 2),
+    };
+  }
+}
+
+const absent = { tasksPerSecond: null, latencyMsP50: null, latencyMsP99: null };
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+async function measure(directory: string) {
+  const notes = [`load average at the start: ${loadAverage()}`];
+  say('installing the device product');
+  const { sizeMiB, command } = await installDevice(directory);
+  const python = findPython();
+  if (python === undefined)
+    notes.push('Dask: null, since no python3 here has distributed (Debian: python3-distributed)');
+  say('starting the processes');
+  const mesh = await MeshUnderTest.start({ directory, deviceCommand: command });
+  try {
+    const meshFigures = new Figures();
+    const daskFigures = new Figures();
+    const dask = python === undefined ? undefined : await DaskUnderTest.start(python);
+    try {
+      if (dask !== undefined) notes.push(`Dask distributed ${dask.version}`);
+      for (const side of dask === undefined ? [mesh] : [mesh, dask]) {
+        await side.throughput(tasksPerJob); // warm
+        await side.latencies(5);
+      }
+      for (let number = 1; number <= rounds; number += 1) {
+        await meshFigures.round('mesh', number, mesh);
+        if (dask !== undefined) await daskFigures.round('dask', number, dask);
+      }
+    } finally {
+      await dask?.end();
+    }
+    notes.push(`load average after the rounds: ${loadAverage()}`);
+    const idle = await measureIdle(mesh);
+    const meshSide = meshFigures.summary();
+    const daskSide = dask === undefined ? undefined : daskFigures.summary();
+    return {
+      mesh: meshSide,
+      dask: daskSide ?? absent,
+      ratio:
+        daskSide === undefined
+          ? { tasksPerSecond: null, latencyP50: null }
+          : {
+              tasksPerSecond: round(meshSide.tasksPerSecond / daskSide.tasksPerSecond, 2),
+              latencyP50: round(meshSide.latencyMsP50 / daskSide.latencyMsP50, 2),
+            },
+      ...idle,
+      install: { sizeMiB: round(sizeMiB, 2) },
+      notes,
+    };
+  } finally {
+    await mesh.end();
+  }
+}
+
+/** The same processes at rest, after all that work. */
+async function measureIdle({ broker, founder, follower }: MeshUnderTest) {
+  say(`idle: ${poolEndsMs / 1000 + idleSeconds} s`);
+  await sleep(poolEndsMs);
+  const [node, leader, ofBroker] = await cpuShares([follower.pid, founder.pid, broker.pid], idleSeconds);
+  if (treeOf(follower.pid).length !== 1) throw new Error('the idle node has processes beside its own');
+  const of = ({ pid }: { pid: number }, share: number) => ({
+    residentMiB: round(residentMiB(pid), 1),
+    cpuShare: round(share, 4),
+  });
+  return { node: of(follower, node!), leader: of(founder, leader!), broker: of(broker, ofBroker!) };
+}
+
+function table(figures: Awaited<ReturnType<typeof measure>>): string {
+  const { mesh, dask, ratio, node, leader, broker, install, notes } = figures;
+  const cell = (value: unknown) => String(value ?? '-').padStart(10);
+  const row = (name: string, ...values: unknown[]) => `${name.padEnd(26)}${values.map(cell).join('')}`;
+  const target = (name: string, value: number, most: number, unit: string) =>
+    `${name.padEnd(26)}${cell(value)} ${unit} (at most ${most})${value <= most ? '' : '  OVER'}`;
+  return [
+    row('', 'mesh', 'dask', 'mesh/dask'),
+    row('no-op tasks per second', mesh.tasksPerSecond, dask.tasksPerSecond, ratio.tasksPerSecond),
+    row('latency p50, ms', mesh.latencyMsP50, dask.latencyMsP50, ratio.latencyP50),
+    row('latency p99, ms', mesh.latencyMsP99, dask.latencyMsP99),
+    '',
+    target('idle node, resident', node.residentMiB, 80, 'MiB'),
+    target('idle node, CPU', round(node.cpuShare * 100, 2), 1, '% of a core'),
+    target('idle broker, resident', broker.residentMiB, 96, 'MiB'),
+    target('device, installed', install.sizeMiB, 20, 'MiB'),
+    row('idle leader, MiB, % CPU', leader.residentMiB, round(leader.cpuShare * 100, 2)),
+    '',
+    ...notes.map((note) => `* ${note}`),
+  ].join('\n');
+}
+
+const directory = await mkdtemp(join(tmpdir(), 'foremesh-bench-spine-'));
+try {
+  const figures = await measure(directory);
+  process.stdout.write(json ? `${JSON.stringify(figures)}\n` : `\n${table(figures)}\n`);
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}
