@@ -1,10 +1,10 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { copyFile, type FileHandle, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeCbor, encodeCbor, MeshError } from '../contract/index.ts';
+import { MeshError } from '../contract/index.ts';
 import type { HardState, LedgerCommand, LogEntry, RaftRestored } from '../core/index.ts';
-import { encodeFrame, readFrames } from './frames.ts';
-import { syncDirectory } from '../data/files.ts';
+import { onDisk, syncDirectory } from '../data/files.ts';
 import { writeDurably } from './durable-file.ts';
+import { encodeFrame, readFrames } from './frames.ts';
 
 type Entry = LogEntry<LedgerCommand>;
 
@@ -58,19 +58,36 @@ export class LogStore {
     this.#segmentBytes = segmentBytes;
   }
 
-  static async open(directory: string): Promise<OpenedLog> {
+  /** Throws `MESH_LOG_CORRUPT` or `MESH_STORAGE_FAILED`. */
+  static open(directory: string): Promise<OpenedLog> {
+    return onDisk('open the log', directory, () => LogStore.#open(directory));
+  }
+
+  static async #open(directory: string): Promise<OpenedLog> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const names = await readdir(directory);
-    const hard = names.includes('hard-state') ? (decodeCbor(await readFile(join(directory, 'hard-state'))) as HardState) : { term: 0 };
+    const hard = await readHardState(directory, names);
     const snapshot = await readSnapshot(directory, names);
     const { entries, tornBytes, newest } = await readSegments(directory, names, snapshot?.index ?? 0);
+    // A segment is there before anything else is written, and every term before an entry of it.
+    if (newest === undefined && (hard !== undefined || snapshot !== undefined))
+      throw corrupt(directory, 'the entries are missing');
+    const lastTerm = entries.at(-1)?.term ?? snapshot?.term ?? 0;
+    if ((hard?.term ?? 0) < lastTerm)
+      throw corrupt(join(directory, 'hard-state'), `there are entries of term ${lastTerm}, and it is older or missing`);
+    for (const name of names) if (name.endsWith('.new')) await unlink(join(directory, name)); // of a write that a crash cut off
     const name = newest ?? segmentName((snapshot?.index ?? 0) + 1);
     const segment = await open(join(directory, name), 'a', 0o600);
     if (newest === undefined) await syncDirectory(directory);
     const { size } = await segment.stat();
     return {
       store: new LogStore(directory, segment, size),
-      restored: { hard, log: entries, snapshotIndex: snapshot?.index ?? 0, snapshotTerm: snapshot?.term ?? 0 },
+      restored: {
+        hard: hard ?? { term: 0 },
+        log: entries,
+        snapshotIndex: snapshot?.index ?? 0,
+        snapshotTerm: snapshot?.term ?? 0,
+      },
       ledger: snapshot?.ledger,
       tornBytes,
     };
@@ -106,11 +123,15 @@ export class LogStore {
         compaction?.done();
       } catch (error) {
         // After a failed fsync nobody knows what is on disk: only a restart, which reads it, may go on.
-        this.#failed ??= new MeshError('MESH_STORAGE_FAILED', `the log cannot be written: ${(error as Error).message}`, {
-          where: this.#directory,
-          mend: 'free space or replace the disk, then start the node again',
-          cause: error,
-        });
+        this.#failed ??= new MeshError(
+          'MESH_STORAGE_FAILED',
+          `the log cannot be written: ${(error as Error).message}`,
+          {
+            where: this.#directory,
+            mend: 'free space or replace the disk, then start the node again',
+            cause: error,
+          },
+        );
         for (const { done } of batch) done(this.#failed);
         compaction?.done(this.#failed);
       }
@@ -120,7 +141,7 @@ export class LogStore {
 
   async #write(batch: readonly PendingWrite[]): Promise<void> {
     const hard = batch.findLast((each) => each.hard !== undefined)?.hard;
-    if (hard !== undefined) await writeDurably(join(this.#directory, 'hard-state'), encodeCbor(hard), 0o600);
+    if (hard !== undefined) await writeDurably(join(this.#directory, 'hard-state'), encodeFrame(hard), 0o600);
     const bytes = Buffer.concat(batch.flatMap((each) => each.frames));
     if (bytes.length === 0) return;
     await this.#segment.appendFile(bytes);
@@ -155,7 +176,8 @@ export class LogStore {
     this.#segmentBytes = tailBytes.length;
     this.writtenBytes += frame.length + tailBytes.length;
     for (const old of before) {
-      if ((isSegment(old) && old !== name) || (isSnapshot(old) && old !== snapshot)) await unlink(join(this.#directory, old));
+      if ((isSegment(old) && old !== name) || (isSnapshot(old) && old !== snapshot))
+        await unlink(join(this.#directory, old));
     }
   }
 
@@ -175,13 +197,23 @@ function isSnapshot(name: string): boolean {
   return /^snapshot-\d+$/.test(name);
 }
 
+async function readHardState(directory: string, names: readonly string[]): Promise<HardState | undefined> {
+  if (!names.includes('hard-state')) return undefined;
+  const file = join(directory, 'hard-state');
+  return (await readOnlyFrame(file)) as HardState;
+}
+
+/** A file of one frame is replaced as a whole: anything else in it is damage. */
+async function readOnlyFrame(file: string): Promise<unknown> {
+  const { values, fault } = readFrames(await readFile(file));
+  if (fault !== undefined || values.length !== 1) throw corrupt(file, 'the file is damaged');
+  return values[0];
+}
+
 async function readSnapshot(directory: string, names: readonly string[]): Promise<Snapshot | undefined> {
   const indexes = names.filter(isSnapshot).map((name) => Number(name.slice('snapshot-'.length)));
   if (indexes.length === 0) return undefined;
-  const file = join(directory, `snapshot-${Math.max(...indexes)}`);
-  const { values, fault } = readFrames(await readFile(file));
-  if (fault !== undefined || values.length !== 1) throw corrupt(file, 'the snapshot is damaged');
-  return values[0] as Snapshot;
+  return (await readOnlyFrame(join(directory, `snapshot-${Math.max(...indexes)}`))) as Snapshot;
 }
 
 async function readSegments(
@@ -197,7 +229,7 @@ async function readSegments(
     const bytes = await readFile(file);
     const { values, goodBytes, fault } = readFrames(bytes);
     if (fault === 'damaged' || (fault === 'torn' && name !== segments.at(-1))) {
-      throw corrupt(file, `damaged at byte ${goodBytes}, with good entries behind it`);
+      throw corrupt(file, `damaged at byte ${goodBytes} of ${bytes.length}`);
     }
     if (fault === 'torn') {
       tornBytes = bytes.length - goodBytes;
@@ -207,15 +239,21 @@ async function readSegments(
   }
   const entries = [...byIndex.values()].sort((a, b) => a.index - b.index);
   for (const [offset, entry] of entries.entries()) {
-    if (entry.index !== snapshotIndex + 1 + offset) throw corrupt(directory, `entry ${snapshotIndex + 1 + offset} is missing`);
+    if (entry.index !== snapshotIndex + 1 + offset)
+      throw corrupt(directory, `entry ${snapshotIndex + 1 + offset} is missing`);
   }
   return { entries, tornBytes, newest: segments.at(-1) };
 }
 
 async function truncateDurably(file: string, length: number): Promise<void> {
-  const copy = `${file}.torn`;
-  await rename(file, copy); // kept, so that nothing is destroyed on a wrong guess
-  await writeDurably(file, (await readFile(copy)).subarray(0, length), 0o600);
+  await copyFile(file, `${file}.torn`); // kept, so that nothing is destroyed on a wrong guess
+  const handle = await open(file, 'r+');
+  try {
+    await handle.truncate(length);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function corrupt(where: string, what: string): MeshError {

@@ -1,5 +1,11 @@
-import { asMeshError, MeshError, type MessageListener, type PublishOptions, type Transport } from '../contract/index.ts';
 import mqtt from 'mqtt';
+import {
+  asMeshError,
+  MeshError,
+  type MessageListener,
+  type PublishOptions,
+  type Transport,
+} from '../contract/index.ts';
 
 export interface MqttConnectOptions {
   /** `mqtt://host:port`, `mqtts:`, `ws:` or `wss:`. */
@@ -9,7 +15,12 @@ export interface MqttConnectOptions {
   readonly password?: string;
   readonly keepaliveSeconds?: number;
   readonly connectTimeoutMs?: number;
-  readonly will?: { readonly topic: string; readonly payload: Uint8Array; readonly qos: 0 | 1; readonly retain: boolean };
+  readonly will?: {
+    readonly topic: string;
+    readonly payload: Uint8Array;
+    readonly qos: 0 | 1;
+    readonly retain: boolean;
+  };
 }
 
 /**
@@ -41,13 +52,15 @@ export async function connectMqtt(options: MqttConnectOptions): Promise<Transpor
       client.end(true);
       reject(explain(error, options.url));
     };
+    const closedEarly = () => fail(undefined);
     client.once('connect', () => {
-      client.removeAllListeners('error');
-      client.removeAllListeners('close');
+      // Only ours: mqtt.js listens to its own `close` too.
+      client.removeListener('error', fail);
+      client.removeListener('close', closedEarly);
       resolve();
     });
     client.once('error', fail);
-    client.once('close', () => fail(undefined));
+    client.once('close', closedEarly);
   });
   return new MqttTransport(client);
 }
@@ -72,9 +85,16 @@ function reasonOf(error: Error): string {
   return error.message !== '' ? error.message : (inner?.map((each) => each.message).join(', ') ?? error.name);
 }
 
+/** How long an orderly end may take: a broker that does not answer must not keep a node from stopping. */
+const closeMs = 2_000;
+
+type Settle<T> = (error?: Error | null, value?: T) => void;
+
 class MqttTransport implements Transport {
   readonly #client: mqtt.MqttClient;
   readonly #listeners = new Set<MessageListener>();
+  /** Rejects what waits for the broker: mqtt.js forgets some of it when the connection goes. */
+  readonly #unanswered = new Set<(error: MeshError) => void>();
   readonly closed: Promise<Error | undefined>;
   #lost: Error | undefined;
   #ended = false;
@@ -92,31 +112,47 @@ class MqttTransport implements Transport {
         const reason = this.#ended ? undefined : (this.#lost ?? new Error('the connection was closed'));
         this.#ended = true;
         client.end(true);
+        for (const reject of this.#unanswered) reject(gone());
         resolve(reason);
       });
     });
   }
 
   publish(topic: string, payload: Uint8Array, options: PublishOptions): Promise<void> {
-    if (this.#ended) return Promise.reject(gone());
     const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    return new Promise((resolve, reject) => {
-      this.#client.publish(topic, buffer, { qos: options.qos, retain: options.retain ?? false }, (error) => {
-        if (error) reject(asMeshError(error, 'MESH_UNREACHABLE'));
-        else resolve();
-      });
+    return this.#ask((settle) => {
+      this.#client.publish(topic, buffer, { qos: options.qos, retain: options.retain ?? false }, (error) =>
+        settle(error),
+      );
     });
   }
 
   async subscribe(filters: readonly string[], qos: 0 | 1): Promise<void> {
-    if (this.#ended) throw gone();
-    const grants = await this.#client.subscribeAsync([...filters], { qos });
-    const refused = grants.find((grant) => grant.qos > 2);
-    if (refused !== undefined) throw new MeshError('MESH_NOT_AUTHORIZED', `the broker refused the subscription ${refused.topic}`);
+    const granted = await this.#ask<readonly unknown[]>((settle) => {
+      // A refusal comes as an error with the broker's answer beside it.
+      this.#client.subscribe([...filters], { qos }, (error, _, packet) =>
+        settle(packet === undefined ? error : null, packet?.granted),
+      );
+    });
+    const refused = granted.findIndex((code) => (code as number) > 2);
+    if (refused >= 0)
+      throw new MeshError('MESH_NOT_AUTHORIZED', `the broker refused the subscription ${filters[refused]}`);
   }
 
   async unsubscribe(filters: readonly string[]): Promise<void> {
-    if (!this.#ended) await this.#client.unsubscribeAsync([...filters]);
+    if (!this.#ended) await this.#ask((settle) => this.#client.unsubscribe([...filters], (error) => settle(error)));
+  }
+
+  #ask<T = void>(start: (settle: Settle<T>) => void): Promise<T> {
+    if (this.#ended) return Promise.reject(gone());
+    return new Promise((resolve, reject) => {
+      this.#unanswered.add(reject);
+      start((error, value) => {
+        this.#unanswered.delete(reject);
+        if (error) reject(asMeshError(error, 'MESH_UNREACHABLE'));
+        else resolve(value as T);
+      });
+    });
   }
 
   listen(listener: MessageListener): () => void {
@@ -125,9 +161,13 @@ class MqttTransport implements Transport {
   }
 
   async close(): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
-    await this.#client.endAsync();
+    if (!this.#ended) {
+      this.#ended = true;
+      this.#client.end();
+    }
+    const timer = setTimeout(() => this.#client.stream.destroy(), closeMs);
+    await this.closed;
+    clearTimeout(timer);
   }
 }
 

@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const endings: (() => unknown)[] = [];
+
+/** Undone in reverse order by `endAll`, which every suite calls after each test. */
+export function later(ending: () => unknown): void {
+  endings.push(ending);
+}
+
+export async function endAll(): Promise<void> {
+  for (const ending of endings.splice(0).reverse()) await ending();
+}
+
+export async function scratch(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'foremesh-shell-'));
+  later(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Waits until `condition` gives something true, and returns it. Fails after `withinMs` with `what`. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  withinMs = 20_000,
+): Promise<NonNullable<T>> {
+  const endMs = performance.now() + withinMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value as NonNullable<T>;
+    if (performance.now() > endMs) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** For `assert.rejects` and `assert.throws`: this code, and this text somewhere in the line for people. */
+export function meshError(code: string, text = ''): (error: { code?: string; toLine?: () => string }) => boolean {
+  return (error) => {
+    if (error.code !== code) throw new Error(`expected ${code}, found ${error.code}`, { cause: error });
+    if (!error.toLine!().includes(text)) throw new Error(`"${text}" is not in "${error.toLine!()}"`);
+    return true;
+  };
+}
