@@ -180,7 +180,7 @@ class MeshNode {
 
   /** Only a voter loads what it takes to lead: raft, ledger, planner, placement, forecasters. */
   async #openLeader(shared: { bootId: string; topics: Topics; blobs: BlobClient; transport: () => Transport | undefined; log: Logger }): Promise<void> {
-    const [{ LeaderLink }, { placeByCurrentRoom }, { lastValue }] = await Promise.all([
+    const [{ LeaderLink }, { cutByWeights, placeByCurrentRoom, recordIndexProblem }, { lastValue }] = await Promise.all([
       import('./leader-link.ts'),
       import('@foremesh/partitioner'),
       import('@foremesh/models'),
@@ -191,6 +191,7 @@ class MeshNode {
       holders: this.#holders,
       logDirectory: this.#options.home.logDirectory,
       policy: {
+        cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
         createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
       },

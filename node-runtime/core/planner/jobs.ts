@@ -1,5 +1,4 @@
 import { bytesOf, limits, type Output, type RecordIndex, type DataReference } from '../../contract/index.ts';
-import { cutByWeights, recordIndexProblem } from '@foremesh/partitioner';
 import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
 import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
@@ -87,14 +86,13 @@ export function cutIndexedStage(
   effects: PlannerEffect[],
 ): void {
   if (stage.phase !== 'index') return; // an answer that came twice
-  const fault = recordIndexProblem(index);
-  if (fault !== undefined) {
+  const pieces = state.policy.cut(index, Array.from({ length: chunkCount(state, stage.plan, index) }, () => 1));
+  if (typeof pieces === 'string') {
     // Cut by it, records would be lost without a word.
-    const message = `the holder's record index of stage ${stage.plan.stage} contradicts itself: ${fault}`;
+    const message = `the holder's record index of stage ${stage.plan.stage} contradicts itself: ${pieces}`;
     effects.push(endJob(state, job, { code: 'MESH_INPUT_INVALID', message }));
     return;
   }
-  const pieces = cutByWeights(index, Array.from({ length: chunkCount(state, stage.plan, index) }, () => 1));
   const tasks = pieces.map((range, number) => ({ task: partName(stage.plan.stage, number), range }));
   const after = countTasks(job) + tasks.length;
   if (after > limits.tasksPerJob) {

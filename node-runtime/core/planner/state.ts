@@ -1,6 +1,6 @@
 import type { Forecaster } from '@foremesh/models';
-import type { Device, PlaceableTask, Placement } from '@foremesh/partitioner';
-import type { MetricSample, NodeStatus, Problem } from '../../contract/index.ts';
+import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
+import type { MetricSample, NodeStatus, Problem, RecordIndex } from '../../contract/index.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { StagePlan } from '../job-plan.ts';
 import type { Story, TaskState } from '../task-states.ts';
@@ -42,6 +42,8 @@ export const plannerDefaults: PlannerConfig = {
 /** What the leader forecasts and places with: injected, so that the core imports no model and no strategy. */
 export interface PlannerPolicy {
   readonly createForecaster: (intervalMs: number) => Forecaster;
+  /** Cuts the records of an index into contiguous pieces, as large as the weights say; or says how it contradicts itself. */
+  readonly cut: (index: RecordIndex, weights: readonly number[]) => RecordPiece[] | string;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
 }
 

@@ -1,5 +1,5 @@
 import type { JobResult, JobSpecInput, TaskRow } from '@foremesh/node-runtime/contract';
-import type { MeshClient } from '@foremesh/node-runtime/sdk';
+import type { JobHandle, MeshClient } from '@foremesh/node-runtime/sdk';
 import { until } from '../../support/until.ts';
 
 /** Sums the squares of its lines the slow way: a few hundred milliseconds a task, the same answer wherever it runs. */
@@ -42,7 +42,8 @@ export function valueOf(result: JobResult, stage = 'squares'): unknown {
 }
 
 /** Waits until some tasks of the job are done and `node` runs one. */
-export function untilMidJob(client: MeshClient, job: string, node: string, doneAtLeast = 2): Promise<readonly TaskRow[]> {
+export async function untilMidJob(client: MeshClient, handle: JobHandle, node: string, doneAtLeast = 2): Promise<readonly TaskRow[]> {
+  const { job } = await handle.accepted();
   return until(`${node} is in the middle of ${job}`, async () => {
     const { tasks } = await client.job(job);
     const done = tasks.filter((task) => task.state === 'done').length;

@@ -15,7 +15,7 @@ describe('a mesh of real processes', function () {
     const bob = await fleet.startNode('bob');
     const client = await fleet.client();
     const handle = client.submit(squaresJob(240, 24, 200_000), { id: 'killed' });
-    await untilMidJob(client, 'killed', 'bob');
+    await untilMidJob(client, handle, 'bob');
     await bob.kill('SIGKILL');
     fleet.nodes.delete('bob');
     const result = await handle.result();
@@ -28,7 +28,7 @@ describe('a mesh of real processes', function () {
     await fleet.startNode('bob');
     const client = await fleet.client();
     const handle = client.submit(squaresJob(240, 24, 200_000), { id: 'restarted' });
-    const before = await untilMidJob(client, 'restarted', 'bob', 4);
+    const before = await untilMidJob(client, handle, 'bob', 4);
     const doneBefore = before.filter((task) => task.state === 'done').map((task) => [task.task, task.node]);
     await Promise.all([fleet.nodes.get('ada')!.kill('SIGKILL'), fleet.broker.kill('SIGKILL')]);
     await fleet.startBroker();
@@ -44,7 +44,7 @@ describe('a mesh of real processes', function () {
     await fleet.startNode('bob');
     const client = await fleet.client();
     const handle = client.submit(squaresJob(160, 16, 200_000), { id: 'brokerless' });
-    await untilMidJob(client, 'brokerless', 'bob');
+    await untilMidJob(client, handle, 'bob');
     await fleet.broker.kill('SIGKILL');
     await fleet.startBroker();
     const result = await handle.result();
@@ -54,7 +54,7 @@ describe('a mesh of real processes', function () {
   it('gives work to a node that joins in the middle of a job', async () => {
     const client = await fleet.client();
     const handle = client.submit(squaresJob(320, 32, 200_000), { id: 'joined' });
-    await untilMidJob(client, 'joined', 'ada');
+    await untilMidJob(client, handle, 'ada');
     await fleet.startNode('late');
     const result = await handle.result();
     assert.equal(valueOf(result), sumOfSquares(320));
@@ -76,7 +76,7 @@ describe('a mesh of real processes', function () {
     await fleet.startNode('bob');
     const client = await fleet.client();
     const handle = client.submit(squaresJob(400, 40, 200_000), { id: 'cancelled' });
-    await untilMidJob(client, 'cancelled', 'bob');
+    await untilMidJob(client, handle, 'bob');
     const state: JobState = await handle.cancel('not needed');
     assert.equal(state.phase, 'cancelled');
     assert.equal((await handle.result()).problem?.message, 'not needed');

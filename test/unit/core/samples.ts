@@ -1,10 +1,11 @@
+import { lastValue } from '@foremesh/models';
 import {
   type CodeReference,
   type DataReference,
   limits,
   type NodeStatus,
-  type Output,
   type OutboxMessage,
+  type Output,
   type RecordIndex,
   type Usage,
 } from '@foremesh/node-runtime/contract';
@@ -24,8 +25,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { lastValue } from '@foremesh/models';
-import { placeByCurrentRoom } from '@foremesh/partitioner';
+import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
   return { blob: `sha256-${digit.repeat(64).slice(0, 64)}`, sizeBytes };
@@ -85,7 +85,13 @@ export function nodeStatus(node: string, change: Partial<NodeStatus> = {}): Node
 /** An index of one mark per record, ten bytes each. */
 export function recordIndex(totalRecords: number): RecordIndex {
   const records = Array.from({ length: totalRecords }, (_, record) => record);
-  return { by: 'lines', totalRecords, endOffset: totalRecords * 10, records, offsets: records.map((record) => record * 10) };
+  return {
+    by: 'lines',
+    totalRecords,
+    endOffset: totalRecords * 10,
+    records,
+    offsets: records.map((record) => record * 10),
+  };
 }
 
 export function json(value: unknown): Output {
@@ -94,6 +100,7 @@ export function json(value: unknown): Output {
 
 export const policy: PlannerPolicy = {
   createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
 };
 
@@ -138,7 +145,11 @@ export class Leader {
     return [...effects, ...this.report(node, [{ type: 'inventory', request, attempts: [] }], status.bootId)];
   }
 
-  report(node: string, messages: readonly OutboxMessage[], bootId = this.planner.nodes.get(node)?.status.bootId ?? ''): PlannerEffect[] {
+  report(
+    node: string,
+    messages: readonly OutboxMessage[],
+    bootId = this.planner.nodes.get(node)?.status.bootId ?? '',
+  ): PlannerEffect[] {
     return this.step({ type: 'node-reported', node, bootId, messages });
   }
 
@@ -159,6 +170,10 @@ export function done(attempt: string, value: unknown = 1): OutboxMessage {
   return { type: 'done', attempt, usage, output: json(value) };
 }
 
-export function failed(attempt: string, fault: 'task' | 'node', code = fault === 'task' ? 'MESH_TASK_THREW' : 'MESH_BLOB_MISSING'): OutboxMessage {
+export function failed(
+  attempt: string,
+  fault: 'task' | 'node',
+  code = fault === 'task' ? 'MESH_TASK_THREW' : 'MESH_BLOB_MISSING',
+): OutboxMessage {
   return { type: 'failed', attempt, fault, code, message: 'boom', usage };
 }
