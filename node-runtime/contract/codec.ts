@@ -2,13 +2,16 @@
 // native addon which our overrides leave out. No `eval` either: a strict page can load it.
 import { Encoder } from 'cbor-x/index-no-eval';
 import type * as z from 'zod';
-import { MeshError } from './errors.ts';
+import { checkLimit, MeshError } from './errors.ts';
 import { limits } from './limits.ts';
 
 // Plain CBOR maps (RFC 8949) that any client in any language reads: no cbor-x records, no tags for byte strings.
 const cbor = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** An error quotes no more than this. */
+const messageCharacters = 500;
 
 export type Encoding = 'json' | 'cbor';
 
@@ -41,7 +44,7 @@ export function decode<T>(schema: z.ZodType<T>, payload: Uint8Array): T {
   const value = decodeUnchecked(payload);
   const version = (value as { v?: unknown } | null)?.v;
   if (version !== undefined && version !== 1) {
-    throw new MeshError('MESH_MESSAGE_VERSION', `version ${JSON.stringify(version)} is not spoken here`, {
+    throw new MeshError('MESH_MESSAGE_VERSION', `version ${JSON.stringify(version).slice(0, 40)} is not spoken here`, {
       where: 'v',
       mend: 'send v: 1',
     });
@@ -54,12 +57,39 @@ export function decodeUnchecked(payload: Uint8Array): unknown {
     throw new MeshError('MESH_LIMIT_EXCEEDED', `payloadBytes is ${limits.payloadBytes}, found ${payload.length}`);
   }
   if (payload.length === 0) throw new MeshError('MESH_MESSAGE_MALFORMED', 'the payload is empty');
+  let value: unknown;
   try {
-    if (payload[0] === 0x7b) return JSON.parse(utf8Decoder.decode(payload));
-    return cbor.decode(payload);
+    value = payload[0] === 0x7b ? JSON.parse(utf8Decoder.decode(payload)) : cbor.decode(payload);
   } catch (error) {
     const kind = payload[0] === 0x7b ? 'JSON' : 'CBOR';
-    throw new MeshError('MESH_MESSAGE_MALFORMED', `not valid ${kind}: ${(error as Error).message}`, { cause: error });
+    const message = `not valid ${kind}: ${(error as Error).message}`;
+    throw new MeshError('MESH_MESSAGE_MALFORMED', message.slice(0, messageCharacters), { cause: error });
+  }
+  checkPlain(value, 0);
+  return value;
+}
+
+/**
+ * Refuses what no schema should have to look at: CBOR tags (dates, sets, errors, ...), integers beyond 64 bits, and
+ * nesting so deep that walking through it would overflow the stack.
+ */
+function checkPlain(value: unknown, level: number): void {
+  if (typeof value === 'bigint') throw new MeshError('MESH_MESSAGE_MALFORMED', 'an integer is too large');
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
+  checkLimit('nestingLevels', level + 1, limits.nestingLevels);
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) {
+    throw new MeshError('MESH_MESSAGE_MALFORMED', 'CBOR tags are not used here');
+  }
+  for (const each of Object.values(value)) checkPlain(each, level + 1);
+}
+
+/** Whether a value nests no deeper than a message may. */
+export function isShallow(value: unknown): boolean {
+  try {
+    checkPlain(value, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -75,6 +105,29 @@ export function check<T>(
 ): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new MeshError(code, issue.message, { where: issue.path.map(String).join('.') || '(root)' });
+  const { path, message } = clearest(parsed.error.issues[0]!);
+  // Both may quote what was sent, and that may be long.
+  const where = path.map((key) => String(key).slice(0, 2 * limits.identifierCharacters)).join('.') || '(root)';
+  throw new MeshError(code, message.slice(0, messageCharacters), { where: where.slice(0, messageCharacters) });
+}
+
+type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'>;
+
+/** What is wrong with a key; of a union, with the branch that was nearest to fitting: "Invalid input" helps nobody. */
+function clearest(issue: z.core.$ZodIssue): Issue {
+  if (issue.code === 'invalid_key') return { path: issue.path, message: issue.issues[0]?.message ?? issue.message };
+  if (issue.code !== 'invalid_union') return issue;
+  let best: z.core.$ZodIssue | undefined;
+  let bestScore = Number.POSITIVE_INFINITY;
+  for (const branch of issue.errors) {
+    const first = branch[0];
+    const score = branch.length + (first?.code === 'invalid_type' && first.path.length === 0 ? 0.5 : 0);
+    if (first !== undefined && score < bestScore) {
+      best = first;
+      bestScore = score;
+    }
+  }
+  if (best === undefined) return issue;
+  const { path, message } = clearest(best);
+  return { path: [...issue.path, ...path], message };
 }

@@ -1,5 +1,6 @@
 import { MeshError } from './errors.ts';
-import { checkIdentifier } from './topics.ts';
+import { limits } from './limits.ts';
+import { isIdentifier } from './topics.ts';
 
 /** All that a client or a node needs to reach its mesh. */
 export interface Connection {
@@ -10,7 +11,7 @@ export interface Connection {
   readonly password: string;
 }
 
-const pattern = /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^:@/[\]]+)(?::(\d{1,5}))?\/([^/?#]+)$/;
+const pattern = /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)$/;
 const defaultPort = 1883;
 
 /** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
@@ -23,13 +24,24 @@ export function parseConnection(text: string, where = 'connection string'): Conn
     });
   }
   const [, account, password, host, port, mesh] = parts;
+  const portNumber = port === undefined ? defaultPort : Number(port);
+  if (portNumber < 1 || portNumber > 65_535) {
+    throw new MeshError('MESH_CONFIG_INVALID', `${port} is not a port`, { where, mend: 'ports are 1 to 65535' });
+  }
   return {
     host: host!.replace(/^\[|\]$/g, ''),
-    port: port === undefined ? defaultPort : Number(port),
-    mesh: checkIdentifier(decode(mesh!, where), 'mesh'),
-    account: checkIdentifier(decode(account!, where), 'account'),
+    port: portNumber,
+    mesh: nameOf(mesh!, 'mesh', where),
+    account: nameOf(account!, 'account', where),
     password: decode(password!, where),
   };
+}
+
+function nameOf(text: string, what: string, where: string): string {
+  const name = decode(text, where);
+  if (isIdentifier(name)) return name;
+  const mend = `use 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -`;
+  throw new MeshError('MESH_CONFIG_INVALID', `the ${what} of the connection string is not an identifier`, { where, mend });
 }
 
 function decode(text: string, where: string): string {
@@ -41,15 +53,19 @@ function decode(text: string, where: string): string {
 }
 
 export function formatConnection({ host, port, mesh, account, password }: Connection): string {
-  const bracketed = host.includes(':') ? `[${host}]` : host;
-  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed}:${port}/${mesh}`;
+  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}`;
 }
 
 /** The same without the password: for logs and pages. */
 export function describeConnection({ host, port, mesh, account }: Connection): string {
-  return `${account}@${host}:${port}/${mesh}`;
+  return `${account}@${bracketed(host)}:${port}/${mesh}`;
 }
 
 export function brokerUrl({ host, port }: Connection): string {
-  return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `mqtt://${bracketed(host)}:${port}`;
+}
+
+/** An IPv6 address stands in brackets where a port follows. */
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }

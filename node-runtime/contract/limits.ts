@@ -10,6 +10,10 @@ export const limits = {
   topicLevels: 10,
   /** One topic segment or identifier. */
   identifierCharacters: 64,
+  /** A stage's name: its tasks are called `<stage>-4095`, `<stage>-merge`, and that must be an identifier. */
+  stageCharacters: 58,
+  /** Arrays and objects inside each other, in any message. */
+  nestingLevels: 128,
 
   /** A blob up to this size is named by the SHA-256 of its bytes, a larger one by that of its manifest. */
   wholeBlobBytes: 262_144,
@@ -64,6 +68,8 @@ export const limits = {
   wallMsMost: 7 * 24 * 3_600_000,
   outputBytesDefault: 16 * 1024 ** 2,
   outputBytesMost: 256 * 1024 ** 2,
+  /** What a stage may be estimated at. */
+  estimateSecondsMost: 1_000_000_000,
   retriesDefault: 2,
   retriesMost: 10,
   /** A task that failed by its own fault on this many machines is poison. */

@@ -10,9 +10,13 @@ export function isIdentifier(text: string): boolean {
 
 export function checkIdentifier(text: string, what: string): string {
   if (!isIdentifier(text)) {
-    throw new MeshError('MESH_TOPIC_INVALID', `${what} "${text}" is not an identifier`, {
-      mend: `use 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -`,
-    });
+    throw new MeshError(
+      'MESH_TOPIC_INVALID',
+      `${what} "${text.slice(0, 2 * limits.identifierCharacters)}" is not an identifier`,
+      {
+        mend: `use 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -`,
+      },
+    );
   }
   return text;
 }
@@ -31,7 +35,9 @@ export class Topics {
   private build(...segments: string[]): string {
     for (const segment of segments) if (segment !== '+') checkIdentifier(segment, 'topic segment');
     const topic = this.prefix + segments.join('/');
-    checkLimit('topicBytes', topic.length, limits.topicBytes, topic);
+    // Whoever is asked must be able to answer: all topics of a family are as long as the longest may be.
+    const longest = longestOfFamily(topic, segments);
+    checkLimit('topicBytes', longest, limits.topicBytes, topic);
     return topic;
   }
 
@@ -91,6 +97,7 @@ export class Topics {
     if (!segments.every(isIdentifier)) return undefined;
     const [root, first, second, third] = segments;
     const leaf = segments.at(-1)!;
+    if (longestOfFamily(topic, segments) > limits.topicBytes) return undefined;
     if (segments.length === 1 && (root === 'leader' || root === 'events')) return { kind: root };
     if (segments.length === 2 && root === 'forecast') return { kind: 'forecast', node: first! };
     if (segments.length === 3 && root === 'nodes' && isOneOf(leaf, nodeLeaves)) return { kind: leaf, node: first! };
@@ -108,6 +115,13 @@ export class Topics {
 
 const nodeLeaves = ['status', 'metrics', 'inbox', 'outbox'] as const;
 const jobLeaves = ['spec', 'state', 'result', 'cancel', 'logs'] as const;
+
+/** The length of the longest topic among those that differ from this one in the last segment only. */
+function longestOfFamily(topic: string, segments: readonly string[]): number {
+  const root = segments[0]!;
+  const hasFamily = root === 'jobs' || root === 'queries' || root === 'blobs';
+  return hasFamily ? topic.length - segments.at(-1)!.length + 'result'.length : topic.length;
+}
 
 function isOneOf<T extends string>(text: string, among: readonly T[]): text is T {
   return (among as readonly string[]).includes(text);

@@ -1,10 +1,13 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { bytesOf } from '../text.ts';
 import { blobName, count, engineName, identifier, splitBy } from './shared.ts';
 
 const inlineText = z
   .string()
-  .max(limits.inlineBytes, { error: `inlineBytes is ${limits.inlineBytes}; put it in a blob` });
+  .refine((text) => text.length <= limits.inlineBytes && bytesOf(text).length <= limits.inlineBytes, {
+    error: `inlineBytes is ${limits.inlineBytes}; put it in a blob`,
+  });
 const byBlob = { blob: blobName, sizeBytes: count.max(limits.blobBytes) };
 
 const code = z.union([
@@ -14,11 +17,14 @@ const code = z.union([
 const input = z.union([z.strictObject({ inline: inlineText }), z.strictObject(byBlob)]);
 
 const duration = z.union([
-  z.number().min(0),
+  z.number().min(0).max(limits.estimateSecondsMost),
   z
     .string()
     .regex(/^\d+(\.\d+)?\s*(ms|s|min|h)$/, { error: 'must be seconds, or a number with ms, s, min or h ("20s")' })
-    .transform(durationToSeconds),
+    .transform(durationToSeconds)
+    .refine((seconds) => seconds <= limits.estimateSecondsMost, {
+      error: `estimateSecondsMost is ${limits.estimateSecondsMost}`,
+    }),
 ]);
 
 /** Turns "1.5min" into 90. Units: ms, s, min, h. */
@@ -27,6 +33,11 @@ export function durationToSeconds(text: string): number {
   const unit = /[a-z]+$/.exec(text)![0] as keyof typeof scale;
   return Number.parseFloat(text) * scale[unit];
 }
+
+/** Short enough for the names of its tasks. */
+const stageName = identifier.refine((name) => name.length <= limits.stageCharacters, {
+  error: `a stage's name has at most ${limits.stageCharacters} characters`,
+});
 
 const priority = z.number().int().min(0).max(9);
 const mebibytes = (most: number) =>
@@ -52,7 +63,12 @@ const stage = z.strictObject({
   /** How the outputs of a split stage become one: in record order. `array` unless said. */
   merge: z.union([z.enum(['array', 'concat']), code]).optional(),
   /** Handed to the code as it is. */
-  parameters: z.json().optional(),
+  parameters: z
+    .json()
+    .refine((value) => bytesOf(JSON.stringify(value)).length <= limits.parametersBytes, {
+      error: `parametersBytes is ${limits.parametersBytes}; hand over more as \`input\``,
+    })
+    .optional(),
   /** What kind of work it is (image-processing, data-analysis, machine-learning, ...): where a forecast of unknown code starts. */
   profile: identifier.optional(),
   /** 0 (last) to 9 (first); the job's unless said. */
@@ -90,14 +106,16 @@ export const jobSpec = z
     v: z.literal(1).optional(),
     name: z.string().max(200).optional(),
     priority: priority.optional(),
-    stages: z.record(identifier, stage),
+    stages: z.record(stageName, stage),
   })
   .superRefine((spec, context) => {
     const names = Object.keys(spec.stages);
     const report = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message });
     if (names.length === 0) report(['stages'], 'a job needs at least one stage');
-    if (names.length > limits.stagesPerJob)
+    if (names.length > limits.stagesPerJob) {
       report(['stages'], `stagesPerJob is ${limits.stagesPerJob}, found ${names.length}`);
+      return; // what follows takes time in proportion to its square
+    }
     for (const [name, { needs, split, merge, input }] of Object.entries(spec.stages)) {
       const at = ['stages', name];
       if (input !== undefined && needs !== undefined)

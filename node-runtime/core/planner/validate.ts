@@ -25,7 +25,8 @@ export function validatePlanner(state: PlannerState): void {
   for (const [key, job] of state.ledger.jobs) {
     if (job.phase === 'running' && !state.jobs.has(key)) fail(`job ${key} runs and is not planned`);
   }
-  for (const key of state.accepting.keys()) if (state.ledger.jobs.has(key)) fail(`job ${key} is accepted and accepting`);
+  for (const key of state.accepting.keys())
+    if (state.ledger.jobs.has(key)) fail(`job ${key} is accepted and accepting`);
 }
 
 function fail(message: string): never {
@@ -45,7 +46,8 @@ function countQueued(state: PlannerState): Map<TaskView, number> {
 
 function checkAttempt(state: PlannerState, key: string, attempt: AttemptView): void {
   if (attempt.key !== key) fail(`attempt ${attempt.key} is filed under ${key}`);
-  if (!state.nodes.get(attempt.node)?.attempts.has(attempt)) fail(`node ${attempt.node} does not know its attempt ${key}`);
+  if (!state.nodes.get(attempt.node)?.attempts.has(attempt))
+    fail(`node ${attempt.node} does not know its attempt ${key}`);
   if (!attempt.task.attempts.has(attempt)) fail(`task ${attempt.task.key} does not know its attempt ${key}`);
   const { task } = attempt;
   if (state.jobs.get(task.job.key) !== task.job || task.job.tasks.get(task.ledger.task) !== task) {
@@ -56,14 +58,16 @@ function checkAttempt(state: PlannerState, key: string, attempt: AttemptView): v
 function checkNode(state: PlannerState, id: string, node: NodeView): void {
   if (node.status.node !== id) fail(`node ${node.status.node} is filed under ${id}`);
   if (!node.online && (node.confirmed || node.attempts.size > 0)) fail(`node ${id} is gone and still has work`);
-  for (const attempt of node.attempts) if (state.attempts.get(attempt.key) !== attempt) fail(`node ${id} has ${attempt.key}, unknown`);
+  for (const attempt of node.attempts)
+    if (state.attempts.get(attempt.key) !== attempt) fail(`node ${id} has ${attempt.key}, unknown`);
 }
 
 function checkTask(state: PlannerState, view: JobView, name: string, task: TaskView, queued: number): void {
   const tell = (message: string) => fail(`${task.key} (${task.state}): ${message}; story: ${task.story.join(' | ')}`);
   const job = state.ledger.jobs.get(view.key)!;
   if (task.ledger !== findTask(job, name)) tell('is not the task of the ledger');
-  for (const attempt of task.attempts) if (state.attempts.get(attempt.key) !== attempt) tell(`has ${attempt.key}, unknown`);
+  for (const attempt of task.attempts)
+    if (state.attempts.get(attempt.key) !== attempt) tell(`has ${attempt.key}, unknown`);
   if (queued > 1) tell(`stands in the queue ${queued} times`);
   if ((task.state === 'done') !== (task.ledger.committed !== undefined)) tell('done is wrong');
   switch (task.state) {
@@ -94,9 +98,11 @@ function checkStages(state: PlannerState, view: JobView): void {
   const job = state.ledger.jobs.get(view.key)!;
   for (const [name, stage] of view.stages) {
     const ledger = job.stages.get(name)!;
-    if (ledger.cut !== (stage.phase === 'open' || stage.phase === 'done')) fail(`stage ${name} of ${view.key}: cut is wrong`);
+    if (ledger.cut !== (stage.phase === 'open' || stage.phase === 'done'))
+      fail(`stage ${name} of ${view.key}: cut is wrong`);
     if (ledger.done !== (stage.phase === 'done')) fail(`stage ${name} of ${view.key} is ${stage.phase}`);
-    for (const task of ledger.tasks) if (!view.tasks.has(task.task)) fail(`task ${task.task} of ${view.key} is not planned`);
+    for (const task of ledger.tasks)
+      if (!view.tasks.has(task.task)) fail(`task ${task.task} of ${view.key} is not planned`);
     if (stage.phase === 'needs' && !view.ending && stage.plan.needs.every((need) => job.stages.get(need)!.done)) {
       fail(`stage ${name} of ${view.key} has what it needs and was not begun`);
     }

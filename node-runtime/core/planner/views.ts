@@ -1,6 +1,7 @@
 import {
   base64Of,
   bytesOf,
+  isShallow,
   type JobResult,
   type JobState,
   limits,
@@ -149,11 +150,14 @@ function resultOutputOf(output: Output): ResultOutput {
   if (output.encoding === 'bytes') return { encoding: 'bytes', base64: base64Of(output.inline) };
   const text = textOf(output.inline);
   if (output.encoding === 'text') return { encoding: 'text', value: text };
+  let value: unknown;
   try {
-    return { encoding: 'json', value: JSON.parse(text) };
+    value = JSON.parse(text);
   } catch {
     return { encoding: 'text', value: text }; // a node said JSON and sent something else: shown as it came
   }
+  // Deeper than any message may nest: as text it arrives, and whoever wants to can parse it.
+  return isShallow({ outputs: { stage: { value } } }) ? { encoding: 'json', value: value as never } : { encoding: 'text', value: text };
 }
 
 function taskRowsOf(state: PlannerState, job: LedgerJob): TaskRow[] {

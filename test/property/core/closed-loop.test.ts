@@ -6,7 +6,14 @@ const runs = Number(process.env['FOREMESH_FUZZ_RUNS'] ?? 0);
 /** Replay one scenario that failed: FOREMESH_SCENARIO='{"seed":1,...}' (the counterexample that fast-check prints). */
 const replay = process.env['FOREMESH_SCENARIO'];
 
-const quiet = { faultsForMs: 30_000, lossPercent: 0, duplicatePercent: 0, delayMostMs: 20, faultEveryMs: 0, fetchFailPercent: 0 };
+const quiet = {
+  faultsForMs: 30_000,
+  lossPercent: 0,
+  duplicatePercent: 0,
+  delayMostMs: 20,
+  faultEveryMs: 0,
+  fetchFailPercent: 0,
+};
 
 function scenarios(): fc.Arbitrary<Scenario> {
   return fc.record({

@@ -70,8 +70,16 @@ export function compute(assign: Assign, blobs: Blobs): number[] {
 export function expectedOutputs(plan: JobPlan, blobs: Blobs): Map<string, number[]> {
   const all = new Map<string, number[]>();
   for (const { stage, input, needs } of plan.stages) {
-    const read = input !== undefined ? blobs.numbers(input) : needs.length === 0 ? [1, 2, 3] : [...needs].sort().flatMap((need) => all.get(need)!);
-    all.set(stage, read.map((number) => work(stage, number)));
+    const read =
+      input !== undefined
+        ? blobs.numbers(input)
+        : needs.length === 0
+          ? [1, 2, 3]
+          : [...needs].sort().flatMap((need) => all.get(need)!);
+    all.set(
+      stage,
+      read.map((number) => work(stage, number)),
+    );
   }
   return new Map([...all].filter(([stage]) => plan.stages.find((each) => each.stage === stage)!.sink));
 }
@@ -104,9 +112,11 @@ function inventStages(kind: number, chance: Chance, blobs: Blobs): StagePlan[] {
     priority,
     limits: { memoryBytes: chance.pick([4, 20, 40]) * mebibyte, cpuMs: 1_000, wallMs: 1_000, outputBytes: 10_000 },
   });
-  const input = () => blobs.putNumbers(Array.from({ length: chance.pick([0, 1, 5, 30]) }, () => chance.between(0, 999)));
+  const input = () =>
+    blobs.putNumbers(Array.from({ length: chance.pick([0, 1, 5, 30]) }, () => chance.between(0, 999)));
   const split = { by: 'items' as const, ...(chance.percent(50) ? { chunks: chance.between(1, 12) } : {}) };
-  const cut = (stage: string, change: Partial<StagePlan>) => stagePlan(stage, { ...common(), split, merge: mergeCode, ...change });
+  const cut = (stage: string, change: Partial<StagePlan>) =>
+    stagePlan(stage, { ...common(), split, merge: mergeCode, ...change });
   switch (kind) {
     case 0:
       return [stagePlan('solo', common())];

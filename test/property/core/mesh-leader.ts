@@ -6,10 +6,10 @@ import {
   createPlanner,
   createRaft,
   type HardState,
-  lastIndex,
   type LedgerCommand,
   type LedgerEvent,
   type LogEntry,
+  lastIndex,
   type PlannerEffect,
   type PlannerEvent,
   type PlannerState,
@@ -106,7 +106,10 @@ export class MeshLeader {
   feed(event: PlannerEvent): void {
     if (!this.up) return;
     this.depth += 1;
-    const effects = stepPlanner(this.planner, event, { nowMs: this.mesh.time.nowMs, wallMs: 1_000_000 + this.mesh.time.nowMs });
+    const effects = stepPlanner(this.planner, event, {
+      nowMs: this.mesh.time.nowMs,
+      wallMs: 1_000_000 + this.mesh.time.nowMs,
+    });
     validatePlanner(this.planner);
     const commands: LedgerCommand[] = [];
     for (const effect of effects) {
@@ -147,7 +150,14 @@ export class MeshLeader {
   private flush(): void {
     for (const [node, messages] of this.inboxes) {
       this.envelopes += 1;
-      const envelope = { v: 1, from: 'ada', bootId: `ada-${this.boots}`, seq: this.envelopes, term: this.planner.term, messages };
+      const envelope = {
+        v: 1,
+        from: 'ada',
+        bootId: `ada-${this.boots}`,
+        seq: this.envelopes,
+        term: this.planner.term,
+        messages,
+      };
       this.mesh.toNode(node, encode(envelope, 'cbor'));
     }
     this.inboxes.clear();
@@ -157,7 +167,8 @@ export class MeshLeader {
     const { account, job, stage, source } = effect;
     const { blobs, chance } = this.mesh;
     this.later(chance.between(1, 500), () => {
-      const reference = 'inline' in source ? blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
+      const reference =
+        'inline' in source ? blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
       const index = { ...recordIndex(blobs.numbers(reference).length), by: effect.by };
       this.feed({ type: 'indexed', account, job, stage, source: reference, index });
       if (chance.percent(20)) this.feed({ type: 'indexed', account, job, stage, source: reference, index });
@@ -214,7 +225,10 @@ export class MeshLeader {
     if (elected !== undefined) {
       assert.ok(this.raft.commitIndex >= this.commitSeen, 'I1: the committed index went back');
       for (const key of this.mesh.accepted) {
-        assert.ok(this.planner.ledger.jobs.has(key) || this.planner.ledger.tombstones.has(key), `I3: job ${key} is lost`);
+        assert.ok(
+          this.planner.ledger.jobs.has(key) || this.planner.ledger.tombstones.has(key),
+          `I3: job ${key} is lost`,
+        );
       }
       this.feed({ type: 'elected', term: elected });
     } else if (events.length > 0) this.feed({ type: 'applied', events });
@@ -227,7 +241,10 @@ export class MeshLeader {
       if (event.type !== 'task-committed') continue;
       const task = `${event.key}/${event.task}`;
       const before = this.committed.get(task);
-      assert.ok(before === undefined || before === event.attempt, `I4: ${task} was committed by ${before} and by ${event.attempt}`);
+      assert.ok(
+        before === undefined || before === event.attempt,
+        `I4: ${task} was committed by ${before} and by ${event.attempt}`,
+      );
       this.committed.set(task, event.attempt);
     }
   }

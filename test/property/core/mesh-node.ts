@@ -4,12 +4,19 @@ import {
   decode,
   encode,
   inboxEnvelope,
-  type Outcome,
   type OutboxMessage,
+  type Outcome,
   type Output,
   parseAttemptKey,
 } from '@foremesh/node-runtime/contract';
-import { type AgentEffect, type AgentEvent, type AgentState, createAgent, stepAgent, validateAgent } from '@foremesh/node-runtime/core';
+import {
+  type AgentEffect,
+  type AgentEvent,
+  type AgentState,
+  createAgent,
+  stepAgent,
+  validateAgent,
+} from '@foremesh/node-runtime/core';
 import { nodeStatus, usage } from '../../unit/core/samples.ts';
 import type { Mesh } from './mesh.ts';
 import { bytesOfNumbers, compute } from './mesh-jobs.ts';
@@ -64,7 +71,11 @@ export class MeshNode {
     const { boots } = this;
     const sample = () => {
       if (!this.up || this.boots !== boots) return;
-      this.mesh.fromNode(this, 'metrics', encode({ v: 1, node: this.id, bootId: this.bootId, seq: this.envelopes, samples: [] }, 'cbor'));
+      this.mesh.fromNode(
+        this,
+        'metrics',
+        encode({ v: 1, node: this.id, bootId: this.bootId, seq: this.envelopes, samples: [] }, 'cbor'),
+      );
       this.mesh.time.after(5_000, sample);
     };
     this.mesh.time.after(5_000, sample);
@@ -104,7 +115,15 @@ export class MeshNode {
   private status(online: boolean, seq: number) {
     const { slots, queue, memoryBytes } = this.offer;
     const labels = this.special ? ['special'] : [];
-    return nodeStatus(this.id, { bootId: this.bootId, seq, online, slots, queue, offeredMemoryBytes: memoryBytes, labels });
+    return nodeStatus(this.id, {
+      bootId: this.bootId,
+      seq,
+      online,
+      slots,
+      queue,
+      offeredMemoryBytes: memoryBytes,
+      labels,
+    });
   }
 
   hear(payload: Uint8Array): void {
@@ -171,7 +190,8 @@ export class MeshNode {
     const { mesh } = this;
     const fails = mesh.faulty && mesh.chance.percent(mesh.scenario.fetchFailPercent);
     this.later(mesh.chance.between(1, 200), () => {
-      if (fails) this.step({ type: 'fetch-failed', attempt, problem: { code: 'MESH_BLOB_MISSING', message: 'no holder' } });
+      if (fails)
+        this.step({ type: 'fetch-failed', attempt, problem: { code: 'MESH_BLOB_MISSING', message: 'no holder' } });
       else this.step({ type: 'fetched', attempt });
     });
   }
@@ -190,9 +210,18 @@ export class MeshNode {
       const mine = (run: () => void) => () => {
         if (this.running.get(attempt) === assign) run();
       };
-      this.later(1, mine(() => this.step({ type: 'started', attempt })));
-      this.later(wallMs / 2, mine(() => this.step({ type: 'progressed', attempt, fraction: 0.5 })));
-      this.later(wallMs, mine(() => this.finish(assign)));
+      this.later(
+        1,
+        mine(() => this.step({ type: 'started', attempt })),
+      );
+      this.later(
+        wallMs / 2,
+        mine(() => this.step({ type: 'progressed', attempt, fraction: 0.5 })),
+      );
+      this.later(
+        wallMs,
+        mine(() => this.finish(assign)),
+      );
     }
   }
 
@@ -201,12 +230,21 @@ export class MeshNode {
     this.running.delete(attempt);
     const { account, job, task } = parseAttemptKey(attempt);
     if (this.mesh.throws(`${account}/${job}`, task)) {
-      const outcome = { type: 'failed' as const, attempt, usage, fault: 'task' as const, code: 'MESH_TASK_THREW', message: 'thrown' };
+      const outcome = {
+        type: 'failed' as const,
+        attempt,
+        usage,
+        fault: 'task' as const,
+        code: 'MESH_TASK_THREW',
+        message: 'thrown',
+      };
       this.step({ type: 'ended', outcome });
     } else {
       const bytes = bytesOfNumbers(compute(assign, this.mesh.blobs));
       const inline = bytes.length <= Math.min(100, assign.inlineOutputBytes);
-      const output: Output = inline ? { encoding: 'json', inline: bytes } : { encoding: 'json', ...this.mesh.blobs.put(bytes) };
+      const output: Output = inline
+        ? { encoding: 'json', inline: bytes }
+        : { encoding: 'json', ...this.mesh.blobs.put(bytes) };
       this.step({ type: 'ended', outcome: { type: 'done', attempt, usage, output } });
     }
     this.fill();
@@ -214,6 +252,11 @@ export class MeshNode {
 
   /** What should be empty once every job has ended and is settled. */
   leftovers(): string[] {
-    return [...this.agent.held.keys(), ...this.agent.outcomes.keys(), ...this.running.keys(), ...this.disk.outcomes.keys()];
+    return [
+      ...this.agent.held.keys(),
+      ...this.agent.outcomes.keys(),
+      ...this.running.keys(),
+      ...this.disk.outcomes.keys(),
+    ];
   }
 }

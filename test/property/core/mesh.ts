@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import {
   decode,
   encode,
+  type JobResult,
+  type JobState,
   jobEndPhases,
   jobResult,
-  type JobResult,
   jobState,
-  type JobState,
   nodeMetrics,
   nodeStatus,
   outboxEnvelope,
@@ -91,10 +91,20 @@ export class Mesh {
 
   private describeOpen(): string {
     const { planner } = this.leader;
-    const tasks = [...planner.jobs.values()].flatMap((job) => [...job.tasks.values()].filter((task) => task.state !== 'done'));
-    const stories = tasks.map((task) => `${task.key} is ${task.state}${task.committing ? ', committing' : ''}: ${task.story.join(' | ')}`);
-    const nodes = [...planner.nodes].map(([id, node]) => `${id} online=${node.online} confirmed=${node.confirmed} attempts=${node.attempts.size}`);
-    return [...this.jobs.map((job) => `${job.job}: ${this.states.get(`me/${job.job}`)?.phase}`), ...stories, ...nodes].join('\n  ');
+    const tasks = [...planner.jobs.values()].flatMap((job) =>
+      [...job.tasks.values()].filter((task) => task.state !== 'done'),
+    );
+    const stories = tasks.map(
+      (task) => `${task.key} is ${task.state}${task.committing ? ', committing' : ''}: ${task.story.join(' | ')}`,
+    );
+    const nodes = [...planner.nodes].map(
+      ([id, node]) => `${id} online=${node.online} confirmed=${node.confirmed} attempts=${node.attempts.size}`,
+    );
+    return [
+      ...this.jobs.map((job) => `${job.job}: ${this.states.get(`me/${job.job}`)?.phase}`),
+      ...stories,
+      ...nodes,
+    ].join('\n  ');
   }
 
   private checkJob({ job, plan, doomed, cancelMs }: VirtualJob): void {
@@ -113,7 +123,8 @@ export class Mesh {
   throws(jobKey: string, task: string): boolean {
     if (this.jobs.find((job) => `me/${job.job}` === jobKey)!.doomed) return true;
     const key = `${jobKey}/${task}`;
-    const left = this.throwsLeft.get(key) ?? (this.chance.percent(this.scenario.throwPercent) ? this.chance.between(1, 2) : 0);
+    const left =
+      this.throwsLeft.get(key) ?? (this.chance.percent(this.scenario.throwPercent) ? this.chance.between(1, 2) : 0);
     this.throwsLeft.set(key, Math.max(0, left - 1));
     return left > 0;
   }
@@ -128,7 +139,9 @@ export class Mesh {
       );
     } else if (job.cancelMs === undefined || this.results.has(key)) return;
     if (job.cancelMs !== undefined && this.time.nowMs >= job.cancelMs) {
-      this.toLeader('client', () => this.leader.feed({ type: 'cancel-requested', account: 'me', job: job.job, reason: 'enough' }));
+      this.toLeader('client', () =>
+        this.leader.feed({ type: 'cancel-requested', account: 'me', job: job.job, reason: 'enough' }),
+      );
     }
     this.time.after(2_000, () => this.submit(job));
   }
@@ -140,8 +153,13 @@ export class Mesh {
     this.publishRetained(`state ${key}`, () => {
       this.accepted.add(key);
       const before = this.states.get(key);
-      if (before !== undefined && (before.term > seen.term || (before.term === seen.term && before.revision > seen.revision))) return;
-      if (before !== undefined && jobEndPhases.includes(before.phase)) assert.equal(seen.phase, before.phase, `${key} changed its end`);
+      if (
+        before !== undefined &&
+        (before.term > seen.term || (before.term === seen.term && before.revision > seen.revision))
+      )
+        return;
+      if (before !== undefined && jobEndPhases.includes(before.phase))
+        assert.equal(seen.phase, before.phase, `${key} changed its end`);
       this.states.set(key, seen);
     });
   }
@@ -196,7 +214,8 @@ export class Mesh {
 
   announce(): void {
     if (!this.leader.connected) return;
-    for (const node of this.nodes.values()) this.carry(`hint -> ${node.id}`, node.frozenUntilMs, () => node.publishStatus());
+    for (const node of this.nodes.values())
+      this.carry(`hint -> ${node.id}`, node.frozenUntilMs, () => node.publishStatus());
   }
 
   fromNode(node: MeshNode, kind: 'status' | 'metrics' | 'outbox', payload: Uint8Array): void {
@@ -235,7 +254,8 @@ export class Mesh {
     for (const take of this.unpublished.values()) take();
     this.unpublished.clear();
     // Some brokers give a wildcard subscriber what is retained, some never do.
-    for (const [id, payload] of this.retained) if (this.chance.percent(60)) this.toLeader(id, () => this.hear('status', payload));
+    for (const [id, payload] of this.retained)
+      if (this.chance.percent(60)) this.toLeader(id, () => this.hear('status', payload));
   }
 
   // Faults.

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { limits } from '@foremesh/node-runtime/contract';
 import { createLedger } from '@foremesh/node-runtime/core';
-import { assigned, done, Leader, nodeStatus, planOf, recordIndex, blobNamed, splitStage, stagePlan } from './samples.ts';
+import {
+  assigned,
+  blobNamed,
+  done,
+  Leader,
+  nodeStatus,
+  planOf,
+  recordIndex,
+  splitStage,
+  stagePlan,
+} from './samples.ts';
 
 /** Nodes that come, go, fall silent and come back without a word; leaders that change. */
 describe('planner: the fleet', () => {
@@ -23,7 +33,10 @@ describe('planner: the fleet', () => {
     const status = leader.planner.nodes.get('bob')!;
     leader.step({ type: 'node-metrics', metrics: { v: 1, node: 'bob', bootId: 'bob-1', seq: 9, samples: [] } });
     const effects = leader.report('bob', [{ type: 'inventory', request: status.request, attempts: [] }]);
-    assert.deepEqual(assigned(effects).map((each) => each.task), ['s-0']);
+    assert.deepEqual(
+      assigned(effects).map((each) => each.task),
+      ['s-0'],
+    );
   });
 
   it('asks for statuses again when it hears from a boot it does not know', () => {
@@ -76,17 +89,31 @@ describe('planner: the fleet', () => {
     const leader = new Leader();
     leader.elect();
     leader.submit('stuck', planOf(splitStage('s', 200, { labels: ['nowhere'] })));
-    leader.step({ type: 'indexed', account: 'me', job: 'stuck', stage: 's', source: blobNamed('a'), index: recordIndex(200) });
+    leader.step({
+      type: 'indexed',
+      account: 'me',
+      job: 'stuck',
+      stage: 's',
+      source: blobNamed('a'),
+      index: recordIndex(200),
+    });
     leader.join('bob');
-    assert.deepEqual(assigned(leader.submit('j', planOf(stagePlan('t')))).map((each) => each.task), ['t-0']);
+    assert.deepEqual(
+      assigned(leader.submit('j', planOf(stagePlan('t')))).map((each) => each.task),
+      ['t-0'],
+    );
   });
 
   it('passes over any number of unplaceable stages', () => {
     const leader = new Leader();
     leader.elect();
     leader.join('bob');
-    for (let job = 0; job < 100; job += 1) leader.submit(`stuck-${job}`, planOf(stagePlan('s', { labels: ['nowhere'] })));
-    assert.deepEqual(assigned(leader.submit('j', planOf(stagePlan('t')))).map((each) => each.task), ['t-0']);
+    for (let job = 0; job < 100; job += 1)
+      leader.submit(`stuck-${job}`, planOf(stagePlan('s', { labels: ['nowhere'] })));
+    assert.deepEqual(
+      assigned(leader.submit('j', planOf(stagePlan('t')))).map((each) => each.task),
+      ['t-0'],
+    );
   });
 
   it('says why nothing fits in a message of bounded size, on a fleet of any size', () => {
@@ -109,7 +136,13 @@ describe('planner: the fleet', () => {
     for (let round = 0; round < 8; round += 1) {
       for (const { attempt } of attempts) {
         tries += 1;
-        const message = { type: 'failed' as const, attempt, fault: 'node' as const, code: 'MESH_BLOB_MISSING', message: 'gone' };
+        const message = {
+          type: 'failed' as const,
+          attempt,
+          fault: 'node' as const,
+          code: 'MESH_BLOB_MISSING',
+          message: 'gone',
+        };
         const usage = { cpuMs: 0, wallMs: 0, peakMemoryBytes: 0, inputBytes: 0, outputBytes: 0 };
         attempts = assigned(leader.report('bob', [{ ...message, usage }]));
       }
@@ -124,8 +157,15 @@ describe('planner: the fleet', () => {
     leader.join('bob');
     leader.join('cyd', { slots: 1, queue: 0 });
     leader.submit('j', planOf(splitStage('s', 50)));
-    let running = assigned(
-      leader.step({ type: 'indexed', account: 'me', job: 'j', stage: 's', source: blobNamed('a'), index: recordIndex(50) }),
+    const running = assigned(
+      leader.step({
+        type: 'indexed',
+        account: 'me',
+        job: 'j',
+        stage: 's',
+        source: blobNamed('a'),
+        index: recordIndex(50),
+      }),
     );
     let finished = 0;
     while (running.length > 0) {

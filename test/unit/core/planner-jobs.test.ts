@@ -26,7 +26,10 @@ describe('planner: jobs', () => {
     leader.holds = true;
     leader.submit('j', planOf(stagePlan('s')));
     const again = leader.submit('j', planOf(stagePlan('s')));
-    assert.deepEqual(again.filter((effect) => effect.type === 'clear-spec'), []);
+    assert.deepEqual(
+      again.filter((effect) => effect.type === 'clear-spec'),
+      [],
+    );
     leader.holds = false;
     assert.equal(leader.commit().filter((effect) => effect.type === 'clear-spec').length, 1);
   });
@@ -36,7 +39,8 @@ describe('planner: jobs', () => {
     leader.elect();
     leader.join('bob');
     for (const job of ['j', 'k']) {
-      for (const { attempt } of assigned(leader.submit(job, planOf(stagePlan('s'))))) leader.report('bob', [done(attempt)]);
+      for (const { attempt } of assigned(leader.submit(job, planOf(stagePlan('s')))))
+        leader.report('bob', [done(attempt)]);
     }
     assert.ok(leader.planner.ledger.tombstones.has('me/j'));
     const state = leader.submit('j', planOf(stagePlan('s'))).find((effect) => effect.type === 'publish-state');
@@ -78,7 +82,8 @@ describe('planner: jobs', () => {
   it('answers a query in one payload whatever the names are written in', () => {
     const leader = new Leader();
     leader.elect();
-    for (let job = 0; job < 600; job += 1) leader.submit(`j${job}`, { name: '漢'.repeat(200), stages: [stagePlan('s')] });
+    for (let job = 0; job < 600; job += 1)
+      leader.submit(`j${job}`, { name: '漢'.repeat(200), stages: [stagePlan('s')] });
     const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'jobs' });
     assert.ok(answer.query === 'jobs' && answer.truncated > 0 && answer.jobs.length > 0);
     assert.ok(encode(answer, 'json').length <= limits.payloadBytes);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { decode, encode, jobResult } from '@foremesh/node-runtime/contract';
 import { assigned, done, failed, json, Leader, planOf, splitStage, stagePlan, usage } from './samples.ts';
 
 /** Outcomes that come late, twice, out of turn or never asked for. */
@@ -32,7 +33,8 @@ describe('planner: outcomes', () => {
     leader.report('bob', [failed(first!.attempt, 'task')]);
     const effects = leader.report('bob', [failed(first!.attempt, 'task')]);
     const forgets = effects.some(
-      (effect) => effect.type === 'send' && effect.message.type === 'committed' && effect.message.attempts[0] === first!.attempt,
+      (effect) =>
+        effect.type === 'send' && effect.message.type === 'committed' && effect.message.attempts[0] === first!.attempt,
     );
     assert.ok(forgets);
   });
@@ -65,8 +67,14 @@ describe('planner: outcomes', () => {
     const source = { blob: `sha256-${'a'.repeat(64)}`, sizeBytes: 100 };
     const index = { by: 'lines' as const, totalRecords: 2, endOffset: 20, records: [0, 1], offsets: [0, 10] };
     const parts = assigned(leader.step({ type: 'indexed', account: 'me', job: 'j', stage: 's', source, index }));
-    const effects = leader.report('bob', parts.map((part) => done(part.attempt)));
-    assert.deepEqual(assigned(effects).map((each) => each.task), ['s-merge']);
+    const effects = leader.report(
+      'bob',
+      parts.map((part) => done(part.attempt)),
+    );
+    assert.deepEqual(
+      assigned(effects).map((each) => each.task),
+      ['s-merge'],
+    );
   });
 
   it('settles the outcome of the slower of two attempts', () => {
@@ -83,7 +91,9 @@ describe('planner: outcomes', () => {
     leader.report('cyd', [done('me/j/s-0#0.1', 'b')]);
     leader.holds = false;
     const effects = leader.commit();
-    const toCyd = effects.flatMap((effect) => (effect.type === 'send' && effect.node === 'cyd' ? [effect.message] : []));
+    const toCyd = effects.flatMap((effect) =>
+      effect.type === 'send' && effect.node === 'cyd' ? [effect.message] : [],
+    );
     assert.ok(toCyd.some((message) => message.type === 'committed' && message.attempts.includes('me/j/s-0#0.1')));
   });
 
@@ -100,18 +110,25 @@ describe('planner: outcomes', () => {
     leader.commit();
     const effects = leader.step({ type: 'tick' }, 10_001);
     const asked = effects.filter((effect) => effect.type === 'send' && effect.message.type === 'inventory-request');
-    assert.deepEqual(asked.map((effect) => (effect as { node: string }).node), ['cyd']);
+    assert.deepEqual(
+      asked.map((effect) => (effect as { node: string }).node),
+      ['cyd'],
+    );
   });
 
-  it('ends a job whose result nests deeper than JSON can be written', () => {
+  it('gives a result as text that nests deeper than a message may', () => {
     const leader = new Leader();
     leader.elect();
     leader.join('bob');
     const [first] = assigned(leader.submit('j', planOf(stagePlan('s'))));
     const inline = new TextEncoder().encode('['.repeat(30_000) + ']'.repeat(30_000));
-    const effects = leader.report('bob', [{ type: 'done', attempt: first!.attempt, usage, output: { encoding: 'json', inline } }]);
+    const effects = leader.report('bob', [
+      { type: 'done', attempt: first!.attempt, usage, output: { encoding: 'json', inline } },
+    ]);
     const result = effects.find((effect) => effect.type === 'publish-result');
-    assert.equal(result?.type === 'publish-result' && result.result.phase, 'failed');
+    assert.ok(result?.type === 'publish-result' && result.result.phase === 'done');
+    assert.equal(result.result.outputs!['s']!.encoding, 'text');
+    assert.doesNotThrow(() => decode(jobResult, encode(result.result, 'json')));
     const next = new Leader({}, leader.planner.ledger, 2);
     assert.doesNotThrow(() => next.elect(2), 'the next leader must not fall over it either');
   });
@@ -144,7 +161,10 @@ describe('planner: an inventory that comes late', () => {
     leader.report('bob', [inventory]); // the broker sent it twice
     leader.report('bob', [failed(first!.attempt, 'task')]);
     const task = leader.planner.jobs.get('me/j')!.tasks.get('s-0')!;
-    assert.deepEqual([...task.attempts].map((attempt) => attempt.key !== first!.attempt), [true]);
+    assert.deepEqual(
+      [...task.attempts].map((attempt) => attempt.key !== first!.attempt),
+      [true],
+    );
   });
 
   it('settles an attempt that was taken over and then reports what is settled', () => {

@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import type * as z from 'zod';
+
+interface Definition {
+  readonly type: string;
+  readonly shape?: Record<string, z.ZodType>;
+  readonly options?: readonly z.ZodType[];
+  readonly element?: z.ZodType;
+  readonly keyType?: z.ZodType;
+  readonly valueType?: z.ZodType;
+  readonly innerType?: z.ZodType;
+  readonly values?: readonly (string | number)[];
+  readonly entries?: Record<string, string>;
+  readonly getter?: () => z.ZodType;
+}
+
+const identifier = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
+const strings = fc.oneof(
+  identifier,
+  fc.constantFrom('constructor', 'toString', 'a'.repeat(64), '漢字', '\u0000\u001f', '"\\'),
+  fc.stringMatching(/^sha256-[0-9a-f]{64}$/),
+  fc
+    .tuple(identifier, identifier, identifier, fc.nat(), fc.nat())
+    .map(([account, job, task, term, n]) => `${account}/${job}/${task}#${term}.${n}`),
+  fc.string({ unit: 'grapheme', maxLength: 100 }),
+);
+const numbers = fc.oneof(
+  fc.constantFrom(0, 1, 9, 4_096, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER),
+  fc.nat({ max: 300 }),
+  fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0), // no -0: JSON does not keep it
+);
+
+/** Values that a schema of the contract takes: made by its shape, kept when it says yes. */
+export function arbitraryOf(schema: z.ZodType): fc.Arbitrary<unknown> {
+  const definition = schema._zod.def as unknown as Definition;
+  const fits = (value: unknown) => schema.safeParse(value).success;
+  switch (definition.type) {
+    case 'object': {
+      const shape = Object.entries(definition.shape!);
+      const optional = (each: z.ZodType) => (each._zod.def as unknown as Definition).type === 'optional';
+      const requiredKeys = shape.filter(([, each]) => !optional(each)).map(([key]) => key);
+      return fc.record(Object.fromEntries(shape.map(([key, each]) => [key, arbitraryOf(each)])), { requiredKeys });
+    }
+    case 'union':
+      return fc.oneof(...definition.options!.map(arbitraryOf));
+    case 'array':
+      return fc.array(arbitraryOf(definition.element!), { maxLength: 4 }).filter(fits);
+    case 'record':
+      return fc
+        .dictionary(
+          (arbitraryOf(definition.keyType!) as fc.Arbitrary<string>).filter((key) => key !== '__proto__'),
+          arbitraryOf(definition.valueType!),
+          { maxKeys: 4, noNullPrototype: true },
+        )
+        .filter(fits);
+    case 'optional':
+      return arbitraryOf(definition.innerType!);
+    case 'literal':
+      return fc.constantFrom(...definition.values!);
+    case 'enum':
+      return fc.constantFrom(...Object.values(definition.entries!));
+    case 'boolean':
+      return fc.boolean();
+    case 'string':
+      return strings.filter(fits);
+    case 'number':
+      return numbers.filter(fits);
+    case 'custom':
+      return fc.uint8Array({ maxLength: 200 });
+    case 'lazy':
+      return fc
+        .jsonValue({ maxDepth: 4 })
+        .map((value) => JSON.parse(JSON.stringify(value).replaceAll('__proto__', 'proto')) as unknown)
+        .filter(fits);
+    default:
+      throw new Error(`no arbitrary of a ${definition.type}`);
+  }
+}

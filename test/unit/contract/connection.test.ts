@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import {
+  brokerUrl,
+  type Connection,
+  describeConnection,
+  formatConnection,
+  MeshError,
+  parseConnection,
+} from '@foremesh/node-runtime/contract';
+import fc from 'fast-check';
+
+const identifier = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
+const host = fc.oneof(fc.domain(), fc.ipV4(), fc.ipV6(), fc.constant('localhost'));
+const connections: fc.Arbitrary<Connection> = fc.record({
+  host,
+  port: fc.integer({ min: 1, max: 65_535 }),
+  mesh: identifier,
+  account: identifier,
+  password: fc.string({ unit: 'grapheme', minLength: 1 }),
+});
+
+describe('connection string', () => {
+  it('reads back what it wrote', () => {
+    fc.assert(
+      fc.property(connections, (connection) =>
+        assert.deepEqual(parseConnection(formatConnection(connection)), { ...connection }),
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('throws MESH_CONFIG_INVALID on anything else, and never shows the password', () => {
+    const texts = fc.oneof(
+      fc.string(),
+      fc.string().map((text) => `foremesh://${text}`),
+      fc.webUrl({ validSchemes: ['foremesh'], withQueryParameters: true, withFragments: true }),
+      fc.constantFrom('foremesh://a.b:secret@h:1/m', 'foremesh://a:secret@h:1/m.n', 'foremesh://a:%zzsecret@h:1/m'),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        try {
+          parseConnection(text, 'here');
+        } catch (error) {
+          assert.ok(error instanceof MeshError, `${error}`);
+          assert.equal(error.code, 'MESH_CONFIG_INVALID', text);
+          assert.equal(error.where, 'here');
+          assert.ok(!error.toLine().includes('secret'));
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('refuses what cannot be reached', () => {
+    for (const text of [
+      '',
+      'mqtt://a:b@h:1883/m',
+      'foremesh://a@h/m',
+      'foremesh://a:b@/m',
+      'foremesh://a:b@h',
+      'foremesh://a:b@h/',
+      'foremesh://a:b@h:0/m',
+      'foremesh://a:b@h:65536/m',
+      'foremesh://a:b@h:99999/m',
+      'foremesh://a:b@ho st:1/m',
+      'foremesh://a:b@h:1/m/n',
+      'foremesh://a:b@h:1/m?x=1',
+      'foremesh://a:b@::1:1883/m',
+    ]) {
+      assert.throws(() => parseConnection(text), { code: 'MESH_CONFIG_INVALID' }, text);
+    }
+  });
+
+  it('takes the usual port unless one is named', () => {
+    assert.equal(parseConnection(' foremesh://a:b@h/m\n').port, 1883);
+    assert.equal(brokerUrl(parseConnection('foremesh://a:b@[fd00::1]/m')), 'mqtt://[fd00::1]:1883');
+    assert.equal(describeConnection(parseConnection('foremesh://a:b@[fd00::1]/m')), 'a@[fd00::1]:1883/m');
+  });
+});
