@@ -20,6 +20,7 @@ export interface Run {
   losses: number;
   logLines: number;
   cancelReason: string | undefined;
+  cancelTimer: NodeJS.Timeout | undefined;
 }
 
 export interface WorkerOptions {

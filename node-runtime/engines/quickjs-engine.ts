@@ -66,7 +66,7 @@ export class QuickjsEngine implements SandboxEngine {
   }
 
   static async start(wasm: Uint8Array): Promise<QuickjsEngine> {
-    const compiled = await WebAssembly.compile(wasm);
+    const compiled = await Machine.compile(wasm);
     const probe = await Machine.create(compiled, 0);
     probe.boot();
     const layout = findLayout(probe, () => probe.evaluate(Buffer.from('Math.random()'), 'probe.js', evalAsScript));

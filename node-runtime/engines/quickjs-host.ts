@@ -219,7 +219,7 @@ function tryParse(bytes: Uint8Array): unknown {
   }
 }
 
-export function parseTold(bytes: Uint8Array | number | undefined): Told {
+function parseTold(bytes: Uint8Array | number | undefined): Told {
   const value = bytes instanceof Uint8Array ? (tryParse(bytes) as Partial<Told> | null | undefined) : undefined;
   const text = (part: unknown): string => (typeof part === 'string' ? part : '');
   return {

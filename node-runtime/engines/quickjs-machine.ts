@@ -89,6 +89,10 @@ export class Machine {
     module.callbacks = callbacks;
   }
 
+  static compile(wasm: Uint8Array): Promise<WebAssembly.Module> {
+    return WebAssembly.compile(wasm);
+  }
+
   /** `memoryBytesMost` bounds the WebAssembly memory itself. */
   static async create(compiled: WebAssembly.Module, memoryBytesMost: number): Promise<Machine> {
     const pages = Math.min(32_768, Math.max(initialPages, Math.ceil(memoryBytesMost / pageBytes)));

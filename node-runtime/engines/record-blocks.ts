@@ -4,7 +4,7 @@ import type { SplitBy } from '../contract/index.ts';
  * Pieces of an input that end where a record ends, so that the guest reads a large input in small strings. An offset is all
  * that a reader has to remember.
  */
-export const blockBytes = 65_536;
+const blockBytes = 65_536;
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;

@@ -11,6 +11,8 @@ export interface SandboxPoolOptions {
   readonly queue?: number;
   /** A process without work ends after this. */
   readonly idleMs?: number;
+  /** A cancelled run that does not end by itself within this is killed with its process. */
+  readonly cancelMs?: number;
   /** Nice value of the processes, 0 to 19. */
   readonly nice?: number;
   readonly entry?: SandboxEntry;
@@ -34,12 +36,10 @@ export interface PoolDescription {
   readonly notes: readonly string[];
 }
 
-const defaults = { idleMs: 10_000, nice: 10, residentSlackBytes: 192 * 1024 ** 2 };
+const defaults = { idleMs: 10_000, cancelMs: 500, nice: 10, residentSlackBytes: 192 * 1024 ** 2 };
 const watchMs = 50;
 /** A run that has taken this long keeps nothing waiting behind it. */
 const recallMs = 50;
-/** A cancelled run that does not end by itself within this is killed with its process. */
-const cancelMs = 250;
 const startFailuresMost = 3;
 const lossesMost = 3;
 /** Faults of a run that are not its code's. */
@@ -94,6 +94,7 @@ export class SandboxPool {
       losses: 0,
       logLines: 0,
       cancelReason: undefined,
+      cancelTimer: undefined,
     };
     this.runs.set(request.attempt, run);
     this.waiting.push(run);
@@ -108,9 +109,9 @@ export class SandboxPool {
     if (worker === undefined) this.waiting = this.waiting.filter((each) => each !== run);
     if (worker !== undefined && worker.running === run) {
       worker.drop(run);
-      setTimeout(() => {
+      run.cancelTimer = setTimeout(() => {
         if (worker.running === run) worker.kill(run, 'MESH_TASK_CANCELLED', cancelled(reason));
-      }, cancelMs);
+      }, this.options.cancelMs);
       return;
     }
     worker?.recall(run);
@@ -277,6 +278,7 @@ export class SandboxPool {
 
   private end(run: Run, outcome: EngineOutcome): void {
     if (!this.runs.delete(run.request.attempt)) return;
+    clearTimeout(run.cancelTimer);
     this.listener.ended(run.request.attempt, outcome);
   }
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import { limits, type TaskLimits } from '../../../node-runtime/contract/index.ts';
 import {
   type EngineInput,
@@ -32,6 +32,7 @@ export function bundleSandbox(): Promise<SandboxEntry> {
       conditions: ['mesh-source'],
       logLevel: 'error',
     });
+    await stop();
     copyFileSync(require.resolve('@jitl/quickjs-wasmfile-release-sync/wasm'), join(folder, 'quickjs.wasm'));
     return { path, nodeArguments: [] };
   })();

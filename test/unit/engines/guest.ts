@@ -12,7 +12,7 @@ let started: Promise<QuickjsEngine> | undefined;
 let keys = 0;
 
 /** One engine in this process for all tests: what one task does to it, the next would meet. */
-export function engine(): Promise<QuickjsEngine> {
+function engine(): Promise<QuickjsEngine> {
   started ??= QuickjsEngine.start(readFileSync(quickjsWasm));
   return started;
 }

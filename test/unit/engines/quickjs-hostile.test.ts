@@ -173,8 +173,7 @@ describe('hostile and broken code in engine js', () => {
   });
 
   it('says nonsense through the host call, if it ever got hold of it', async () => {
-    const wasm = readFileSync(quickjsWasm);
-    const machine = await Machine.create(await WebAssembly.compile(wasm), 0);
+    const machine = await Machine.create(await Machine.compile(readFileSync(quickjsWasm)), 0);
     machine.boot();
     const task = {
       key: 'k',
