@@ -25,7 +25,9 @@ export interface AdmissionParts {
   readonly limits: BrokerLimits;
   readonly incidents: Incidents;
   /** The client that holds an id now. */
-  clientOf(clientId: string): Client | undefined;
+  readonly clientOf: (clientId: string) => Client | undefined;
+  /** How many messages wait for a client's socket. */
+  readonly outstanding: (client: Client) => number;
 }
 
 type Hooks = Required<
@@ -108,11 +110,9 @@ export class Admission {
       },
 
       authorizeForward: (client, packet) => {
-        const waiting = client.conn.writableLength;
-        if (waiting > limits.outgoingBytesPerClient) {
-          client.conn.destroy(
-            new Dropped('outgoingBytesPerClient', `it reads too slowly: ${waiting} bytes wait for it`),
-          );
+        const tooMuch = this.#tooMuchWaits(client);
+        if (tooMuch !== undefined) {
+          client.conn.destroy(tooMuch);
           return null;
         }
         // QoS 2 is spoken with the publisher only; beyond the broker it is 1.
@@ -131,6 +131,19 @@ export class Admission {
       ...(account === undefined ? {} : { account }),
       remote: this.#parts.connections.remote(client.conn),
     };
+  }
+
+  #tooMuchWaits(client: Client): Dropped | undefined {
+    const { limits, outstanding } = this.#parts;
+    const waitingBytes = client.conn.writableLength;
+    if (waitingBytes > limits.outgoingBytesPerClient) {
+      return new Dropped('outgoingBytesPerClient', `it reads too slowly: ${waitingBytes} bytes wait for it`);
+    }
+    const messages = outstanding(client);
+    if (messages > limits.outgoingMessagesPerClient) {
+      return new Dropped('outgoingMessagesPerClient', `it reads too slowly: ${messages} messages wait for it`);
+    }
+    return undefined;
   }
 
   async #authenticate(

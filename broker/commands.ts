@@ -7,7 +7,9 @@ export { createAccount } from './accounts.ts';
 /** What this package uses of commander's `Command`, which the `foremesh` command brings. */
 export interface CommandLike {
   option(flags: string, description: string, fallback?: string): this;
-  action(run: (options: Record<string, unknown>) => Promise<void>): this;
+  action(run: (options: Record<string, unknown>, command: CommandLike) => Promise<void>): this;
+  /** The options, and those of the commands around this one, which go first. */
+  optsWithGlobals(): Record<string, unknown>;
 }
 
 export interface CommandContext {
@@ -48,7 +50,8 @@ const broker: CommandModule = {
 
 export const commands: readonly CommandModule[] = [up, broker];
 
-async function runBroker(options: Record<string, unknown>): Promise<void> {
+async function runBroker(_options: unknown, command: CommandLike): Promise<void> {
+  const options = command.optsWithGlobals();
   const level = String(options.logLevel);
   if (!levels.includes(level)) {
     throw new MeshError('MESH_USAGE', `--log-level "${level}" is unknown`, { mend: `use one of ${levels.join(', ')}` });

@@ -84,7 +84,8 @@ export class InternalTransport implements Transport {
   }
 
   readonly #deliver = (packet: AedesPublishPacket, delivered: () => void): void => {
-    this.#tell(packet.topic, packet.payload as Buffer, false);
+    // A filter that begins with a wildcard would match what the broker tells of itself ($SYS).
+    if (!packet.topic.startsWith('$')) this.#tell(packet.topic, packet.payload as Buffer, false);
     delivered();
   };
 

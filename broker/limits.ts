@@ -35,6 +35,8 @@ export const brokerLimits = {
 
   /** Bytes that wait for one client's socket; a client that lets more pile up is dropped. */
   outgoingBytesPerClient: 16 * 1024 ** 2,
+  /** The same in messages: small ones cost more memory than their bytes. */
+  outgoingMessagesPerClient: 20_000,
   /** A client whose socket takes no byte for this long, while bytes wait, is frozen: it is dropped. */
   frozenMs: 2_000,
   /** How long a publisher waits for a subscriber that is slow; afterwards only the slow one is late. */
@@ -58,7 +60,7 @@ export const brokerLimits = {
   accountsFileBytes: 16 * 1024 ** 2,
   /** Password checks (about 50 ms of one core each) at once, and those that may wait. */
   passwordChecks: 2,
-  passwordChecksWaiting: 12_000,
+  passwordChecksWaiting: 2_000,
   /** Wrong passwords remembered, so that a misconfigured fleet costs one check each. */
   passwordsRefusedRemembered: 10_000,
   accountsCheckMs: 2_000,

@@ -8,6 +8,9 @@ import type { Listen } from './options.ts';
 /** Takes a connection that just opened; what it does not want it destroys. */
 export type Accept = (stream: Duplex, socket: Socket, request?: IncomingMessage) => void;
 
+/** Hears of what goes wrong after the start: no file descriptor left for a connection, for example. */
+export type Failed = (error: Error) => void;
+
 export interface Listener {
   readonly host: string;
   readonly port: number;
@@ -16,17 +19,22 @@ export interface Listener {
 }
 
 /** MQTT over TCP. Throws `MESH_CONFIG_INVALID` when the address is taken or not ours. */
-export async function listenTcp(at: Listen, limits: BrokerLimits, accept: Accept): Promise<Listener> {
+export async function listenTcp(at: Listen, limits: BrokerLimits, accept: Accept, failed: Failed): Promise<Listener> {
   // Without noDelay a QoS 1 round trip costs 44 ms. TCP keepalive finds dead peers that chose no MQTT keepalive.
   const server = createServer(
     { noDelay: true, keepAlive: true, keepAliveInitialDelay: limits.tcpKeepaliveMs },
     (socket) => accept(socket, socket),
   );
-  return begin(server, at, '--port');
+  return begin(server, at, '--port', failed);
 }
 
 /** MQTT over WebSocket on path /mqtt; nothing else is served. Throws as `listenTcp`. */
-export async function listenWebSocket(at: Listen, limits: BrokerLimits, accept: Accept): Promise<Listener> {
+export async function listenWebSocket(
+  at: Listen,
+  limits: BrokerLimits,
+  accept: Accept,
+  failed: Failed,
+): Promise<Listener> {
   const { createWebSocketStream, WebSocketServer } = await import('ws');
   const http = createHttpServer({
     noDelay: true,
@@ -49,7 +57,8 @@ export async function listenWebSocket(at: Listen, limits: BrokerLimits, accept: 
   });
   http.on('upgrade', (request, socket: Socket, head) => {
     socket.on('error', () => socket.destroy());
-    if (new URL(request.url ?? '/', 'ws://broker').pathname !== '/mqtt') {
+    // Not `new URL`: it throws on what a stranger may write here.
+    if (request.url?.split('?')[0] !== '/mqtt') {
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
       return;
     }
@@ -57,14 +66,20 @@ export async function listenWebSocket(at: Listen, limits: BrokerLimits, accept: 
       accept(createWebSocketStream(webSocket), socket, request);
     });
   });
-  return begin(http, at, '--websocket-port');
+  return begin(http, at, '--websocket-port', failed);
 }
 
-async function begin(server: Server | HttpServer, { host, port }: Listen, option: string): Promise<Listener> {
+async function begin(
+  server: Server | HttpServer,
+  { host, port }: Listen,
+  option: string,
+  failed: Failed,
+): Promise<Listener> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port, option)));
     server.listen({ host, port }, resolve);
   });
+  server.removeAllListeners('error').on('error', failed);
   const address = server.address() as AddressInfo;
   return {
     host: address.family === 'IPv6' ? `[${address.address}]` : address.address,

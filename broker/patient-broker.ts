@@ -1,43 +1,59 @@
-import { Aedes, type AedesOptions, type AedesPublishPacket } from 'aedes';
+import { Aedes, type AedesOptions, type AedesPublishPacket, type Client } from 'aedes';
 
 type Deliver = (packet: AedesPublishPacket, delivered: () => void) => void;
 
-/** One subscription's deliveries. */
+/** What is on its way to one client. */
 interface Lane {
-  /** Deliveries whose client has not taken them yet. */
+  /** Messages that the client's socket has not taken yet. */
   outstanding: number;
   /** It kept a publisher waiting for `patienceMs`; until it has caught up nobody waits for it. */
   late: boolean;
 }
 
-interface Waiting {
+interface Delivery {
   readonly sinceMs: number;
-  readonly lane: Lane;
   readonly release: () => void;
+  lane: Lane | undefined;
+  taken: boolean;
 }
 
 /**
  * Aedes holds every message until the sockets of all its subscribers took it: that slows a publisher down to what its
  * subscribers can read, and it lets one frozen subscriber stop everyone. Here a publisher waits for a slow subscriber for
  * `patienceMs` once, then no more until that one has caught up. What piles up meanwhile is bounded elsewhere
- * (`outgoingBytesPerClient`, `frozenMs`).
+ * (`outgoingBytesPerClient`, `outgoingMessagesPerClient`, `frozenMs`).
  */
 export class PatientBroker extends Aedes {
   readonly #patienceMs: number;
   readonly #patient = new WeakMap<Deliver, Deliver>();
+  readonly #lanes = new WeakMap<Client, Lane>();
   /** Oldest first. */
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Set<Delivery>();
   #timer: NodeJS.Timeout | undefined;
+  #forwarding: Client | undefined;
 
-  constructor(options: AedesOptions, patienceMs: number) {
-    super(options);
+  constructor(options: AedesOptions & Required<Pick<AedesOptions, 'authorizeForward'>>, patienceMs: number) {
+    const { authorizeForward } = options;
+    super({
+      ...options,
+      authorizeForward: (client, packet) => {
+        // Called while a subscription's `deliver` runs: it tells whose subscription that is.
+        this.#forwarding = client;
+        return authorizeForward(client, packet);
+      },
+    });
     this.#patienceMs = patienceMs;
+  }
+
+  /** Messages that are on their way to the client. */
+  outstanding(client: Client): number {
+    return this.#lanes.get(client)?.outstanding ?? 0;
   }
 
   override subscribe(topic: string, deliver: Deliver, callback: () => void): void {
     let patient = this.#patient.get(deliver);
     if (patient === undefined) {
-      patient = this.#makePatient(deliver);
+      patient = (packet, delivered) => this.#deliver(deliver, packet, delivered);
       this.#patient.set(deliver, patient);
     }
     super.subscribe(topic, patient, callback);
@@ -47,38 +63,52 @@ export class PatientBroker extends Aedes {
     super.unsubscribe(topic, this.#patient.get(deliver) ?? deliver, callback);
   }
 
-  #makePatient(deliver: Deliver): Deliver {
-    const lane: Lane = { outstanding: 0, late: false };
-    return (packet, delivered) => {
-      lane.outstanding += 1;
-      if (lane.late) {
-        deliver(packet, () => this.#arrived(lane));
-        setImmediate(delivered);
-        return;
-      }
-      const waiting: Waiting = { sinceMs: performance.now(), lane, release: delivered };
-      this.#waiting.add(waiting);
-      this.#timer ??= setTimeout(() => this.#releaseLate(), this.#patienceMs);
-      deliver(packet, () => {
-        this.#arrived(lane);
-        if (this.#waiting.delete(waiting)) delivered();
-      });
-    };
+  #deliver(deliver: Deliver, packet: AedesPublishPacket, delivered: () => void): void {
+    const delivery: Delivery = { sinceMs: performance.now(), release: delivered, lane: undefined, taken: false };
+    this.#forwarding = undefined;
+    deliver(packet, () => this.#taken(delivery));
+    if (delivery.taken) {
+      delivered();
+      return;
+    }
+    const lane = this.#laneOf(this.#forwarding);
+    delivery.lane = lane;
+    lane.outstanding += 1;
+    if (lane.late) {
+      setImmediate(delivered);
+      return;
+    }
+    this.#waiting.add(delivery);
+    this.#timer ??= setTimeout(() => this.#releaseLate(), this.#patienceMs);
   }
 
-  #arrived(lane: Lane): void {
+  #taken(delivery: Delivery): void {
+    delivery.taken = true;
+    const { lane } = delivery;
+    if (lane === undefined) return;
     lane.outstanding -= 1;
     if (lane.outstanding === 0) lane.late = false;
+    if (this.#waiting.delete(delivery)) delivery.release();
+  }
+
+  #laneOf(client: Client | undefined): Lane {
+    let lane = client === undefined ? undefined : this.#lanes.get(client);
+    if (lane === undefined) {
+      lane = { outstanding: 0, late: false };
+      if (client !== undefined) this.#lanes.set(client, lane);
+    }
+    return lane;
   }
 
   #releaseLate(): void {
     this.#timer = undefined;
     const sinceMs = performance.now() - this.#patienceMs;
-    for (const waiting of this.#waiting) {
-      if (waiting.sinceMs > sinceMs && !waiting.lane.late) break;
-      waiting.lane.late = true;
-      this.#waiting.delete(waiting);
-      waiting.release();
+    for (const delivery of this.#waiting) {
+      const { lane } = delivery;
+      if (delivery.sinceMs > sinceMs && !lane?.late) break;
+      if (lane !== undefined) lane.late = true;
+      this.#waiting.delete(delivery);
+      delivery.release();
     }
     if (this.#waiting.size > 0) this.#timer = setTimeout(() => this.#releaseLate(), this.#patienceMs / 4);
   }

@@ -87,8 +87,9 @@ async function start(
     limits,
     incidents,
     clientOf: (id) => clients.get(id),
+    outstanding: (client) => broker.outstanding(client),
   });
-  const broker = makeBroker(settings, persistence, admission);
+  const broker: PatientBroker = makeBroker(settings, persistence, admission);
   persistence.identify((id) => {
     const client = clients.get(id);
     return client === undefined ? undefined : admission.accountOf(client);
@@ -145,11 +146,13 @@ async function start(
     }
     broker.handle(stream as Socket, request);
   };
-  const tcp = await listenTcp(settings.tcp, limits, accept);
+  const failed = (error: Error) =>
+    incidents.report('listener', { error: error.message }, 'a listener met an error', 'error');
+  const tcp = await listenTcp(settings.tcp, limits, accept, failed);
   opened.push(() => tcp.close());
   let webSocket: Listener | undefined;
   if (settings.webSocket !== undefined) {
-    webSocket = await listenWebSocket(settings.webSocket, limits, accept);
+    webSocket = await listenWebSocket(settings.webSocket, limits, accept, failed);
     opened.push(webSocket.close);
   }
 

@@ -129,6 +129,26 @@ describe('broker: hostile and broken clients', () => {
     await Promise.all([half.ended, silent.closed]);
   });
 
+  it('serves nothing but /mqtt over HTTP, whatever is asked', async () => {
+    const broker = await makeBroker({ webSocket: { port: 0 } });
+    const upgrade = 'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n';
+    for (const [request, status] of [
+      ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', '426'],
+      ['GET /mqtt HTTP/1.1\r\nHost: x\r\n\r\n', '426'],
+      [`GET // HTTP/1.1\r\nHost: x\r\n${upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`, '404'],
+      [`GET http://[ HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`, '404'],
+      [`GET /mqtt HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`, '400'],
+      [`GET /mqtt HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, '431'],
+      ['\u0000\u0001 nonsense\r\n\r\n', '400'],
+    ] as const) {
+      const peer = await rawPeer(broker.webSocketPort!);
+      peer.socket.write(request);
+      await peer.ended;
+      assert.equal(peer.received().toString('latin1').split(' ')[1], status, request.slice(0, 40));
+    }
+    await makeClient(broker.urls[1]!);
+  });
+
   it('ends a client that is silent for longer than its keepalive, and publishes its will', async () => {
     const broker = await makeBroker();
     const watcher = await makeClient(broker.url);
