@@ -105,7 +105,7 @@ describe('records: items', () => {
           return clean.slice(0, place) + put + clean.slice(place + gone);
         })
         // What a mutation leaves of a character is not UTF-8 and not what is compared here.
-        .filter((text) => text.isWellFormed()),
+        .filter((text) => !/\p{Surrogate}/u.test(text)),
     );
     fc.assert(
       fc.property(near, chunking, (text, sizes) => {
@@ -121,7 +121,7 @@ describe('records: items', () => {
         }
         assert.equal(accepted, parses(text), JSON.stringify(text));
       }),
-      { numRuns: 20_000 },
+      { numRuns: 5_000 },
     );
   });
 
