@@ -1,4 +1,4 @@
-import { copyFile, type FileHandle, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeshError } from '../contract/index.ts';
 import type { HardState, LedgerCommand, LogEntry, RaftRestored } from '../core/index.ts';
@@ -233,6 +233,7 @@ async function readSegments(
     }
     if (fault === 'torn') {
       tornBytes = bytes.length - goodBytes;
+      await writeFile(`${file}.torn`, bytes.subarray(goodBytes)); // kept, should the guess be wrong
       await truncateDurably(file, goodBytes);
     }
     for (const entry of values as Entry[]) if (entry.index > snapshotIndex) byIndex.set(entry.index, entry);
@@ -246,7 +247,6 @@ async function readSegments(
 }
 
 async function truncateDurably(file: string, length: number): Promise<void> {
-  await copyFile(file, `${file}.torn`); // kept, so that nothing is destroyed on a wrong guess
   const handle = await open(file, 'r+');
   try {
     await handle.truncate(length);
