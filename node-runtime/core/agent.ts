@@ -146,7 +146,7 @@ function refusal(state: AgentState, assign: Assign): Problem | undefined {
   if (!offer.engines.includes(assign.code.engine)) {
     return { code: 'MESH_ENGINE_UNKNOWN', message: `${state.node} has no engine ${assign.code.engine}` };
   }
-  if (state.held.size >= offer.slots + offer.queue) {
+  if (offer.slots === 0 || state.held.size >= offer.slots + offer.queue) {
     return { code: 'MESH_NODE_FULL', message: `${state.node} offers ${offer.slots} slots and a queue of ${offer.queue}` };
   }
   if (assign.limits.memoryBytes > offer.memoryBytes) {

@@ -54,7 +54,7 @@ export interface Ledger {
   readonly retain: { readonly endedJobs: number; readonly tombstones: number };
 }
 
-export function createLedger(retain = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount }): Ledger {
+export function createLedger(retain: Ledger['retain'] = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount }): Ledger {
   return { jobs: new Map(), ended: [], tombstones: new Map(), retain };
 }
 

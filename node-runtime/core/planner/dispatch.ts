@@ -20,33 +20,33 @@ export function dispatch(state: PlannerState, effects: PlannerEffect[]): void {
   }
 }
 
-/** Returns what is left of the queue, in order. */
-function dispatchQueue(state: PlannerState, queue: readonly TaskView[], effects: PlannerEffect[]): TaskView[] {
-  const left: TaskView[] = [];
+/** Returns what is left of the queue, in order: the very queue when nothing of it could be placed. */
+function dispatchQueue(state: PlannerState, queue: TaskView[], effects: PlannerEffect[]): TaskView[] {
   let at = 0;
+  let gone = 0;
   let passedOver = 0;
+  const take = (task: TaskView) => {
+    task.queued = false;
+    gone += 1;
+  };
   while (at < queue.length && passedOver < passedOverMost) {
     const stage = queue[at]!.stage;
     // Tasks of one stage stand together: one look at the nodes serves them all.
     const group: TaskView[] = [];
     while (at < queue.length && queue[at]!.stage === stage && group.length < limits.messagesPerEnvelope) {
       const task = queue[at]!;
-      if (task.state !== 'ready') task.queued = false;
-      else (task.notBeforeMs > state.nowMs || stage.refusedByFleet === state.fleet ? left : group).push(task);
+      if (task.state !== 'ready') take(task);
+      else if (task.notBeforeMs <= state.nowMs && stage.refusedByFleet !== state.fleet) group.push(task);
       at += 1;
     }
     if (group.length === 0) continue;
     const placed = placeGroup(state, stage, group, effects);
-    for (const task of group) {
-      if (task.state === 'ready') left.push(task);
-      else task.queued = false;
-    }
+    for (const task of group) if (task.state !== 'ready') take(task);
     if (placed === group.length) continue;
-    while (at < queue.length && queue[at]!.stage === stage) left.push(queue[at++]!);
+    while (at < queue.length && queue[at]!.stage === stage) at += 1;
     if (stage.unplaceable === undefined) passedOver += 1;
   }
-  for (; at < queue.length; at += 1) left.push(queue[at]!);
-  return left;
+  return gone === 0 ? queue : queue.filter((task) => task.queued);
 }
 
 function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskView[], effects: PlannerEffect[]): number {
