@@ -10,7 +10,11 @@ const outdir = join(here, 'bundle');
 const quiet = process.argv.includes('--quiet');
 const sizeMiBMost = 20;
 
-const entries = { foremesh: 'cli/main.ts', sandbox: 'engines/sandbox-main.ts' };
+const entries = {
+  foremesh: 'cli/main.ts',
+  sandbox: 'engines/sandbox-main.ts',
+  'describe-machine': 'shell/describe-machine-main.ts',
+};
 /** CommonJS inside the bundle asks for Node's modules by `require`. */
 const banner =
   "import { createRequire as foremeshRequire } from 'node:module'; const require = foremeshRequire(import.meta.url);";

@@ -2,6 +2,6 @@
 export { type CalibrationOptions, calibrateJs, referenceCpuMs } from './calibrate.ts';
 export type { EngineInput, EngineListener, EngineOutcome, EngineRequest, LoadedOutput } from './engine.ts';
 export { type BuiltinMerge, builtinMergeCode } from './merges.ts';
-export type { SandboxEntry } from './sandbox-launch.ts';
+export { entryBeside, type SandboxEntry } from './sandbox-launch.ts';
 export { type PoolDescription, type PoolLoad, SandboxPool, type SandboxPoolOptions } from './sandbox-pool.ts';
 export type { Task, TaskFunction, TaskInput, TaskValue, TextOutput } from './task-api.ts';

@@ -25,18 +25,22 @@ const probeMsMost = 5_000;
 const stackKiB = 3_900;
 const stackKiBNeeded = 7_000;
 
-/** From source in a checkout; a bundle beside ours; or the compiled file beside ours. */
 export function defaultEntry(): SandboxEntry {
-  if (import.meta.url.endsWith('.ts')) {
-    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  return entryBeside(import.meta.url, 'sandbox', 'sandbox-main');
+}
+
+/** A program of ours that stands beside the module at `url`: from source in a checkout, bundled, or compiled. */
+export function entryBeside(url: string, bundleName: string, sourceName: string): SandboxEntry {
+  if (url.endsWith('.ts')) {
+    const tsx = pathToFileURL(createRequire(url).resolve('tsx')).href;
     return {
-      path: fileURLToPath(new URL('./sandbox-main.ts', import.meta.url)),
+      path: fileURLToPath(new URL(`./${sourceName}.ts`, url)),
       nodeArguments: ['--import', tsx, '--conditions=mesh-source'],
     };
   }
-  const bundle = fileURLToPath(new URL('./sandbox.mjs', import.meta.url));
+  const bundle = fileURLToPath(new URL(`./${bundleName}.mjs`, url));
   if (existsSync(bundle)) return { path: bundle, nodeArguments: [] };
-  return { path: fileURLToPath(new URL('./sandbox-main.js', import.meta.url)), nodeArguments: [] };
+  return { path: fileURLToPath(new URL(`./${sourceName}.js`, url)), nodeArguments: [] };
 }
 
 /** Flags for little memory and few threads: the guest's memory is outside V8's heap. */

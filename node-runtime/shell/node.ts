@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
+import { arch, availableParallelism, platform, totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import {
   brokerUrl,
@@ -17,7 +17,7 @@ import {
 } from '../contract/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
-import { calibratedSpeed } from './calibration.ts';
+import { describeMachine } from './machine-facts.ts';
 import { type Home, identityOf, readMeshFile } from './home.ts';
 import type { LeaderLink } from './leader-link.ts';
 import { Link } from './link.ts';
@@ -155,7 +155,7 @@ class MeshNode {
       cores,
       memoryBytes: totalmem(),
       engines: ['js'],
-      speed: { js: await calibratedSpeed(home, `${release} ${arch()} ${cpus()[0]?.model ?? ''}`) },
+      ...(await describeMachine(home, this.#log)),
       labels: [...(this.#options.labels ?? [])],
       share,
       slots,

@@ -2,6 +2,14 @@ import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { count, engineName, fraction, identifier, version } from './shared.ts';
 
+/** What kind of machine a node runs on, for people: as its system tells it, empty where it does not. */
+export const machineDescription = z.object({
+  model: z.string().max(100),
+  cpu: z.string().max(100),
+  system: z.string().max(100),
+});
+export type MachineDescription = z.infer<typeof machineDescription>;
+
 /** What a node offers. `nodes/<id>/status`, retained; the last will is the same with `online: false`. */
 export const nodeStatus = z.object({
   v: version,
@@ -14,6 +22,7 @@ export const nodeStatus = z.object({
   release: z.string().max(40),
   arch: z.string().max(20),
   platform: z.string().max(20),
+  machine: machineDescription.optional(),
   cores: z.number().int().min(1).max(4_096),
   memoryBytes: count,
   engines: z.array(engineName),

@@ -1,0 +1,49 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { arch, cpus } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Logger } from 'pino';
+import * as z from 'zod';
+import { machineDescription, type NodeStatus } from '../contract/index.ts';
+import { calibrateJs, entryBeside } from '../engines/index.ts';
+import { writeDurably } from './durable-file.ts';
+import type { Home } from './home.ts';
+import { release } from './release.ts';
+
+const facts = z.object({ measuredOn: z.string(), machine: machineDescription, speed: z.object({ js: z.number().positive() }) });
+const describeMsMost = 20_000;
+
+/** What the machine is and how fast its engines are; found out once per machine and release, then read back. */
+export async function describeMachine(home: Home, log: Logger): Promise<Pick<NodeStatus, 'machine' | 'speed'>> {
+  const file = join(home.directory, 'node', 'machine.json');
+  const measuredOn = `${release} ${arch()} ${cpus()[0]?.model ?? ''}`;
+  const known = facts.safeParse(parse(await readFile(file, 'utf8').catch(() => ''))); // absent or unreadable: found out anew
+  if (known.success && known.data.measuredOn === measuredOn) {
+    const { machine, speed } = known.data;
+    return { machine, speed };
+  }
+  const [machine, js] = await Promise.all([describe(log), calibrateJs()]);
+  const speed = { js };
+  await writeDurably(file, `${JSON.stringify({ measuredOn, machine, speed })}\n`);
+  return { machine, speed };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function describe(log: Logger): Promise<z.infer<typeof machineDescription>> {
+  const { path, nodeArguments } = entryBeside(import.meta.url, 'describe-machine', 'describe-machine-main');
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [...nodeArguments, path], { timeout: describeMsMost });
+    return machineDescription.parse(JSON.parse(stdout));
+  } catch (error) {
+    log.warn(`the machine cannot be described: ${(error as Error).message}`);
+    return { model: '', cpu: '', system: '' };
+  }
+}
