@@ -67,7 +67,7 @@ function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskV
       assign(state, state.nodes.get(placement.device)!, candidates[index]!, effects);
       placed += 1;
     } else if (placement.refusals.every((each) => each.refusal !== 'busy')) {
-      refusedForGood = noRoom(stage, placement.refusals);
+      refusedForGood = noRoom(state, stage, placement.refusals);
     }
   }
   const { unplaceable: before } = stage;
@@ -80,7 +80,7 @@ function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskV
   return placed;
 }
 
-function noRoom(stage: StageView, refusals: readonly { device: string; refusal: string }[]): Problem {
+function noRoom(state: PlannerState, stage: StageView, refusals: readonly { device: string; refusal: string }[]): Problem {
   const { code, labels, limits: taskLimits } = stage.plan;
   const lacks = {
     engine: `no engine ${code.engine}`,
@@ -89,9 +89,13 @@ function noRoom(stage: StageView, refusals: readonly { device: string; refusal: 
   } as const;
   const each = refusals.slice(0, devicesNamedMost).map(({ device, refusal }) => `${device}: ${lacks[refusal as keyof typeof lacks] ?? refusal}`);
   if (refusals.length > each.length) each.push(`and ${refusals.length - each.length} more`);
+  if (refusals.length === 0) {
+    const online = [...state.nodes.values()].some((node) => node.online);
+    each.push(online ? 'no node has said yet what it has in hand' : 'no node is online');
+  }
   return {
     code: 'MESH_NO_ROOM',
-    message: `stage ${stage.plan.stage} fits no node (${each.length === 0 ? 'no node is online' : each.join('; ')})`,
+    message: `stage ${stage.plan.stage} fits no node (${each.join('; ')})`,
     mend: 'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
   };
 }

@@ -168,6 +168,9 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
   if (event.type === 'job-accepted') {
     state.accepting.delete(event.key);
     openJob(state, job, effects);
+    const opened = state.jobs.get(event.key)!;
+    opened.dirty = false; // it is published right here
+    opened.publishedMs = state.nowMs;
     effects.push({ type: 'publish-state', state: jobStateOf(state, job) }, { type: 'clear-spec', account: job.account, job: job.job });
     return;
   }

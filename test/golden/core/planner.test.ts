@@ -1,0 +1,157 @@
+import { decodeCbor, encodeCbor, type NodeStatus, type OutboxMessage } from '@foremesh/node-runtime/contract';
+import {
+  type JobPlan,
+  type PlannerEffect,
+  restoreLedger,
+  type StagePlan,
+  snapshotLedger,
+} from '@foremesh/node-runtime/core';
+import {
+  blobNamed,
+  done,
+  failed,
+  Leader,
+  mergeCode,
+  nodeStatus,
+  recordIndex,
+  stagePlan,
+} from '../../unit/core/samples.ts';
+import { goldenFiles, type Options, runGolden } from './golden.ts';
+import { showEffect, showPlanner } from './show-planner.ts';
+
+/**
+ * Commands: leader [term=], elected, connected, disconnected, hold, apply, tick [ms=],
+ * join <node> [slots= queue= labels= engines= memory= boot=] (status, then an empty inventory), status <node> [... seq= online=],
+ * metrics <node> [boot=], submit <job> [hash=] <stage>..., cancel <job>, indexed <job> <stage> records=, index-failed <job> <stage>,
+ * started, progress <node> <attempt> [fraction=], done <node> <attempt>..., failed <node> <attempt> [fault=], inventory <node> [request=] <attempt>...
+ * A stage: name[:split[/chunks]][:needs/a/b][:label/x][:priority/9][:retries/0][:parts]; an attempt `s-0#1.1` is of job j.
+ */
+describe('golden: planner', () => {
+  for (const file of goldenFiles('planner')) {
+    it(file, () => {
+      let leader = new Leader();
+      runGolden(file, (command, words, options) => {
+        if (command === 'leader') {
+          // Another process, from what the disk holds.
+          const ledger = restoreLedger(decodeCbor(encodeCbor(snapshotLedger(leader.planner.ledger))));
+          leader = new Leader({}, ledger, options.number('term', 1));
+          return showPlanner(leader.planner);
+        }
+        const effects = execute(leader, command, words, options);
+        return [...effects.map(showEffect), ...showPlanner(leader.planner)];
+      });
+    });
+  }
+});
+
+function execute(leader: Leader, command: string, words: string[], options: Options): PlannerEffect[] {
+  const [first = '', second = '', ...rest] = words;
+  const ofJob = { account: 'me', job: first };
+  const report = (message: OutboxMessage) => leader.report(first, [message], options.text('boot') || undefined);
+  switch (command) {
+    case 'elected':
+      return leader.step({ type: 'elected', term: options.number('term', 1) });
+    case 'connected':
+    case 'disconnected':
+      return leader.step({ type: command });
+    case 'hold':
+      leader.holds = true;
+      return [];
+    case 'apply':
+      leader.holds = false;
+      return leader.commit();
+    case 'tick':
+      return leader.step({ type: 'tick' }, options.number('ms', 250));
+    case 'join':
+      return leader.join(first, statusOf(options));
+    case 'status':
+      return leader.step({ type: 'node-status', status: nodeStatus(first, statusOf(options)) });
+    case 'metrics': {
+      const bootId = options.text('boot', `${first}-1`);
+      return leader.step({ type: 'node-metrics', metrics: { v: 1, node: first, bootId, seq: 1, samples: [] } });
+    }
+    case 'submit':
+      return leader.submit(first, planFrom(words.slice(1)), options.text('hash', 'h1'));
+    case 'cancel':
+      return leader.step({ type: 'cancel-requested', ...ofJob, reason: 'not needed any more' });
+    case 'indexed':
+      return leader.step({
+        type: 'indexed',
+        ...ofJob,
+        stage: second,
+        source: blobNamed('a'),
+        index: recordIndex(options.number('records')),
+      });
+    case 'index-failed':
+      return leader.step({
+        type: 'index-failed',
+        ...ofJob,
+        stage: second,
+        problem: { code: 'MESH_INPUT_INVALID', message: 'no JSON array' },
+      });
+    case 'started':
+      return report({ type: 'started', attempt: full(second) });
+    case 'progress':
+      return report({ type: 'progress', attempt: full(second), fraction: options.number('fraction', 0.5) });
+    case 'done':
+      return leader.report(
+        first,
+        [second, ...rest].map((attempt) => done(full(attempt), attempt)),
+        options.text('boot') || undefined,
+      );
+    case 'failed':
+      return report(failed(full(second), options.text('fault', 'task') as 'task'));
+    case 'inventory': {
+      const request = options.number('request', leader.planner.nodes.get(first)?.request);
+      return report({ type: 'inventory', request, attempts: words.slice(1).map(full) });
+    }
+    default:
+      throw new Error(`no command ${command}`);
+  }
+}
+
+function full(attempt: string): string {
+  return attempt.includes('/') ? attempt : `me/j/${attempt}`;
+}
+
+function statusOf(options: Options): Partial<NodeStatus> {
+  const boot = options.text('boot');
+  const engines = options.list('engines') as NodeStatus['engines'];
+  return {
+    slots: options.number('slots', 1),
+    queue: options.number('queue', 0),
+    labels: options.list('labels'),
+    seq: options.number('seq', 1),
+    online: options.text('online') !== 'no',
+    ...(engines.length === 0 ? {} : { engines }),
+    ...(boot === '' ? {} : { bootId: boot }),
+    ...(options.text('memory') === '' ? {} : { offeredMemoryBytes: options.number('memory') * 1024 ** 2 }),
+  };
+}
+
+function planFrom(stages: string[]): JobPlan {
+  const parsed = stages.map(stageFrom);
+  const needed = new Set(parsed.flatMap((stage) => stage.needs));
+  return { stages: parsed.map((stage) => ({ ...stage, sink: !needed.has(stage.stage) })) };
+}
+
+function stageFrom(text: string): StagePlan {
+  const [name, ...traits] = text.split(':') as [string, ...string[]];
+  const trait = (key: string) =>
+    traits
+      .find((each) => each.split('/')[0] === key)
+      ?.split('/')
+      .slice(1);
+  const needs = trait('needs') ?? [];
+  const split = trait('split');
+  const chunks = split?.[0] === undefined ? {} : { chunks: Number(split[0]) };
+  return stagePlan(name, {
+    needs,
+    labels: trait('label') ?? [],
+    priority: Number(trait('priority')?.[0] ?? 5),
+    retries: Number(trait('retries')?.[0] ?? 2),
+    ...(split === undefined ? {} : { split: { by: 'lines', ...chunks } }),
+    ...(split === undefined || trait('parts') !== undefined ? {} : { merge: mergeCode }),
+    ...(needs.length === 0 ? { input: blobNamed('a') } : {}),
+  });
+}

@@ -1,0 +1,110 @@
+import type { InboxMessage, Output, TaskInput } from '@foremesh/node-runtime/contract';
+import type { LedgerCommand, PlannerEffect, PlannerState } from '@foremesh/node-runtime/core';
+
+/** One line per effect. */
+export function showEffect(effect: PlannerEffect): string {
+  switch (effect.type) {
+    case 'propose':
+      return `propose ${effect.commands.map(showCommand).join('; ')}`;
+    case 'send':
+      return `-> ${effect.node}: ${showMessage(effect.message)}`;
+    case 'announce':
+      return `announce term=${effect.hint.term} seq=${effect.hint.seq}`;
+    case 'publish-state': {
+      const { job, phase, revision, stages, problem } = effect.state;
+      const counts = stages.map((each) => {
+        const reason = each.reason === undefined ? '' : ` (${each.reason})`;
+        return `${each.stage} ${each.done}/${each.tasks} running=${each.running} at ${each.progress.toFixed(2)}${reason}`;
+      });
+      const number = revision === Number.MAX_SAFE_INTEGER ? 'last' : revision;
+      return `state ${job} ${phase} rev=${number} [${counts.join(', ')}]${problem === undefined ? '' : ` ${problem.code}: ${problem.message}`}`;
+    }
+    case 'publish-result': {
+      const { job, phase, outputs, problem, tasksByNode } = effect.result;
+      const said = problem === undefined ? JSON.stringify(outputs) : `${problem.code}: ${problem.message}`;
+      return `result ${job} ${phase} ${said} by ${JSON.stringify(tasksByNode)}`;
+    }
+    case 'clear-spec':
+    case 'clear-job':
+      return `${effect.type} ${effect.job}`;
+    case 'index':
+      return `index ${effect.stage} of ${effect.job} by ${effect.by}: ${'inline' in effect.source ? showOutput(effect.source) : 'a blob'}`;
+    case 'event':
+      return `event ${effect.event.kind}: ${effect.event.text}`;
+  }
+}
+
+function showCommand(command: LedgerCommand): string {
+  switch (command.type) {
+    case 'accept-job':
+      return `accept ${command.job} cut [${command.cuts.map((each) => each.stage).join(' ')}]`;
+    case 'cut-stage': {
+      const tasks = command.tasks.map(({ task, range }) =>
+        range === undefined ? task : `${task}:${range.firstRecord}+${range.records}`,
+      );
+      return `cut ${command.stage} [${tasks.join(' ')}]`;
+    }
+    case 'commit-task':
+      return `commit ${command.task} of ${command.attempt} by ${command.node}`;
+    case 'fail-attempt':
+      return `fail ${command.attempt} on ${command.node}: ${command.problem.code}`;
+    case 'end-job':
+      return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
+  }
+}
+
+function showMessage(message: InboxMessage): string {
+  switch (message.type) {
+    case 'assign':
+      return `assign ${message.attempt} reads ${showInput(message.input)}, priority ${message.priority}`;
+    case 'cancel':
+      return `cancel ${message.attempt} (${message.reason})`;
+    case 'committed':
+      return `committed ${message.attempts.join(' ')}`;
+    case 'inventory-request':
+      return `inventory? ${message.request}`;
+  }
+}
+
+function showInput(input: TaskInput): string {
+  switch (input.kind) {
+    case 'records':
+      return `records ${input.firstRecord}+${input.records} at ${input.start}..${input.end}`;
+    case 'parts':
+      return `parts [${input.parts.map(showOutput).join(' ')}]`;
+    case 'outputs':
+      return Object.entries(input.needs)
+        .map(([need, outputs]) => `${need}=[${[outputs].flat().map(showOutput).join(' ')}]`)
+        .join(' ');
+    default:
+      return input.kind;
+  }
+}
+
+function showOutput(output: Output): string {
+  return 'inline' in output ? new TextDecoder().decode(output.inline) : 'a blob';
+}
+
+/** What the planner believes, a line per node and job. */
+export function showPlanner(state: PlannerState): string[] {
+  const nodes = [...state.nodes].map(([id, node]) => {
+    const words = [
+      node.online ? 'online' : 'lost',
+      ...(node.confirmed ? ['confirmed'] : []),
+      ...(node.owes ? ['owes'] : []),
+    ];
+    return `= node ${id} ${words.join(' ')} [${[...node.attempts].map((attempt) => attempt.key).join(' ')}]`;
+  });
+  const jobs = [...state.jobs].map(([key, job]) => {
+    const stages = [...job.stages.values()].map(({ plan, phase }) => {
+      const tasks = [...job.tasks.values()].filter((task) => task.stage.plan.stage === plan.stage);
+      const shown = tasks.map((task) => {
+        const marks = `${task.committing ? '*' : ''}${'!'.repeat(task.ledger.failures.length)}`;
+        return `${task.ledger.task}:${task.state}${marks}`;
+      });
+      return `${plan.stage} ${phase} [${shown.join(' ')}]`;
+    });
+    return `= job ${key}${job.ending ? ' ending' : ''}: ${stages.join(', ')}`;
+  });
+  return [...nodes, ...jobs];
+}
