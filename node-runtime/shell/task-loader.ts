@@ -1,15 +1,28 @@
-import { check, decodeCbor, MeshError, type Assign, type Output, taskInput, type TaskInput } from '../contract/index.ts';
+import {
+  check,
+  type DataReference,
+  decodeCbor,
+  limits,
+  MeshError,
+  type Assign,
+  type Output,
+  taskInput,
+  type TaskInput,
+} from '../contract/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import type { EngineInput, EngineRequest, LoadedOutput } from '../engines/index.ts';
 import { itemsSlice } from '@foremesh/partitioner';
 
-/** Codes kept in memory between tasks, the most recently used last. */
+/** Codes, and small inputs that many tasks read pieces of, that are kept in memory between tasks. */
 const codesKept = 16;
+const inputsKept = 4;
 
 /** Brings what an assignment names into memory: code and input, verified. Throws what `BlobClient.get` throws. */
 export class TaskLoader {
   readonly #blobs: BlobClient;
+  /** The most recently used last. */
   readonly #codes = new Map<string, Promise<Uint8Array>>();
+  readonly #inputs = new Map<string, Promise<Uint8Array>>();
 
   constructor(blobs: BlobClient) {
     this.#blobs = blobs;
@@ -30,19 +43,32 @@ export class TaskLoader {
   }
 
   #code({ code }: Assign, signal: AbortSignal): Promise<Uint8Array> {
-    const kept = this.#codes.get(code.blob);
+    return abortable(this.#kept(this.#codes, codesKept, { blob: code.blob, sizeBytes: code.sizeBytes }), signal);
+  }
+
+  /** Records of one small blob: read and verified once for all its tasks, not once for each. */
+  async #records(source: DataReference, start: number, end: number, signal: AbortSignal): Promise<Uint8Array> {
+    if (source.sizeBytes > limits.wholeBlobBytes) return this.#blobs.getRange(source, start, end, { signal });
+    const bytes = await abortable(this.#kept(this.#inputs, inputsKept, source), signal);
+    if (start <= end && end <= bytes.length) return bytes.subarray(start, end);
+    throw new MeshError('MESH_INPUT_INVALID', `[${start}, ${end}) is no range of ${bytes.length} bytes`);
+  }
+
+  #kept(among: Map<string, Promise<Uint8Array>>, most: number, reference: DataReference): Promise<Uint8Array> {
+    const { blob } = reference;
+    const known = among.get(blob);
     // Shared by many tasks: one that is cancelled must not break the fetch for the others.
-    const loading = kept ?? this.#blobs.get({ blob: code.blob, sizeBytes: code.sizeBytes });
-    this.#codes.delete(code.blob);
-    this.#codes.set(code.blob, loading);
-    if (kept === undefined) {
-      loading.catch(() => this.#codes.delete(code.blob));
-      for (const oldest of this.#codes.keys()) {
-        if (this.#codes.size <= codesKept) break;
-        this.#codes.delete(oldest);
+    const loading = known ?? this.#blobs.get(reference);
+    among.delete(blob);
+    among.set(blob, loading);
+    if (known === undefined) {
+      loading.catch(() => among.delete(blob));
+      for (const oldest of among.keys()) {
+        if (among.size <= most) break;
+        among.delete(oldest);
       }
     }
-    return abortable(loading, signal);
+    return loading;
   }
 
   async #input(input: TaskInput, signal: AbortSignal): Promise<EngineInput> {
@@ -52,7 +78,7 @@ export class TaskLoader {
       case 'whole':
         return { kind: 'whole', bytes: await this.#blobs.get(input.source, { signal }) };
       case 'records': {
-        const bytes = await this.#blobs.getRange(input.source, input.start, input.end, { signal });
+        const bytes = await this.#records(input.source, input.start, input.end, signal);
         return { kind: 'records', by: input.by, bytes: input.by === 'items' ? itemsSlice(bytes) : bytes };
       }
       case 'parts':
