@@ -39,6 +39,11 @@ export interface AgentDriverOptions {
   readonly poolIdleMs?: number;
 }
 
+/** Reports that follow each other faster than this go together. */
+const reportGatherMs = 4;
+/** That a task has begun is news only when it does not end at once. */
+const startedPatienceMs = 20;
+
 /** Drives a node's agent: fetches, runs, keeps outcomes on disk, reports. */
 export class AgentDriver {
   readonly #options: AgentDriverOptions;
@@ -66,6 +71,9 @@ export class AgentDriver {
       term: () => this.#state.term,
       publish: (payload) => options.transport()?.publish(topics.nodeOutbox(node), payload, { qos: 1 }) ?? Promise.resolve(),
       onProblem: (error) => options.log.debug({ error: String(error) }, 'report not sent; the leader will ask'),
+      gatherMs: reportGatherMs,
+      patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
+      tidy: withoutStartsOfEnded,
     });
     this.#pool = new SandboxPool(
       { slots: offer.slots, queue: offer.queue, ...(options.poolIdleMs === undefined ? {} : { idleMs: options.poolIdleMs }) },
@@ -204,4 +212,11 @@ export class AgentDriver {
     await this.#pool.close();
     this.#journal.close();
   }
+}
+
+/** A start is no news once the end is. */
+function withoutStartsOfEnded(messages: readonly OutboxMessage[]): readonly OutboxMessage[] {
+  const ended = new Set<string>();
+  for (const message of messages) if (message.type === 'done' || message.type === 'failed') ended.add(message.attempt);
+  return messages.filter((message) => message.type !== 'started' || !ended.has(message.attempt));
 }

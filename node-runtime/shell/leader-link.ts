@@ -34,6 +34,10 @@ export interface LeaderLinkOptions extends Omit<VoterOptions, 'perform'> {
 }
 
 const tickMs = 250;
+/** Messages to a node that follow each other faster than this go together. */
+const inboxGatherMs = 4;
+/** A node can wait to forget an outcome: it goes with the next assignment. */
+const committedPatienceMs = 50;
 
 /** What a voter hears and says over MQTT: specs, reports and questions in; assignments, states and answers out. */
 export class LeaderLink {
@@ -234,6 +238,9 @@ export class LeaderLink {
       term: (): InboxEnvelope['term'] => this.#voter.planner.term,
       publish: (payload) => this.#options.transport()?.publish(topic, payload, { qos: 1 }) ?? Promise.resolve(),
       onProblem: (error) => this.#options.log.debug({ node, error: String(error) }, 'assignment not sent'),
+      gatherMs: inboxGatherMs,
+      patienceMs: ({ type }) => (type === 'committed' ? committedPatienceMs : 0),
+      tidy: committedTogether,
     });
     this.#inboxes.set(node, inbox);
     return inbox;
@@ -279,6 +286,24 @@ export class LeaderLink {
     clearInterval(this.#ticker);
     await this.#voter.close();
   }
+}
+
+/** One message for many outcomes that a node may forget, where the first of them stood. */
+function committedTogether(messages: readonly InboxMessage[]): readonly InboxMessage[] {
+  let attempts: string[] | undefined;
+  const together: InboxMessage[] = [];
+  for (const message of messages) {
+    if (message.type !== 'committed') {
+      together.push(message);
+      continue;
+    }
+    if (attempts === undefined || attempts.length + message.attempts.length > limits.messagesPerEnvelope) {
+      attempts = [];
+      together.push({ type: 'committed', attempts });
+    }
+    attempts.push(...message.attempts);
+  }
+  return together;
 }
 
 function problemOf(error: MeshError): Problem {

@@ -9,38 +9,54 @@ interface Envelope<Message> {
   readonly messages: readonly Message[];
 }
 
-export interface OutboxOptions {
+export interface OutboxOptions<Message> {
   readonly from: string;
   readonly bootId: string;
   readonly term: () => number;
   /** Publishes one payload (QoS 1). A rejection means that the connection is gone: both sides settle by inventory. */
   readonly publish: (payload: Uint8Array) => Promise<void>;
   readonly onProblem: (error: unknown) => void;
+  /** What follows an envelope sooner than this waits for the rest of it, so that a burst becomes few envelopes. */
+  readonly gatherMs?: number;
+  /** How long a message may wait for another to go with. */
+  readonly patienceMs?: (message: Message) => number;
+  /** Leaves out, or puts together, what goes at once. */
+  readonly tidy?: (messages: readonly Message[]) => readonly Message[];
 }
 
-/** Gathers the messages of one turn of the event loop into as few envelopes as the limits allow, in order. */
+/** Gathers messages into as few envelopes as the limits allow, in order; what comes alone after a pause goes at once. */
 export class Outbox<Message> {
-  readonly #options: OutboxOptions;
+  readonly #options: OutboxOptions<Message>;
   #waiting: Message[] = [];
-  #scheduled = false;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #sentMs = Number.NEGATIVE_INFINITY;
   #seq = 0;
 
-  constructor(options: OutboxOptions) {
+  constructor(options: OutboxOptions<Message>) {
     this.#options = options;
   }
 
   push(message: Message): void {
+    const { gatherMs = 0, patienceMs } = this.#options;
     this.#waiting.push(message);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      const messages = this.#waiting;
-      this.#waiting = [];
-      for (let at = 0; at < messages.length; at += limits.messagesPerEnvelope) {
-        this.#send(messages.slice(at, at + limits.messagesPerEnvelope));
-      }
-    });
+    const nowMs = performance.now();
+    const dueMs = Math.max(this.#sentMs + gatherMs, nowMs + (patienceMs?.(message) ?? 0));
+    if (dueMs >= this.#dueMs) return;
+    this.#dueMs = dueMs;
+    clearTimeout(this.#timer);
+    if (dueMs > nowMs) this.#timer = setTimeout(() => this.#flush(), dueMs - nowMs);
+    else setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const messages = this.#options.tidy?.(this.#waiting) ?? this.#waiting;
+    this.#waiting = [];
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    this.#sentMs = performance.now();
+    for (let at = 0; at < messages.length; at += limits.messagesPerEnvelope) {
+      this.#send(messages.slice(at, at + limits.messagesPerEnvelope));
+    }
   }
 
   #send(messages: readonly Message[]): void {
