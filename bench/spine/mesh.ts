@@ -13,8 +13,8 @@ export interface MeshOptions {
   readonly directory: string;
   /** The command `foremesh` as a device installs it. */
   readonly deviceCommand: string;
-  /** Node's own flags, for profiles: `--cpu-prof`. */
-  readonly nodeOptions?: string;
+  /** Flags of Node for the three processes, to profile them: `--cpu-prof`. */
+  readonly nodeFlags?: readonly string[];
 }
 
 /** A broker, a founder and a second node as they ship, one slot each, and a client in this process. */
@@ -31,12 +31,11 @@ export class MeshUnderTest {
     this.client = client;
   }
 
-  static async start({ directory, deviceCommand, nodeOptions }: MeshOptions): Promise<MeshUnderTest> {
+  static async start({ directory, deviceCommand, nodeFlags = [] }: MeshOptions): Promise<MeshUnderTest> {
     if (!existsSync(launcher)) throw new Error(`there is no ${launcher}`);
     const home = (name: string) => join(directory, name);
-    const environment = nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions };
     const run = (name: string, command: string, ...words: string[]) =>
-      new LineProcess(name, process.execPath, [command, ...words, '--json'], environment);
+      new LineProcess(name, process.execPath, [...nodeFlags, command, ...words, '--json']);
     const port = String(await freePort());
     const founding = run('init', launcher, 'init', '--home', home('ada'), '--name', 'ada', '--port', port);
     const connection = String((await founding.next()).connection);
