@@ -153,12 +153,14 @@ export class PoolWorker {
 
   kill(run: Run, code: ErrorCode, message: string): void {
     if (this.current === run) this.verdict ??= { code, message };
+    this.sample();
     this.process.kill();
   }
 
   /** At once if something runs, else by closing the pipe. */
   end(): void {
     this.state = 'closing';
+    this.sample();
     if (this.isBusy) this.process.kill();
     else this.process.close();
   }
@@ -193,11 +195,9 @@ export class PoolWorker {
   }
 
   private judge(run: Run): { code: ErrorCode; message: string } | undefined {
-    if (run.startedMs === undefined || this.pid === undefined) return undefined;
+    if (run.startedMs === undefined) return undefined;
     const { wallMs, cpuMs, memoryBytes, outputBytes } = run.request.limits;
-    const stats = readProcessStats(this.pid);
-    this.cpuMs = Math.max(this.cpuMs, stats?.cpuMs ?? 0);
-    this.residentBytes = stats?.residentBytes ?? 0;
+    this.sample();
     if (performance.now() - run.startedMs > wallMs + Math.max(grace.wallMs, wallMs * grace.share)) {
       return { code: 'MESH_TASK_WALL', message: `the task ran longer than its ${wallMs} ms` };
     }
@@ -243,6 +243,12 @@ export class PoolWorker {
     }
     if ('id' in message) this.recalled.delete(message.id);
     if (this.isIdle) this.rest();
+  }
+
+  private sample(): void {
+    const stats = this.pid === undefined ? undefined : readProcessStats(this.pid);
+    this.cpuMs = Math.max(this.cpuMs, stats?.cpuMs ?? 0);
+    this.residentBytes = stats?.residentBytes ?? 0;
   }
 
   private setPace(key: string, ms: number): void {

@@ -22,7 +22,10 @@ export interface SandboxPoolOptions {
 
 export interface PoolLoad {
   readonly processIds: readonly number[];
-  /** CPU time of the processes that have ended: with that of the living ones, a sum that never falls. */
+  /**
+   * CPU time of the processes that have ended, so that the sum with the living ones goes on when one ends. As last seen: what a
+   * process spent in its last moment (50 ms at most, while it ran a task) is missing.
+   */
   readonly endedCpuMs: number;
   readonly running: number;
   readonly waiting: number;
