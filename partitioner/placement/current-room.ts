@@ -73,17 +73,19 @@ function startsNow(task: PlaceableTask, device: Device): boolean {
 
 function pick(task: PlaceableTask, devices: readonly Device[]): Device | undefined {
   let best: Device | undefined;
+  let bestNow = false;
   let bestScore = Number.NEGATIVE_INFINITY;
   for (const device of devices) {
     const now = startsNow(task, device);
-    if (!now && device.freeQueue <= 0) continue;
+    // A start now beats any wait.
+    if (!now && (bestNow || device.freeQueue <= 0)) continue;
     const rate = (device.speed[task.engine] ?? 1) * Math.max(0.05, device.coreShare);
-    // A start now beats any wait; among equals more free slots first, so that work spreads before it piles up.
-    const score = now ? 1e6 + rate * (1 + device.freeSlots) : rate * device.freeQueue;
-    if (score > bestScore) {
-      best = device;
-      bestScore = score;
-    }
+    // Among equals more free slots first, so that work spreads before it piles up; else the shortest queue.
+    const score = rate * (now ? 1 + device.freeSlots : device.freeQueue);
+    if (now === bestNow && score <= bestScore) continue;
+    best = device;
+    bestNow = now;
+    bestScore = score;
   }
   return best;
 }
