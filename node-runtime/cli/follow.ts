@@ -9,6 +9,7 @@ import { deliverResult } from './results.ts';
 import { durationText, plural } from './text.ts';
 
 const nodesEveryMs = 2_000;
+const redrawMs = 500;
 /** After this long without an answer a person is told what the command waits for. */
 const patienceMs = 5_000;
 
@@ -18,15 +19,20 @@ export async function followJob(session: Session, client: MeshClient, handle: Jo
   const interruption = onceInterrupted(session);
   let known: JobState | undefined;
   const watching = watchNodes(session, client, handle);
+  const draw = () => {
+    if (known === undefined || session.json) return;
+    live.show(viewOf(session, { state: known, runningByNode: watching.runningByNode(), connected: client.connected }));
+  };
+  // Not every change is a state: a connection that is lost, a node that takes over.
+  const redraw = setInterval(draw, redrawMs);
   const shown = (async () => {
     const impatient = setTimeout(() => session.tell(waitingText(client)), patienceMs);
     try {
       for await (const state of handle.states()) {
         clearTimeout(impatient);
-        if (known === undefined) announce(session, live, state);
         known = state;
         if (session.json) session.printJson({ event: 'state', state });
-        else live.show(viewOf(session, { state, runningByNode: watching.runningByNode() }));
+        draw();
       }
       return await handle.result();
     } finally {
@@ -43,6 +49,7 @@ export async function followJob(session: Session, client: MeshClient, handle: Jo
     live.keep();
     throw error;
   } finally {
+    clearInterval(redraw);
     interruption.stop();
     watching.stop();
     handle.close();
@@ -54,10 +61,6 @@ function viewOf(session: Session, progress: JobProgress) {
     lines: (columns: number) => renderJob(progress, { columns, paint: session.paintErr }),
     plain: () => plainJob(progress),
   };
-}
-
-function announce(session: Session, live: Live, { job, phase }: JobState): void {
-  if (!session.json) live.say(`${job} ${phase === 'running' ? 'accepted' : phase}`);
 }
 
 function waitingText(client: MeshClient): string {

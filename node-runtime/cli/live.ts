@@ -11,13 +11,14 @@ export interface LiveView {
 
 /**
  * A region of a terminal that is drawn over again; where there is no terminal, a line when something has changed, at
- * most one per second. Text that shall stay goes above it by `say`.
+ * most one per second.
  */
 export class Live {
   readonly #output: Output;
   #view: LiveView | undefined;
   #drawn = 0;
   #lastPlain = '';
+  #lastFrame = '';
   #lastMs = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -32,13 +33,6 @@ export class Live {
     const dueMs = this.#lastMs + everyMs - performance.now();
     if (dueMs <= 0) this.#draw();
     else this.#timer = setTimeout(() => this.#draw(), dueMs);
-  }
-
-  /** Lines that stay, above what is shown. */
-  say(...lines: readonly string[]): void {
-    this.#clear();
-    for (const line of lines) this.#output.write(`${line}\n`);
-    if (this.#output.isTTY && this.#view !== undefined) this.#draw();
   }
 
   /** Draws the last view once more and leaves it there; the next one begins below. */
@@ -66,9 +60,12 @@ export class Live {
       return;
     }
     const lines = this.#view.lines(this.#output.columns);
+    const frame = lines.map((line) => `${line}\n`).join('');
+    if (this.#drawn > 0 && frame === this.#lastFrame) return;
     // One write per frame: no flicker, and no half a frame in a slow terminal.
-    this.#output.write(this.#erase() + lines.map((line) => `${line}\n`).join(''));
+    this.#output.write(this.#erase() + frame);
     this.#drawn = lines.length;
+    this.#lastFrame = frame;
   }
 
   #clear(): void {

@@ -7,7 +7,11 @@ export interface JobProgress {
   readonly state: JobState;
   /** Tasks that each node runs now, when known. */
   readonly runningByNode?: Readonly<Record<string, number>>;
+  /** Whether what is shown is what there is; true unless said. */
+  readonly connected?: boolean;
 }
+
+const connectionLost = 'the connection is lost: trying again';
 
 export interface ProgressStyle {
   readonly columns: number;
@@ -28,7 +32,10 @@ export function bar(fraction: number, cells: number): string {
 }
 
 /** One head line, one line per stage, and what a person should know below: never wider than the terminal. */
-export function renderJob({ state, runningByNode }: JobProgress, { columns, paint }: ProgressStyle): string[] {
+export function renderJob(
+  { state, runningByNode, connected }: JobProgress,
+  { columns, paint }: ProgressStyle,
+): string[] {
   const nameWidth = Math.max(...state.stages.map(({ stage }) => widthOf(stage)), 0);
   const rows = state.stages.map((stage) => ({ stage, counts: countsText(stage), note: noteOf(stage, state) }));
   const countsWidth = Math.max(...rows.map(({ counts }) => widthOf(counts)), 0);
@@ -44,29 +51,31 @@ export function renderJob({ state, runningByNode }: JobProgress, { columns, pain
       `  ${stage.stage.padEnd(nameWidth)}  ${drawn}${percent}  ${counts.padEnd(countsWidth)}  ${note}`.trimEnd(),
     );
   }
-  const nodes = nodesText(runningByNode);
+  const nodes = state.phase === 'running' ? nodesText(runningByNode) : '';
   if (nodes !== '') lines.push(`  ${paint('dim', 'on')} ${nodes}`);
   if (state.problem !== undefined && state.phase !== 'failed' && state.phase !== 'cancelled') {
     lines.push(`  ${oneLine(state.problem.message)}`);
     if (state.problem.mend !== undefined) lines.push(`  ${oneLine(state.problem.mend)}`);
   }
+  if (connected === false) lines.push(`  ${paint('bad', connectionLost)}`);
   return lines.map((line) => clip(line, columns - 1));
 }
 
 /** The same in one line, for logs: only what changes as the job goes on. */
-export function plainJob({ state, runningByNode }: JobProgress): string {
+export function plainJob({ state, runningByNode, connected }: JobProgress): string {
   const stages = state.stages
     .filter(({ tasks, reason }) => tasks > 0 || reason !== 'needs')
     .map(
       (stage) => `${stage.stage} ${percentText(stage.progress)}${stage.tasks === 0 ? '' : ` (${countsText(stage)})`}`,
     );
-  const nodes = nodesText(runningByNode);
+  const nodes = state.phase === 'running' ? nodesText(runningByNode) : '';
   const stuck = state.phase === 'accepted' || state.phase === 'running' ? state.problem?.message : undefined;
   return [
     `${state.job}: ${state.phase}${headNote(state)}`,
     ...stages,
     ...(nodes === '' ? [] : [`on ${nodes}`]),
     ...(stuck === undefined ? [] : [oneLine(stuck)]),
+    ...(connected === false ? [connectionLost] : []),
   ].join(', ');
 }
 

@@ -66,6 +66,10 @@ const scenes: Record<string, JobProgress> = {
     problem: { code: 'MESH_TASK_THREW', message: 'shown elsewhere' },
   }),
   'no room': job({ phase: 'accepted', stages: [stage('map', { reason: 'unplaceable' })], problem: noRoom }),
+  'connection lost': {
+    ...job({ stages: [stage('map', { running: 2, waiting: 46, progress: 0.02 })] }),
+    connected: false,
+  },
   'many nodes': job({ stages: [stage('map', { running: 16, waiting: 32, progress: 0.01 })] }, nodes),
 };
 

@@ -48,7 +48,7 @@ describe('cli: commands', () => {
       };
       assert.equal(await run('submit', 'job.yaml', '--id', 'first'), 0, io.err);
       assert.equal(io.text, '{\n  "sum": 6\n}\n');
-      assert.match(io.err, /^large\.txt .* of 500 kB\nfirst (accepted|done)\n/);
+      assert.match(io.err, /^large\.txt .* of 500 kB\nfirst: (accepted|done)/);
       assert.match(io.err, /done in 1\.2 s on 2 nodes: ada 3 tasks, bob 1 task\n$/);
       const { code, input } = mesh.specs.get('first')!.spec.stages.map!;
       assert.match((code as { inline: string }).inline, /export \{\s+map_default as default\s+\}/);

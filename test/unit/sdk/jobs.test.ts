@@ -94,8 +94,8 @@ describe('sdk: jobs', () => {
   it('says at once what is wrong with a spec', () => {
     assert.throws(() => client.submit({ stages: {} }), { code: 'MESH_SPEC_INVALID', where: 'stages' });
     assert.throws(() => client.submit(spec, { id: 'a.b' }), { code: 'MESH_TOPIC_INVALID' });
-    const parameters = 'x'.repeat(300_000);
-    const large = { stages: { map: { ...spec.stages.map, parameters } } };
+    const code = { inline: `export default '${'x'.repeat(60_000)}'` };
+    const large = { stages: { a: { code }, b: { code }, c: { code }, d: { code }, e: { code } } };
     assert.throws(() => client.submit(large), { code: 'MESH_LIMIT_EXCEEDED' });
   });
 
