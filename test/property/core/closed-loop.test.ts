@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { Mesh, type Scenario } from './mesh.ts';
 
-const runs = Number(process.env['FOREMESH_FUZZ_RUNS'] ?? 0);
+const runs = Number(process.env.FOREMESH_FUZZ_RUNS ?? 0);
 
 /** Replay one scenario that failed: FOREMESH_SCENARIO='{"seed":1,...}' (the counterexample that fast-check prints). */
-const replay = process.env['FOREMESH_SCENARIO'];
+const replay = process.env.FOREMESH_SCENARIO;
 
 const quiet = {
   faultsForMs: 30_000,

@@ -203,7 +203,7 @@ describe('codec: hostile payloads', () => {
       jobSpec,
       json('{"stages":{"a":{"code":{"inline":"x"},"parameters":{"__proto__":{"polluted":true}}}}}'),
     );
-    assert.equal((spec.stages['a']!.parameters as { polluted?: boolean }).polluted, undefined);
+    assert.equal((spec.stages.a!.parameters as { polluted?: boolean }).polluted, undefined);
   });
 
   it('takes what a client of another language would write', () => {

@@ -30,7 +30,7 @@ function refusal(stages: unknown, rest: object = {}): string {
 describe('job spec', () => {
   it('takes the smallest job, and expands shorthands', () => {
     assert.deepEqual(take({ s: { code } }), { stages: { s: { code: { ...code, engine: 'js' } } } });
-    assert.deepEqual(take({ s: { code, input: { inline: '' }, split: 'lines', estimate: '1.5min' } }).stages['s'], {
+    assert.deepEqual(take({ s: { code, input: { inline: '' }, split: 'lines', estimate: '1.5min' } }).stages.s, {
       code: { ...code, engine: 'js' },
       input: { inline: '' },
       split: { by: 'lines' },

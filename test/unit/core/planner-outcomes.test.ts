@@ -54,7 +54,7 @@ describe('planner: outcomes', () => {
     assert.equal(merge.state, 'waiting');
     assert.equal(merge.committing, false);
     for (const part of parts) leader.report('bob', [done(part.attempt)]);
-    assert.ok(merge.state === 'assigned');
+    assert.equal(String(merge.state), 'assigned');
     leader.report('bob', [done([...merge.attempts][0]!.key, 'right')]);
     assert.equal(leader.planner.ledger.jobs.get('me/j')!.phase, 'done');
   });
@@ -127,7 +127,7 @@ describe('planner: outcomes', () => {
     ]);
     const result = effects.find((effect) => effect.type === 'publish-result');
     assert.ok(result?.type === 'publish-result' && result.result.phase === 'done');
-    assert.equal(result.result.outputs!['s']!.encoding, 'text');
+    assert.equal(result.result.outputs!.s!.encoding, 'text');
     assert.doesNotThrow(() => decode(jobResult, encode(result.result, 'json')));
     const next = new Leader({}, leader.planner.ledger, 2);
     assert.doesNotThrow(() => next.elect(2), 'the next leader must not fall over it either');
@@ -142,7 +142,7 @@ describe('planner: outcomes', () => {
     const result = effects.find((effect) => effect.type === 'publish-result');
     assert.ok(result?.type === 'publish-result');
     assert.deepEqual(Object.entries(result.result.tasksByNode), [['constructor', 1]]);
-    assert.deepEqual(result.result.outputs!['s'], { encoding: 'json', value: 1 });
+    assert.deepEqual(result.result.outputs!.s, { encoding: 'json', value: 1 });
     assert.deepEqual(json(1).encoding, 'json');
   });
 });
