@@ -1,9 +1,18 @@
-import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { check, type Connection, formatConnection, identifier, MeshError, parseConnection, version } from '../contract/index.ts';
+import {
+  type Connection,
+  check,
+  checkIdentifier,
+  formatConnection,
+  identifier,
+  MeshError,
+  parseConnection,
+  version,
+} from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
 
 /** Where one node (and, on the founder's box, its broker) keeps everything. */
@@ -72,7 +81,11 @@ export async function identityOf(home: Home, name: string | undefined): Promise<
     }
     return known.node;
   }
-  const host = hostname().replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40) || 'node';
+  const host =
+    hostname()
+      .replace(/[^A-Za-z0-9_-]/g, '-')
+      .slice(0, 40) || 'node';
+  if (name !== undefined) checkIdentifier(name, 'node'); // written down it would be there for good
   const node = name ?? `${host}-${randomBytes(3).toString('hex')}`;
   await writeDurably(home.nodeFile, `${JSON.stringify({ v: 1, node })}\n`);
   return node;
@@ -85,7 +98,10 @@ async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | unde
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new MeshError('MESH_CONFIG_INVALID', `not valid JSON: ${(error as Error).message}`, { where: file, cause: error });
+    throw new MeshError('MESH_CONFIG_INVALID', `not valid JSON: ${(error as Error).message}`, {
+      where: file,
+      cause: error,
+    });
   }
   try {
     return check(schema, value, 'MESH_CONFIG_INVALID');
@@ -100,6 +116,9 @@ async function readIfThere(file: string): Promise<string | undefined> {
     return await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new MeshError('MESH_STORAGE_FAILED', `cannot read: ${(error as Error).message}`, { where: file, cause: error });
+    throw new MeshError('MESH_STORAGE_FAILED', `cannot read: ${(error as Error).message}`, {
+      where: file,
+      cause: error,
+    });
   }
 }

@@ -1,28 +1,71 @@
+import { createHash } from 'node:crypto';
 import { mkdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, resolve as resolvePath } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { MeshError } from '../contract/index.ts';
+
+/** `sun_path` has 104 bytes on macOS and BSD, 108 on Linux; Node cuts a longer path off without a word. */
+const pathBytesMost = 103;
+/** How often to try for the right to clear a dead lock, and how long to wait between. */
+const clearingTries = 200;
+const clearingPauseMs = 5;
 
 /**
  * One runtime per home: a Unix socket that only a living process answers on, so that a killed one leaves no lock behind.
- * Throws `MESH_IDENTITY_IN_USE`.
+ * Throws `MESH_IDENTITY_IN_USE`, `MESH_CONFIG_INVALID` (the path is too long) or `MESH_STORAGE_FAILED`.
  */
 export async function lockHome(file: string): Promise<() => Promise<void>> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  for (let tries = 0; tries < 3; tries += 1) {
-    const server = await listen(file);
-    if (server !== undefined) {
-      return () => new Promise((resolve) => server.close(() => resolve()));
-    }
-    if (await isAnswered(file)) break;
-    await unlink(file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error; // another start was quicker to clear it
+  const excess = Buffer.byteLength(file) - pathBytesMost;
+  if (excess > 0) {
+    throw new MeshError('MESH_CONFIG_INVALID', `the path of the lock is ${excess} bytes too long for a Unix socket`, {
+      where: file,
+      mend: `choose a --home whose path is at least ${excess} bytes shorter`,
     });
   }
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw failed(file, error);
+  });
+  const server = (await listen(file)) ?? (await takeOver(file));
+  if (server !== undefined) return () => close(server);
   throw new MeshError('MESH_IDENTITY_IN_USE', 'another runtime uses this home', {
     where: dirname(file),
     mend: 'stop it, or give this one a home of its own with --home',
   });
+}
+
+/**
+ * Takes the lock of a process that is gone; undefined when it is in use. One at a time: the lock that a slower start saw
+ * dead may be another's by the time it clears it.
+ */
+async function takeOver(file: string): Promise<Server | undefined> {
+  if (await isAnswered(file)) return undefined;
+  const right = await rightToClear(file);
+  try {
+    if (await isAnswered(file)) return undefined;
+    await unlink(file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw failed(file, error); // else it was given back just now
+    });
+    return await listen(file);
+  } finally {
+    if (right !== undefined) await close(right);
+  }
+}
+
+/** A socket in Linux's abstract namespace: it has no file, so nothing of it is left when its process dies. */
+async function rightToClear(file: string): Promise<Server | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const name = `\0foremesh-${createHash('sha256').update(resolvePath(file)).digest('hex').slice(0, 32)}`;
+  for (let tries = 0; tries < clearingTries; tries += 1) {
+    const right = await listen(name);
+    if (right !== undefined) return right;
+    await setTimeout(clearingPauseMs);
+  }
+  throw failed(file, new Error('another start has been clearing it for too long'));
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
 }
 
 function listen(file: string): Promise<Server | undefined> {
@@ -30,7 +73,7 @@ function listen(file: string): Promise<Server | undefined> {
     const server = createServer((socket) => socket.end());
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(undefined);
-      else reject(new MeshError('MESH_STORAGE_FAILED', `cannot lock: ${error.message}`, { where: file, cause: error }));
+      else reject(failed(file, error));
     });
     server.listen(file, () => {
       server.unref();
@@ -39,6 +82,7 @@ function listen(file: string): Promise<Server | undefined> {
   });
 }
 
+/** Only a refusal, or no file, says that nobody is there: one that is busy, or another user's, is there. */
 function isAnswered(file: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(file);
@@ -46,6 +90,15 @@ function isAnswered(file: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT' && code !== 'ENOTSOCK'),
+    );
+  });
+}
+
+function failed(file: string, error: unknown): MeshError {
+  return new MeshError('MESH_STORAGE_FAILED', `cannot lock: ${(error as Error).message}`, {
+    where: file,
+    cause: error,
   });
 }
