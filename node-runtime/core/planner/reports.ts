@@ -1,9 +1,9 @@
-import { type OutboxMessage, parseAttemptKey, type Problem } from '../../contract/index.ts';
+import { type OutboxMessage, parseAttemptKey } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
-import { addAttempt, endJob, loseAttempt } from './tasks.ts';
+import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
 
 /** What a node says of its attempts, one message at a time. */
 export function hearReport(state: PlannerState, node: NodeView, message: OutboxMessage, effects: PlannerEffect[]): void {
@@ -51,7 +51,7 @@ function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage
     effects.push({ type: 'propose', commands: [{ type: 'commit-task', ...head, output: message.output, usage: message.usage }] });
     return;
   }
-  const problem: Problem = { code: message.code, message: message.message, where: `${name} on ${from}` };
+  const problem = boundedProblem({ code: message.code, message: message.message, where: `${name} on ${from}` });
   if (message.fault === 'task') {
     task.committing = true;
     effects.push({ type: 'propose', commands: [{ type: 'fail-attempt', ...head, problem }] });

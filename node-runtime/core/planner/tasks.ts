@@ -22,7 +22,7 @@ export function endJob(
   const { account, job: id } = job;
   const view = state.jobs.get(jobKeyOf(account, id));
   if (view !== undefined) view.ending = true;
-  return { type: 'propose', commands: [{ type: 'end-job', account, job: id, atMs: state.wallMs, phase, problem }] };
+  return { type: 'propose', commands: [{ type: 'end-job', account, job: id, atMs: state.wallMs, phase, problem: boundedProblem(problem) }] };
 }
 
 export function addAttempt(state: PlannerState, node: NodeView, task: TaskView, key: string): AttemptView {
@@ -55,4 +55,14 @@ export function loseAttempt(state: PlannerState, attempt: AttemptView, why: stri
   forgetAttempt(state, attempt);
   if (task.attempts.size > 0 || task.committing) tell(task.story, `${attempt.key} on ${attempt.node}: ${why}`);
   else if (task.state === 'assigned' || task.state === 'running') makeReady(state, task, `${attempt.node}: ${why}`);
+}
+
+/** What a node or a holder says went wrong, as much of it as a job's state can carry for good. */
+export function boundedProblem({ code, message, where, mend }: Problem): Problem {
+  return {
+    code: code.slice(0, 100),
+    message: message.slice(0, 4_000),
+    ...(where === undefined ? {} : { where: where.slice(0, 500) }),
+    ...(mend === undefined ? {} : { mend: mend.slice(0, 500) }),
+  };
 }

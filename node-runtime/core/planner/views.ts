@@ -94,30 +94,45 @@ function progressOf(task: TaskView): number {
   return most;
 }
 
-/** Work left by what the finished parts took, over the slots of the mesh; undefined while nothing is known. */
+/**
+ * Work left, over the slots of the mesh: by what the finished parts of a stage took, else by what its running parts seem to
+ * take, else by the author's estimate. Merges are not counted. Undefined while a stage with open tasks tells nothing.
+ */
 function remainingOf(state: PlannerState, job: JobView): number | undefined {
   let slots = 0;
   for (const node of state.nodes.values()) if (node.online) slots += node.status.slots;
   if (slots === 0) return undefined;
-  let workMs = 0;
-  let known = false;
+  const open = new Map<StageView, TaskView[]>();
   for (const task of job.tasks.values()) {
-    if (task.state === 'done') continue;
-    const wallMs = task.stage.meanWallMs ?? estimateFromProgress(state, task);
-    if (wallMs === undefined) continue;
-    known = true;
-    workMs += wallMs * (1 - progressOf(task));
+    if (task.state === 'done' || task.ledger.merges) continue;
+    const tasks = open.get(task.stage);
+    if (tasks === undefined) open.set(task.stage, [task]);
+    else tasks.push(task);
   }
-  return known ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(workMs / slots)) : undefined;
+  let workMs = 0;
+  for (const [stage, tasks] of open) {
+    const wallMs = stage.meanWallMs ?? projectedWallMs(state, tasks) ?? estimatedWallMs(stage, job);
+    if (wallMs === undefined) return undefined;
+    for (const task of tasks) workMs += wallMs * (1 - progressOf(task));
+  }
+  return open.size === 0 ? undefined : Math.min(Number.MAX_SAFE_INTEGER, Math.round(workMs / slots));
 }
 
-function estimateFromProgress(state: PlannerState, task: TaskView): number | undefined {
-  for (const attempt of task.attempts) {
-    if (attempt.startedMs !== undefined && attempt.progress > 0.02) return (state.nowMs - attempt.startedMs) / attempt.progress;
+/** The mean of what running tasks will have taken when they go on as they do. */
+function projectedWallMs(state: PlannerState, tasks: readonly TaskView[]): number | undefined {
+  const projected: number[] = [];
+  for (const task of tasks) {
+    for (const { startedMs, progress } of task.attempts) {
+      if (startedMs !== undefined && progress > 0.02) projected.push((state.nowMs - startedMs) / progress);
+    }
   }
-  const { estimateSeconds } = task.stage.plan;
-  const parts = Math.max(1, task.job.tasks.size);
-  return estimateSeconds === undefined ? undefined : (estimateSeconds * 1000) / parts;
+  return projected.length === 0 ? undefined : projected.reduce((sum, each) => sum + each, 0) / projected.length;
+}
+
+function estimatedWallMs({ plan }: StageView, job: JobView): number | undefined {
+  let parts = 0;
+  for (const task of job.tasks.values()) if (task.stage.plan === plan && !task.ledger.merges) parts += 1;
+  return plan.estimateSeconds === undefined ? undefined : (plan.estimateSeconds * 1000) / Math.max(1, parts);
 }
 
 /** The result of a job that has ended. */

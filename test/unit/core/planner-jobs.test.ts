@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
-import { encode, limits } from '@foremesh/node-runtime/contract';
+import { decode, encode, jobResult, jobState, limits, type OutboxMessage } from '@foremesh/node-runtime/contract';
 import { answerQuery, createLedger, jobStateOf } from '@foremesh/node-runtime/core';
-import { assigned, blobNamed, done, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
+import {
+  assigned,
+  blobNamed,
+  done,
+  failed,
+  Leader,
+  planOf,
+  recordIndex,
+  splitStage,
+  stagePlan,
+  usage,
+} from './samples.ts';
 
 /** Jobs as clients submit, cancel and ask for them. */
 describe('planner: jobs', () => {
@@ -87,5 +98,56 @@ describe('planner: jobs', () => {
     const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'jobs' });
     assert.ok(answer.query === 'jobs' && answer.truncated > 0 && answer.jobs.length > 0);
     assert.ok(encode(answer, 'json').length <= limits.payloadBytes);
+  });
+
+  it('refuses more jobs of an account than it may have at once, and takes them when some have ended', () => {
+    const leader = new Leader();
+    leader.elect();
+    for (let job = 0; job < limits.jobsPerAccount; job += 1) leader.submit(`j${job}`, planOf(stagePlan('s')));
+    const refused = leader.submit('more', planOf(stagePlan('s')));
+    const state = refused.find((effect) => effect.type === 'publish-state');
+    assert.ok(state?.type === 'publish-state' && state.state.phase === 'refused');
+    assert.equal(state.state.problem!.code, 'MESH_QUOTA_EXCEEDED');
+    assert.ok(
+      refused.some((effect) => effect.type === 'clear-spec'),
+      'a refused spec must not stay',
+    );
+    const of = { account: 'you', job: 'j', specHash: 'h', plan: planOf(stagePlan('s')) };
+    leader.step({ type: 'submitted', ...of });
+    assert.equal(leader.planner.ledger.jobs.get('you/j')!.phase, 'running', 'another account has its own');
+    leader.step({ type: 'cancel-requested', account: 'me', job: 'j0', reason: 'room' });
+    leader.submit('more', planOf(stagePlan('s')));
+    assert.equal(leader.planner.ledger.jobs.get('me/more')!.phase, 'running');
+  });
+
+  it('counts jobs on their way into the log against the quota', () => {
+    const leader = new Leader();
+    leader.elect();
+    leader.holds = true;
+    for (let job = 0; job <= limits.jobsPerAccount; job += 1) leader.submit(`j${job}`, planOf(stagePlan('s')));
+    leader.holds = false;
+    leader.commit();
+    assert.equal(leader.planner.ledger.jobs.size, limits.jobsPerAccount);
+  });
+
+  it('can publish how a job ended whatever a holder or a node says of it', () => {
+    const leader = new Leader();
+    leader.elect();
+    leader.join('bob');
+    const long = '漢'.repeat(80_000);
+    leader.submit('j', planOf(splitStage('s', 2)));
+    const problem = { code: long, message: long, where: long, mend: long };
+    const answers = leader.step({ type: 'index-failed', account: 'me', job: 'j', stage: 's', problem });
+    const [first] = assigned(leader.submit('k', planOf(stagePlan('s', { retries: 0 }))));
+    const { usage: _, ...failure } = failed(first!.attempt, 'task') as OutboxMessage & { type: 'failed' };
+    answers.push(...leader.report('bob', [{ ...failure, usage, code: long, message: long.slice(0, 4_000) }]));
+    let published = 0;
+    for (const effect of answers) {
+      if (effect.type === 'publish-state') decode(jobState, encode(effect.state, 'json'));
+      else if (effect.type === 'publish-result') decode(jobResult, encode(effect.result, 'json'));
+      else continue;
+      published += 1;
+    }
+    assert.equal(published, 4);
   });
 });
