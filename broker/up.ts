@@ -89,7 +89,10 @@ class KeptProcess {
 
   #start(): void {
     const startedMs = performance.now();
-    const child = spawn(process.execPath, [...process.execArgv, ...this.#words], { stdio: 'inherit' });
+    // The channel carries no message: the child ends when it closes, so that a killed supervisor leaves nobody behind.
+    const child = spawn(process.execPath, [...process.execArgv, ...this.#words], {
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    });
     this.#child = child;
     child.once('exit', (code) => {
       this.#child = undefined;
