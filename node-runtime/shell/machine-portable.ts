@@ -1,13 +1,15 @@
-import { cpus } from 'node:os';
-import { currentLoad, mem, networkStats, processLoad } from 'systeminformation';
-import type { Machine } from './machine.ts';
+import { cpus, platform } from 'node:os';
+import { processes as allProcesses, mem, networkStats } from 'systeminformation';
+import type { Machine, ProcessReading } from './machine.ts';
 
 /** macOS, Windows, BSD: dearer, and process times are estimated from shares, but the same readings. */
 export function systemInformationMachine(): Machine {
-  const processes = new Map<number, { cpuMs: number; atMs: number }>();
+  let known = new Map<number, { cpuMs: number; atMs: number }>();
+  // `ps` gives percent of one core, systeminformation's own readings percent of all.
+  const coresOfPercent = platform() === 'win32' || platform() === 'linux' ? cpus().length : 1;
   return {
     async read() {
-      const [memory, networks] = await Promise.all([mem(), networkStats('*'), currentLoad()]);
+      const [memory, networks] = await Promise.all([mem(), networkStats('*')]);
       const times = cpus().map((each) => each.times);
       const total = times.reduce((sum, each) => sum + each.user + each.nice + each.sys + each.idle + each.irq, 0);
       const idle = times.reduce((sum, each) => sum + each.idle, 0);
@@ -23,16 +25,17 @@ export function systemInformationMachine(): Machine {
     async readProcesses(processIds) {
       if (processIds.length === 0) return new Map();
       const nowMs = performance.now();
-      const loads = await processLoad('*');
-      const wanted = loads.filter((each) => processIds.includes(each.pid));
-      return new Map(
-        wanted.map((each) => {
-          const before = processes.get(each.pid) ?? { cpuMs: 0, atMs: nowMs };
-          const cpuMs = before.cpuMs + ((nowMs - before.atMs) * each.cpu) / 100;
-          processes.set(each.pid, { cpuMs, atMs: nowMs });
-          return [each.pid, { cpuMs, residentBytes: 0 }];
-        }),
-      );
+      // One by one: `processLoad` would put all processes of one name together.
+      const { list } = await allProcesses();
+      const readings = new Map<number, ProcessReading>();
+      for (const { pid, cpu, memRss } of list) {
+        if (!processIds.includes(pid)) continue;
+        const before = known.get(pid) ?? { cpuMs: 0, atMs: nowMs };
+        const cpuMs = before.cpuMs + ((nowMs - before.atMs) * cpu * coresOfPercent) / 100;
+        readings.set(pid, { cpuMs, residentBytes: memRss * 1024 });
+      }
+      known = new Map([...readings].map(([pid, { cpuMs }]) => [pid, { cpuMs, atMs: nowMs }]));
+      return readings;
     },
   };
 }

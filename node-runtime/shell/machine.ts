@@ -64,9 +64,12 @@ export function parseStat(text: string): { cpuBusyMs: number; cpuTotalMs: number
 }
 
 export function parseAvailable(text: string): number {
-  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) * 1024;
+  const field = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) * 1024;
   const available = field('MemAvailable');
-  return Number.isNaN(available) ? field('MemFree') : available; // kernels before 3.14 have no MemAvailable
+  if (!Number.isNaN(available)) return available;
+  // Kernels before 3.14 have no MemAvailable: what is free and what caches would give back.
+  return ['MemFree', 'Buffers', 'Cached'].reduce((sum, name) => sum + (field(name) || 0), 0);
 }
 
 /** Bytes over all interfaces but the loopback. */
@@ -74,9 +77,13 @@ export function parseNetwork(text: string): { networkReceivedBytes: number; netw
   let networkReceivedBytes = 0;
   let networkSentBytes = 0;
   for (const line of text.split('\n').slice(2)) {
-    const [name, counters] = line.split(':');
-    if (counters === undefined || name!.trim() === 'lo') continue;
-    const fields = counters.trim().split(/\s+/).map(Number);
+    const colon = line.lastIndexOf(':'); // old kernels allow one in a name, and no space behind the last
+    if (colon < 0 || line.slice(0, colon).trim() === 'lo') continue;
+    const fields = line
+      .slice(colon + 1)
+      .trim()
+      .split(/\s+/)
+      .map(Number);
     networkReceivedBytes += fields[0] ?? 0;
     networkSentBytes += fields[8] ?? 0;
   }

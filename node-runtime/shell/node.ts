@@ -164,7 +164,7 @@ class MeshNode {
       mayLead: this.#options.mayLead !== false,
     };
     if (isVoter) await this.#openLeader(shared);
-    const sampler = new Sampler(await openMachine(), cores, () => this.#agent.meshLoad());
+    const sampler = new Sampler(await openMachine(), () => this.#agent.meshLoad());
     this.#metrics = new MetricsPublisher({ ...shared, node: this.#node, sampler });
     this.#link = new Link({
       connectOptions: () => this.#connectOptions(),

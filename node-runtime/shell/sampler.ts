@@ -16,15 +16,15 @@ export interface Sample extends Omit<MetricSample, 'ageMs'> {
 export class Sampler {
   readonly #machine: Machine;
   readonly #meshLoad: () => MeshLoad;
-  readonly #cores: number;
   #before: { readonly atMs: number; readonly machine: MachineReading; readonly meshCpuMs: number } | undefined;
   readonly #processCpuMs = new Map<number, number>();
   #meshCpuMs = 0;
   #endedCpuMs = 0;
+  /** What was counted of processes that are gone, but whose whole time is not in `endedCpuMs` yet. */
+  #countedOfEndedMs = 0;
 
-  constructor(machine: Machine, cores: number, meshLoad: () => MeshLoad) {
+  constructor(machine: Machine, meshLoad: () => MeshLoad) {
     this.#machine = machine;
-    this.#cores = cores;
     this.#meshLoad = meshLoad;
   }
 
@@ -41,14 +41,16 @@ export class Sampler {
       this.#processCpuMs.set(processId, reading.cpuMs);
       if (processId !== process.pid) residentBytes += reading.residentBytes;
     }
-    // What an ended process used since it was last read: its whole time less what was counted while it lived.
-    let countedOfEnded = 0;
     for (const [processId, cpuMs] of this.#processCpuMs) {
       if (processes.has(processId)) continue;
-      countedOfEnded += cpuMs;
+      this.#countedOfEndedMs += cpuMs;
       this.#processCpuMs.delete(processId);
     }
-    this.#meshCpuMs += Math.max(0, load.endedCpuMs - this.#endedCpuMs - countedOfEnded);
+    // What an ended process used since it was last read: its whole time less what was counted while it lived. The whole
+    // time may come later than its end.
+    const endedMs = load.endedCpuMs - this.#endedCpuMs;
+    this.#meshCpuMs += Math.max(0, endedMs - this.#countedOfEndedMs);
+    this.#countedOfEndedMs = Math.max(0, this.#countedOfEndedMs - endedMs);
     this.#endedCpuMs = load.endedCpuMs;
 
     const before = this.#before;
@@ -58,7 +60,7 @@ export class Sampler {
     const totalMs = machine.cpuTotalMs - before.machine.cpuTotalMs;
     if (seconds <= 0 || totalMs <= 0) return undefined;
     const cpuShare = share(machine.cpuBusyMs - before.machine.cpuBusyMs, totalMs);
-    const meshShare = share(this.#meshCpuMs - before.meshCpuMs, seconds * 1000 * this.#cores);
+    const meshShare = share(this.#meshCpuMs - before.meshCpuMs, totalMs);
     return {
       atMs,
       cpuShare,
