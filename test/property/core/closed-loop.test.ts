@@ -45,7 +45,7 @@ describe('closed loop', function () {
     const fixed = runs === 0;
     fc.assert(
       fc.property(scenarios(), (scenario) => new Mesh(scenario).run()),
-      { numRuns: fixed ? 60 : runs, ...(fixed ? { seed: 7 } : {}), endOnFailure: false },
+      { numRuns: fixed ? 200 : runs, ...(fixed ? { seed: 7 } : {}), endOnFailure: false },
     );
   });
 });

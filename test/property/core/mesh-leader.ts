@@ -208,6 +208,10 @@ export class MeshLeader {
     });
   }
 
+  private lastOnDisk(): number {
+    return this.disk.entries.at(-1)?.index ?? this.disk.snapshot?.index ?? 0;
+  }
+
   private apply(entries: readonly LogEntry<LedgerCommand>[]): void {
     const events: LedgerEvent[] = [];
     let elected: number | undefined;
@@ -219,6 +223,7 @@ export class MeshLeader {
         validateLedger(this.planner.ledger);
       }
       assert.equal(index, this.appliedIndex + 1, 'the log was applied out of order');
+      assert.ok(index <= this.lastOnDisk(), 'I1: what is not on disk was applied');
       this.appliedIndex = index;
     }
     this.checkCommits(events);

@@ -128,10 +128,12 @@ export class MeshNode {
 
   hear(payload: Uint8Array): void {
     const envelope = decode(inboxEnvelope, payload);
-    const before = this.agent.term;
+    const { term, held, outcomes } = this.agent;
+    const before = [term, held.size, outcomes.size];
     this.step({ type: 'inbox', term: envelope.term, messages: envelope.messages });
-    assert.ok(this.agent.term >= before, 'I2: the fence was lowered');
-    if (envelope.term < before) assert.equal(this.agent.term, before);
+    assert.ok(this.agent.term >= term, 'I2: the fence was lowered');
+    if (envelope.term < term)
+      assert.deepEqual([this.agent.term, held.size, outcomes.size], before, 'I2: a leader of the past was obeyed');
   }
 
   private step(event: AgentEvent): void {

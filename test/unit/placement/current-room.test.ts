@@ -18,7 +18,7 @@ const devices: fc.Arbitrary<Device[]> = fc.uniqueArray(
     freeMemoryBytes: fc.integer({ min: -50, max: 300 }),
     offeredMemoryBytes: fc.integer({ min: 0, max: 300 }),
   }),
-  { selector: (device) => device.device, maxLength: 5 },
+  { selector: (device) => device.device, maxLength: 5, size: 'max' },
 ) as fc.Arbitrary<Device[]>;
 const tasks: fc.Arbitrary<PlaceableTask[]> = fc.array(
   fc.record({
@@ -28,7 +28,7 @@ const tasks: fc.Arbitrary<PlaceableTask[]> = fc.array(
     memoryBytes: fc.integer({ min: 1, max: 300 }),
     avoid: fc.subarray(['ada', 'bob', 'cyd']),
   }),
-  { maxLength: 12 },
+  { maxLength: 12, size: 'max' },
 );
 
 function property(check: (tasks: PlaceableTask[], devices: Device[]) => void): void {
