@@ -36,7 +36,8 @@ const arrows: Readonly<Record<string, Arrows>> = {
   broker: { may: [contract, data] },
   'firmware-bridge': { may: [contract] },
   simulations: { may: [contract, core, 'models', 'partitioner'] },
-  examples: { may: [`${engines}/task-api.ts`] },
+  // Tasks see the task's types alone; a demo shows a job with the eyes of the command line.
+  examples: { may: [`${engines}/task-api.ts`, sdk, `${runtime}/cli`, `${runtime}/author`] },
 };
 
 const code = /\.(ts|tsx|mts|mjs|js)$/;

@@ -6,13 +6,14 @@ import { createRequire } from 'node:module';
 import { getPriority } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { calibrateJs } from '../../../node-runtime/engines/index.ts';
+import { skip } from '../../support/skip.ts';
 import { Bench, bundleSandbox, isAlive } from './harness.ts';
 
 const onLinux = process.platform === 'linux';
 
 describe('a sandbox process', () => {
   it('is confined as far as this system allows', async function () {
-    if (!onLinux) this.skip();
+    if (!onLinux) skip(this, 'only Linux has /proc');
     process.env.FOREMESH_TEST_SECRET = 'secret';
     const bench = await Bench.open({ nice: 12 });
     await bench.value('export default () => 1');
@@ -49,7 +50,7 @@ describe('a sandbox process', () => {
     ['busy with awaits', 'export default async () => { for (;;) await 1; }'],
   ] as const) {
     it(`does not outlive a parent that is killed while it is ${state}`, async function () {
-      if (!onLinux) this.skip();
+      if (!onLinux) skip(this, 'only Linux has /proc');
       const entry = await bundleSandbox();
       const child = spawn(
         process.execPath,
