@@ -278,6 +278,12 @@ function findFault(job: LedgerJob): string | undefined {
     const open = parts.filter((task) => task.committed === undefined).length;
     if (open !== stage.openParts) return `stage ${stage.stage} counts ${stage.openParts} open parts, has ${open}`;
     if (stage.done !== (stage.cut && stage.tasks.every((task) => task.committed !== undefined))) return `stage ${stage.stage}: done is wrong`;
+    let nextRecord = 0;
+    for (const { task, range } of parts) {
+      if (range === undefined) continue;
+      if (range.firstRecord !== nextRecord) return `task ${task} begins at record ${range.firstRecord}, not ${nextRecord}`;
+      nextRecord += range.records;
+    }
     const merge = stage.tasks.find((task) => task.merges);
     if (merge?.committed !== undefined && open > 0) return `stage ${stage.stage} was merged before its parts were done`;
   }

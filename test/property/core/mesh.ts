@@ -179,7 +179,7 @@ export class Mesh {
     else this.unpublished.set(topic, take);
   }
 
-  // The broker between them: each link keeps the order of its publisher; what is away hears nothing.
+  // The broker between them: each connection keeps the order of what it published, and only that; what is away hears nothing.
 
   private delayMs(): number {
     return this.chance.between(1, this.faulty ? this.scenario.delayMostMs : 20);
@@ -207,7 +207,7 @@ export class Mesh {
     const node = this.nodes.get(id)!;
     if (!this.leader.connected || !node.connected) return;
     const { connection } = node;
-    this.carry(`leader -> ${id}`, node.frozenUntilMs, () => {
+    this.carry(`leader ${this.leader.connection} -> ${id}`, node.frozenUntilMs, () => {
       if (node.connected && node.connection === connection) node.hear(payload);
     });
   }
@@ -221,7 +221,7 @@ export class Mesh {
   fromNode(node: MeshNode, kind: 'status' | 'metrics' | 'outbox', payload: Uint8Array): void {
     if (!node.connected) return;
     if (kind === 'status') this.retained.set(node.id, payload);
-    this.toLeader(node.id, () => this.hear(kind, payload), node.frozenUntilMs);
+    this.toLeader(`${node.id} ${node.connection}`, () => this.hear(kind, payload), node.frozenUntilMs);
   }
 
   private hear(kind: 'status' | 'metrics' | 'outbox', payload: Uint8Array): void {
