@@ -41,14 +41,20 @@ function nameOf(text: string, what: string, where: string): string {
   const name = decode(text, where);
   if (isIdentifier(name)) return name;
   const mend = `use 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -`;
-  throw new MeshError('MESH_CONFIG_INVALID', `the ${what} of the connection string is not an identifier`, { where, mend });
+  throw new MeshError('MESH_CONFIG_INVALID', `the ${what} of the connection string is not an identifier`, {
+    where,
+    mend,
+  });
 }
 
 function decode(text: string, where: string): string {
   try {
     return decodeURIComponent(text);
   } catch (error) {
-    throw new MeshError('MESH_CONFIG_INVALID', 'the connection string has a broken percent-encoding', { where, cause: error });
+    throw new MeshError('MESH_CONFIG_INVALID', 'the connection string has a broken percent-encoding', {
+      where,
+      cause: error,
+    });
   }
 }
 

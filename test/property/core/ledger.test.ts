@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { decodeCbor, encodeCbor, limits } from '@foremesh/node-runtime/contract';
+import {
+  applyCommand,
+  createLedger,
+  type JobPlan,
+  type Ledger,
+  type LedgerCommand,
+  type LedgerEvent,
+  restoreLedger,
+  snapshotLedger,
+  validateLedger,
+} from '@foremesh/node-runtime/core';
+import fc from 'fast-check';
+import { blobNamed, json, mergeCode, planOf, stagePlan, usage } from '../../unit/core/samples.ts';
+
+const numRuns = Math.max(400, Number(process.env.FOREMESH_FUZZ_RUNS ?? 0));
+
+const plans: readonly JobPlan[] = [
+  planOf(stagePlan('s')),
+  planOf(stagePlan('s', { input: blobNamed('a'), split: { by: 'lines' }, merge: mergeCode })),
+  planOf(
+    stagePlan('s', { input: blobNamed('a'), split: { by: 'lines' }, sink: false }),
+    stagePlan('s-1', { needs: ['s'], split: { by: 'items' }, merge: mergeCode }),
+  ),
+];
+const stages = ['s', 's-1', 'nowhere'];
+/** Names of tasks, more often those that are. */
+const taskName = fc.oneof(
+  { weight: 5, arbitrary: fc.constantFrom('s-0', 's-1', 's-merge', 's-1-0', 's-1-merge') },
+  fc.constantFrom('s-2', 's-1-1', 's-', 's-00', 's-0x1', 'nowhere-0', 'constructor'),
+);
+
+const head = { account: fc.constant('me'), job: fc.constantFrom('a', 'b', 'c'), atMs: fc.nat(10_000) };
+const attempt = fc.nat(2).map((n) => `me/a/s-0#1.${n}`);
+const node = fc.constantFrom('n1', 'n2', 'n3');
+const range = fc.record({ start: fc.nat(50), end: fc.nat(50), firstRecord: fc.nat(3), records: fc.nat(3) });
+const cutTasks = fc.oneof(
+  // A sound cut, as the planner makes it...
+  fc
+    .record({ stage: fc.constantFrom('s', 's-1'), sizes: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 4 }) })
+    .map(({ stage, sizes }) => {
+      let firstRecord = 0;
+      return sizes.map((records, number) => {
+        const piece = {
+          task: `${stage}-${number}`,
+          range: { start: firstRecord, end: firstRecord + records, firstRecord, records },
+        };
+        firstRecord += records;
+        return piece;
+      });
+    }),
+  fc.constantFrom([{ task: 's-0' }], [{ task: 's-1-0' }]),
+  // ... and any other.
+  fc.array(fc.record({ task: taskName, range }), { maxLength: 4 }),
+);
+
+const accepts = fc.record({
+  type: fc.constant('accept-job' as const),
+  ...head,
+  specHash: fc.constantFrom('h1', 'h2'),
+  plan: fc.constantFrom(...plans),
+  cuts: fc.array(
+    fc.record({ stage: fc.constantFrom(...stages), source: fc.constant(blobNamed('b')), tasks: cutTasks }),
+    { maxLength: 2 },
+  ),
+});
+const cuts = fc.record({
+  type: fc.constant('cut-stage' as const),
+  ...head,
+  stage: fc.constantFrom(...stages),
+  source: fc.constant(blobNamed('b')),
+  tasks: cutTasks,
+});
+const commits = fc.record({
+  type: fc.constant('commit-task' as const),
+  ...head,
+  task: taskName,
+  attempt,
+  node,
+  output: fc.nat(9).map(json),
+  usage: fc.constant(usage),
+});
+const failures = fc.record({
+  type: fc.constant('fail-attempt' as const),
+  ...head,
+  task: taskName,
+  attempt,
+  node,
+  problem: fc.constant({ code: 'MESH_TASK_THREW', message: 'boom' }),
+});
+const ends = fc.record({
+  type: fc.constant('end-job' as const),
+  ...head,
+  phase: fc.constantFrom('failed' as const, 'cancelled' as const),
+  problem: fc.constant({ code: 'MESH_JOB_CANCELLED', message: 'enough' }),
+});
+const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
+  { weight: 4, arbitrary: accepts },
+  { weight: 6, arbitrary: cuts },
+  { weight: 10, arbitrary: commits },
+  { weight: 8, arbitrary: failures },
+  { weight: 1, arbitrary: ends },
+);
+const sequences = fc.array(commands, { maxLength: 80, size: 'max' });
+
+/** The dumb model: what has been committed, in plain maps, by nothing but the events. */
+class Model {
+  readonly phases = new Map<string, string>();
+  readonly committed = new Map<string, string>();
+  readonly failures = new Map<string, Set<string>>();
+  readonly forgotten = new Set<string>();
+
+  follow(command: LedgerCommand, events: readonly LedgerEvent[]): void {
+    const key = `${command.account}/${command.job}`;
+    const before = this.phases.get(key);
+    const dropped = events.length === 1 && events[0]!.type === 'dropped';
+    if (command.type === 'accept-job') assert.equal(dropped, before !== undefined || this.forgotten.has(key));
+    else if (before !== 'running') assert.ok(dropped, `${command.type} of a job that is ${before}`);
+    for (const event of events) this.take(command, event);
+  }
+
+  private take(command: LedgerCommand, event: LedgerEvent): void {
+    switch (event.type) {
+      case 'job-accepted':
+        this.phases.set(event.key, 'running');
+        return;
+      case 'task-committed': {
+        const task = `${event.key}/${event.task}`;
+        assert.ok(!this.committed.has(task), `I4: ${task} is committed twice`);
+        this.committed.set(task, event.attempt);
+        return;
+      }
+      case 'attempt-failed': {
+        const counted = this.failures.get(`${event.key}/${event.task}`) ?? new Set();
+        assert.ok(!counted.has(event.attempt), 'a failure is counted twice');
+        this.failures.set(`${event.key}/${event.task}`, counted.add(event.attempt));
+        return;
+      }
+      case 'job-ended':
+        this.phases.set(event.key, command.type === 'end-job' ? command.phase : 'done');
+        return;
+      case 'job-forgotten':
+        assert.notEqual(this.phases.get(event.key), 'running');
+        this.phases.delete(event.key);
+        this.forgotten.add(event.key);
+        return;
+      case 'stage-cut':
+      case 'dropped':
+    }
+  }
+
+  compare(ledger: Ledger): void {
+    assert.deepEqual(new Map([...ledger.jobs].map(([key, job]) => [key, job.phase as string])), this.phases);
+    assert.deepEqual(new Set(ledger.tombstones.keys()), this.forgotten);
+    for (const [key, job] of ledger.jobs) {
+      // Of a job that has ended only results are kept.
+      for (const { stage, sink } of job.phase === 'running' ? [] : job.plan.stages) {
+        const kept = job.stages.get(stage)!.tasks.filter((task) => task.output !== undefined);
+        assert.equal(kept.length, sink && job.phase === 'done' && job.stages.get(stage)!.tasks.length > 0 ? 1 : 0);
+      }
+      for (const task of [...job.stages.values()].flatMap((stage) => stage.tasks)) {
+        assert.equal(task.committed?.attempt, this.committed.get(`${key}/${task.task}`));
+        assert.equal(task.failures.length, this.failures.get(`${key}/${task.task}`)?.size ?? 0);
+      }
+    }
+  }
+}
+
+function small(): Ledger {
+  return createLedger({ endedJobs: 2, tombstones: 100 });
+}
+
+function throughDisk(ledger: Ledger): Ledger {
+  return restoreLedger(decodeCbor(encodeCbor(snapshotLedger(ledger))));
+}
+
+describe('ledger', () => {
+  it('agrees with a dumb model after any commands, and never throws', () => {
+    fc.assert(
+      fc.property(sequences, (sequence) => {
+        const ledger = small();
+        const model = new Model();
+        for (const command of sequence) {
+          model.follow(command, applyCommand(ledger, command));
+          validateLedger(ledger);
+          model.compare(ledger);
+        }
+      }),
+      { numRuns },
+    );
+  });
+
+  it('becomes the same by the same commands, whenever it is written to disk and read back', () => {
+    fc.assert(
+      fc.property(sequences, fc.array(fc.nat(80), { maxLength: 4 }), (sequence, restarts) => {
+        const undisturbed = small();
+        let ledger = small();
+        for (const [at, command] of sequence.entries()) {
+          if (restarts.includes(at)) ledger = throughDisk(ledger);
+          assert.deepEqual(applyCommand(ledger, command), applyCommand(undisturbed, command));
+        }
+        assert.deepEqual(throughDisk(ledger), throughDisk(undisturbed));
+      }),
+      { numRuns },
+    );
+  });
+
+  it('does not change a snapshot that has been written', () => {
+    fc.assert(
+      fc.property(sequences, sequences, (before, after) => {
+        const ledger = small();
+        for (const command of before) applyCommand(ledger, command);
+        const written = encodeCbor(snapshotLedger(ledger));
+        const restored = restoreLedger(decodeCbor(written));
+        for (const command of after) applyCommand(ledger, command);
+        assert.equal(Buffer.compare(encodeCbor(snapshotLedger(restored)), written), 0);
+      }),
+      { numRuns: numRuns / 4 },
+    );
+  });
+
+  it('keeps no more ended jobs and tombstones than it retains', () => {
+    const ledger = createLedger({ endedJobs: 3, tombstones: 5 });
+    for (let job = 0; job < 50; job += 1) {
+      const of = { account: 'me', job: `j${job}`, atMs: 0 };
+      applyCommand(ledger, { type: 'accept-job', ...of, specHash: 'h', plan: plans[0]!, cuts: [] });
+      applyCommand(ledger, { type: 'end-job', ...of, phase: 'failed', problem: { code: 'X', message: 'x' } });
+    }
+    assert.deepEqual([...ledger.jobs.keys()], ['me/j47', 'me/j48', 'me/j49']);
+    assert.equal(ledger.tombstones.size, 5);
+    assert.ok(limits.jobsPerAccount > 3);
+  });
+});
