@@ -50,6 +50,9 @@ export class QuickjsEngine implements SandboxEngine {
   /** Runtime, context and prelude, before any job's code: every machine begins with it. */
   private readonly image: MemoryImage;
   private readonly loaded = new Map<string, Loaded>();
+  /** What a machine was last made with, and one made so in which nothing has run: for the next new job. */
+  private mostBytes: number | undefined;
+  private spare: { readonly machine: Machine; readonly mostBytes: number } | undefined;
 
   private constructor(
     compiled: WebAssembly.Module,
@@ -81,6 +84,14 @@ export class QuickjsEngine implements SandboxEngine {
 
   forget(key: string): void {
     this.loaded.delete(key);
+  }
+
+  async rest(): Promise<void> {
+    const { mostBytes } = this;
+    if (mostBytes === undefined || this.spare?.mostBytes === mostBytes) return;
+    const machine = await this.makeMachine(mostBytes);
+    setImage(machine, this.layout, this.image);
+    this.spare = { machine, mostBytes };
   }
 
   async run(task: SandboxTask, control: TaskControl): Promise<TaskResult> {
@@ -117,8 +128,15 @@ export class QuickjsEngine implements SandboxEngine {
   }
 
   private async newMachine(task: SandboxTask): Promise<Machine> {
-    const most = (this.layout.stackTo + task.limits.memoryBytes) * memoryFactor + memorySlackBytes;
-    const machine = await Machine.create(this.compiled, most);
+    const mostBytes = (this.layout.stackTo + task.limits.memoryBytes) * memoryFactor + memorySlackBytes;
+    const { spare } = this;
+    this.mostBytes = mostBytes;
+    this.spare = undefined;
+    return spare?.mostBytes === mostBytes ? spare.machine : this.makeMachine(mostBytes);
+  }
+
+  private async makeMachine(mostBytes: number): Promise<Machine> {
+    const machine = await Machine.create(this.compiled, mostBytes);
     machine.adopt(this.roots);
     return machine;
   }

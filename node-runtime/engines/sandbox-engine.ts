@@ -49,4 +49,6 @@ export interface SandboxEngine {
   run(task: SandboxTask, control: TaskControl): Promise<TaskResult>;
   /** Throws away all that is kept under a key. */
   forget(key: string): void;
+  /** The process has nothing to run: a moment to make ready what the next job will need. */
+  rest?(): Promise<void>;
 }

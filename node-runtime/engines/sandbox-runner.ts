@@ -8,6 +8,8 @@ const progressIntervalMs = 100;
 const logLinesAtOnce = 64;
 /** How long the process may go without a look at its pipe where the guest is at rest. */
 const awayMsMost = 20;
+/** Without a task for this long, the process makes ready for the next job. */
+const restMs = 1;
 
 export interface RunnerPort {
   write(parts: Uint8Array[]): void;
@@ -33,6 +35,7 @@ export class SandboxRunner {
   private outgoing: Uint8Array[] = [];
   private current: CurrentTask | undefined;
   private working = false;
+  private restTimer: NodeJS.Timeout | undefined;
   private lookedMs = performance.now();
 
   constructor(engines: ReadonlyMap<EngineName, SandboxEngine>, port: RunnerPort) {
@@ -95,6 +98,15 @@ export class SandboxRunner {
     }
     this.working = false;
     this.flush();
+    this.restTimer ??= setTimeout(() => void this.rest(), restMs).unref();
+  }
+
+  private async rest(): Promise<void> {
+    this.restTimer = undefined;
+    for (const engine of this.engines.values()) {
+      // What cannot be made now is made, or reported, when a task needs it.
+      if (!this.working) await engine.rest?.().catch(() => undefined);
+    }
   }
 
   private async runOne({ id, task }: Run): Promise<void> {
