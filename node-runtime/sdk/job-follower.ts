@@ -60,8 +60,11 @@ export class JobFollower {
       topic === stateTopic ? this.#takeState(payload) : this.#takeResult(payload),
     );
     this.#stopListening = link.onReconnect(() => this.#speak());
+    // No need to wait for the grant first: an answer that is faster than the subscription is retained. (A refusal is not;
+    // then the next repetition gets it.)
+    if (submission !== undefined && link.transport !== undefined) this.#speak();
     this.#watch.ready.then(
-      () => this.#state === undefined && this.#speak(),
+      () => this.#state === undefined && this.#spokeMs === Number.NEGATIVE_INFINITY && this.#speak(),
       (error: unknown) => this.#fail(asMeshError(error, 'MESH_UNREACHABLE')),
     );
     if (acceptWithinMs !== undefined && Number.isFinite(acceptWithinMs)) {
