@@ -46,7 +46,7 @@ export class Outbox<Message> {
     this.#dueMs = dueMs;
     clearTimeout(this.#timer);
     if (dueMs > nowMs) this.#timer = setTimeout(() => this.#flush(), dueMs - nowMs);
-    else setImmediate(() => this.#flush());
+    else queueMicrotask(() => this.#flush());
   }
 
   #flush(): void {
