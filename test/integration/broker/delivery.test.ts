@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { account, endAll, makeBroker, makeClient, type TestClient, until } from './support.ts';
+import { until } from '../../support/until.ts';
+import { account, endAll, makeBroker, makeClient, type TestClient } from './support.ts';
 
 const texts = ({ messages }: TestClient) => messages.map(({ text }) => text);
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createAccount } from '@foremesh/broker';
 import { Topics } from '@foremesh/node-runtime/contract';
 import { BlobClient } from '@foremesh/node-runtime/data';
-import { account, endAll, makeBroker, makeClient, makeHome, rawPeer, spawnBroker, until } from './support.ts';
+import { until } from '../../support/until.ts';
+import { account, endAll, makeBroker, makeClient, makeHome, rawPeer, spawnBroker } from './support.ts';
 
 describe('broker: what survives', () => {
   afterEach(endAll);

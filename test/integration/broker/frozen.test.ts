@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import mqttPacket from 'mqtt-packet';
-import {
-  account,
-  endAll,
-  makeBroker,
-  makeClient,
-  rawPeer,
-  spawnSubscriber,
-  type TestBroker,
-  until,
-} from './support.ts';
+import { until } from '../../support/until.ts';
+import { account, endAll, makeBroker, makeClient, rawPeer, spawnSubscriber, type TestBroker } from './support.ts';
 
-/** Three clients that publish to each other and to the frozen one's topic, until stopped. */
+/** Three clients that publish to each other and to the frozen one's topic stopped. */
 async function exchange(broker: TestBroker) {
   const clients = await Promise.all(
     [0, 1, 2].map(async (n) => {

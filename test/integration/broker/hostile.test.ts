@@ -1,17 +1,8 @@
 import assert from 'node:assert/strict';
 import { limits } from '@foremesh/node-runtime/contract';
 import mqttPacket from 'mqtt-packet';
-import {
-  account,
-  endAll,
-  loginCode,
-  makeBroker,
-  makeClient,
-  rawPeer,
-  type TestBroker,
-  until,
-  whenClosed,
-} from './support.ts';
+import { until } from '../../support/until.ts';
+import { account, endAll, loginCode, makeBroker, makeClient, rawPeer, type TestBroker, whenClosed } from './support.ts';
 
 const connectBytes = mqttPacket.generate({
   cmd: 'connect',

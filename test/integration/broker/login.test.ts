@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAccount } from '@foremesh/broker';
-import { account, endAll, loginCode, makeBroker, makeClient, makeHome, until, whenClosed } from './support.ts';
+import { until } from '../../support/until.ts';
+import { account, endAll, loginCode, makeBroker, makeClient, makeHome, whenClosed } from './support.ts';
 
 describe('broker: who may come in', () => {
   afterEach(endAll);

@@ -96,21 +96,6 @@ export function whenClosed(client: MqttClient): Promise<void> {
   return new Promise((resolve) => client.once('close', () => resolve()));
 }
 
-/** Waits until `condition` gives something true, and returns it. Fails after `withinMs` with `what`. */
-export async function until<T>(
-  what: string,
-  condition: () => T | Promise<T>,
-  withinMs = 20_000,
-): Promise<NonNullable<T>> {
-  const endMs = performance.now() + withinMs;
-  for (;;) {
-    const value = await condition();
-    if (value) return value as NonNullable<T>;
-    if (performance.now() > endMs) throw new Error(`waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 export interface RawPeer {
   readonly socket: Socket;
   readonly received: () => Buffer;
