@@ -49,11 +49,18 @@ export interface ErrorDetails {
   readonly where?: string;
 }
 
+/** Marks every `MeshError`, also one of another copy of this module: a bundle and a package may meet in one process. */
+const brand = Symbol.for('foremesh.MeshError');
+
 /** The one error type. `code` is stable; `message` says what was wrong, `where` where, `mend` what would be right. */
 export class MeshError extends Error {
   readonly code: ErrorCode;
   readonly where: string | undefined;
   readonly mend: string | undefined;
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -61,6 +68,7 @@ export class MeshError extends Error {
     this.code = code;
     this.where = details.where;
     this.mend = details.mend;
+    Object.defineProperty(this, brand, { value: true });
   }
 
   /** One line for a person: `where: message (CODE). mend` */

@@ -57,6 +57,8 @@ export const limits = {
   logLineCharacters: 2_000,
   logLinesPerTask: 1_000,
   queryRows: 1_000,
+  /** Nodes that a result names: those that finished most tasks. */
+  nodesPerResult: 1_000,
 
   /** What a task may use unless its stage says otherwise, and the most it may say. */
   memoryBytesDefault: 64 * 1024 ** 2,

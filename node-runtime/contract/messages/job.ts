@@ -55,11 +55,14 @@ export const jobState = z.object({
 });
 export type JobState = z.infer<typeof jobState>;
 
-/** One output in a result: JSON as it is, text as a string, bytes as base64; a large one by reference. */
+/**
+ * One output in a result: JSON as it is, text as a string, bytes as base64; a large one by reference. Base64 also carries JSON
+ * and text (UTF-8) that would not fit, or not survive, being written as they are.
+ */
 export const resultOutput = z.union([
   z.object({ encoding: z.literal('json'), value: z.json() }),
   z.object({ encoding: z.literal('text'), value: z.string() }),
-  z.object({ encoding: z.literal('bytes'), base64: z.string() }),
+  z.object({ encoding: encodingOfOutput, base64: z.string() }),
   z.object({ encoding: encodingOfOutput, blob: blobName, sizeBytes: count }),
 ]);
 export type ResultOutput = z.infer<typeof resultOutput>;

@@ -1,4 +1,4 @@
-import { bytesOf, limits, type Output, type RecordIndex, type DataReference } from '../../contract/index.ts';
+import { type DataReference, limits, type Output, type RecordIndex } from '../../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
 import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
@@ -23,7 +23,8 @@ export function openJob(state: PlannerState, job: LedgerJob, effects: PlannerEff
   };
   for (const plan of job.plan.stages) view.stages.set(plan.stage, { plan, phase: 'needs' });
   state.jobs.set(key, view);
-  for (const stage of view.stages.values()) if (job.stages.get(stage.plan.stage)!.cut) openStage(state, job, view, stage);
+  for (const stage of view.stages.values())
+    if (job.stages.get(stage.plan.stage)!.cut) openStage(state, job, view, stage);
   advance(state, job, view, effects);
 }
 
@@ -40,7 +41,9 @@ function advance(state: PlannerState, job: LedgerJob, view: JobView, effects: Pl
     const source = stage.plan.input ?? indexableOutput(stageOutput(job, stage.plan.needs[0]!));
     if (source === undefined) {
       const message = `stage ${stage.plan.stage} splits the output of ${stage.plan.needs[0]}, which is a list of parts`;
-      effects.push(endJob(state, job, { code: 'MESH_INPUT_INVALID', message, mend: `give ${stage.plan.needs[0]} a \`merge\`` }));
+      effects.push(
+        endJob(state, job, { code: 'MESH_INPUT_INVALID', message, mend: `give ${stage.plan.needs[0]} a \`merge\`` }),
+      );
       return;
     }
     stage.phase = 'index';
@@ -62,7 +65,10 @@ function proposeCut(
 ): void {
   stage.phase = 'cut';
   const { account, job: id } = job;
-  effects.push({ type: 'propose', commands: [{ type: 'cut-stage', account, job: id, atMs: state.wallMs, ...cutOf(stage.plan, tasks, source) }] });
+  effects.push({
+    type: 'propose',
+    commands: [{ type: 'cut-stage', account, job: id, atMs: state.wallMs, ...cutOf(stage.plan, tasks, source) }],
+  });
 }
 
 function cutOf({ stage }: StagePlan, tasks: CutTask[], source: DataReference | undefined): Cut {
@@ -86,7 +92,10 @@ export function cutIndexedStage(
   effects: PlannerEffect[],
 ): void {
   if (stage.phase !== 'index') return; // an answer that came twice
-  const pieces = state.policy.cut(index, Array.from({ length: chunkCount(state, stage.plan, index) }, () => 1));
+  const pieces = state.policy.cut(
+    index,
+    Array.from({ length: chunkCount(state, stage.plan, index) }, () => 1),
+  );
   if (typeof pieces === 'string') {
     // Cut by it, records would be lost without a word.
     const message = `the holder's record index of stage ${stage.plan.stage} contradicts itself: ${pieces}`;
@@ -97,7 +106,9 @@ export function cutIndexedStage(
   const after = countTasks(job) + tasks.length;
   if (after > limits.tasksPerJob) {
     const message = `tasksPerJob is ${limits.tasksPerJob}; with stage ${stage.plan.stage} the job would have ${after}`;
-    effects.push(endJob(state, job, { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'set `split: { chunks: ... }` lower' }));
+    effects.push(
+      endJob(state, job, { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'set `split: { chunks: ... }` lower' }),
+    );
     return;
   }
   proposeCut(state, job, stage, tasks, source, effects);
@@ -109,11 +120,11 @@ function countTasks(job: LedgerJob): number {
   return tasks;
 }
 
-/** A few chunks for every slot, so that fast nodes take more; an estimate keeps them from being shorter than half a second. */
+/** A few chunks for every slot, so that fast nodes take more, and some for nodes that join; an estimate keeps them from being shorter than half a second. */
 function chunkCount(state: PlannerState, plan: StagePlan, index: RecordIndex): number {
   let slots = 0;
   for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
-  const bySlots = Math.max(1, slots) * state.config.chunksPerSlot;
+  const bySlots = Math.max(state.config.chunksLeast, slots * state.config.chunksPerSlot);
   const byEstimate = plan.estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(plan.estimateSeconds / 0.5));
   const wanted = plan.split?.chunks ?? Math.min(bySlots, byEstimate);
   return Math.max(1, Math.min(wanted, index.totalRecords, limits.tasksPerStage));
@@ -154,7 +165,11 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
   if (event.type === 'dropped') {
     if (event.command.type === 'accept-job') state.accepting.delete(jobKeyOf(event.command.account, event.command.job));
     if (event.command.type === 'commit-task' || event.command.type === 'fail-attempt') {
-      effects.push({ type: 'send', node: event.command.node, message: { type: 'committed', attempts: [event.command.attempt] } });
+      effects.push({
+        type: 'send',
+        node: event.command.node,
+        message: { type: 'committed', attempts: [event.command.attempt] },
+      });
     }
     return;
   }
@@ -171,7 +186,10 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     const opened = state.jobs.get(event.key)!;
     opened.dirty = false; // it is published right here
     opened.publishedMs = state.nowMs;
-    effects.push({ type: 'publish-state', state: jobStateOf(state, job) }, { type: 'clear-spec', account: job.account, job: job.job });
+    effects.push(
+      { type: 'publish-state', state: jobStateOf(state, job) },
+      { type: 'clear-spec', account: job.account, job: job.job },
+    );
     return;
   }
   const view = state.jobs.get(event.key);
@@ -199,13 +217,21 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
   }
 }
 
-function finishTask(state: PlannerState, job: LedgerJob, view: JobView, name: string, attempt: string, effects: PlannerEffect[]): void {
+function finishTask(
+  state: PlannerState,
+  job: LedgerJob,
+  view: JobView,
+  name: string,
+  attempt: string,
+  effects: PlannerEffect[],
+): void {
   const task = view.tasks.get(name)!;
   const { node, usage } = task.ledger.committed!;
   task.committing = false;
   transition(task, 'done', `${attempt} of ${node} committed`);
   const before = task.stage.meanWallMs;
-  if (!task.ledger.merges) task.stage.meanWallMs = before === undefined ? usage.wallMs : before * 0.8 + usage.wallMs * 0.2;
+  if (!task.ledger.merges)
+    task.stage.meanWallMs = before === undefined ? usage.wallMs : before * 0.8 + usage.wallMs * 0.2;
   const nodeView = state.nodes.get(node);
   if (nodeView !== undefined) nodeView.tasksDone += 1;
   effects.push({ type: 'send', node, message: { type: 'committed', attempts: [attempt] } });
@@ -227,7 +253,14 @@ function finishTask(state: PlannerState, job: LedgerJob, view: JobView, name: st
   if (merge.state === 'waiting') makeReady(state, merge, 'every part is done');
 }
 
-function retryOrGiveUp(state: PlannerState, job: LedgerJob, view: JobView, name: string, attempt: string, effects: PlannerEffect[]): void {
+function retryOrGiveUp(
+  state: PlannerState,
+  job: LedgerJob,
+  view: JobView,
+  name: string,
+  attempt: string,
+  effects: PlannerEffect[],
+): void {
   const task = view.tasks.get(name)!;
   task.committing = false;
   const failed = state.attempts.get(attempt);
@@ -251,7 +284,11 @@ function closeJob(state: PlannerState, job: LedgerJob, view: JobView, effects: P
   for (const task of view.tasks.values()) {
     for (const attempt of [...task.attempts]) {
       forgetAttempt(state, attempt);
-      effects.push({ type: 'send', node: attempt.node, message: { type: 'cancel', attempt: attempt.key, reason: `the job is ${job.phase}` } });
+      effects.push({
+        type: 'send',
+        node: attempt.node,
+        message: { type: 'cancel', attempt: attempt.key, reason: `the job is ${job.phase}` },
+      });
     }
     if (task.state !== 'done') transition(task, 'cancelled', `the job is ${job.phase}`);
   }
@@ -261,23 +298,8 @@ function closeJob(state: PlannerState, job: LedgerJob, view: JobView, effects: P
 
 /** The last words on a job: its state and its result. */
 export function publishEnd(state: PlannerState, job: LedgerJob, effects: PlannerEffect[]): void {
-  effects.push({ type: 'publish-result', result: boundedResult(job) }, { type: 'publish-state', state: jobStateOf(state, job) });
-}
-
-/** A result that fits one payload: of many inline outputs, JSON escapes can make more than was counted. */
-function boundedResult(job: LedgerJob): ReturnType<typeof jobResultOf> {
-  const result = jobResultOf(job);
-  if (jsonBytes(result) <= limits.payloadBytes) return result;
-  const { outputs: _, ...rest } = result;
-  const message = `the result is larger than payloadBytes (${limits.payloadBytes}) once written as JSON, or nests too deep`;
-  return { ...rest, phase: 'failed', problem: { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'return less, or bytes' } };
-}
-
-/** Infinity for what cannot be written: what a task gave may nest deeper than `JSON.stringify` can follow. */
-function jsonBytes(value: unknown): number {
-  try {
-    return bytesOf(JSON.stringify(value)).length;
-  } catch {
-    return Number.POSITIVE_INFINITY;
-  }
+  effects.push(
+    { type: 'publish-result', result: jobResultOf(job) },
+    { type: 'publish-state', state: jobStateOf(state, job) },
+  );
 }

@@ -25,6 +25,8 @@ export interface PlannerConfig {
   readonly nodeFaultsMost: number;
   /** Chunks per slot of the mesh when a stage does not say. */
   readonly chunksPerSlot: number;
+  /** And however few slots there are, so that a node that joins finds work. */
+  readonly chunksLeast: number;
 }
 
 export const plannerDefaults: PlannerConfig = {
@@ -37,6 +39,7 @@ export const plannerDefaults: PlannerConfig = {
   nodeFaultBackoffMs: 1_000,
   nodeFaultsMost: 10,
   chunksPerSlot: 4,
+  chunksLeast: 12,
 };
 
 /** What the leader forecasts and places with: injected, so that the core imports no model and no strategy. */

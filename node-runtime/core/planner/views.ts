@@ -66,7 +66,8 @@ function stageStateOf(job: LedgerJob, stage: string, view: JobView | undefined):
       counts.waiting += 1;
     }
   }
-  const reason = job.phase === 'running' && !ledger.done ? reasonOf(view?.stages.get(stage), counts.running) : undefined;
+  const reason =
+    job.phase === 'running' && !ledger.done ? reasonOf(view?.stages.get(stage), counts.running) : undefined;
   return {
     stage,
     tasks: ledger.tasks.length,
@@ -135,17 +136,19 @@ function estimatedWallMs({ plan }: StageView, job: JobView): number | undefined 
   return plan.estimateSeconds === undefined ? undefined : (plan.estimateSeconds * 1000) / Math.max(1, parts);
 }
 
-/** The result of a job that has ended. */
+/** The result of a job that has ended; it always fits one payload. */
 export function jobResultOf(job: LedgerJob): JobResult {
-  const tasksByNode = new Map<string, number>();
-  for (const stage of job.stages.values()) {
-    for (const { committed } of stage.tasks) {
-      if (committed !== undefined) tasksByNode.set(committed.node, (tasksByNode.get(committed.node) ?? 0) + 1);
-    }
-  }
+  const plain = resultOf(job, false);
+  // JSON escapes and long forms of numbers can make several times what was counted; base64 cannot.
+  return bytesOf(JSON.stringify(plain)).length <= limits.payloadBytes ? plain : resultOf(job, true);
+}
+
+function resultOf(job: LedgerJob, asBase64: boolean): JobResult {
   const outputs: Record<string, ResultOutput> = {};
   if (job.phase === 'done') {
-    for (const { stage, sink } of job.plan.stages) if (sink) outputs[stage] = resultOutputOf(stageOutput(job, stage) as Output);
+    for (const { stage, sink } of job.plan.stages) {
+      if (sink) outputs[stage] = resultOutputOf(stageOutput(job, stage) as Output, asBase64);
+    }
   }
   return {
     v: 1,
@@ -156,23 +159,36 @@ export function jobResultOf(job: LedgerJob): JobResult {
     ...(job.phase === 'done' ? { outputs } : {}),
     ...(job.problem === undefined ? {} : { problem: job.problem }),
     elapsedMs: Math.max(0, Math.round((job.endedAtMs ?? 0) - job.acceptedAtMs)),
-    tasksByNode: Object.fromEntries(tasksByNode),
+    tasksByNode: Object.fromEntries(tasksByNode(job)),
   };
 }
 
-function resultOutputOf(output: Output): ResultOutput {
+/** The nodes that finished most tasks, as many as a result may name. */
+function tasksByNode(job: LedgerJob): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const stage of job.stages.values()) {
+    for (const { committed } of stage.tasks) {
+      if (committed !== undefined) counts.set(committed.node, (counts.get(committed.node) ?? 0) + 1);
+    }
+  }
+  return [...counts].sort(([, a], [, b]) => b - a).slice(0, limits.nodesPerResult);
+}
+
+function resultOutputOf(output: Output, asBase64: boolean): ResultOutput {
   if ('blob' in output) return output;
-  if (output.encoding === 'bytes') return { encoding: 'bytes', base64: base64Of(output.inline) };
-  const text = textOf(output.inline);
-  if (output.encoding === 'text') return { encoding: 'text', value: text };
+  const { encoding, inline } = output;
+  const base64 = (): ResultOutput => ({ encoding, base64: base64Of(inline) });
+  if (encoding === 'bytes' || asBase64) return base64();
+  const text = textOf(inline);
+  if (encoding === 'text') return { encoding, value: text };
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return { encoding: 'text', value: text }; // a node said JSON and sent something else: shown as it came
   }
-  // Deeper than any message may nest: as text it arrives, and whoever wants to can parse it.
-  return isShallow({ outputs: { stage: { value } } }) ? { encoding: 'json', value: value as never } : { encoding: 'text', value: text };
+  // Deeper than any message may nest: it arrives as bytes, and whoever can may parse it.
+  return isShallow({ outputs: { stage: { value } } }) ? { encoding, value: value as never } : base64();
 }
 
 function taskRowsOf(state: PlannerState, job: LedgerJob): TaskRow[] {
@@ -186,7 +202,9 @@ function taskRowsOf(state: PlannerState, job: LedgerJob): TaskRow[] {
       rows.push({
         task: task.task,
         stage: task.stage,
-        state: taskView?.state ?? (task.committed !== undefined ? 'done' : task.failures.length > 0 ? 'failed' : 'cancelled'),
+        state:
+          taskView?.state ??
+          (task.committed !== undefined ? 'done' : task.failures.length > 0 ? 'failed' : 'cancelled'),
         ...(node === undefined ? {} : { node }),
         attempts: Math.max(taskView?.attemptsMade ?? 0, task.failures.length + (task.committed === undefined ? 0 : 1)),
         progress: task.committed !== undefined ? 1 : taskView === undefined ? 0 : progressOf(taskView),
@@ -224,7 +242,11 @@ export function answerQuery(state: PlannerState, account: string, ask: QueryAsk)
     case 'job': {
       const job = state.ledger.jobs.get(jobKeyOf(account, ask.job));
       if (job === undefined) {
-        const problem = { code: 'MESH_JOB_UNKNOWN', message: `no job "${ask.job}" of account ${account}`, mend: '`foremesh jobs` lists them' };
+        const problem = {
+          code: 'MESH_JOB_UNKNOWN',
+          message: `no job "${ask.job}" of account ${account}`,
+          mend: '`foremesh jobs` lists them',
+        };
         return { ...head, query: 'error', problem };
       }
       return { ...head, query: 'job', state: jobStateOf(state, job), ...fit('tasks', taskRowsOf(state, job)) };

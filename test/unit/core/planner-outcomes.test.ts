@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { decode, encode, jobResult } from '@foremesh/node-runtime/contract';
+import { outputValue } from '../../../node-runtime/sdk/outputs.ts';
 import { assigned, done, failed, json, Leader, planOf, splitStage, stagePlan, usage } from './samples.ts';
 
 /** Outcomes that come late, twice, out of turn or never asked for. */
@@ -116,7 +117,7 @@ describe('planner: outcomes', () => {
     );
   });
 
-  it('gives a result as text that nests deeper than a message may', () => {
+  it('gives a result as bytes that nests deeper than a message may', () => {
     const leader = new Leader();
     leader.elect();
     leader.join('bob');
@@ -127,10 +128,23 @@ describe('planner: outcomes', () => {
     ]);
     const result = effects.find((effect) => effect.type === 'publish-result');
     assert.ok(result?.type === 'publish-result' && result.result.phase === 'done');
-    assert.equal(result.result.outputs!.s!.encoding, 'text');
+    assert.deepEqual(result.result.outputs!.s, { encoding: 'json', base64: Buffer.from(inline).toString('base64') });
     assert.doesNotThrow(() => decode(jobResult, encode(result.result, 'json')));
     const next = new Leader({}, leader.planner.ledger, 2);
     assert.doesNotThrow(() => next.elect(2), 'the next leader must not fall over it either');
+  });
+
+  it('gives a result as bytes that JSON would make larger than a payload', () => {
+    const leader = new Leader();
+    leader.elect();
+    leader.join('bob');
+    const [first] = assigned(leader.submit('j', planOf(stagePlan('s'))));
+    const inline = new TextEncoder().encode('\u0001'.repeat(64_000)); // six characters each in JSON
+    const output = { encoding: 'text' as const, inline };
+    const effects = leader.report('bob', [{ type: 'done', attempt: first!.attempt, usage, output }]);
+    const result = effects.find((effect) => effect.type === 'publish-result');
+    assert.ok(result?.type === 'publish-result' && result.result.phase === 'done');
+    assert.equal(outputValue(decode(jobResult, encode(result.result, 'json')).outputs!.s!), '\u0001'.repeat(64_000));
   });
 
   it('counts the tasks of a node whose name is a property of every object', () => {
