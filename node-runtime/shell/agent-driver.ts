@@ -1,27 +1,35 @@
 import type { Logger } from 'pino';
 import {
-  asMeshError,
   type Assign,
+  asMeshError,
+  bytesOf,
   decode,
   encode,
   inboxEnvelope,
   type JobLogs,
   limits,
-  type MeshError,
+  MeshError,
+  type OutboxMessage,
   type Outcome,
   type Output,
-  type OutboxMessage,
   parseAttemptKey,
   type Topics,
   type Transport,
 } from '../contract/index.ts';
-import { type AgentEffect, type AgentEvent, type AgentOffer, type AgentState, createAgent, stepAgent } from '../core/index.ts';
+import {
+  type AgentEffect,
+  type AgentEvent,
+  type AgentOffer,
+  type AgentState,
+  createAgent,
+  stepAgent,
+} from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { type EngineOutcome, type EngineRequest, SandboxPool } from '../engines/index.ts';
 import { writeDurablyNow } from './durable-file.ts';
 import type { Home } from './home.ts';
-import { OutcomeJournal } from './outcome-journal.ts';
 import { Outbox } from './outbox.ts';
+import { OutcomeJournal } from './outcome-journal.ts';
 import type { MeshLoad } from './sampler.ts';
 import { TaskLoader } from './task-loader.ts';
 import { readTerm } from './term-file.ts';
@@ -35,6 +43,8 @@ export interface AgentDriverOptions {
   readonly blobs: BlobClient;
   readonly transport: () => Transport | undefined;
   readonly log: Logger;
+  /** The disk failed: nothing more can be promised, the process must end. */
+  readonly onFatal: (error: MeshError) => void;
   /** The sandbox processes of an idle node end after this. */
   readonly poolIdleMs?: number;
 }
@@ -69,14 +79,19 @@ export class AgentDriver {
       from: node,
       bootId,
       term: () => this.#state.term,
-      publish: (payload) => options.transport()?.publish(topics.nodeOutbox(node), payload, { qos: 1 }) ?? Promise.resolve(),
+      publish: (payload) =>
+        options.transport()?.publish(topics.nodeOutbox(node), payload, { qos: 1 }) ?? Promise.resolve(),
       onProblem: (error) => options.log.debug({ error: String(error) }, 'report not sent; the leader will ask'),
       gatherMs: reportGatherMs,
       patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
       tidy: withoutStartsOfEnded,
     });
     this.#pool = new SandboxPool(
-      { slots: offer.slots, queue: offer.queue, ...(options.poolIdleMs === undefined ? {} : { idleMs: options.poolIdleMs }) },
+      {
+        slots: offer.slots,
+        queue: offer.queue,
+        ...(options.poolIdleMs === undefined ? {} : { idleMs: options.poolIdleMs }),
+      },
       {
         started: (attempt) => this.#step({ type: 'started', attempt }),
         progress: (attempt, fraction) => this.#step({ type: 'progressed', attempt, fraction }),
@@ -108,7 +123,7 @@ export class AgentDriver {
   #perform(effect: AgentEffect): void {
     switch (effect.type) {
       case 'persist-term':
-        writeDurablyNow(this.#options.home.termFile, `${effect.term}\n`);
+        this.#persistTerm(effect.term);
         return;
       case 'fetch':
         void this.#fetch(effect.assign);
@@ -127,13 +142,39 @@ export class AgentDriver {
         if (this.#assigned.has(effect.attempt)) this.#pool.cancel(effect.attempt, effect.reason);
         return;
       case 'keep-outcome':
-        this.#journal.keep(effect.outcome);
+        this.#journaling(() => this.#journal.keep(effect.outcome));
         return;
       case 'forget-outcomes':
-        this.#journal.forget(effect.attempts);
+        this.#journaling(() => this.#journal.forget(effect.attempts));
         return;
       case 'report':
         this.#outbox.push(effect.message);
+    }
+  }
+
+  /** Without the fence on disk nothing of the new term may be done: the node ends. */
+  #persistTerm(term: number): void {
+    const { home, onFatal } = this.#options;
+    try {
+      writeDurablyNow(home.termFile, `${term}\n`);
+    } catch (error) {
+      const failure = new MeshError('MESH_STORAGE_FAILED', `the term cannot be written: ${(error as Error).message}`, {
+        where: home.termFile,
+        mend: 'free space or replace the disk, then start the node again',
+        cause: error,
+      });
+      this.#closed = true;
+      onFatal(failure);
+      throw failure;
+    }
+  }
+
+  /** A full disk costs no outcome while this process lives; should it die too, the task runs again. */
+  #journaling(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#options.log.warn(asMeshError(error, 'MESH_STORAGE_FAILED').toLine());
     }
   }
 
@@ -151,7 +192,7 @@ export class AgentDriver {
       const failure = asMeshError(error, 'MESH_BLOB_MISSING');
       this.#step({ type: 'fetch-failed', attempt, problem: { code: failure.code, message: failure.toLine() } });
     } finally {
-      this.#fetches.delete(attempt);
+      if (this.#fetches.get(attempt) === abort) this.#fetches.delete(attempt);
     }
   }
 
@@ -185,7 +226,10 @@ export class AgentDriver {
           const usage = { cpuMs: 0, wallMs: 0, peakMemoryBytes: 0, inputBytes: 0, outputBytes: bytes.length };
           const message = failure.toLine().slice(0, 4_000);
           this.#assigned.delete(assign.attempt);
-          this.#step({ type: 'ended', outcome: { type: 'failed', attempt: assign.attempt, fault: 'node', code, message, usage } });
+          this.#step({
+            type: 'ended',
+            outcome: { type: 'failed', attempt: assign.attempt, fault: 'node', code, message, usage },
+          });
           return undefined;
         }
       }
@@ -196,12 +240,12 @@ export class AgentDriver {
   #publishLogs(attempt: string, lines: readonly string[]): void {
     const { account, job, task } = parseAttemptKey(attempt);
     const { topics, node, log } = this.#options;
-    for (let at = 0; at < lines.length; at += limits.logLinesPerTask / 20) {
-      const some = lines.slice(at, at + limits.logLinesPerTask / 20);
+    const topic = topics.jobLogs(account, job);
+    for (const some of inPayloads(lines)) {
       const message: JobLogs = { v: 1, node, task, attempt, lines: some };
       this.#options
         .transport()
-        ?.publish(topics.jobLogs(account, job), encode(message, 'json'), { qos: 0 })
+        ?.publish(topic, encode(message, 'json'), { qos: 0 })
         .catch((error: unknown) => log.debug({ error: String(error) }, 'log lines not sent'));
     }
   }
@@ -219,4 +263,21 @@ function withoutStartsOfEnded(messages: readonly OutboxMessage[]): readonly Outb
   const ended = new Set<string>();
   for (const message of messages) if (message.type === 'done' || message.type === 'failed') ended.add(message.attempt);
   return messages.filter((message) => message.type !== 'started' || !ended.has(message.attempt));
+}
+
+/** As many lines at a time as one payload takes: as JSON, a character may take six bytes. */
+function* inPayloads(lines: readonly string[]): Generator<string[]> {
+  let some: string[] = [];
+  let bytes = 0;
+  for (const line of lines) {
+    const more = bytesOf(JSON.stringify(line)).length;
+    if (some.length > 0 && (bytes + more > limits.payloadBytes / 2 || some.length >= limits.logLinesPerTask)) {
+      yield some;
+      some = [];
+      bytes = 0;
+    }
+    some.push(line);
+    bytes += more;
+  }
+  if (some.length > 0) yield some;
 }

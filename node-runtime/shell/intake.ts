@@ -2,6 +2,7 @@ import {
   bytesOf,
   type CodeReference,
   check,
+  checkLimit,
   type DataReference,
   decodeUnchecked,
   type JobSpec,
@@ -33,7 +34,8 @@ export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readon
 export async function planOf(spec: JobSpec, blobs: BlobClient): Promise<JobPlan> {
   const needed = new Set(Object.values(spec.stages).flatMap((stage) => stage.needs ?? []));
   const stages: StagePlan[] = [];
-  for (const name of inOrder(spec)) stages.push(await planStage(name, spec.stages[name]!, spec, !needed.has(name), blobs));
+  for (const name of inOrder(spec))
+    stages.push(await planStage(name, spec.stages[name]!, spec, !needed.has(name), blobs));
   return { ...(spec.name === undefined ? {} : { name: spec.name }), stages };
 }
 
@@ -48,7 +50,13 @@ function inOrder(spec: JobSpec): string[] {
   return ordered;
 }
 
-async function planStage(name: string, stage: StageSpec, spec: JobSpec, sink: boolean, blobs: BlobClient): Promise<StagePlan> {
+async function planStage(
+  name: string,
+  stage: StageSpec,
+  spec: JobSpec,
+  sink: boolean,
+  blobs: BlobClient,
+): Promise<StagePlan> {
   const merge = stage.merge ?? (stage.split !== undefined && sink ? 'array' : undefined);
   const priority = stage.priority ?? spec.priority ?? 5;
   return {
@@ -69,7 +77,13 @@ async function planStage(name: string, stage: StageSpec, spec: JobSpec, sink: bo
   };
 }
 
-function splitOf({ by, chunks }: { by: 'lines' | 'items'; chunks?: number | undefined }): NonNullable<StagePlan['split']> {
+function splitOf({
+  by,
+  chunks,
+}: {
+  by: 'lines' | 'items';
+  chunks?: number | undefined;
+}): NonNullable<StagePlan['split']> {
   return chunks === undefined ? { by } : { by, chunks };
 }
 
@@ -78,17 +92,28 @@ function builtin(merge: 'array' | 'concat'): StageSpec['code'] {
 }
 
 async function codeOf(code: StageSpec['code'], blobs: BlobClient): Promise<CodeReference> {
-  if ('blob' in code) return { engine: code.engine, blob: code.blob, sizeBytes: code.sizeBytes };
+  if ('blob' in code) {
+    checkLimit('codeBytes', code.sizeBytes, limits.codeBytes);
+    return { engine: code.engine, ...(await heldAlready({ blob: code.blob, sizeBytes: code.sizeBytes }, blobs)) };
+  }
   return { engine: code.engine, ...(await blobs.put(bytesOf(code.inline))) };
 }
 
 async function dataOf(input: NonNullable<StageSpec['input']>, blobs: BlobClient): Promise<DataReference> {
-  return 'blob' in input ? input : blobs.put(bytesOf(input.inline));
+  return 'blob' in input ? heldAlready(input, blobs) : blobs.put(bytesOf(input.inline));
+}
+
+/** What is not there now would only be missed by every node in turn (I5). Throws `MESH_BLOB_MISSING`. */
+async function heldAlready(reference: DataReference, blobs: BlobClient): Promise<DataReference> {
+  await blobs.getRange(reference, 0, Math.min(1, reference.sizeBytes));
+  return reference;
 }
 
 function limitsOf(asked: StageSpec['limits']): TaskLimits {
-  const mebibytes = (value: number | undefined, otherwise: number) => (value === undefined ? otherwise : Math.round(value * 1024 ** 2));
-  const seconds = (value: number | undefined, otherwise: number) => (value === undefined ? otherwise : Math.round(value * 1000));
+  const mebibytes = (value: number | undefined, otherwise: number) =>
+    value === undefined ? otherwise : Math.max(1, Math.round(value * 1024 ** 2));
+  const seconds = (value: number | undefined, otherwise: number) =>
+    value === undefined ? otherwise : Math.max(1, Math.round(value * 1000));
   return {
     memoryBytes: mebibytes(asked?.memoryMiB, limits.memoryBytesDefault),
     cpuMs: seconds(asked?.cpuSeconds, limits.cpuMsDefault),

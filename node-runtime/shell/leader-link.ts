@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import {
-  asMeshError,
   type Assign,
+  asMeshError,
   decode,
   encode,
   encodeCbor,
-  type InboxMessage,
   type InboxEnvelope,
+  type InboxMessage,
+  type JobSpec,
   jobCancel,
   limits,
   MeshError,
@@ -33,6 +34,14 @@ export interface LeaderLinkOptions extends Omit<VoterOptions, 'perform'> {
   readonly log: Logger;
 }
 
+interface Intake {
+  readonly account: string;
+  readonly job: string;
+  readonly specHash: string;
+  /** Why, when it was cancelled meanwhile. */
+  cancelled?: string;
+}
+
 const tickMs = 250;
 /** Messages to a node that follow each other faster than this go together. */
 const inboxGatherMs = 4;
@@ -43,8 +52,8 @@ const committedPatienceMs = 50;
 export class LeaderLink {
   readonly #options: LeaderLinkOptions;
   readonly #inboxes = new Map<string, Outbox<InboxMessage>>();
-  /** Specs whose code and input are being made durable, by topic: the same one is not begun twice. */
-  readonly #intakes = new Map<string, string>();
+  /** Specs whose code and input are being made durable, by topic and hash: the same one is not begun twice. */
+  readonly #intakes = new Map<string, Intake>();
   #voter!: Voter;
   #ticker: NodeJS.Timeout | undefined;
   #closed = false;
@@ -60,7 +69,8 @@ export class LeaderLink {
   static async open(options: LeaderLinkOptions): Promise<LeaderLink> {
     const link = new LeaderLink(options);
     link.#voter = await Voter.open({ ...options, perform: (effect) => link.#perform(effect) });
-    link.#voter.start();
+    // Before it is elected the planner takes nothing, and what is heard only then must not be lost.
+    await link.#voter.start();
     link.#ticker = setInterval(() => link.#voter.feed({ type: 'tick' }), tickMs);
     return link;
   }
@@ -68,7 +78,14 @@ export class LeaderLink {
   /** What a voter subscribes to. */
   filters(): string[] {
     const { prefix } = this.#options.topics;
-    const leaves = ['nodes/+/status', 'nodes/+/metrics', 'nodes/+/outbox', 'jobs/+/+/spec', 'jobs/+/+/cancel', 'queries/+/+/ask'];
+    const leaves = [
+      'nodes/+/status',
+      'nodes/+/metrics',
+      'nodes/+/outbox',
+      'jobs/+/+/spec',
+      'jobs/+/+/cancel',
+      'queries/+/+/ask',
+    ];
     return leaves.map((leaf) => prefix + leaf);
   }
 
@@ -109,7 +126,12 @@ export class LeaderLink {
       case 'outbox': {
         const envelope = decode(outboxEnvelope, payload);
         this.#sameNode(envelope.from, parsed.node);
-        this.#voter.feed({ type: 'node-reported', node: envelope.from, bootId: envelope.bootId, messages: envelope.messages });
+        this.#voter.feed({
+          type: 'node-reported',
+          node: envelope.from,
+          bootId: envelope.bootId,
+          messages: envelope.messages,
+        });
         return;
       }
       case 'spec':
@@ -117,15 +139,26 @@ export class LeaderLink {
         return;
       case 'cancel': {
         const { reason } = payload.length === 0 ? {} : decode(jobCancel, payload);
-        const { account, job } = parsed;
-        this.#voter.feed({ type: 'cancel-requested', account, job, reason: reason ?? `cancelled by ${account}` });
+        this.#cancel(parsed.account, parsed.job, reason ?? `cancelled by ${parsed.account}`);
         return;
       }
       case 'queryAsk': {
         const answer = answerQuery(this.#voter.planner, parsed.account, decode(queryAsk, payload));
-        this.#publish(this.#options.topics.queryAnswer(parsed.account, parsed.client), encode(answer, 'json'), 1, false);
+        this.#publish(
+          this.#options.topics.queryAnswer(parsed.account, parsed.client),
+          encode(answer, 'json'),
+          1,
+          false,
+        );
       }
     }
+  }
+
+  #cancel(account: string, job: string, reason: string): void {
+    // While its code and input are on their way to a holder, the planner does not know of it.
+    for (const intake of this.#intakes.values())
+      if (intake.account === account && intake.job === job) intake.cancelled = reason;
+    this.#voter.feed({ type: 'cancel-requested', account, job, reason });
   }
 
   #sameNode(claimed: string, topic: string): void {
@@ -133,7 +166,6 @@ export class LeaderLink {
     throw new MeshError('MESH_MESSAGE_MALFORMED', `a message of "${claimed}" on the topic of "${topic}"`);
   }
 
-  /** Makes code and input durable, then hands the plan to the planner. Held until that works, however long. */
   async #takeSpec(account: string, job: string, topic: string, payload: Uint8Array): Promise<void> {
     let specHash = '';
     try {
@@ -145,20 +177,40 @@ export class LeaderLink {
         this.#voter.feed({ type: 'submitted', account, job, specHash, plan: known.plan });
         return;
       }
-      if (this.#intakes.get(topic) === specHash) return;
-      if (this.#intakes.size >= limits.specsHeld) throw new MeshError('MESH_LIMIT_EXCEEDED', `specsHeld is ${limits.specsHeld}`);
-      this.#intakes.set(topic, specHash);
+      const key = `${topic}#${specHash}`;
+      if (this.#intakes.has(key)) return;
+      if (this.#intakes.size >= limits.specsHeld)
+        throw new MeshError('MESH_LIMIT_EXCEEDED', `specsHeld is ${limits.specsHeld}`);
+      const intake: Intake = { account, job, specHash };
+      this.#intakes.set(key, intake);
       try {
-        const plan = await planOf(parsed.spec, this.#options.blobs);
-        this.#voter.feed({ type: 'submitted', account, job, specHash, plan });
+        await this.#takeIn(intake, parsed.spec);
       } finally {
-        this.#intakes.delete(topic);
+        this.#intakes.delete(key);
       }
     } catch (error) {
       const failure = asMeshError(error, 'MESH_SPEC_INVALID');
-      // No holder can be reached: whoever submitted it asks again, and a retained spec comes again with the connection.
-      if (failure.code !== 'MESH_UNREACHABLE') this.#refuse(account, job, specHash, problemOf(failure));
+      this.#refuse(account, job, specHash, problemOf(failure));
       this.#report('spec-refused', 'warning', `${topic}: ${failure.toLine()}`);
+    }
+  }
+
+  /** Makes code and input durable, then hands the plan to the planner. Held until that works, however long. */
+  async #takeIn(intake: Intake, spec: JobSpec): Promise<void> {
+    const { account, job, specHash } = intake;
+    while (!this.#closed) {
+      try {
+        const plan = await planOf(spec, this.#options.blobs);
+        this.#voter.feed({ type: 'submitted', account, job, specHash, plan });
+        if (intake.cancelled !== undefined)
+          this.#voter.feed({ type: 'cancel-requested', account, job, reason: intake.cancelled });
+        return;
+      } catch (error) {
+        const failure = asMeshError(error, 'MESH_SPEC_INVALID');
+        if (failure.code !== 'MESH_UNREACHABLE') throw failure;
+        if (intake.cancelled !== undefined) throw new MeshError('MESH_JOB_CANCELLED', intake.cancelled);
+        this.#options.log.warn(`${account}/${job} waits for a holder: ${failure.toLine()}`); // which took long: no pause is needed
+      }
     }
   }
 
@@ -191,10 +243,20 @@ export class LeaderLink {
         this.#publish(topics.leader(), encode({ v: 1, ...effect.hint }, 'json'), 1, true);
         return;
       case 'publish-state':
-        this.#publish(topics.jobState(effect.state.account, effect.state.job), encode(effect.state, 'json'), 1, effect.state.phase !== 'refused');
+        this.#publish(
+          topics.jobState(effect.state.account, effect.state.job),
+          encode(effect.state, 'json'),
+          1,
+          effect.state.phase !== 'refused',
+        );
         return;
       case 'publish-result':
-        this.#publish(topics.jobResult(effect.result.account, effect.result.job), encode(effect.result, 'json'), 1, true);
+        this.#publish(
+          topics.jobResult(effect.result.account, effect.result.job),
+          encode(effect.result, 'json'),
+          1,
+          true,
+        );
         return;
       case 'clear-spec':
         this.#publish(topics.jobSpec(effect.account, effect.job), new Uint8Array(), 1, true);
@@ -212,7 +274,8 @@ export class LeaderLink {
   }
 
   #send(node: string, message: InboxMessage): void {
-    if (message.type === 'assign' && encodeCbor(message.input).length > limits.inlineAssignBytes) void this.#spill(node, message);
+    if (message.type === 'assign' && encodeCbor(message.input).length > limits.inlineAssignBytes)
+      void this.#spill(node, message);
     else this.#inbox(node).push(message);
   }
 
@@ -251,7 +314,8 @@ export class LeaderLink {
     const { blobs } = this.#options;
     while (!this.#closed) {
       try {
-        const reference = 'inline' in source ? await blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
+        const reference =
+          'inline' in source ? await blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
         const index = await blobs.index(reference, by);
         this.#voter.feed({ type: 'indexed', account, job, stage, source: reference, index });
         return;

@@ -4,25 +4,26 @@ import type { Logger } from 'pino';
 import {
   brokerUrl,
   type Connection,
+  decode,
   describeConnection,
   encode,
   type LeaderHint,
   leaderHint,
-  decode,
   limits,
   MeshError,
+  type MeshEvent,
   type NodeStatus,
-  type Transport,
   Topics,
+  type Transport,
 } from '../contract/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
-import { describeMachine } from './machine-facts.ts';
 import { type Home, identityOf, readMeshFile } from './home.ts';
 import type { LeaderLink } from './leader-link.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { openMachine } from './machine.ts';
+import { describeMachine } from './machine-facts.ts';
 import { MetricsPublisher } from './metrics-publisher.ts';
 import { release } from './release.ts';
 import { Sampler } from './sampler.ts';
@@ -126,7 +127,9 @@ class MeshNode {
     const slots = this.#options.slots ?? Math.max(1, Math.floor(cores * share));
     const offeredMemoryBytes = Math.floor(totalmem() * Math.min(share, 0.75));
     const transport = () => this.#link?.transport;
-    this.#cache = await BlobStore.open(home.blobsDirectory, { budgetBytes: this.#options.cacheBytes ?? defaults.cacheBytes });
+    this.#cache = await BlobStore.open(home.blobsDirectory, {
+      budgetBytes: this.#options.cacheBytes ?? defaults.cacheBytes,
+    });
     this.#blobs = new BlobClient({
       transport,
       topics: this.#topics,
@@ -144,7 +147,13 @@ class MeshNode {
       prefetchBytes: defaults.prefetchBytes,
     };
     const shared = { bootId: this.#bootId, topics: this.#topics, blobs: this.#blobs, transport, log: this.#log };
-    this.#agent = new AgentDriver({ ...shared, node: this.#node, home, offer });
+    this.#agent = new AgentDriver({
+      ...shared,
+      node: this.#node,
+      home,
+      offer,
+      onFatal: (error) => this.#markFailed(error),
+    });
     this.#status = {
       v: 1,
       node: this.#node,
@@ -179,12 +188,16 @@ class MeshNode {
   }
 
   /** Only a voter loads what it takes to lead: raft, ledger, planner, placement, forecasters. */
-  async #openLeader(shared: { bootId: string; topics: Topics; blobs: BlobClient; transport: () => Transport | undefined; log: Logger }): Promise<void> {
-    const [{ LeaderLink }, { cutByWeights, placeByCurrentRoom, recordIndexProblem }, { lastValue }] = await Promise.all([
-      import('./leader-link.ts'),
-      import('@foremesh/partitioner'),
-      import('@foremesh/models'),
-    ]);
+  async #openLeader(shared: {
+    bootId: string;
+    topics: Topics;
+    blobs: BlobClient;
+    transport: () => Transport | undefined;
+    log: Logger;
+  }): Promise<void> {
+    const [{ LeaderLink }, { cutByWeights, placeByCurrentRoom, recordIndexProblem }, { lastValue }] = await Promise.all(
+      [import('./leader-link.ts'), import('@foremesh/partitioner'), import('@foremesh/models')],
+    );
     this.#leader = await LeaderLink.open({
       ...shared,
       id: this.#node,
@@ -210,13 +223,21 @@ class MeshNode {
       clientId: `${this.#node}-${this.#bootId.slice(0, 4)}-${this.#connections}`,
       username: connection.account,
       password: connection.password,
-      will: { topic: this.#topics.nodeStatus(this.#node), payload: encode(will, 'json'), qos: 1 as const, retain: true },
+      will: {
+        topic: this.#topics.nodeStatus(this.#node),
+        payload: encode(will, 'json'),
+        qos: 1 as const,
+        retain: true,
+      },
     };
   }
 
   async #up(transport: Transport): Promise<void> {
     transport.listen((topic, payload) => this.#hear(topic, payload));
-    await transport.subscribe([this.#topics.nodeInbox(this.#node), this.#topics.leader(), ...(this.#leader?.filters() ?? [])], 1);
+    await transport.subscribe(
+      [this.#topics.nodeInbox(this.#node), this.#topics.leader(), ...(this.#leader?.filters() ?? [])],
+      1,
+    );
     await this.#announce(transport);
     this.#leader?.connected();
     this.#markOnline();
@@ -238,8 +259,18 @@ class MeshNode {
       else this.#leader?.hear(parsed, topic, payload);
     } catch (error) {
       if (!(error instanceof MeshError)) throw error;
-      this.#log.warn(`${topic}: ${error.toLine()}`);
+      this.#report(topic, error);
     }
+  }
+
+  /** What is not what it should be is told, and otherwise ignored. */
+  #report(topic: string, error: MeshError): void {
+    const text = `${topic}: ${error.toLine()}`.slice(0, 1_000);
+    this.#log.warn(text);
+    const event: MeshEvent = { v: 1, source: this.#node, kind: 'message-refused', severity: 'warning', text };
+    this.#link.transport
+      ?.publish(this.#topics.events(), encode(event, 'json'), { qos: 0 })
+      .catch((failure: unknown) => this.#log.debug(String(failure)));
   }
 
   /** A leader asks, by announcing itself, who is there. */
@@ -248,6 +279,7 @@ class MeshNode {
     const hint = decode(leaderHint, payload);
     const before = this.#hint;
     if (before !== undefined && before.bootId === hint.bootId && before.seq === hint.seq) return;
+    if (before !== undefined && hint.term < before.term) return; // a leader of the past
     this.#hint = hint;
     this.#holders = hint.holders;
     const transport = this.#link.transport;

@@ -1,21 +1,23 @@
+import { itemsSlice } from '@foremesh/partitioner';
 import {
+  type Assign,
   check,
   type DataReference,
   decodeCbor,
   limits,
   MeshError,
-  type Assign,
   type Output,
-  taskInput,
   type TaskInput,
+  taskInput,
 } from '../contract/index.ts';
 import type { BlobClient } from '../data/index.ts';
+import { mapAhead } from '../data/windowed.ts';
 import type { EngineInput, EngineRequest, LoadedOutput } from '../engines/index.ts';
-import { itemsSlice } from '@foremesh/partitioner';
 
 /** Codes, and small inputs that many tasks read pieces of, that are kept in memory between tasks. */
 const codesKept = 16;
 const inputsKept = 4;
+const outputsAhead = 8;
 
 /** Brings what an assignment names into memory: code and input, verified. Throws what `BlobClient.get` throws. */
 export class TaskLoader {
@@ -84,28 +86,44 @@ export class TaskLoader {
       case 'parts':
         return { kind: 'parts', parts: await this.#outputs(input.parts, signal) };
       case 'outputs': {
-        const needs: Record<string, LoadedOutput | readonly LoadedOutput[]> = {};
+        const needs: [string, LoadedOutput | readonly LoadedOutput[]][] = [];
         for (const [stage, output] of Object.entries(input.needs)) {
-          needs[stage] = Array.isArray(output) ? await this.#outputs(output, signal) : (await this.#outputs([output], signal))[0]!;
+          needs.push([
+            stage,
+            Array.isArray(output) ? await this.#outputs(output, signal) : await this.#output(output, signal),
+          ]);
         }
-        return { kind: 'outputs', needs };
+        return { kind: 'outputs', needs: Object.fromEntries(needs) };
       }
       case 'spilled': {
         const bytes = await this.#blobs.get(input.description, { signal });
-        const inner = check(taskInput, decodeCbor(bytes), 'MESH_MESSAGE_MALFORMED');
-        if (inner.kind === 'spilled') throw new MeshError('MESH_MESSAGE_MALFORMED', 'a description that was spilled twice');
+        const inner = check(taskInput, decodeDescription(bytes), 'MESH_MESSAGE_MALFORMED');
+        if (inner.kind === 'spilled')
+          throw new MeshError('MESH_MESSAGE_MALFORMED', 'a description that was spilled twice');
         return this.#input(inner, signal);
       }
     }
   }
 
-  #outputs(outputs: readonly Output[], signal: AbortSignal): Promise<LoadedOutput[]> {
-    return Promise.all(
-      outputs.map(async (output) => ({
-        encoding: output.encoding,
-        bytes: 'inline' in output ? output.inline : await this.#blobs.get(output, { signal }),
-      })),
-    );
+  async #output(output: Output, signal: AbortSignal): Promise<LoadedOutput> {
+    const { encoding } = output;
+    return { encoding, bytes: 'inline' in output ? output.inline : await this.#blobs.get(output, { signal }) };
+  }
+
+  /** A few at a time: all at once, thousands of parts would drown the connection. */
+  async #outputs(outputs: readonly Output[], signal: AbortSignal): Promise<LoadedOutput[]> {
+    const loaded: LoadedOutput[] = [];
+    for await (const output of mapAhead(outputs, outputsAhead, (each) => this.#output(each, signal)))
+      loaded.push(output);
+    return loaded;
+  }
+}
+
+function decodeDescription(bytes: Uint8Array): unknown {
+  try {
+    return decodeCbor(bytes);
+  } catch (error) {
+    throw new MeshError('MESH_MESSAGE_MALFORMED', `a spilled description is no CBOR: ${(error as Error).message}`);
   }
 }
 

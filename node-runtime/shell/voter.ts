@@ -45,6 +45,7 @@ export class Voter {
   #appliedIndex: number;
   #compacting = false;
   #closed = false;
+  #starting: { resolve: () => void; reject: (error: MeshError) => void } | undefined;
 
   private constructor(options: VoterOptions, store: LogStore, raft: RaftState<LedgerCommand>, ledger: Ledger) {
     this.#options = options;
@@ -58,14 +59,18 @@ export class Voter {
   /** Reads the log back. Throws `MESH_LOG_CORRUPT` or `MESH_STORAGE_FAILED`. */
   static async open(options: VoterOptions): Promise<Voter> {
     const { store, restored, ledger, tornBytes } = await LogStore.open(options.logDirectory);
-    if (tornBytes > 0) options.log.warn({ tornBytes }, 'the last write of the log was cut off; it had not been answered for');
+    if (tornBytes > 0)
+      options.log.warn({ tornBytes }, 'the last write of the log was cut off; it had not been answered for');
     const raft = createRaft<LedgerCommand>(options.id, [options.id], restored);
     return new Voter(options, store, raft, ledger === undefined ? createLedger() : restoreLedger(ledger));
   }
 
-  /** Stands for election. */
-  start(): void {
-    this.#stepRaft({ type: 'start' });
+  /** Stands for election, which a sole voter wins; resolves then. Rejects with `MESH_STORAGE_FAILED`. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#starting = { resolve, reject };
+      this.#stepRaft({ type: 'start' });
+    });
   }
 
   /** One event for the planner; its effects are carried out before this returns, except what waits for the disk. */
@@ -90,7 +95,11 @@ export class Voter {
             () => {
               if (!this.#closed) this.#stepRaft({ type: 'persisted', term, index });
             },
-            (error: unknown) => this.#options.onFatal(asMeshError(error, 'MESH_STORAGE_FAILED')),
+            (error: unknown) => {
+              const failure = asMeshError(error, 'MESH_STORAGE_FAILED');
+              this.#starting?.reject(failure);
+              this.#options.onFatal(failure);
+            },
           );
           break;
         }
@@ -112,8 +121,10 @@ export class Voter {
       else if (term === this.#raft.hard.term) elected = term;
       this.#appliedIndex = index;
     }
-    if (elected !== undefined) this.feed({ type: 'elected', term: elected });
-    else if (events.length > 0) this.feed({ type: 'applied', events });
+    if (elected !== undefined) {
+      this.feed({ type: 'elected', term: elected });
+      this.#starting?.resolve();
+    } else if (events.length > 0) this.feed({ type: 'applied', events });
     if (this.#store.segmentBytes > compactAtBytes && !this.#compacting) this.#compact();
   }
 

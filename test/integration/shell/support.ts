@@ -8,6 +8,7 @@ import type { Transport } from '@foremesh/node-runtime/contract';
 import { connectMqtt, type MqttConnectOptions } from '../../../node-runtime/shell/mqtt-transport.ts';
 import { later, scratch } from '../../unit/shell/scratch.ts';
 
+export { until } from '../../support/until.ts';
 export * from '../../unit/shell/scratch.ts';
 
 export const account = { username: 'tester', password: 'correct horse battery' };

@@ -8,7 +8,7 @@ function cancel(n: number, bytes = 1): InboxMessage {
   return { type: 'cancel', attempt: `owner/job/t-${n}#1.${n}`, reason: 'x'.repeat(bytes) };
 }
 
-function makeOutbox(options: Partial<OutboxOptions> = {}) {
+function makeOutbox(options: Partial<OutboxOptions<InboxMessage>> = {}) {
   const payloads: Uint8Array[] = [];
   const problems: unknown[] = [];
   const outbox = new Outbox<InboxMessage>({

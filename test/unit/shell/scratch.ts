@@ -19,21 +19,6 @@ export async function scratch(): Promise<string> {
   return directory;
 }
 
-/** Waits until `condition` gives something true, and returns it. Fails after `withinMs` with `what`. */
-export async function until<T>(
-  what: string,
-  condition: () => T | Promise<T>,
-  withinMs = 20_000,
-): Promise<NonNullable<T>> {
-  const endMs = performance.now() + withinMs;
-  for (;;) {
-    const value = await condition();
-    if (value) return value as NonNullable<T>;
-    if (performance.now() > endMs) throw new Error(`waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 /** For `assert.rejects` and `assert.throws`: this code, and this text somewhere in the line for people. */
 export function meshError(code: string, text = ''): (error: { code?: string; toLine?: () => string }) => boolean {
   return (error) => {
