@@ -47,7 +47,9 @@ export async function connectMqtt(options: MqttConnectOptions): Promise<Transpor
   socket.setNoDelay?.(true);
   await new Promise<void>((resolve, reject) => {
     const fail = (error: Error | undefined) => {
-      client.removeAllListeners();
+      // Only ours: mqtt.js clears its connect timer on its own `close`, and would keep the process alive until it fires.
+      client.removeListener('error', fail);
+      client.removeListener('close', closedEarly);
       client.on('error', () => undefined); // a late error of a connection already given up
       client.end(true);
       reject(explain(error, options.url));
