@@ -21,7 +21,7 @@ import {
   type Topics,
   type Transport,
 } from '../contract/index.ts';
-import { answerQuery, type PlannerEffect } from '../core/index.ts';
+import { answerQuery, type PlannerEffect, refusedStateOf } from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { parseSpec, planOf } from './intake.ts';
 import { Outbox } from './outbox.ts';
@@ -216,19 +216,7 @@ export class LeaderLink {
 
   #refuse(account: string, job: string, specHash: string, problem: Problem): void {
     const { topics } = this.#options;
-    const state = {
-      v: 1,
-      account,
-      job,
-      specHash,
-      phase: 'refused',
-      priority: 0,
-      stages: [],
-      elapsedMs: 0,
-      term: this.#voter.planner.term,
-      revision: 0,
-      problem,
-    };
+    const state = refusedStateOf(this.#voter.planner, { account, job, specHash }, problem);
     this.#publish(topics.jobState(account, job), encode(state, 'json'), 1, false);
     this.#publish(topics.jobSpec(account, job), new Uint8Array(), 1, true);
   }

@@ -7,7 +7,7 @@ import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts'
 import { hearReport } from './reports.ts';
 import type { PlannerState } from './state.ts';
 import { endJob } from './tasks.ts';
-import { jobStateOf } from './views.ts';
+import { jobStateOf, refusedStateOf } from './views.ts';
 
 /** When the event happened: monotonic for every decision, wall clock for what people read. Milliseconds. */
 export interface Instant {
@@ -160,26 +160,8 @@ function quotaProblem(state: PlannerState, account: string): Problem | undefined
 }
 
 function refuse(state: PlannerState, event: PlannerEvent & { type: 'submitted' }, problem: Problem, effects: PlannerEffect[]): void {
-  const { account, job, specHash } = event;
-  effects.push(
-    {
-      type: 'publish-state',
-      state: {
-        v: 1,
-        account,
-        job,
-        specHash,
-        phase: 'refused',
-        priority: 0,
-        stages: [],
-        elapsedMs: 0,
-        term: state.term,
-        revision: 0,
-        problem,
-      },
-    },
-    { type: 'clear-spec', account, job },
-  );
+  const { account, job } = event;
+  effects.push({ type: 'publish-state', state: refusedStateOf(state, event, problem) }, { type: 'clear-spec', account, job });
 }
 
 /** States that changed since they were last published, each at most once per `statePublishMs`. */

@@ -45,6 +45,16 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
   };
 }
 
+/** The state of a spec that is not taken: published, not retained. */
+export function refusedStateOf(
+  { term }: PlannerState,
+  { account, job, specHash }: { readonly account: string; readonly job: string; readonly specHash: string },
+  problem: Problem,
+): JobState {
+  const nothing = { priority: 0, stages: [], elapsedMs: 0, revision: 0 };
+  return { v: 1, account, job, specHash, phase: 'refused', ...nothing, term, problem };
+}
+
 function stageStateOf(job: LedgerJob, stage: string, view: JobView | undefined): StageState {
   const ledger = job.stages.get(stage)!;
   const counts = { waiting: 0, running: 0, done: 0, failed: 0 };
