@@ -8,6 +8,7 @@ import {
   type JobSpec,
   jobSpec,
   limits,
+  MeshError,
   type StageSpec,
   type TaskLimits,
 } from '../contract/index.ts';
@@ -23,7 +24,13 @@ export interface TakenIn {
 
 /** Checks a published spec. Throws `MESH_SPEC_INVALID` (with the path), or what `decode` throws. */
 export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readonly specHash: string } {
-  const spec = check(jobSpec, decodeUnchecked(payload), 'MESH_SPEC_INVALID');
+  const value = decodeUnchecked(payload);
+  const stages = (value as { stages?: unknown } | null)?.stages;
+  if (typeof stages === 'object' && stages !== null && Object.hasOwn(stages, '__proto__')) {
+    // The schema would pass over it without a word.
+    throw new MeshError('MESH_SPEC_INVALID', '"__proto__" cannot be the name of a stage', { where: 'stages' });
+  }
+  const spec = check(jobSpec, value, 'MESH_SPEC_INVALID');
   return { spec, specHash: specHashOf(spec) };
 }
 

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { type AttemptMessage, attempts, garbage, hostileSpecs } from './hostile-samples.ts';
+import { jobOf, Mesh } from './mesh.ts';
+import { endAll, makeTransport, until } from './support.ts';
+
+const squares = jobOf('let sum = 0; for await (const line of task.input) sum += line * line; return sum', {
+  input: { inline: Array.from({ length: 100 }, (_, n) => `${n + 1}\n`).join('') },
+  split: { by: 'lines', chunks: 4 },
+  merge: { inline: 'export default (task) => task.parts.reduce((sum, part) => sum + part, 0)' },
+});
+
+/** A second client of the same account: what its connection meets is no matter of the first. */
+async function makeEnemy(mesh: Mesh) {
+  const { account: username, password } = mesh.connection;
+  const transport = await makeTransport(mesh.broker.urls[0]!, { username, password });
+  return (topic: string, payload: Uint8Array | string) =>
+    transport.publish(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, { qos: 1 });
+}
+
+describe('a mesh among enemies', () => {
+  let mesh: Mesh;
+  let attack: Awaited<ReturnType<typeof makeEnemy>>;
+  let jobs = 0;
+  let failed: unknown;
+
+  before(async () => {
+    mesh = await Mesh.start();
+    await mesh.node('bob');
+    void mesh.ada.failed.then((error) => {
+      failed = error;
+    });
+    attack = await makeEnemy(mesh);
+  });
+  after(endAll);
+
+  /** A job that is submitted meanwhile ends right. */
+  async function goesOn(): Promise<void> {
+    jobs += 1;
+    const { outputs, phase, problem } = await mesh.run(`honest-${jobs}`, squares);
+    assert.deepEqual([phase, problem, failed], ['done', undefined, undefined]);
+    assert.deepEqual(outputs?.main, { encoding: 'json', value: 338_350 });
+  }
+
+  const garbled: [string, (mesh: Mesh) => string][] = [
+    ['status', ({ topics }) => topics.nodeStatus('mallory')],
+    ['metrics', ({ topics }) => topics.nodeMetrics('ada')],
+    ['outbox', ({ topics }) => topics.nodeOutbox('bob')],
+    ['inbox', ({ topics }) => topics.nodeInbox('bob')],
+    ['leader', ({ topics }) => topics.leader()],
+    ['cancel', ({ topics }) => topics.jobCancel('owner', 'job')],
+    ['queries', ({ topics }) => topics.queryAsk('owner', 'me')],
+    ['blobs', ({ topics }) => topics.blobAsk('broker', 'ada')],
+    ['answers', ({ topics }) => topics.blobAnswer('broker', 'ada')],
+  ];
+  for (const [name, topicOf] of garbled) {
+    it(`garbage on ${name} is told and ignored`, async () => {
+      const topic = topicOf(mesh);
+      const before = mesh.events.length;
+      for (const [what, payload] of garbage())
+        await attack(topic, payload).catch((error: unknown) => assert.fail(`${what}: ${error}`));
+      await goesOn();
+      if (name === 'blobs' || name === 'answers') return; // holder and blob client tell it elsewhere
+      const told = mesh.events
+        .slice(before)
+        .filter(({ kind, text }) => kind === 'message-refused' && text.startsWith(topic));
+      assert.ok(told.length >= 5, `${told.length} events`);
+      assert.ok(told.every(({ text }) => text.length <= 1_000));
+    });
+  }
+
+  it('topics that are almost ours are no matter', async () => {
+    const { prefix } = mesh.topics;
+    for (const topic of [
+      'nodes',
+      'nodes/ada',
+      'nodes/a.b/status',
+      'jobs/owner/x/spec/more',
+      'queries/owner/x',
+      'leader/x',
+      '__proto__',
+      'nodes/__proto__/status',
+    ]) {
+      await attack(prefix + topic, '{}');
+    }
+    await goesOn();
+  });
+
+  it('hostile specs are refused one by one', async () => {
+    for (const [what, payload] of hostileSpecs()) {
+      const job = `hostile-${what}`;
+      await attack(mesh.topics.jobSpec('owner', job), payload);
+      const { phase, problem } = await until(`${what} is refused`, () => mesh.state(job));
+      assert.equal(phase, 'refused', what);
+      assert.ok(
+        ['MESH_SPEC_INVALID', 'MESH_MESSAGE_MALFORMED', 'MESH_LIMIT_EXCEEDED', 'MESH_SPEC_CYCLE'].includes(
+          problem!.code,
+        ),
+        problem!.code,
+      );
+      assert.ok(JSON.stringify(problem).length < 5_000);
+    }
+    await goesOn();
+  });
+
+  it('thousands of junk specs do not keep a good one waiting for good', async function () {
+    this.timeout(60_000);
+    const junk = Array.from({ length: 10_000 }, (_, n) =>
+      attack(mesh.topics.jobSpec('owner', `junk-${n}`), `{"stages":${n}}`),
+    );
+    await goesOn();
+    await Promise.all(junk);
+    await until('the last is refused', () => mesh.state('junk-9999'), 50_000);
+    assert.equal(mesh.states.size >= 10_000, true);
+    await goesOn();
+  });
+
+  it('a job with names so long that its results could not be published is no job', async () => {
+    const long = 'x'.repeat(64);
+    for (const leaf of ['spec', 'cancel'])
+      await attack(`${mesh.topics.prefix}jobs/${long}/${long}/${leaf}`, JSON.stringify(squares));
+    await goesOn();
+  });
+
+  it('a node under the name of another is not heard', async () => {
+    const before = mesh.events.length;
+    await attack(
+      mesh.topics.nodeOutbox('bob'),
+      envelope('ada', 'x', [{ type: 'inventory', request: 0, attempts: [] }]),
+    );
+    await until('it is told', () =>
+      mesh.events.slice(before).some(({ text }) => text.includes('a message of "ada" on the topic of "bob"')),
+    );
+    await goesOn();
+  });
+
+  it('reports of attempts, tasks and jobs that nobody knows count for nothing, from strangers and from members', async () => {
+    const boot = await bootOf('bob');
+    for (const [from, bootId] of [
+      ['stranger', 'boot'],
+      ['bob', 'another-boot'],
+      ['bob', boot],
+    ] as const) {
+      for (const message of attempts()) await attack(mesh.topics.nodeOutbox(from), envelope(from, bootId, [message]));
+      await attack(
+        mesh.topics.nodeOutbox(from),
+        envelope(
+          from,
+          bootId,
+          Array.from({ length: 512 }, () => attempts()[0]!),
+        ),
+      );
+    }
+    await goesOn();
+  });
+
+  it('envelopes that come twice and late change nothing', async () => {
+    const seen: [string, Uint8Array][] = [];
+    const spy = await makeTransport(mesh.broker.urls[0]!, {
+      username: mesh.connection.account,
+      password: mesh.connection.password,
+    });
+    spy.listen((topic, payload) => {
+      if (seen.length < 200) seen.push([topic, payload.slice()]);
+    });
+    await spy.subscribe([`${mesh.topics.prefix}nodes/+/inbox`, `${mesh.topics.prefix}nodes/+/outbox`], 1);
+    await goesOn();
+    const before = seen.splice(0);
+    assert.ok(before.length > 2);
+    for (const [topic, payload] of [...before, ...before]) await attack(topic, payload);
+    await goesOn();
+  });
+
+  it('orders and hints of a past term are not obeyed', async () => {
+    const cancel = envelope('ada', 'old', [{ type: 'inventory-request', request: 1 }], 0);
+    await attack(mesh.topics.nodeInbox('bob'), cancel);
+    const hint = { v: 1, node: 'old', bootId: 'old', term: 0, seq: 9, holders: ['nobody'] };
+    await attack(mesh.topics.leader(), JSON.stringify(hint));
+    await goesOn();
+    const large = await mesh.run('large-after-hint', jobOf('return task.text("x".repeat(70000))'));
+    assert.equal(large.phase, 'done', 'blobs go where they went');
+  });
+
+  it('a spec of ten megabytes does not pass the broker', async () => {
+    const { account: username, password } = mesh.connection;
+    const transport = await makeTransport(mesh.broker.urls[0]!, { username, password });
+    await assert.rejects(
+      transport.publish(mesh.topics.jobSpec('owner', 'huge'), Buffer.alloc(10 * 1024 ** 2, 32), { qos: 1 }),
+    );
+    await goesOn();
+  });
+
+  async function bootOf(node: string): Promise<string> {
+    const boots: string[] = [];
+    const transport = await makeTransport(mesh.broker.urls[0]!, {
+      username: mesh.connection.account,
+      password: mesh.connection.password,
+    });
+    transport.listen((_, payload) =>
+      boots.push((JSON.parse(Buffer.from(payload).toString()) as { bootId: string }).bootId),
+    );
+    await transport.subscribe([mesh.topics.nodeStatus(node)], 1);
+    return until(`${node} has a status`, () => boots[0]);
+  }
+});
+
+function envelope(from: string, bootId: string, messages: readonly (AttemptMessage | object)[], term = 1): string {
+  return JSON.stringify({ v: 1, from, bootId, seq: 1, term, messages });
+}
