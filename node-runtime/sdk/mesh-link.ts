@@ -91,7 +91,9 @@ export class MeshLink {
     if (this.#transport === undefined) return;
     // A broker that is frozen acknowledges nothing more; leaving does not wait for it for long.
     const closing = Promise.all([this.#transport.close(), this.#keeping]);
-    await Promise.race([closing, pause(closeMostMs, new AbortController().signal)]);
+    const patience = new AbortController();
+    await Promise.race([closing, pause(closeMostMs, patience.signal)]);
+    patience.abort(); // its timer would keep the process alive
   }
 
   async #connect(): Promise<void> {
