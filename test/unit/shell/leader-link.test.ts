@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lastValue } from '@foremesh/models';
+import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { pino } from 'pino';
+import {
+  decode,
+  encode,
+  type JobState,
+  jobState,
+  MeshError,
+  type MeshEvent,
+  meshEvent,
+  Topics,
+  type Transport,
+} from '../../../node-runtime/contract/index.ts';
+import { LeaderLink } from '../../../node-runtime/shell/leader-link.ts';
+import { until } from '../../support/until.ts';
+import { FakeBlobs } from './fake-blobs.ts';
+import { endAll, later, meshError, scratch } from './scratch.ts';
+
+const topics = new Topics('mesh');
+const specTopic = topics.jobSpec('owner', 'job');
+const spec = encode({ stages: { main: { code: { inline: 'export default 1' } } } }, 'json');
+
+/** A leader whose broker is the test. */
+class Stage {
+  readonly blobs = new FakeBlobs();
+  readonly published: { topic: string; payload: Uint8Array; retain: boolean }[] = [];
+  /** Whether the broker acknowledges. */
+  reachable = true;
+  link!: LeaderLink;
+
+  readonly #transport = {
+    publish: async (topic: string, payload: Uint8Array, { retain = false }: { retain?: boolean }) => {
+      if (!this.reachable) throw new MeshError('MESH_UNREACHABLE', 'gone');
+      this.published.push({ topic, payload, retain });
+    },
+  } as unknown as Transport;
+
+  async open(logDirectory: string): Promise<void> {
+    this.link = await LeaderLink.open({
+      id: 'ada',
+      bootId: 'boot',
+      holders: ['broker'],
+      topics,
+      blobs: this.blobs.client,
+      transport: () => this.#transport,
+      log: pino({ level: 'silent' }),
+      logDirectory,
+      policy: {
+        cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
+        place: placeByCurrentRoom,
+        createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+      },
+      onFatal: () => undefined,
+    });
+    later(() => this.link.close());
+  }
+
+  hear(topic: string, payload: Uint8Array): void {
+    this.link.hear(topics.parse(topic)!, topic, payload);
+  }
+
+  of(topic: string): Uint8Array[] {
+    return this.published.filter((each) => each.topic === topic).map(({ payload }) => payload);
+  }
+  get states(): JobState[] {
+    return this.of(topics.jobState('owner', 'job')).map((payload) => decode(jobState, payload));
+  }
+  get events(): MeshEvent[] {
+    return this.of(topics.events()).map((payload) => decode(meshEvent, payload));
+  }
+  inPhase(phase: JobState['phase']): Promise<JobState> {
+    return until(`the job is ${phase}`, () => this.states.find((state) => state.phase === phase));
+  }
+}
+
+describe('LeaderLink', () => {
+  let stage: Stage;
+  let directory: string;
+  beforeEach(async () => {
+    stage = new Stage();
+    directory = await scratch();
+    await stage.open(directory);
+    stage.link.connected();
+  });
+  afterEach(endAll);
+
+  it('takes what it hears from its first moment, and says that it has it', async () => {
+    stage.hear(specTopic, spec);
+    await stage.inPhase('accepted');
+    assert.deepEqual(stage.of(specTopic), [new Uint8Array()], 'a retained spec is cleared');
+  });
+
+  it('holds a spec while no holder can be reached', async () => {
+    let failures = 3;
+    const { put } = stage.blobs;
+    stage.blobs.put = (bytes) => {
+      failures -= 1;
+      if (failures >= 0) return Promise.reject(new MeshError('MESH_UNREACHABLE', 'broker said nothing'));
+      return put.call(stage.blobs, bytes);
+    };
+    stage.hear(specTopic, spec);
+    stage.hear(specTopic, spec);
+    await stage.inPhase('accepted');
+    assert.equal(failures, -1, 'the same spec again is not taken in again');
+  });
+
+  it('cancels a job whose spec is being taken in', async () => {
+    stage.hear(specTopic, spec);
+    stage.hear(topics.jobCancel('owner', 'other'), new Uint8Array());
+    stage.hear(topics.jobCancel('owner', 'job'), new Uint8Array());
+    const { problem } = await stage.inPhase('cancelled');
+    assert.equal(problem?.message, 'cancelled by owner');
+  });
+
+  it('lets a job go that is cancelled while it waits for a holder', async () => {
+    stage.blobs.put = () =>
+      new Promise((_, reject) => setImmediate(() => reject(new MeshError('MESH_UNREACHABLE', 'away'))));
+    stage.hear(specTopic, spec);
+    stage.hear(topics.jobCancel('owner', 'job'), encode({ reason: 'no more' }, 'json'));
+    const { problem } = await stage.inPhase('refused');
+    assert.deepEqual([problem?.code, problem?.message], ['MESH_JOB_CANCELLED', 'no more']);
+  });
+
+  it('counts what is malformed and tells it, briefly', () => {
+    const large = encode({ v: 1, ['x'.repeat(100_000)]: 1 }, 'json');
+    stage.hear(topics.nodeStatus('bob'), large);
+    stage.hear(topics.nodeOutbox('bob'), encode({ v: 3 }, 'json'));
+    stage.hear(topics.jobCancel('owner', 'job'), Buffer.from('{"reason":7}'));
+    assert.equal(stage.link.malformed, 3);
+    assert.deepEqual(
+      stage.events.map(({ kind, severity }) => `${kind} ${severity}`),
+      Array(3).fill('message-refused warning'),
+    );
+    assert.match(stage.events[1]!.text, /nodes\/bob\/outbox: v: version 3/);
+  });
+
+  it('publishes retained words again that the broker had not acknowledged', async () => {
+    stage.reachable = false;
+    stage.link.disconnected();
+    stage.hear(specTopic, spec);
+    assert.deepEqual(stage.states, []);
+    await until('it is published once the broker is back', () => {
+      stage.reachable = true;
+      stage.link.connected();
+      return stage.states.length > 0;
+    });
+    const before = stage.states.length;
+    await new Promise(setImmediate);
+    stage.link.connected();
+    assert.equal(stage.states.length, before, 'what was acknowledged is not said again');
+  });
+
+  it('does not open on a log that cannot be trusted', async () => {
+    await stage.link.close();
+    await writeFile(join(directory, 'hard-state'), 'damaged');
+    await assert.rejects(stage.open(directory), meshError('MESH_LOG_CORRUPT', 'hard-state'));
+    const blocked = await scratch();
+    await mkdir(join(blocked, 'hard-state.new'));
+    await assert.rejects(new Stage().open(blocked), meshError('MESH_STORAGE_FAILED', blocked));
+  });
+});
