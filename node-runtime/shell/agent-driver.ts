@@ -14,7 +14,6 @@ import {
   type Output,
   parseAttemptKey,
   type Topics,
-  type Transport,
 } from '../contract/index.ts';
 import {
   type AgentEffect,
@@ -31,6 +30,7 @@ import type { Home } from './home.ts';
 import { Outbox } from './outbox.ts';
 import { OutcomeJournal } from './outcome-journal.ts';
 import type { MeshLoad } from './sampler.ts';
+import type { Publisher } from './shortcut.ts';
 import { TaskLoader } from './task-loader.ts';
 import { readTerm } from './term-file.ts';
 
@@ -41,7 +41,7 @@ export interface AgentDriverOptions {
   readonly offer: AgentOffer;
   readonly topics: Topics;
   readonly blobs: BlobClient;
-  readonly transport: () => Transport | undefined;
+  readonly transport: () => Publisher | undefined;
   readonly log: Logger;
   /** The disk failed: nothing more can be promised, the process must end. */
   readonly onFatal: (error: MeshError) => void;

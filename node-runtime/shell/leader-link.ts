@@ -19,18 +19,18 @@ import {
   type Problem,
   queryAsk,
   type Topics,
-  type Transport,
 } from '../contract/index.ts';
 import { answerQuery, type PlannerEffect, refusedStateOf } from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { parseSpec, planOf } from './intake.ts';
 import { Outbox } from './outbox.ts';
+import type { Publisher } from './shortcut.ts';
 import { Voter, type VoterOptions } from './voter.ts';
 
 export interface LeaderLinkOptions extends Omit<VoterOptions, 'perform'> {
   readonly topics: Topics;
   readonly blobs: BlobClient;
-  readonly transport: () => Transport | undefined;
+  readonly transport: () => Publisher | undefined;
   readonly log: Logger;
 }
 

@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
-import { encode, limits, type NodeMetrics, type Topics, type Transport } from '../contract/index.ts';
+import { encode, limits, type NodeMetrics, type Topics } from '../contract/index.ts';
 import type { Sample, Sampler } from './sampler.ts';
+import type { Publisher } from './shortcut.ts';
 
 export interface MetricsPublisherOptions {
   readonly node: string;
   readonly bootId: string;
   readonly topics: Topics;
-  readonly transport: () => Transport | undefined;
+  readonly transport: () => Publisher | undefined;
   readonly sampler: Sampler;
   readonly log: Logger;
   readonly sampleIntervalMs?: number;

@@ -27,6 +27,7 @@ import { describeMachine } from './machine-facts.ts';
 import { MetricsPublisher } from './metrics-publisher.ts';
 import { release } from './release.ts';
 import { Sampler } from './sampler.ts';
+import { type Publisher, withShortcut } from './shortcut.ts';
 
 export interface NodeOptions {
   readonly home: Home;
@@ -146,7 +147,13 @@ class MeshNode {
       prefetchAttempts: defaults.queue,
       prefetchBytes: defaults.prefetchBytes,
     };
-    const shared = { bootId: this.#bootId, topics: this.#topics, blobs: this.#blobs, transport, log: this.#log };
+    const shared = {
+      bootId: this.#bootId,
+      topics: this.#topics,
+      blobs: this.#blobs,
+      transport: () => this.#publisher(),
+      log: this.#log,
+    };
     this.#agent = new AgentDriver({
       ...shared,
       node: this.#node,
@@ -192,7 +199,7 @@ class MeshNode {
     bootId: string;
     topics: Topics;
     blobs: BlobClient;
-    transport: () => Transport | undefined;
+    transport: () => Publisher | undefined;
     log: Logger;
   }): Promise<void> {
     const [{ LeaderLink }, { cutByWeights, placeByCurrentRoom, recordIndexProblem }, { lastValue }] = await Promise.all(
@@ -242,6 +249,13 @@ class MeshNode {
     this.#leader?.connected();
     this.#markOnline();
     this.#log.info('online');
+  }
+
+  #publisher(): Publisher | undefined {
+    const transport = this.#link?.transport;
+    if (transport === undefined || this.#leader === undefined) return transport;
+    const own = [this.#topics.nodeInbox(this.#node), this.#topics.nodeOutbox(this.#node)];
+    return withShortcut(transport, own, (topic, payload) => this.#hear(topic, payload));
   }
 
   #announce(transport: Transport): Promise<void> {
