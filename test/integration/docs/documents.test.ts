@@ -27,7 +27,7 @@ describe('the examples of the documents', function () {
       MESH: mesh,
     };
   });
-  after(() => fleet.stop());
+  after(() => fleet?.stop());
 
   for (const document of documents) {
     describe(`docs/${document}`, () => {
@@ -36,7 +36,7 @@ describe('the examples of the documents', function () {
         const own = { HOST: '127.0.0.1', PORT: String(await freePort()), WEBSOCKET_PORT: String(await freePort()) };
         workshop = await Workshop.open(document === operations ? own : placeholders);
       });
-      after(() => workshop.close());
+      after(() => workshop?.close());
 
       const sections = sectionsOf(readFileSync(join(folder, document), 'utf8'));
       for (const { title, blocks } of sections) {
