@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { arch, availableParallelism, platform, totalmem } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
   brokerUrl,
@@ -57,6 +58,8 @@ export interface RunningNode {
 const defaults = { share: 0.5, cacheBytes: 512 * 1024 ** 2, queue: 64, prefetchBytes: 32 * 1024 ** 2 };
 /** Statuses of one connection are numbered from a multiple of this; the will is above them all, and below the next connection's. */
 const statusesPerConnection = 1_000;
+/** How long a node that stops waits for the broker to take its last status. */
+const goodbyeMs = 2_000;
 
 /** Starts the runtime of one device: joins the mesh, offers its share, and leads if it is the founder. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
@@ -65,15 +68,19 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const node = await identityOf(options.home, options.name);
     const mesh = await readMeshFile(options.home);
     const running = new MeshNode(options, node);
-    await running.start(mesh?.founder === node && options.mayLead !== false);
+    await running.start(mesh?.founder === node && options.mayLead !== false).catch(async (error: unknown) => {
+      await running.release();
+      throw error;
+    });
+    let stopping: Promise<void> | undefined;
     return {
       node,
       leads: running.leads,
       online: running.online,
       failed: running.failed,
-      stop: async () => {
-        await running.stop();
-        await unlock();
+      stop: () => {
+        stopping ??= running.stop().finally(unlock);
+        return stopping;
       },
     };
   } catch (error) {
@@ -306,14 +313,20 @@ class MeshNode {
     const transport = this.#link.transport;
     if (transport !== undefined) {
       const status: NodeStatus = { ...this.#status, seq: this.#statuses + 1, online: false };
-      await transport
+      const said = transport
         .publish(this.#topics.nodeStatus(this.#node), encode(status, 'json'), { qos: 1, retain: true })
         .catch((error: unknown) => this.#log.debug(String(error))); // the will says the same
+      await Promise.race([said, setTimeout(goodbyeMs, undefined, { ref: false })]);
     }
+    await this.release();
+  }
+
+  /** Closes what has been opened, be it all or only some. */
+  async release(): Promise<void> {
     await this.#leader?.close();
-    await this.#agent.close();
-    await this.#link.close();
-    await this.#blobs.close();
-    await this.#cache.close();
+    await this.#agent?.close();
+    await this.#link?.close();
+    await this.#blobs?.close();
+    await this.#cache?.close();
   }
 }

@@ -65,7 +65,9 @@ export class OutcomeJournal {
   }
 
   close(): void {
+    if (this.#descriptor < 0) return; // by now the number may be another file's
     closeSync(this.#descriptor);
+    this.#descriptor = -1;
   }
 
   #append(value: unknown): void {

@@ -65,7 +65,7 @@ describe('jobs in a real mesh of one', () => {
 
   it('a merge of large parts is fetched in measure: nobody is drowned', async function () {
     this.timeout(60_000);
-    const parts = 150;
+    const parts = 40;
     const { outputs } = await mesh.run('heavy', {
       stages: {
         parts: {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openHome } from '@foremesh/node-runtime/shell';
+import { jobOf, Mesh } from './mesh.ts';
+import { endAll, meshError, until } from './support.ts';
+
+describe('the life of a node', () => {
+  afterEach(endAll);
+
+  it('has its home to itself, stops once however often it is told to, and starts again as it was', async () => {
+    const mesh = await Mesh.start();
+    await assert.rejects(mesh.node('ada'), meshError('MESH_IDENTITY_IN_USE', mesh.directory));
+    const spec = jobOf('return "done"');
+    await mesh.run('before', spec);
+    await Promise.all([mesh.ada.stop(), mesh.ada.stop()]);
+    mesh.ada = await mesh.node('ada');
+    mesh.results.clear();
+    await mesh.submit('before', spec);
+    assert.equal((await mesh.result('before')).phase, 'done', 'the log had it');
+    assert.equal((await mesh.run('after', spec)).phase, 'done');
+  });
+
+  it('lets its home go when it cannot start', async () => {
+    const mesh = await Mesh.start();
+    await mesh.ada.stop();
+    const home = openHome(join(mesh.directory, 'ada'), {});
+    await writeFile(join(home.logDirectory, 'hard-state'), 'damaged');
+    for (let tries = 0; tries < 2; tries += 1)
+      await assert.rejects(mesh.node('ada'), meshError('MESH_LOG_CORRUPT', 'hard-state'));
+    await writeFile(home.termFile, '');
+    await assert.rejects(mesh.node('ada'), meshError('MESH_STORAGE_FAILED', home.termFile));
+  });
+
+  it('goes on where it was when it is stopped in the midst of a job', async () => {
+    const mesh = await Mesh.start();
+    await mesh.node('bob');
+    const busy = 'let n = 0; for (let i = 0; i < 1e5; i += 1) n += i % 7; return task.input.text().trim() + (n > 0)';
+    const lines = Array.from({ length: 12 }, (_, n) => `${n}\n`);
+    await mesh.submit('long', jobOf(busy, { input: { inline: lines.join('') }, split: { by: 'lines', chunks: 12 } }));
+    await until('some of it is done', () => (mesh.state('long')?.stages[0]?.done ?? 0) > 1);
+    await mesh.ada.stop();
+    mesh.ada = await mesh.node('ada');
+    const { outputs } = await mesh.result('long');
+    assert.deepEqual(outputs?.main, { encoding: 'json', value: lines.map((line) => `${line.trim()}true`) });
+  });
+});

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { pino } from 'pino';
+import {
+  type Assign,
+  bytesOf,
+  decode,
+  encode,
+  type InboxMessage,
+  type MeshError,
+  type OutboxMessage,
+  outboxEnvelope,
+  Topics,
+  type Transport,
+} from '../../../node-runtime/contract/index.ts';
+import { AgentDriver } from '../../../node-runtime/shell/agent-driver.ts';
+import { type Home, openHome } from '../../../node-runtime/shell/home.ts';
+import { readTerm } from '../../../node-runtime/shell/term-file.ts';
+import { until } from '../../support/until.ts';
+import { FakeBlobs } from './fake-blobs.ts';
+import { endAll, later, meshError, scratch } from './scratch.ts';
+
+const topics = new Topics('mesh');
+
+describe('AgentDriver', () => {
+  let home: Home;
+  let blobs: FakeBlobs;
+  let reports: OutboxMessage[];
+  let fatal: MeshError[];
+  beforeEach(async () => {
+    home = openHome(await scratch(), {});
+    blobs = new FakeBlobs();
+    reports = [];
+    fatal = [];
+  });
+  afterEach(endAll);
+
+  function start(): AgentDriver {
+    const transport = {
+      publish: async (topic: string, payload: Uint8Array) => {
+        if (topic === topics.nodeOutbox('bob')) reports.push(...decode(outboxEnvelope, payload).messages);
+      },
+    } as unknown as Transport;
+    const driver = new AgentDriver({
+      node: 'bob',
+      bootId: 'boot',
+      home,
+      offer: { engines: ['js'], slots: 1, queue: 4, memoryBytes: 1e9, prefetchAttempts: 4, prefetchBytes: 1e6 },
+      topics,
+      blobs: blobs.client,
+      transport: () => transport,
+      log: pino({ level: 'silent' }),
+      onFatal: (error) => fatal.push(error),
+    });
+    later(() => driver.close());
+    return driver;
+  }
+
+  async function assignOf(code: string, n = 1): Promise<Assign> {
+    return {
+      type: 'assign',
+      attempt: `owner/job/main-0#1.${n}`,
+      account: 'owner',
+      job: 'job',
+      stage: 'main',
+      task: 'main-0',
+      code: { engine: 'js', ...(await blobs.put(bytesOf(code))) },
+      input: { kind: 'none' },
+      limits: { memoryBytes: 64 * 1024 ** 2, cpuMs: 60_000, wallMs: 60_000, outputBytes: 1e6 },
+      inlineOutputBytes: 1_000,
+      priority: 5,
+    };
+  }
+  const inbox = (term: number, ...messages: InboxMessage[]) =>
+    encode({ v: 1, from: 'ada', bootId: 'x', seq: 1, term, messages }, 'cbor');
+  const outcome = (attempt: string) =>
+    until(`${attempt} ends`, () =>
+      reports.find((each) => (each.type === 'done' || each.type === 'failed') && each.attempt === attempt),
+    );
+
+  it('runs what it is given, and tells its outcome again until that is committed, after a restart too', async () => {
+    const driver = start();
+    const assign = await assignOf('export default () => 42');
+    driver.hear(inbox(1, assign));
+    const first = await outcome(assign.attempt);
+    assert.deepEqual(first.type === 'done' && first.output, { encoding: 'json', inline: Buffer.from('42') });
+    await driver.close();
+
+    const again = start();
+    reports.length = 0;
+    again.hear(inbox(1, { type: 'inventory-request', request: 1 }));
+    assert.deepEqual(await outcome(assign.attempt), first);
+    again.hear(inbox(1, { type: 'committed', attempts: [assign.attempt] }));
+    reports.length = 0;
+    again.hear(inbox(1, { type: 'inventory-request', request: 2 }));
+    await until('the inventory', () => reports.some(({ type }) => type === 'inventory'));
+    assert.equal(reports.length, 1);
+  });
+
+  it('runs once what is assigned twice, and lets go what is cancelled and assigned again in one breath', async () => {
+    const driver = start();
+    const assign = await assignOf('export default () => 1');
+    driver.hear(inbox(1, assign, assign));
+    driver.hear(inbox(1, assign));
+    await outcome(assign.attempt);
+    assert.equal(reports.filter(({ type }) => type === 'done').length, 1);
+    const spins = await assignOf('export default async () => { for (;;) await null }', 2);
+    const cancel: InboxMessage = { type: 'cancel', attempt: spins.attempt, reason: 'no more' };
+    driver.hear(inbox(1, spins));
+    await until('it runs', () => reports.some((each) => each.type === 'started' && each.attempt === spins.attempt));
+    driver.hear(inbox(1, cancel, spins, cancel));
+    driver.hear(inbox(1, spins));
+    driver.hear(inbox(1, cancel));
+    const last = await assignOf('export default () => 3', 3);
+    driver.hear(inbox(1, last));
+    assert.equal((await outcome(last.attempt)).type, 'done');
+  });
+
+  it('refuses what it did not offer, and code that no holder has', async () => {
+    const driver = start();
+    const alien = { ...(await assignOf('1', 4)), code: { ...(await assignOf('1')).code, engine: 'wasm' as const } };
+    const missing = await assignOf('gone', 5);
+    blobs.held.clear();
+    driver.hear(inbox(1, alien, missing));
+    const shown = await Promise.all(
+      [alien, missing].map(async ({ attempt }) => (await outcome(attempt)) as { code?: string; fault?: string }),
+    );
+    assert.deepEqual(
+      shown.map(({ code, fault }) => `${code} ${fault}`),
+      ['MESH_ENGINE_UNKNOWN node', 'MESH_BLOB_MISSING node'],
+    );
+  });
+
+  it('keeps the fence on disk and obeys no term below it', async () => {
+    const driver = start();
+    driver.hear(inbox(7));
+    assert.equal(readTerm(home.termFile), 7);
+    driver.hear(inbox(6, { type: 'inventory-request', request: 1 }));
+    driver.hear(inbox(7, { type: 'inventory-request', request: 2 }));
+    await until('an answer', () => reports.length > 0);
+    assert.deepEqual(reports, [{ type: 'inventory', request: 2, attempts: [] }]);
+  });
+
+  it('ends, and obeys nothing more, when the fence cannot be written', async () => {
+    const driver = start();
+    await mkdir(`${home.termFile}.new`);
+    const order = inbox(7, { type: 'inventory-request', request: 1 });
+    assert.throws(() => driver.hear(order), meshError('MESH_STORAGE_FAILED', home.termFile));
+    driver.hear(order);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([reports, fatal.map(({ code }) => code)], [[], ['MESH_STORAGE_FAILED']]);
+  });
+
+  it('says what is wrong with what it cannot read', () => {
+    const driver = start();
+    assert.throws(() => driver.hear(Buffer.from('{"v":1}')), meshError('MESH_MESSAGE_MALFORMED'));
+    assert.throws(() => driver.hear(Buffer.from('{"v":9}')), meshError('MESH_MESSAGE_VERSION'));
+  });
+});
