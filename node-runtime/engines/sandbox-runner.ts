@@ -121,8 +121,8 @@ export class SandboxRunner {
         : await engine.run(task, control);
     this.current = undefined;
     control.report(true);
-    const usage = control.usage(result);
     const processCpuMs = cpuMs();
+    const usage = control.usage(result, processCpuMs);
     if (result.type === 'done') {
       this.send({ type: 'done', id, encoding: result.encoding, usage, processCpuMs }, [result.bytes]);
     } else {
@@ -218,9 +218,9 @@ class CurrentTask implements TaskControl {
     if (!ended) this.runner.flush();
   }
 
-  usage(result: TaskResult) {
+  usage(result: TaskResult, processCpuMs: number) {
     return {
-      cpuMs: Math.max(0, cpuMs() - this.startCpuMs),
+      cpuMs: Math.max(0, processCpuMs - this.startCpuMs),
       wallMs: Math.max(0, performance.now() - this.startMs),
       peakMemoryBytes: result.peakMemoryBytes,
       inputBytes: this.task.slots.reduce((sum, slot) => sum + slot.length, 0),
