@@ -1,14 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { skipWithout } from '../../support/skip.ts';
+import { hasCommand, skipWithout } from '../../support/skip.ts';
 import { Fleet, freePort } from '../mesh/fleet.ts';
-import { sectionsOf } from './blocks.ts';
+import { type Block, sectionsOf } from './blocks.ts';
 import { Workshop } from './workshop.ts';
 
 const folder = join(import.meta.dirname, '../../../docs');
 const documents = ['task-authoring.md', 'contract.md', 'security.md', 'operations.md'];
 /** Starts a mesh of its own. */
 const operations = 'operations.md';
+
+/** What the examples use and not every machine has. */
+const programs = [
+  ['mosquitto_pub', 'mosquitto-clients'],
+  ['mosquitto_rr', 'mosquitto-clients'],
+  ['jq', 'jq'],
+] as const;
 
 describe('the examples of the documents', function () {
   this.timeout(120_000);
@@ -39,10 +46,17 @@ describe('the examples of the documents', function () {
       after(() => workshop?.close());
 
       const sections = sectionsOf(readFileSync(join(folder, document), 'utf8'));
+      const preludes = sections.flatMap(({ blocks }) => textsOf(blocks, 'prelude'));
       for (const { title, blocks } of sections) {
         it(title, async function () {
-          const usesMosquitto = blocks.some(({ text, marks }) => marks.has('run') && text.includes('mosquitto_'));
-          if (usesMosquitto) skipWithout(this, 'mosquitto_pub', 'mosquitto-clients');
+          const commands = textsOf(blocks, 'run');
+          if (commands.length > 0) commands.push(...preludes);
+          for (const [program, debianPackage] of programs) {
+            if (hasCommand(program) || !commands.some((text) => text.includes(program))) continue;
+            // Files are for later sections too.
+            for (const block of blocks) if (block.marks.has('file')) await workshop.carryOut(block);
+            skipWithout(this, program, debianPackage);
+          }
           for (const block of blocks) {
             try {
               await workshop.carryOut(block);
@@ -57,3 +71,7 @@ describe('the examples of the documents', function () {
     });
   }
 });
+
+function textsOf(blocks: readonly Block[], mark: string): string[] {
+  return blocks.filter(({ marks }) => marks.has(mark)).map(({ text }) => text);
+}
