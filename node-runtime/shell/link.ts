@@ -61,7 +61,9 @@ export class Link {
         this.#transport = undefined;
         failures += 1;
         if (failures % 10 === 1) {
-          this.#options.onTrouble(error instanceof MeshError ? error : new MeshError('MESH_UNREACHABLE', (error as Error).message));
+          this.#options.onTrouble(
+            error instanceof MeshError ? error : new MeshError('MESH_UNREACHABLE', (error as Error).message),
+          );
         }
       }
       if (!this.#stopping) await this.#pause(Math.random() * Math.min(most, least * 2 ** failures) + least / 2);
