@@ -1,4 +1,5 @@
 import { MeshError } from '@foremesh/node-runtime/contract';
+import { readAddress } from './home.ts';
 import type { BrokerOptions } from './options.ts';
 import { up } from './up.ts';
 
@@ -33,8 +34,8 @@ const broker: CommandModule = {
   summary: 'run the MQTT broker of a mesh on this machine',
   register(command, context) {
     command
-      .option('--host <address>', 'address to listen on; only this machine unless said', '127.0.0.1')
-      .option('--port <number>', 'TCP port, 0 for a free one', '1883')
+      .option('--host <address>', 'address to listen on (what `init` was told; only this machine unless said)')
+      .option('--port <number>', 'TCP port, 0 for a free one (what `init` was told; 1883)')
       .option('--websocket-port <number>', 'WebSocket port (path /mqtt), 0 for a free one', '8083')
       .option('--no-websocket', 'TCP only')
       .option('--home <directory>', 'where accounts, store and blobs are', context.home)
@@ -56,10 +57,11 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
   if (!levels.includes(level)) {
     throw new MeshError('MESH_USAGE', `--log-level "${level}" is unknown`, { mend: `use one of ${levels.join(', ')}` });
   }
-  const host = String(options.host);
+  const founded = await readAddress(String(options.home));
+  const host = String(options.host ?? founded.host);
   const start: BrokerOptions = {
     home: String(options.home),
-    listen: { host, port: wholeNumber(options, 'port', '--port') },
+    listen: { host, port: options.port === undefined ? founded.port : wholeNumber(options, 'port', '--port') },
     webSocket:
       options.websocket === false ? false : { host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
     syncWrites: options.sync === true,

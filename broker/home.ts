@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isIdentifier, MeshError } from '@foremesh/node-runtime/contract';
+import { isIdentifier, MeshError, parseConnection } from '@foremesh/node-runtime/contract';
 import * as z from 'zod';
 
 const meshFile = z.looseObject({
@@ -32,4 +32,15 @@ export async function readMesh(home: string): Promise<string | undefined> {
     });
   }
   return parsed.data.mesh;
+}
+
+/** Where the founder of this home said that its broker is reached: there it listens. Loopback when nothing was said. */
+export async function readAddress(home: string): Promise<{ readonly host: string; readonly port: number }> {
+  const path = join(home, 'connection');
+  try {
+    return parseConnection(await readFile(path, 'utf8'), path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return { host: '127.0.0.1', port: 1883 };
+  }
 }

@@ -3,6 +3,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandModule } from './commands.ts';
 
+const addressFlags = [
+  ['host', '--host'],
+  ['port', '--port'],
+] as const;
 const passedToNode = [
   ['share', '--share'],
   ['slots', '--slots'],
@@ -23,8 +27,8 @@ export const up: CommandModule = {
   summary: 'run broker and first node on this machine; found the mesh if there is none',
   register(command, context) {
     command
-      .option('--host <address>', 'address for the broker to listen on; only this machine unless said', '127.0.0.1')
-      .option('--port <number>', 'its TCP port', '1883')
+      .option('--host <address>', 'address for the broker to listen on (what `init` was told; only this machine unless said)')
+      .option('--port <number>', 'its TCP port (what `init` was told; 1883)')
       .option('--websocket-port <number>', 'its WebSocket port', '8083')
       .option('--name <id>', 'id of the node, when the mesh is founded')
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%')
@@ -36,14 +40,15 @@ export const up: CommandModule = {
 };
 
 async function runUp(options: Record<string, unknown>, home: string): Promise<void> {
-  const text = (name: string) => String(options[name]);
   const cli = [process.argv[1]!];
+  const given = (among: readonly (readonly [name: string, flag: string])[]) =>
+    among.flatMap(([name, flag]) => (options[name] === undefined ? [] : [flag, String(options[name])]));
+  const address = given(addressFlags);
   if (!existsSync(join(home, 'mesh.json'))) {
-    const name = options.name === undefined ? [] : ['--name', text('name')];
-    await runToEnd([...cli, 'init', '--home', home, '--host', text('host'), '--port', text('port'), ...name]);
+    await runToEnd([...cli, 'init', '--home', home, ...address, ...given([['name', '--name']])]);
   }
-  const nodeOptions = passedToNode.flatMap(([name, flag]) => (options[name] === undefined ? [] : [flag, text(name)]));
-  const listen = ['--host', text('host'), '--port', text('port'), '--websocket-port', text('websocketPort')];
+  const listen = [...address, '--websocket-port', String(options.websocketPort)];
+  const nodeOptions = given(passedToNode);
   const kept = [
     new KeptProcess([...cli, 'broker', '--home', home, ...listen]),
     new KeptProcess([...cli, 'node', '--home', home, ...nodeOptions]),

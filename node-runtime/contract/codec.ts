@@ -42,6 +42,12 @@ export function encodeJson(value: unknown): Uint8Array {
  */
 export function decode<T>(schema: z.ZodType<T>, payload: Uint8Array): T {
   const value = decodeUnchecked(payload);
+  checkVersion(value);
+  return check(schema, value, 'MESH_MESSAGE_MALFORMED');
+}
+
+/** Throws `MESH_MESSAGE_VERSION` when the message says that it is of another version than 1. */
+export function checkVersion(value: unknown): void {
   const version = (value as { v?: unknown } | null)?.v;
   if (version !== undefined && version !== 1) {
     throw new MeshError('MESH_MESSAGE_VERSION', `version ${JSON.stringify(version).slice(0, 40)} is not spoken here`, {
@@ -49,7 +55,6 @@ export function decode<T>(schema: z.ZodType<T>, payload: Uint8Array): T {
       mend: 'send v: 1',
     });
   }
-  return check(schema, value, 'MESH_MESSAGE_MALFORMED');
 }
 
 export function decodeUnchecked(payload: Uint8Array): unknown {

@@ -68,6 +68,7 @@ export class AgentDriver {
   /** Assignments in the engine, or whose output is on its way to a holder. */
   readonly #assigned = new Map<string, Assign>();
   #closed = false;
+  #confinementTold = false;
 
   constructor(options: AgentDriverOptions) {
     const { node, bootId, home, offer, topics, blobs } = options;
@@ -93,7 +94,10 @@ export class AgentDriver {
         ...(options.poolIdleMs === undefined ? {} : { idleMs: options.poolIdleMs }),
       },
       {
-        started: (attempt) => this.#step({ type: 'started', attempt }),
+        started: (attempt) => {
+          this.#tellConfinement();
+          this.#step({ type: 'started', attempt });
+        },
         progress: (attempt, fraction) => this.#step({ type: 'progressed', attempt, fraction }),
         log: (attempt, lines) => this.#publishLogs(attempt, lines),
         ended: (attempt, outcome) => void this.#ended(attempt, outcome),
@@ -235,6 +239,15 @@ export class AgentDriver {
       }
     }
     return undefined;
+  }
+
+  /** Once: what the system really allows of the sandbox, which its owner should know. */
+  #tellConfinement(): void {
+    if (this.#confinementTold) return;
+    this.#confinementTold = true;
+    const confinement = this.#pool.describe();
+    const whole = confinement.network === 'isolated' && confinement.privileges === 'dropped' && confinement.notes.length === 0;
+    this.#options.log[whole ? 'info' : 'warn'](confinement, whole ? 'tasks run confined' : 'tasks run less confined than they could be');
   }
 
   #publishLogs(attempt: string, lines: readonly string[]): void {

@@ -36,7 +36,7 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   const password = await options.createAccount(home.directory, account);
   const connection = { host: options.host ?? '127.0.0.1', port: options.port ?? 1883, mesh, account, password };
   await writeConnection(home, connection);
-  // Last: with it the mesh is founded, without it `init` may be run again.
+  // Last: with it the mesh is founded.
   await writeDurably(home.meshFile, `${JSON.stringify({ v: 1, mesh, founder })}\n`);
   return connection;
 }

@@ -3,6 +3,7 @@ import {
   type CodeReference,
   check,
   checkLimit,
+  checkVersion,
   type DataReference,
   decodeUnchecked,
   type JobSpec,
@@ -25,6 +26,7 @@ export interface TakenIn {
 /** Checks a published spec. Throws `MESH_SPEC_INVALID` (with the path), or what `decode` throws. */
 export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readonly specHash: string } {
   const value = decodeUnchecked(payload);
+  checkVersion(value);
   const stages = (value as { stages?: unknown } | null)?.stages;
   if (typeof stages === 'object' && stages !== null && Object.hasOwn(stages, '__proto__')) {
     // The schema would pass over it without a word.

@@ -57,6 +57,7 @@ export class LeaderLink {
   #voter!: Voter;
   #ticker: NodeJS.Timeout | undefined;
   #closed = false;
+  #behind = false;
   /** Retained values that the broker has not acknowledged: they are published again on the next connection. */
   readonly #unacknowledged = new Map<string, Uint8Array>();
   /** Messages that were not what they should be; reported on `events`, otherwise ignored. */
@@ -126,6 +127,7 @@ export class LeaderLink {
       case 'outbox': {
         const envelope = decode(outboxEnvelope, payload);
         this.#sameNode(envelope.from, parsed.node);
+        this.#noticeTerm(envelope.from, envelope.term);
         this.#voter.feed({
           type: 'node-reported',
           node: envelope.from,
@@ -159,6 +161,17 @@ export class LeaderLink {
     for (const intake of this.#intakes.values())
       if (intake.account === account && intake.job === job) intake.cancelled = reason;
     this.#voter.feed({ type: 'cancel-requested', account, job, reason });
+  }
+
+  /** A node that has seen a later term obeys us no more: our log is older than what the mesh had. Said once a leadership. */
+  #noticeTerm(node: string, term: number): void {
+    const { leading, term: ours } = this.#voter.planner;
+    if (!leading || term <= ours || this.#behind) return;
+    this.#behind = true;
+    const text =
+      `${node} has seen term ${term}, this leader is in term ${ours}: was its log restored from an ` +
+      'older copy? To go on from that copy remove node/term and node/outcomes in the homes of the other nodes';
+    this.#report('term-behind', 'error', text);
   }
 
   #sameNode(claimed: string, topic: string): void {

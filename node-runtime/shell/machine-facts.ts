@@ -11,7 +11,11 @@ import { writeDurably } from './durable-file.ts';
 import type { Home } from './home.ts';
 import { release } from './release.ts';
 
-const facts = z.object({ measuredOn: z.string(), machine: machineDescription, speed: z.object({ js: z.number().positive() }) });
+const facts = z.object({
+  measuredOn: z.string(),
+  machine: machineDescription,
+  speed: z.object({ js: z.number().positive() }),
+});
 const describeMsMost = 20_000;
 
 /** What the machine is and how fast its engines are; found out once per machine and release, then read back. */
@@ -40,7 +44,9 @@ function parse(text: string): unknown {
 async function describe(log: Logger): Promise<z.infer<typeof machineDescription>> {
   const { path, nodeArguments } = entryBeside(import.meta.url, 'describe-machine', 'describe-machine-main');
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [...nodeArguments, path], { timeout: describeMsMost });
+    const { stdout } = await promisify(execFile)(process.execPath, [...nodeArguments, path], {
+      timeout: describeMsMost,
+    });
     return machineDescription.parse(JSON.parse(stdout));
   } catch (error) {
     log.warn(`the machine cannot be described: ${(error as Error).message}`);

@@ -17,7 +17,7 @@ type CreateAccount = (home: string, name: string) => Promise<{ readonly password
 const help = `
 Examples:
   $ foremesh init                                    a mesh on this machine, broker on 127.0.0.1:1883
-  $ foremesh init --host 192.168.1.10 --name hub     one that other machines reach (then: foremesh broker --host 192.168.1.10)
+  $ foremesh init --host 192.168.1.10 --name hub     one that other machines reach
   $ foremesh init --json | jq -r .connection         the connection string, for a script`;
 
 /** `foremesh init`: the only thing that founds a mesh. */
@@ -42,6 +42,11 @@ async function runInit(options: InitOptions, command: Command, context: CommandC
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new MeshError('MESH_USAGE', `--port "${options.port}" is not a port`, {
       mend: 'give a number from 1 to 65535',
+    });
+  }
+  if (options.host === '0.0.0.0' || options.host === '::') {
+    throw new MeshError('MESH_USAGE', `${options.host} is every address and none that others could reach`, {
+      mend: 'give the address of this machine in its network; `foremesh broker --host 0.0.0.0` listens on all of them',
     });
   }
   const broker = await loadOptional('@foremesh/broker/commands');

@@ -30,6 +30,16 @@ describe('foremesh up', function () {
     assert.deepEqual(processesMatching(home), []);
   });
 
+  it('listens where `init` was told that others reach it', async () => {
+    const [port, webSocketPort] = [await freePort(), await freePort()];
+    const init = await foremesh('init', '--home', home, '--name', 'solo', '--host', '127.0.0.1', '--port', String(port));
+    assert.equal(init.code, 0, init.stderr);
+    const up = new ForemeshProcess(['up', '--home', home, '--websocket-port', String(webSocketPort), '--slots', '1']);
+    await online(up);
+    assert.ok(up.stdout.includes(`* broker mqtt://127.0.0.1:${port}`), up.stdout);
+    await up.kill('SIGTERM');
+  });
+
   it('starts a child again that was killed', async () => {
     const up = new ForemeshProcess(words);
     await online(up);
