@@ -27,7 +27,10 @@ export const up: CommandModule = {
   summary: 'run broker and first node on this machine; found the mesh if there is none',
   register(command, context) {
     command
-      .option('--host <address>', 'address for the broker to listen on (what `init` was told; only this machine unless said)')
+      .option(
+        '--host <address>',
+        'address for the broker to listen on (what `init` was told; only this machine unless said)',
+      )
       .option('--port <number>', 'its TCP port (what `init` was told; 1883)')
       .option('--websocket-port <number>', 'its WebSocket port', '8083')
       .option('--name <id>', 'id of the node, when the mesh is founded')

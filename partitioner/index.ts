@@ -1,4 +1,5 @@
 /** Pure functions that cut work and place it. Imports nothing of ours, reads no clock, does no I/O. */
-export * from './records/index.ts';
+
 export type { Device, PlaceableTask, Placement, Refusal } from './placement/current-room.ts';
 export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts';
+export * from './records/index.ts';

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { connectMesh, type JobHandle, type MeshClient } from '@foremesh/node-runtime/sdk';
 import { bundleTask } from '@foremesh/author';
+import { connectMesh, type JobHandle, type MeshClient } from '@foremesh/node-runtime/sdk';
 import { processIo } from '../../node-runtime/cli/io.ts';
 import { loadJobFile } from '../../node-runtime/cli/job-file.ts';
 import { bundleFiles, fillSpec } from '../../node-runtime/cli/job-payload.ts';
@@ -41,8 +41,15 @@ async function run(fleet: DemoFleet): Promise<void> {
 async function computeOnMesh(fleet: DemoFleet, client: MeshClient): Promise<Row[]> {
   const job = await loadJobFile(fileURLToPath(new URL('job.yaml', import.meta.url)), { directory: io.directory });
   const code = await bundleFiles(job, { bundleTask });
-  const spec = await fillSpec(job, code, (source, options) => client.put(source, options), () => undefined);
-  say(`flights: ${(readFileSync(flightsFile).length / 1e6).toFixed(1)} MB of JSON put in the mesh; delays by hour and distance, with bootstrap intervals`);
+  const spec = await fillSpec(
+    job,
+    code,
+    (source, options) => client.put(source, options),
+    () => undefined,
+  );
+  say(
+    `flights: ${(readFileSync(flightsFile).length / 1e6).toFixed(1)} MB of JSON put in the mesh; delays by hour and distance, with bootstrap intervals`,
+  );
   const handle = client.submit(spec, { id: 'flights' });
   await follow(fleet, handle);
   const result = await handle.result();
@@ -77,7 +84,9 @@ function compare(rows: readonly Row[]): void {
   const same = JSON.stringify(computeHere(flights)) === JSON.stringify(rows);
   const took = durationText(performance.now() - startedMs);
   if (!same) throw new Error('the result of the mesh differs from that of a single process');
-  say(`${flights.length.toLocaleString('en')} flights; equal, to the last digit, to the same computation in this one process (${took} at full speed, without a sandbox)`);
+  say(
+    `${flights.length.toLocaleString('en')} flights; equal, to the last digit, to the same computation in this one process (${took} at full speed, without a sandbox)`,
+  );
 }
 
 const fleet = await DemoFleet.found('ada');

@@ -22,7 +22,17 @@ export class DemoFleet {
     const fleet = new DemoFleet(await mkdtemp(join(tmpdir(), 'foremesh-demo-')));
     const port = String(await freePort());
     const home = join(fleet.#directory, founder);
-    const told = execFileSync(process.execPath, [launcher, 'init', '--home', home, '--name', founder, '--port', port, '--json']);
+    const told = execFileSync(process.execPath, [
+      launcher,
+      'init',
+      '--home',
+      home,
+      '--name',
+      founder,
+      '--port',
+      port,
+      '--json',
+    ]);
     fleet.connection = (JSON.parse(told.toString()) as { connection: string }).connection;
     await fleet.#start('broker', ['broker', '--home', home, '--port', port, '--no-websocket']);
     return fleet;
@@ -30,11 +40,22 @@ export class DemoFleet {
 
   async startNode(name: string, joins: boolean): Promise<void> {
     const joining = joins ? ['--join', this.connection, '--name', name] : [];
-    await this.#start(name, ['node', '--home', join(this.#directory, name), ...joining, '--slots', '1', '--share', '33%']);
+    await this.#start(name, [
+      'node',
+      '--home',
+      join(this.#directory, name),
+      ...joining,
+      '--slots',
+      '1',
+      '--share',
+      '33%',
+    ]);
   }
 
   async #start(name: string, words: readonly string[]): Promise<void> {
-    const child = spawn(process.execPath, [launcher, ...words, '--json', '--log-level', 'error'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [launcher, ...words, '--json', '--log-level', 'error'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#processes.set(name, child);
     const lines = createInterface({ input: child.stdout });
     await new Promise<void>((resolve, reject) => {

@@ -17,7 +17,9 @@ export function renderRows(rows: readonly Row[], paint: Paint): string[] {
   return [
     paint('strong', 'Mean delay in minutes [95 % interval] by hour of departure and distance'),
     paint('dim', head),
-    ...hours.map((hour) => `${String(hour).padStart(4)}  ${bands.map((band) => cell(rows, hour, band, paint)).join('')}`.trimEnd()),
+    ...hours.map((hour) =>
+      `${String(hour).padStart(4)}  ${bands.map((band) => cell(rows, hour, band, paint)).join('')}`.trimEnd(),
+    ),
   ];
 }
 

@@ -2,8 +2,8 @@ import {
   type Assign,
   type InboxMessage,
   limits,
-  type Outcome,
   type OutboxMessage,
+  type Outcome,
   type Problem,
 } from '../contract/index.ts';
 
@@ -61,7 +61,11 @@ export type AgentEffect =
   | { readonly type: 'forget-outcomes'; readonly attempts: readonly string[] }
   | { readonly type: 'report'; readonly message: OutboxMessage };
 
-export function createAgent(node: string, offer: AgentOffer, restored: { readonly term: number; readonly outcomes: readonly Outcome[] }): AgentState {
+export function createAgent(
+  node: string,
+  offer: AgentOffer,
+  restored: { readonly term: number; readonly outcomes: readonly Outcome[] },
+): AgentState {
   return {
     node,
     term: restored.term,
@@ -91,11 +95,15 @@ export function stepAgent(state: AgentState, event: AgentEvent): AgentEffect[] {
       if (state.held.has(event.attempt)) end(state, nodeFault(event.attempt, event.problem), effects);
       break;
     case 'started':
-      if (state.held.has(event.attempt)) effects.push({ type: 'report', message: { type: 'started', attempt: event.attempt } });
+      if (state.held.has(event.attempt))
+        effects.push({ type: 'report', message: { type: 'started', attempt: event.attempt } });
       break;
     case 'progressed':
       if (state.held.has(event.attempt)) {
-        effects.push({ type: 'report', message: { type: 'progress', attempt: event.attempt, fraction: event.fraction } });
+        effects.push({
+          type: 'report',
+          message: { type: 'progress', attempt: event.attempt, fraction: event.fraction },
+        });
       }
       break;
     case 'ended':
@@ -112,7 +120,8 @@ function obey(state: AgentState, message: InboxMessage, effects: AgentEffect[]):
       take(state, message, effects);
       return;
     case 'cancel':
-      if (state.held.delete(message.attempt)) effects.push({ type: 'stop', attempt: message.attempt, reason: message.reason });
+      if (state.held.delete(message.attempt))
+        effects.push({ type: 'stop', attempt: message.attempt, reason: message.reason });
       return;
     case 'committed': {
       const known = message.attempts.filter((attempt) => state.outcomes.delete(attempt));
@@ -121,7 +130,10 @@ function obey(state: AgentState, message: InboxMessage, effects: AgentEffect[]):
     }
     case 'inventory-request':
       for (const outcome of state.outcomes.values()) effects.push({ type: 'report', message: outcome });
-      effects.push({ type: 'report', message: { type: 'inventory', request: message.request, attempts: [...state.held.keys()] } });
+      effects.push({
+        type: 'report',
+        message: { type: 'inventory', request: message.request, attempts: [...state.held.keys()] },
+      });
   }
 }
 
@@ -147,13 +159,22 @@ function refusal(state: AgentState, assign: Assign): Problem | undefined {
     return { code: 'MESH_ENGINE_UNKNOWN', message: `${state.node} has no engine ${assign.code.engine}` };
   }
   if (offer.slots === 0 || state.held.size >= offer.slots + offer.queue) {
-    return { code: 'MESH_NODE_FULL', message: `${state.node} offers ${offer.slots} slots and a queue of ${offer.queue}` };
+    return {
+      code: 'MESH_NODE_FULL',
+      message: `${state.node} offers ${offer.slots} slots and a queue of ${offer.queue}`,
+    };
   }
   if (assign.limits.memoryBytes > offer.memoryBytes) {
-    return { code: 'MESH_NODE_FULL', message: `${state.node} offers ${offer.memoryBytes} bytes, the task may use ${assign.limits.memoryBytes}` };
+    return {
+      code: 'MESH_NODE_FULL',
+      message: `${state.node} offers ${offer.memoryBytes} bytes, the task may use ${assign.limits.memoryBytes}`,
+    };
   }
   if (state.outcomes.size >= limits.outcomesHeldPerNode) {
-    return { code: 'MESH_NODE_FULL', message: `outcomesHeldPerNode is ${limits.outcomesHeldPerNode}: nobody commits what ${state.node} has done` };
+    return {
+      code: 'MESH_NODE_FULL',
+      message: `outcomesHeldPerNode is ${limits.outcomesHeldPerNode}: nobody commits what ${state.node} has done`,
+    };
   }
   return undefined;
 }
@@ -235,6 +256,8 @@ function byPriority(state: AgentState): readonly HeldAttempt[] {
 
 /** Throws when the agent holds more than it offered (I7). For tests and simulation. */
 export function validateAgent(state: AgentState): void {
-  if (state.held.size > state.offer.slots + state.offer.queue) throw new Error(`agent: ${state.held.size} attempts held`);
-  for (const attempt of state.outcomes.keys()) if (state.held.has(attempt)) throw new Error(`agent: ${attempt} is held and ended`);
+  if (state.held.size > state.offer.slots + state.offer.queue)
+    throw new Error(`agent: ${state.held.size} attempts held`);
+  for (const attempt of state.outcomes.keys())
+    if (state.held.has(attempt)) throw new Error(`agent: ${attempt} is held and ended`);
 }

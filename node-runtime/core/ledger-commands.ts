@@ -31,7 +31,12 @@ export interface CutTask {
 /** What the log holds: only what cannot be asked again. */
 export type LedgerCommand =
   /** With the cuts that need nothing but the spec: they cost no second wait for the disk. */
-  | (OfJob & { readonly type: 'accept-job'; readonly specHash: string; readonly plan: JobPlan; readonly cuts: readonly Cut[] })
+  | (OfJob & {
+      readonly type: 'accept-job';
+      readonly specHash: string;
+      readonly plan: JobPlan;
+      readonly cuts: readonly Cut[];
+    })
   /** Names the tasks of a stage, before the first of them is assigned. */
   | (OfJob & Cut & { readonly type: 'cut-stage' })
   | (OfJob & {
@@ -43,14 +48,27 @@ export type LedgerCommand =
       readonly usage: Usage;
     })
   /** An attempt failed by the task's own fault: counts against its retries on every later leader too. */
-  | (OfJob & { readonly type: 'fail-attempt'; readonly task: string; readonly attempt: string; readonly node: string; readonly problem: Problem })
+  | (OfJob & {
+      readonly type: 'fail-attempt';
+      readonly task: string;
+      readonly attempt: string;
+      readonly node: string;
+      readonly problem: Problem;
+    })
   | (OfJob & { readonly type: 'end-job'; readonly phase: 'failed' | 'cancelled'; readonly problem: Problem });
 
 /** What applying a command did: the same on every voter. */
 export type LedgerEvent =
   | { readonly type: 'job-accepted'; readonly key: string }
   | { readonly type: 'stage-cut'; readonly key: string; readonly stage: string; readonly stageDone: boolean }
-  | { readonly type: 'task-committed'; readonly key: string; readonly stage: string; readonly task: string; readonly attempt: string; readonly stageDone: boolean }
+  | {
+      readonly type: 'task-committed';
+      readonly key: string;
+      readonly stage: string;
+      readonly task: string;
+      readonly attempt: string;
+      readonly stageDone: boolean;
+    }
   | { readonly type: 'attempt-failed'; readonly key: string; readonly task: string; readonly attempt: string }
   | { readonly type: 'job-ended'; readonly key: string }
   /** An old ended job made room: only its tombstone stays. */

@@ -54,7 +54,9 @@ export interface Ledger {
   readonly retain: { readonly endedJobs: number; readonly tombstones: number };
 }
 
-export function createLedger(retain: Ledger['retain'] = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount }): Ledger {
+export function createLedger(
+  retain: Ledger['retain'] = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount },
+): Ledger {
   return { jobs: new Map(), ended: [], tombstones: new Map(), retain };
 }
 
@@ -104,7 +106,8 @@ export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEven
     case 'fail-attempt': {
       const task = findTask(job, command.task);
       const fault = findOutcomeFault(job, task);
-      if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
+      if (task === undefined || fault !== undefined)
+        return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
       // Reported twice, an attempt has still failed once.
       if (task.failures.some((failure) => failure.attempt === command.attempt)) {
         return [{ type: 'dropped', command, reason: 'the failure is counted already' }];
@@ -119,9 +122,11 @@ export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEven
 }
 
 function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'accept-job' }): LedgerEvent[] {
-  if (ledger.jobs.has(key) || ledger.tombstones.has(key)) return [{ type: 'dropped', command, reason: 'the id is taken' }];
+  if (ledger.jobs.has(key) || ledger.tombstones.has(key))
+    return [{ type: 'dropped', command, reason: 'the id is taken' }];
   const stages = new Map<string, LedgerStage>();
-  for (const { stage } of command.plan.stages) stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
+  for (const { stage } of command.plan.stages)
+    stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
   const job: LedgerJob = {
     account: command.account,
     job: command.job,
@@ -153,7 +158,13 @@ function cutStage(job: LedgerJob, stage: LedgerStage, { source, tasks }: Cut): v
   if (source !== undefined) stage.source = source;
   stage.openParts = tasks.length;
   for (const { task, range } of tasks) {
-    stage.tasks.push({ task, stage: stage.stage, merges: false, failures: [], ...(range === undefined ? {} : { range }) });
+    stage.tasks.push({
+      task,
+      stage: stage.stage,
+      merges: false,
+      failures: [],
+      ...(range === undefined ? {} : { range }),
+    });
   }
   if (stagePlanOf(job, stage.stage).merge !== undefined) {
     stage.tasks.push({ task: mergeName(stage.stage), stage: stage.stage, merges: true, failures: [] });
@@ -176,7 +187,12 @@ function findCutFault({ stage, cut }: LedgerStage, tasks: readonly CutTask[]): s
   return undefined;
 }
 
-function commit(ledger: Ledger, job: LedgerJob, key: string, command: LedgerCommand & { type: 'commit-task' }): LedgerEvent[] {
+function commit(
+  ledger: Ledger,
+  job: LedgerJob,
+  key: string,
+  command: LedgerCommand & { type: 'commit-task' },
+): LedgerEvent[] {
   const task = findTask(job, command.task);
   const fault = findOutcomeFault(job, task);
   if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
@@ -186,7 +202,14 @@ function commit(ledger: Ledger, job: LedgerJob, key: string, command: LedgerComm
   if (!task.merges) stage.openParts -= 1;
   stage.done = isDone(stage);
   const events: LedgerEvent[] = [
-    { type: 'task-committed', key, stage: stage.stage, task: command.task, attempt: command.attempt, stageDone: stage.done },
+    {
+      type: 'task-committed',
+      key,
+      stage: stage.stage,
+      task: command.task,
+      attempt: command.attempt,
+      stageDone: stage.done,
+    },
   ];
   if (stage.done && [...job.stages.values()].every((each) => each.done)) {
     events.push(...end(ledger, job, key, 'done', command.atMs));
@@ -206,7 +229,13 @@ function isDone(stage: LedgerStage): boolean {
   return stage.openParts === 0 && (last === undefined || last.committed !== undefined);
 }
 
-function end(ledger: Ledger, job: LedgerJob, key: string, phase: 'done' | 'failed' | 'cancelled', atMs: number): LedgerEvent[] {
+function end(
+  ledger: Ledger,
+  job: LedgerJob,
+  key: string,
+  phase: 'done' | 'failed' | 'cancelled',
+  atMs: number,
+): LedgerEvent[] {
   job.phase = phase;
   job.endedAtMs = atMs;
   dropIntermediateOutputs(job);
@@ -216,7 +245,11 @@ function end(ledger: Ledger, job: LedgerJob, key: string, phase: 'done' | 'faile
     const oldest = ledger.ended.shift()!;
     const forgotten = ledger.jobs.get(oldest)!;
     ledger.jobs.delete(oldest);
-    ledger.tombstones.set(oldest, { key: oldest, specHash: forgotten.specHash, phase: forgotten.phase as Tombstone['phase'] });
+    ledger.tombstones.set(oldest, {
+      key: oldest,
+      specHash: forgotten.specHash,
+      phase: forgotten.phase as Tombstone['phase'],
+    });
     events.push({ type: 'job-forgotten', key: oldest });
   }
   for (const oldest of ledger.tombstones.keys()) {
@@ -267,7 +300,8 @@ export function restoreLedger(snapshot: unknown): Ledger {
 /** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
 export function validateLedger(ledger: Ledger): void {
   for (const [key, job] of ledger.jobs) {
-    const fault = findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');
+    const fault =
+      findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');
     if (fault !== undefined) throw new Error(`ledger: job ${key}: ${fault}`);
   }
 }
@@ -277,11 +311,13 @@ function findFault(job: LedgerJob): string | undefined {
     const parts = stage.tasks.filter((task) => !task.merges);
     const open = parts.filter((task) => task.committed === undefined).length;
     if (open !== stage.openParts) return `stage ${stage.stage} counts ${stage.openParts} open parts, has ${open}`;
-    if (stage.done !== (stage.cut && stage.tasks.every((task) => task.committed !== undefined))) return `stage ${stage.stage}: done is wrong`;
+    if (stage.done !== (stage.cut && stage.tasks.every((task) => task.committed !== undefined)))
+      return `stage ${stage.stage}: done is wrong`;
     let nextRecord = 0;
     for (const { task, range } of parts) {
       if (range === undefined) continue;
-      if (range.firstRecord !== nextRecord) return `task ${task} begins at record ${range.firstRecord}, not ${nextRecord}`;
+      if (range.firstRecord !== nextRecord)
+        return `task ${task} begins at record ${range.firstRecord}, not ${nextRecord}`;
       nextRecord += range.records;
     }
     const merge = stage.tasks.find((task) => task.merges);

@@ -50,8 +50,13 @@ export interface RaftRestored<Command> {
   readonly snapshotTerm: number;
 }
 
-export function createRaft<Command>(id: string, voters: readonly string[], restored?: RaftRestored<Command>): RaftState<Command> {
-  if (voters.length !== 1 || voters[0] !== id) throw new Error(`raft: ${id} must be the only voter, not ${voters.join(', ')}`);
+export function createRaft<Command>(
+  id: string,
+  voters: readonly string[],
+  restored?: RaftRestored<Command>,
+): RaftState<Command> {
+  if (voters.length !== 1 || voters[0] !== id)
+    throw new Error(`raft: ${id} must be the only voter, not ${voters.join(', ')}`);
   const snapshotIndex = restored?.snapshotIndex ?? 0;
   return {
     id,
@@ -126,8 +131,10 @@ function persisted<Command>(state: RaftState<Command>, term: number, index: numb
 /** Throws when the log contradicts itself (I1). For tests and simulation. */
 export function validateRaft<Command>(state: RaftState<Command>): void {
   for (const [offset, entry] of state.log.entries()) {
-    if (entry.index !== state.snapshotIndex + 1 + offset) throw new Error(`raft: entry ${offset} has index ${entry.index}`);
-    if (entry.term > state.hard.term) throw new Error(`raft: entry ${entry.index} is of term ${entry.term} > ${state.hard.term}`);
+    if (entry.index !== state.snapshotIndex + 1 + offset)
+      throw new Error(`raft: entry ${offset} has index ${entry.index}`);
+    if (entry.term > state.hard.term)
+      throw new Error(`raft: entry ${entry.index} is of term ${entry.term} > ${state.hard.term}`);
   }
   if (state.commitIndex > state.persistedIndex) throw new Error('raft: committed what is not on disk');
   if (state.persistedIndex > lastIndex(state)) throw new Error('raft: persisted what was never appended');

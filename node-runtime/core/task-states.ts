@@ -29,9 +29,15 @@ export function isLegalTransition(from: TaskState, to: TaskState): boolean {
 }
 
 /** Moves `task` to a state, or throws with its story. */
-export function transition(task: { state: TaskState; readonly key: string; readonly story: Story }, to: TaskState, why: string): void {
+export function transition(
+  task: { state: TaskState; readonly key: string; readonly story: Story },
+  to: TaskState,
+  why: string,
+): void {
   if (!isLegalTransition(task.state, to)) {
-    throw new Error(`MESH_ILLEGAL_TRANSITION: ${task.key}: ${task.state} -> ${to} (${why}); story: ${task.story.join(' | ')}`);
+    throw new Error(
+      `MESH_ILLEGAL_TRANSITION: ${task.key}: ${task.state} -> ${to} (${why}); story: ${task.story.join(' | ')}`,
+    );
   }
   tell(task.story, `${task.state} -> ${to}: ${why}`);
   task.state = to;

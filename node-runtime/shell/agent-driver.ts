@@ -246,8 +246,12 @@ export class AgentDriver {
     if (this.#confinementTold) return;
     this.#confinementTold = true;
     const confinement = this.#pool.describe();
-    const whole = confinement.network === 'isolated' && confinement.privileges === 'dropped' && confinement.notes.length === 0;
-    this.#options.log[whole ? 'info' : 'warn'](confinement, whole ? 'tasks run confined' : 'tasks run less confined than they could be');
+    const whole =
+      confinement.network === 'isolated' && confinement.privileges === 'dropped' && confinement.notes.length === 0;
+    this.#options.log[whole ? 'info' : 'warn'](
+      confinement,
+      whole ? 'tasks run confined' : 'tasks run less confined than they could be',
+    );
   }
 
   #publishLogs(attempt: string, lines: readonly string[]): void {

@@ -6,7 +6,11 @@ import { cpu, osInfo, system } from 'systeminformation';
 import type { MachineDescription } from '../contract/index.ts';
 
 const [machine, processor, operatingSystem] = await Promise.all([system(), cpu(), osInfo()]);
-const words = (...parts: readonly string[]) => parts.filter((part) => part !== '').join(' ').slice(0, 100);
+const words = (...parts: readonly string[]) =>
+  parts
+    .filter((part) => part !== '')
+    .join(' ')
+    .slice(0, 100);
 const description: MachineDescription = {
   model: words(machine.manufacturer, machine.model),
   cpu: words(processor.manufacturer, processor.brand),

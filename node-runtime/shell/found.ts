@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { checkIdentifier, type Connection, MeshError } from '../contract/index.ts';
+import { type Connection, checkIdentifier, MeshError } from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
 import { type Home, identityOf, readConnection, readMeshFile, writeConnection } from './home.ts';
 
@@ -24,10 +24,14 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   const { home } = options;
   const before = await readMeshFile(home);
   if (before !== undefined || (await readConnection(home)) !== undefined) {
-    throw new MeshError('MESH_CONFIG_INVALID', before === undefined ? 'this home has joined a mesh' : `this home has mesh "${before.mesh}"`, {
-      where: home.directory,
-      mend: '`foremesh up` starts it; for another mesh give another --home',
-    });
+    throw new MeshError(
+      'MESH_CONFIG_INVALID',
+      before === undefined ? 'this home has joined a mesh' : `this home has mesh "${before.mesh}"`,
+      {
+        where: home.directory,
+        mend: '`foremesh up` starts it; for another mesh give another --home',
+      },
+    );
   }
   await mkdir(home.directory, { recursive: true, mode: 0o700 });
   const mesh = checkIdentifier(options.mesh ?? `mesh-${randomBytes(4).toString('hex')}`, 'mesh');

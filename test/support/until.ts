@@ -1,5 +1,9 @@
 /** Waits until `condition` gives something true, and returns it. Fails after `withinMs` with `what`. */
-export async function until<T>(what: string, condition: () => T | Promise<T>, withinMs = 30_000): Promise<NonNullable<T>> {
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  withinMs = 30_000,
+): Promise<NonNullable<T>> {
   const endMs = performance.now() + withinMs;
   for (;;) {
     const value = await condition();

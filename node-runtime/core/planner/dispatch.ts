@@ -49,7 +49,12 @@ function dispatchQueue(state: PlannerState, queue: TaskView[], effects: PlannerE
   return gone === 0 ? queue : queue.filter((task) => task.queued);
 }
 
-function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskView[], effects: PlannerEffect[]): number {
+function placeGroup(
+  state: PlannerState,
+  stage: StageView,
+  group: readonly TaskView[],
+  effects: PlannerEffect[],
+): number {
   const devices: Device[] = [];
   let room = 0;
   for (const node of state.nodes.values()) {
@@ -59,7 +64,10 @@ function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskV
     room += device.freeSlots + device.freeQueue;
   }
   const candidates = group.slice(0, room + 1); // one more, so that an unplaceable stage is noticed on a full mesh too
-  const placements = state.policy.place(candidates.map((task) => placeable(state, task)), devices);
+  const placements = state.policy.place(
+    candidates.map((task) => placeable(state, task)),
+    devices,
+  );
   let placed = 0;
   let refusedForGood: Problem | undefined;
   for (const [index, placement] of placements.entries()) {
@@ -80,14 +88,20 @@ function placeGroup(state: PlannerState, stage: StageView, group: readonly TaskV
   return placed;
 }
 
-function noRoom(state: PlannerState, stage: StageView, refusals: readonly { device: string; refusal: string }[]): Problem {
+function noRoom(
+  state: PlannerState,
+  stage: StageView,
+  refusals: readonly { device: string; refusal: string }[],
+): Problem {
   const { code, labels, limits: taskLimits } = stage.plan;
   const lacks = {
     engine: `no engine ${code.engine}`,
     labels: `not all of the labels ${labels.join(', ')}`,
     memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
   } as const;
-  const each = refusals.slice(0, devicesNamedMost).map(({ device, refusal }) => `${device}: ${lacks[refusal as keyof typeof lacks] ?? refusal}`);
+  const each = refusals
+    .slice(0, devicesNamedMost)
+    .map(({ device, refusal }) => `${device}: ${lacks[refusal as keyof typeof lacks] ?? refusal}`);
   if (refusals.length > each.length) each.push(`and ${refusals.length - each.length} more`);
   if (refusals.length === 0) {
     const online = [...state.nodes.values()].some((node) => node.online);
@@ -168,7 +182,8 @@ function inputOf(job: LedgerJob, task: TaskView): TaskInput {
   const { plan } = task.stage;
   const stage = job.stages.get(plan.stage)!;
   if (task.ledger.merges) return { kind: 'parts', parts: stage.tasks.slice(0, -1).map((part) => part.output!) };
-  if (task.ledger.range !== undefined) return { kind: 'records', by: plan.split!.by, source: stage.source!, ...task.ledger.range };
+  if (task.ledger.range !== undefined)
+    return { kind: 'records', by: plan.split!.by, source: stage.source!, ...task.ledger.range };
   if (plan.input !== undefined) return { kind: 'whole', source: plan.input };
   if (plan.needs.length === 0) return { kind: 'none' };
   const needs: Record<string, Output | Output[]> = {};

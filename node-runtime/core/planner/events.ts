@@ -7,8 +7,8 @@ import type {
   MeshEvent,
   NodeMetrics,
   NodeStatus,
-  Output,
   OutboxMessage,
+  Output,
   Problem,
   RecordIndex,
   SplitBy,
@@ -31,11 +31,21 @@ export type PlannerEvent =
   | (OfJob & { readonly type: 'cancel-requested'; readonly reason: string })
   /** The log has committed more; the ledger has it already. */
   | { readonly type: 'applied'; readonly events: readonly LedgerEvent[] }
-  | (OfJob & { readonly type: 'indexed'; readonly stage: string; readonly source: DataReference; readonly index: RecordIndex })
+  | (OfJob & {
+      readonly type: 'indexed';
+      readonly stage: string;
+      readonly source: DataReference;
+      readonly index: RecordIndex;
+    })
   | (OfJob & { readonly type: 'index-failed'; readonly stage: string; readonly problem: Problem })
   | { readonly type: 'node-status'; readonly status: NodeStatus }
   | { readonly type: 'node-metrics'; readonly metrics: NodeMetrics }
-  | { readonly type: 'node-reported'; readonly node: string; readonly bootId: string; readonly messages: readonly OutboxMessage[] }
+  | {
+      readonly type: 'node-reported';
+      readonly node: string;
+      readonly bootId: string;
+      readonly messages: readonly OutboxMessage[];
+    }
   | { readonly type: 'tick' };
 
 /** What the driver is to do, in this order. */
@@ -51,5 +61,10 @@ export type PlannerEffect =
   /** Clear the retained state and result of a job that the ledger has forgotten. */
   | (OfJob & { readonly type: 'clear-job' })
   /** Ask a holder where records begin; an inline source is put in a holder first. Answer: `indexed` or `index-failed`. */
-  | (OfJob & { readonly type: 'index'; readonly stage: string; readonly source: Output | DataReference; readonly by: SplitBy })
+  | (OfJob & {
+      readonly type: 'index';
+      readonly stage: string;
+      readonly source: Output | DataReference;
+      readonly by: SplitBy;
+    })
   | { readonly type: 'event'; readonly event: Omit<MeshEvent, 'v' | 'source'> };

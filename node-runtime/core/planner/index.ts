@@ -1,5 +1,12 @@
 export type { PlannerEffect, PlannerEvent } from './events.ts';
-export { createPlanner, type PlannerConfig, type PlannerOptions, type PlannerPolicy, type PlannerState, plannerDefaults } from './state.ts';
+export {
+  createPlanner,
+  type PlannerConfig,
+  type PlannerOptions,
+  type PlannerPolicy,
+  type PlannerState,
+  plannerDefaults,
+} from './state.ts';
 export { type Instant, stepPlanner } from './step.ts';
-export { answerQuery, jobStateOf, refusedStateOf } from './views.ts';
 export { validatePlanner } from './validate.ts';
+export { answerQuery, jobStateOf, refusedStateOf } from './views.ts';

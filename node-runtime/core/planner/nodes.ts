@@ -52,7 +52,12 @@ function takeBack(state: PlannerState, node: NodeView, effects: PlannerEffect[])
  * Something came from this boot of a node: it lives, whatever its silence or a will that came late made us believe.
  * Undefined when its status is not known; all nodes are then asked for theirs.
  */
-export function hearSignOfLife(state: PlannerState, id: string, bootId: string, effects: PlannerEffect[]): NodeView | undefined {
+export function hearSignOfLife(
+  state: PlannerState,
+  id: string,
+  bootId: string,
+  effects: PlannerEffect[],
+): NodeView | undefined {
   const node = state.nodes.get(id);
   if (node === undefined || node.status.bootId !== bootId) {
     if (node !== undefined || state.nodes.size < limits.nodesPerMesh) state.strangers = true;
@@ -102,7 +107,8 @@ export function watchNodes(state: PlannerState, effects: PlannerEffect[]): void 
     }
     const { inventoryIntervalMs, idleInventoryIntervalMs } = state.config;
     const busy = node.attempts.size > 0 || node.owes || !node.confirmed;
-    if (state.nowMs - node.requestedMs > (busy ? inventoryIntervalMs : idleInventoryIntervalMs)) askInventory(state, node, effects);
+    if (state.nowMs - node.requestedMs > (busy ? inventoryIntervalMs : idleInventoryIntervalMs))
+      askInventory(state, node, effects);
   }
 }
 

@@ -6,7 +6,12 @@ import type { NodeView, PlannerState, TaskView } from './state.ts';
 import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
 
 /** What a node says of its attempts, one message at a time. */
-export function hearReport(state: PlannerState, node: NodeView, message: OutboxMessage, effects: PlannerEffect[]): void {
+export function hearReport(
+  state: PlannerState,
+  node: NodeView,
+  message: OutboxMessage,
+  effects: PlannerEffect[],
+): void {
   switch (message.type) {
     case 'started':
     case 'progress': {
@@ -14,7 +19,8 @@ export function hearReport(state: PlannerState, node: NodeView, message: OutboxM
       if (attempt === undefined || attempt.node !== node.status.node) return;
       attempt.startedMs ??= state.nowMs;
       if (message.type === 'progress') attempt.progress = Math.max(attempt.progress, message.fraction);
-      if (attempt.task.state === 'assigned') transition(attempt.task, 'running', `${attempt.key} started on ${attempt.node}`);
+      if (attempt.task.state === 'assigned')
+        transition(attempt.task, 'running', `${attempt.key} started on ${attempt.node}`);
       attempt.task.job.dirty = true;
       return;
     }
@@ -27,7 +33,12 @@ export function hearReport(state: PlannerState, node: NodeView, message: OutboxM
   }
 }
 
-function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'done' | 'failed' }, effects: PlannerEffect[]): void {
+function hearOutcome(
+  state: PlannerState,
+  node: NodeView,
+  message: OutboxMessage & { type: 'done' | 'failed' },
+  effects: PlannerEffect[],
+): void {
   const from = node.status.node;
   const task = openTaskOf(state, message.attempt);
   const counted = message.type === 'failed' && task !== undefined && hasFailed(task, message.attempt);
@@ -48,7 +59,10 @@ function hearOutcome(state: PlannerState, node: NodeView, message: OutboxMessage
   if (message.type === 'done') {
     task.committing = true;
     tell(task.story, `${message.attempt} done on ${from}`);
-    effects.push({ type: 'propose', commands: [{ type: 'commit-task', ...head, output: message.output, usage: message.usage }] });
+    effects.push({
+      type: 'propose',
+      commands: [{ type: 'commit-task', ...head, output: message.output, usage: message.usage }],
+    });
     return;
   }
   const problem = boundedProblem({ code: message.code, message: message.message, where: `${name} on ${from}` });
@@ -82,20 +96,30 @@ function hasFailed(task: TaskView, attempt: string): boolean {
   return task.ledger.failures.some((failure) => failure.attempt === attempt);
 }
 
-function hearInventory(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'inventory' }, effects: PlannerEffect[]): void {
+function hearInventory(
+  state: PlannerState,
+  node: NodeView,
+  message: OutboxMessage & { type: 'inventory' },
+  effects: PlannerEffect[],
+): void {
   if (message.request > node.request) return; // an answer to another leader's question
   const listed = new Set(message.attempts);
   for (const key of listed) {
     if (state.attempts.has(key)) continue;
     const task = openTaskOf(state, key);
-    const open = task !== undefined && (task.state === 'ready' || task.state === 'assigned' || task.state === 'running');
+    const open =
+      task !== undefined && (task.state === 'ready' || task.state === 'assigned' || task.state === 'running');
     if (open && !task.committing && !hasFailed(task, key)) {
       // Of an earlier leader, and still running: it goes on.
       const attempt = addAttempt(state, node, task, key);
       attempt.startedMs = state.nowMs;
       if (task.state !== 'running') transition(task, 'running', `${key} still runs on ${node.status.node}`);
     } else {
-      effects.push({ type: 'send', node: node.status.node, message: { type: 'cancel', attempt: key, reason: 'not wanted any more' } });
+      effects.push({
+        type: 'send',
+        node: node.status.node,
+        message: { type: 'cancel', attempt: key, reason: 'not wanted any more' },
+      });
     }
   }
   for (const attempt of [...node.attempts]) {

@@ -1,8 +1,8 @@
 import type { Forecaster } from '@foremesh/models';
 import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
 import type { MetricSample, NodeStatus, Problem, RecordIndex } from '../../contract/index.ts';
-import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { StagePlan } from '../job-plan.ts';
+import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
 
 /** Every duration that the planner goes by, milliseconds. */

@@ -21,7 +21,8 @@ export function stepPlanner(state: PlannerState, event: PlannerEvent, at: Instan
   state.wallMs = at.wallMs;
   const effects: PlannerEffect[] = [];
   if (event.type === 'elected') elected(state, event.term, effects);
-  else if (event.type === 'connected' || event.type === 'disconnected') hearConnection(state, event.type === 'connected', effects);
+  else if (event.type === 'connected' || event.type === 'disconnected')
+    hearConnection(state, event.type === 'connected', effects);
   else if (state.leading) handle(state, event, effects);
   if (state.leading) {
     dispatch(state, effects);
@@ -72,7 +73,8 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       return;
     }
     case 'node-status':
-      if (state.nodes.size < limits.nodesPerMesh || state.nodes.has(event.status.node)) hearStatus(state, event.status, effects);
+      if (state.nodes.size < limits.nodesPerMesh || state.nodes.has(event.status.node))
+        hearStatus(state, event.status, effects);
       return;
     case 'node-metrics':
       hearMetrics(state, event.metrics, effects);
@@ -132,7 +134,15 @@ function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }
     const problem = quotaProblem(state, account);
     if (problem !== undefined) return refuse(state, event, problem, effects);
     state.accepting.set(key, specHash);
-    const command = { type: 'accept-job' as const, account, job, atMs: state.wallMs, specHash, plan, cuts: cutsOnAcceptance(plan) };
+    const command = {
+      type: 'accept-job' as const,
+      account,
+      job,
+      atMs: state.wallMs,
+      specHash,
+      plan,
+      cuts: cutsOnAcceptance(plan),
+    };
     effects.push({ type: 'propose', commands: [command] });
     return;
   }
@@ -149,19 +159,33 @@ function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }
 
 function quotaProblem(state: PlannerState, account: string): Problem | undefined {
   let ofAccount = 0;
-  for (const key of [...state.jobs.keys(), ...state.accepting.keys()]) if (key.startsWith(`${account}/`)) ofAccount += 1;
+  for (const key of [...state.jobs.keys(), ...state.accepting.keys()])
+    if (key.startsWith(`${account}/`)) ofAccount += 1;
   const all = state.jobs.size + state.accepting.size;
   const mend = 'wait for jobs to end, or cancel some';
   if (ofAccount >= limits.jobsPerAccount) {
-    return { code: 'MESH_QUOTA_EXCEEDED', message: `jobsPerAccount is ${limits.jobsPerAccount}, account ${account} has ${ofAccount} open`, mend };
+    return {
+      code: 'MESH_QUOTA_EXCEEDED',
+      message: `jobsPerAccount is ${limits.jobsPerAccount}, account ${account} has ${ofAccount} open`,
+      mend,
+    };
   }
-  if (all >= limits.jobsAtOnce) return { code: 'MESH_QUOTA_EXCEEDED', message: `jobsAtOnce is ${limits.jobsAtOnce}, ${all} are open`, mend };
+  if (all >= limits.jobsAtOnce)
+    return { code: 'MESH_QUOTA_EXCEEDED', message: `jobsAtOnce is ${limits.jobsAtOnce}, ${all} are open`, mend };
   return undefined;
 }
 
-function refuse(state: PlannerState, event: PlannerEvent & { type: 'submitted' }, problem: Problem, effects: PlannerEffect[]): void {
+function refuse(
+  state: PlannerState,
+  event: PlannerEvent & { type: 'submitted' },
+  problem: Problem,
+  effects: PlannerEffect[],
+): void {
   const { account, job } = event;
-  effects.push({ type: 'publish-state', state: refusedStateOf(state, event, problem) }, { type: 'clear-spec', account, job });
+  effects.push(
+    { type: 'publish-state', state: refusedStateOf(state, event, problem) },
+    { type: 'clear-spec', account, job },
+  );
 }
 
 /** States that changed since they were last published, each at most once per `statePublishMs`. */

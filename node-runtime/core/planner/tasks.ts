@@ -15,14 +15,17 @@ export function makeReady(state: PlannerState, task: TaskView, why: string): voi
 
 export function endJob(
   state: PlannerState,
-  job: Pick<LedgerJob, 'account' | 'job'>, 
+  job: Pick<LedgerJob, 'account' | 'job'>,
   problem: Problem,
   phase: 'failed' | 'cancelled' = 'failed',
 ): PlannerEffect {
   const { account, job: id } = job;
   const view = state.jobs.get(jobKeyOf(account, id));
   if (view !== undefined) view.ending = true;
-  return { type: 'propose', commands: [{ type: 'end-job', account, job: id, atMs: state.wallMs, phase, problem: boundedProblem(problem) }] };
+  return {
+    type: 'propose',
+    commands: [{ type: 'end-job', account, job: id, atMs: state.wallMs, phase, problem: boundedProblem(problem) }],
+  };
 }
 
 export function addAttempt(state: PlannerState, node: NodeView, task: TaskView, key: string): AttemptView {

@@ -25,7 +25,16 @@ export class Fleet {
   static async start(): Promise<Fleet> {
     const directory = await mkdtemp(join(tmpdir(), 'foremesh-fleet-'));
     const port = await freePort();
-    const { code, stdout, stderr } = await foremesh('init', '--home', join(directory, 'ada'), '--name', 'ada', '--port', String(port), '--json');
+    const { code, stdout, stderr } = await foremesh(
+      'init',
+      '--home',
+      join(directory, 'ada'),
+      '--name',
+      'ada',
+      '--port',
+      String(port),
+      '--json',
+    );
     if (code !== 0) throw new Error(`init failed: ${stderr}`);
     const fleet = new Fleet(directory, (JSON.parse(stdout) as { connection: string }).connection);
     await fleet.startBroker();
@@ -40,13 +49,33 @@ export class Fleet {
   async startBroker(...options: string[]): Promise<void> {
     const { port } = this.connection;
     const listen = ['--port', String(port), '--no-websocket'];
-    this.broker = new ForemeshProcess(['broker', '--home', this.home('ada'), ...listen, '--json', '--log-level', 'warn', ...options]);
+    this.broker = new ForemeshProcess([
+      'broker',
+      '--home',
+      this.home('ada'),
+      ...listen,
+      '--json',
+      '--log-level',
+      'warn',
+      ...options,
+    ]);
     await this.broker.ready();
   }
 
   async startNode(name: string, ...options: string[]): Promise<ForemeshProcess> {
     const join_ = name === 'ada' ? [] : ['--join', this.connectionString, '--name', name];
-    const node = new ForemeshProcess(['node', '--home', this.home(name), ...join_, '--slots', '1', '--json', '--log-level', 'warn', ...options]);
+    const node = new ForemeshProcess([
+      'node',
+      '--home',
+      this.home(name),
+      ...join_,
+      '--slots',
+      '1',
+      '--json',
+      '--log-level',
+      'warn',
+      ...options,
+    ]);
     this.nodes.set(name, node);
     await node.ready();
     return node;

@@ -38,22 +38,34 @@ describe('a node as a good citizen', function () {
     await fleet.startNode('bob', '--slots', '4', '--share', '100%');
     const { account, password, mesh } = fleet.connection;
     const topics = new Topics(mesh);
-    const transport = await connectMqtt({ url: brokerUrl(fleet.connection), clientId: 'watcher', username: account, password });
+    const transport = await connectMqtt({
+      url: brokerUrl(fleet.connection),
+      clientId: 'watcher',
+      username: account,
+      password,
+    });
     const beats: { seq: number; cpuShare: number; background: number }[] = [];
     transport.listen((_topic, payload) => {
       const { seq, samples } = decode(nodeMetrics, payload);
-      for (const sample of samples) beats.push({ seq, cpuShare: sample.cpuShare, background: sample.cpuBackgroundShare });
+      for (const sample of samples)
+        beats.push({ seq, cpuShare: sample.cpuShare, background: sample.cpuBackgroundShare });
     });
     await transport.subscribe([topics.nodeMetrics('bob')], 0);
     const client = await fleet.client();
     const jobs = ['burn-1', 'burn-2', 'burn-3', 'burn-4', 'burn-5'].map((id) => client.submit(endless, { id }));
-    await until('every slot is taken', async () => (await client.nodes()).rows.reduce((sum, row) => sum + row.running, 0) === 5);
+    await until(
+      'every slot is taken',
+      async () => (await client.nodes()).rows.reduce((sum, row) => sum + row.running, 0) === 5,
+    );
     const begin = beats.length;
     await until('three heartbeats have come under load', () => beats.length >= begin + 3);
     const under = beats.slice(begin + 1);
     for (const { cpuShare, background } of under) assert.ok(background < cpuShare - 0.05, JSON.stringify(under));
     const { rows } = await client.nodes();
-    assert.ok(rows.every((row) => row.status.online), 'nobody was given up');
+    assert.ok(
+      rows.every((row) => row.status.online),
+      'nobody was given up',
+    );
     await Promise.all(jobs.map((job) => job.cancel()));
     await transport.close();
   });

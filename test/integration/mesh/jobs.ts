@@ -35,14 +35,19 @@ export function sumOfSquares(numbers: number): number {
   return (numbers * (numbers + 1) * (2 * numbers + 1)) / 6;
 }
 
-export function valueOf(result: JobResult, stage = 'squares'): unknown {
+export function outputOf(result: JobResult, stage = 'squares'): unknown {
   const output = result.outputs?.[stage];
   if (output === undefined || !('value' in output)) throw new Error(`no value: ${JSON.stringify(result)}`);
   return output.value;
 }
 
 /** Waits until some tasks of the job are done and `node` runs one. */
-export async function untilMidJob(client: MeshClient, handle: JobHandle, node: string, doneAtLeast = 2): Promise<readonly TaskRow[]> {
+export async function untilMidJob(
+  client: MeshClient,
+  handle: JobHandle,
+  node: string,
+  doneAtLeast = 2,
+): Promise<readonly TaskRow[]> {
   const { job } = await handle.accepted();
   return until(`${node} is in the middle of ${job}`, async () => {
     const { tasks } = await client.job(job);

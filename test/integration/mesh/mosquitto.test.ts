@@ -23,13 +23,15 @@ describe('any MQTT client', function () {
   });
   after(() => fleet?.stop());
 
-  const publish = (topic: string, message: string, ...more: string[]) => run('mosquitto_pub', [...login, '-q', '1', '-t', topic, '-m', message, ...more]);
+  const publish = (topic: string, message: string, ...more: string[]) =>
+    run('mosquitto_pub', [...login, '-q', '1', '-t', topic, '-m', message, ...more]);
 
   /** The first message on a topic that `wanted` takes. */
   async function read(topic: string, wanted: (message: string) => boolean = () => true): Promise<string> {
     const reader = spawn('mosquitto_sub', [...login, '-q', '1', '-t', topic, '-F', '%p']);
     try {
-      for await (const chunk of reader.stdout) for (const line of String(chunk).split('\n')) if (line !== '' && wanted(line)) return line;
+      for await (const chunk of reader.stdout)
+        for (const line of String(chunk).split('\n')) if (line !== '' && wanted(line)) return line;
     } finally {
       reader.kill();
       if (reader.exitCode === null && reader.signalCode === null) await once(reader, 'close');
@@ -40,13 +42,19 @@ describe('any MQTT client', function () {
   const words = {
     stages: {
       count: {
-        code: { inline: 'export default async (task) => { const n = {}; for await (const w of task.input) n[w] = (n[w] ?? 0) + 1; return n }' },
+        code: {
+          inline:
+            'export default async (task) => { const n = {}; for await (const w of task.input) n[w] = (n[w] ?? 0) + 1; return n }',
+        },
         input: { inline: 'pear\r\napple\npear\nfig' },
         split: { by: 'lines', chunks: 3 },
       },
       total: {
         needs: ['count'],
-        code: { inline: 'export default ({ needs }) => { const n = {}; for (const part of needs.count) for (const w in part) n[w] = (n[w] ?? 0) + part[w]; return n }' },
+        code: {
+          inline:
+            'export default ({ needs }) => { const n = {}; for (const part of needs.count) for (const w in part) n[w] = (n[w] ?? 0) + part[w]; return n }',
+        },
       },
     },
   };
@@ -65,7 +73,14 @@ describe('any MQTT client', function () {
     await publish(topics.jobSpec('owner', 'early'), JSON.stringify(words), '-r');
     await fleet.startNode('ada');
     assert.equal(JSON.parse(await read(topics.jobResult('owner', 'early'))).phase, 'done');
-    const cleared = await run('mosquitto_sub', [...login, '-t', topics.jobSpec('owner', 'early'), '-W', '1', '-E']).then(
+    const cleared = await run('mosquitto_sub', [
+      ...login,
+      '-t',
+      topics.jobSpec('owner', 'early'),
+      '-W',
+      '1',
+      '-E',
+    ]).then(
       ({ stdout }) => stdout,
       (error: { stdout: string }) => error.stdout,
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { JobState } from '@foremesh/node-runtime/contract';
 import { Fleet } from './fleet.ts';
-import { squaresJob, sumOfSquares, untilMidJob, valueOf } from './jobs.ts';
+import { outputOf, squaresJob, sumOfSquares, untilMidJob } from './jobs.ts';
 
 describe('a mesh of real processes', function () {
   this.timeout(120_000);
@@ -20,7 +20,7 @@ describe('a mesh of real processes', function () {
     fleet.nodes.delete('bob');
     const result = await handle.result();
     assert.equal(result.phase, 'done');
-    assert.equal(valueOf(result), sumOfSquares(240));
+    assert.equal(outputOf(result), sumOfSquares(240));
     assert.deepEqual(Object.keys(result.tasksByNode).sort(), ['ada', 'bob']);
   });
 
@@ -35,7 +35,7 @@ describe('a mesh of real processes', function () {
     await fleet.startNode('ada');
     const result = await handle.result();
     assert.equal(result.phase, 'done');
-    assert.equal(valueOf(result), sumOfSquares(240));
+    assert.equal(outputOf(result), sumOfSquares(240));
     const after = new Map((await client.job('restarted')).tasks.map((task) => [task.task, task.node]));
     for (const [task, node] of doneBefore) assert.equal(after.get(task!), node, `${task} was done and is done again`);
   });
@@ -48,7 +48,7 @@ describe('a mesh of real processes', function () {
     await fleet.broker.kill('SIGKILL');
     await fleet.startBroker();
     const result = await handle.result();
-    assert.equal(valueOf(result), sumOfSquares(160));
+    assert.equal(outputOf(result), sumOfSquares(160));
   });
 
   it('gives work to a node that joins in the middle of a job', async () => {
@@ -57,18 +57,18 @@ describe('a mesh of real processes', function () {
     await untilMidJob(client, handle, 'ada');
     await fleet.startNode('late');
     const result = await handle.result();
-    assert.equal(valueOf(result), sumOfSquares(320));
+    assert.equal(outputOf(result), sumOfSquares(320));
     assert.ok(result.tasksByNode.late! > 0, JSON.stringify(result.tasksByNode));
   });
 
   it('remembers a finished job over a restart, and refuses its id for another spec', async () => {
     const client = await fleet.client();
     const spec = squaresJob(10, 2, 1);
-    assert.equal(valueOf(await client.submit(spec, { id: 'once' }).result()), sumOfSquares(10));
+    assert.equal(outputOf(await client.submit(spec, { id: 'once' }).result()), sumOfSquares(10));
     await fleet.nodes.get('ada')!.kill('SIGKILL');
     await fleet.startNode('ada');
     const again = await client.submit(spec, { id: 'once' }).result();
-    assert.equal(valueOf(again), sumOfSquares(10));
+    assert.equal(outputOf(again), sumOfSquares(10));
     await assert.rejects(client.submit(squaresJob(11, 2, 1), { id: 'once' }).result(), { code: 'MESH_JOB_CONFLICT' });
   });
 
@@ -81,6 +81,6 @@ describe('a mesh of real processes', function () {
     assert.equal(state.phase, 'cancelled');
     assert.equal((await handle.result()).problem?.message, 'not needed');
     const next = await client.submit(squaresJob(4, 2, 1)).result();
-    assert.equal(valueOf(next), sumOfSquares(4));
+    assert.equal(outputOf(next), sumOfSquares(4));
   });
 });

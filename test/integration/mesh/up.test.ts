@@ -13,7 +13,19 @@ describe('foremesh up', function () {
   beforeEach(async () => {
     home = await mkdtemp(join(tmpdir(), 'foremesh-up-'));
     const [port, webSocketPort] = [await freePort(), await freePort()];
-    words = ['up', '--home', home, '--name', 'solo', '--port', String(port), '--websocket-port', String(webSocketPort), '--slots', '1'];
+    words = [
+      'up',
+      '--home',
+      home,
+      '--name',
+      'solo',
+      '--port',
+      String(port),
+      '--websocket-port',
+      String(webSocketPort),
+      '--slots',
+      '1',
+    ];
   });
   afterEach(() => rm(home, { recursive: true }));
 
@@ -32,7 +44,17 @@ describe('foremesh up', function () {
 
   it('listens where `init` was told that others reach it', async () => {
     const [port, webSocketPort] = [await freePort(), await freePort()];
-    const init = await foremesh('init', '--home', home, '--name', 'solo', '--host', '127.0.0.1', '--port', String(port));
+    const init = await foremesh(
+      'init',
+      '--home',
+      home,
+      '--name',
+      'solo',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(port),
+    );
     assert.equal(init.code, 0, init.stderr);
     const up = new ForemeshProcess(['up', '--home', home, '--websocket-port', String(webSocketPort), '--slots', '1']);
     await online(up);
@@ -46,7 +68,10 @@ describe('foremesh up', function () {
     const before = children(up);
     assert.equal(before.length, 2);
     for (const pid of before) process.kill(pid, 'SIGKILL');
-    await until('both are there again', () => children(up).length === 2 && children(up).every((pid) => !before.includes(pid)));
+    await until(
+      'both are there again',
+      () => children(up).length === 2 && children(up).every((pid) => !before.includes(pid)),
+    );
     await until('the mesh answers', async () => (await foremesh('nodes', '--home', home, '--json')).code === 0);
     await up.kill('SIGTERM');
   });
