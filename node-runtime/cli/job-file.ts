@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { basename, dirname, extname, relative, resolve } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { type JobSpec, jobSpec, limits, MeshError } from '../contract/index.ts';
 import { Positions } from './positions.ts';
@@ -223,10 +223,4 @@ function byPosition(a: MeshError, b: MeshError): number {
   const [lineA, columnA] = numbers(a);
   const [lineB, columnB] = numbers(b);
   return lineA! - lineB! || columnA! - columnB!;
-}
-
-/** A path as a person in `directory` would write it. */
-export function shownPath(path: string, directory: string): string {
-  const short = relative(directory, path);
-  return short === '' || short.startsWith('..') ? path : short;
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, MeshError } from '../contract/index.ts';
+import { MeshError } from '../contract/index.ts';
 import { exitCodeOf } from './exit-codes.ts';
 import type { Output } from './io.ts';
 import type { Paint } from './style.ts';
@@ -23,12 +23,8 @@ export class MeshErrors extends AggregateError {
 }
 
 /** By its shape: a package that was installed apart has a class of its own. */
-export function isMeshError(error: unknown): error is MeshError {
+function isMeshError(error: unknown): error is MeshError {
   return error instanceof Error && error.name === 'MeshError' && typeof (error as { code?: unknown }).code === 'string';
-}
-
-export function isCode(error: unknown, code: ErrorCode): boolean {
-  return isMeshError(error) && error.code === code;
 }
 
 export function reportsOf(error: unknown): Report[] {

@@ -276,6 +276,6 @@ function isEnd(state: JobState): boolean {
 }
 
 /** The highest (term, revision) is the latest, whatever arrived last. */
-export function isNewer(state: JobState, than: JobState): boolean {
+function isNewer(state: JobState, than: JobState): boolean {
   return state.term !== than.term ? state.term > than.term : state.revision > than.revision;
 }

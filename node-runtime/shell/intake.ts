@@ -18,11 +18,6 @@ import type { BlobClient } from '../data/index.ts';
 import { specHashOf } from '../data/spec-hash.ts';
 import { builtinMergeCode } from '../engines/merges.ts';
 
-export interface TakenIn {
-  readonly specHash: string;
-  readonly plan: JobPlan;
-}
-
 /** Checks a published spec. Throws `MESH_SPEC_INVALID` (with the path), or what `decode` throws. */
 export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readonly specHash: string } {
   const value = decodeUnchecked(payload);

@@ -71,7 +71,7 @@ export function hearSignOfLife(
   return node;
 }
 
-export function askInventory(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
+function askInventory(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
   node.request += 1;
   node.requestedMs = state.nowMs;
   node.owes = false;

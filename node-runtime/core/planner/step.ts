@@ -123,38 +123,35 @@ function announce(state: PlannerState, effects: PlannerEffect[]): void {
 function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }, effects: PlannerEffect[]): void {
   const { account, job, specHash, plan } = event;
   const key = jobKeyOf(account, job);
-  const known = state.ledger.jobs.get(key);
-  const forgotten = state.ledger.tombstones.get(key);
-  if (known === undefined && forgotten?.specHash === specHash) {
-    const message = `job "${job}" is ${forgotten.phase}, and its result is not kept any more`;
-    return refuse(state, event, { code: 'MESH_JOB_CONFLICT', message, mend: 'choose another id' }, effects);
-  }
-  const held = known?.specHash ?? forgotten?.specHash ?? state.accepting.get(key);
-  if (held === undefined) {
-    const problem = quotaProblem(state, account);
-    if (problem !== undefined) return refuse(state, event, problem, effects);
-    state.accepting.set(key, specHash);
-    const command = {
-      type: 'accept-job' as const,
-      account,
-      job,
-      atMs: state.wallMs,
-      specHash,
-      plan,
-      cuts: cutsOnAcceptance(plan),
-    };
-    effects.push({ type: 'propose', commands: [command] });
+  const problem = whyRefused(state, event);
+  if (problem !== undefined) {
+    refuse(state, event, problem, effects);
     return;
   }
-  if (held !== specHash) {
-    const message = `job "${job}" exists with another spec`;
-    return refuse(state, event, { code: 'MESH_JOB_CONFLICT', message, mend: 'choose another id' }, effects);
+  if (state.accepting.has(key)) return; // it is on its way into the log: until it is there, its spec stays
+  const known = state.ledger.jobs.get(key);
+  if (known === undefined) {
+    state.accepting.set(key, specHash);
+    const head = { type: 'accept-job' as const, account, job, atMs: state.wallMs };
+    effects.push({ type: 'propose', commands: [{ ...head, specHash, plan, cuts: cutsOnAcceptance(plan) }] });
+    return;
   }
-  if (known === undefined) return; // it is on its way into the log: until it is there, its spec stays
   // The same job again: say once more where it stands.
   effects.push({ type: 'clear-spec', account, job });
   if (known.phase === 'running') effects.push({ type: 'publish-state', state: jobStateOf(state, known) });
   else publishEnd(state, known, effects);
+}
+
+function whyRefused(state: PlannerState, event: PlannerEvent & { type: 'submitted' }): Problem | undefined {
+  const { account, job, specHash } = event;
+  const key = jobKeyOf(account, job);
+  const forgotten = state.ledger.tombstones.get(key);
+  const held = state.ledger.jobs.get(key)?.specHash ?? forgotten?.specHash ?? state.accepting.get(key);
+  if (held === undefined) return quotaProblem(state, account);
+  const conflict = { code: 'MESH_JOB_CONFLICT', mend: 'choose another id' };
+  if (held !== specHash) return { ...conflict, message: `job "${job}" exists with another spec` };
+  if (forgotten === undefined) return undefined;
+  return { ...conflict, message: `job "${job}" is ${forgotten.phase}, and its result is not kept any more` };
 }
 
 function quotaProblem(state: PlannerState, account: string): Problem | undefined {

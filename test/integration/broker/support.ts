@@ -15,7 +15,7 @@ export const account = { username: 'tester', password: 'correct horse battery' }
 const endings: (() => unknown)[] = [];
 
 /** Undone in reverse order by `endAll`, which every suite calls after each test. */
-export function later(ending: () => unknown): void {
+function later(ending: () => unknown): void {
   endings.push(ending);
 }
 
@@ -118,7 +118,7 @@ export async function rawPeer(port: number): Promise<RawPeer> {
 const processFile = fileURLToPath(new URL('./broker-process.ts', import.meta.url));
 const frozenFile = fileURLToPath(new URL('./subscriber-process.ts', import.meta.url));
 
-export function spawnTypeScript(file: string, args: readonly string[]): ChildProcess {
+function spawnTypeScript(file: string, args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, ['--conditions=mesh-source', '--import', 'tsx', file, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -32,7 +32,7 @@ export interface Scenario {
 }
 
 /** After the faults, every job ends within this. */
-export const convergeMs = 240_000;
+const convergeMs = 240_000;
 
 /** One leader, some nodes, a broker between them and a client, stepped together by a virtual clock and a seed. */
 export class Mesh {
