@@ -19,6 +19,7 @@ import {
 } from '../contract/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
+import { HeapKeeper } from './heap-keeper.ts';
 import { type Home, identityOf, readMeshFile } from './home.ts';
 import type { LeaderLink } from './leader-link.ts';
 import { Link } from './link.ts';
@@ -110,6 +111,7 @@ class MeshNode {
   #blobs!: BlobClient;
   #cache!: BlobStore;
   #metrics!: MetricsPublisher;
+  #heap!: HeapKeeper;
 
   constructor(options: NodeOptions, node: string) {
     this.#options = options;
@@ -189,6 +191,7 @@ class MeshNode {
     if (isVoter) await this.#openLeader(shared);
     const sampler = new Sampler(await openMachine(), () => this.#agent.meshLoad());
     this.#metrics = new MetricsPublisher({ ...shared, node: this.#node, sampler });
+    this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
     this.#link = new Link({
       connectOptions: () => this.#connectOptions(),
       onUp: (up) => this.#up(up),
@@ -310,6 +313,7 @@ class MeshNode {
 
   async stop(): Promise<void> {
     this.#metrics.close();
+    this.#heap.close();
     const transport = this.#link.transport;
     if (transport !== undefined) {
       const status: NodeStatus = { ...this.#status, seq: this.#statuses + 1, online: false };
