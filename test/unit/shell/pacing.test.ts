@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { decode, type OutboxMessage, outboxEnvelope } from '../../../node-runtime/contract/index.ts';
+import { Outbox, type OutboxOptions } from '../../../node-runtime/shell/outbox.ts';
+import { withShortcut } from '../../../node-runtime/shell/shortcut.ts';
+
+function progress(n: number): OutboxMessage {
+  return { type: 'progress', attempt: `owner/job/t-${n}#1.${n}`, fraction: 0 };
+}
+function started(n: number): OutboxMessage {
+  return { type: 'started', attempt: `owner/job/t-${n}#1.${n}` };
+}
+
+function makeOutbox(options: Partial<OutboxOptions<OutboxMessage>>) {
+  const sent: OutboxMessage[][] = [];
+  const outbox = new Outbox<OutboxMessage>({
+    from: 'ada',
+    bootId: 'boot',
+    term: () => 1,
+    publish: async (payload) => {
+      sent.push(decode(outboxEnvelope, payload).messages);
+    },
+    onProblem: (error) => assert.fail(String(error)),
+    ...options,
+  });
+  return { outbox, sent };
+}
+
+describe('Outbox, paced', () => {
+  it('sends the first of a burst at once and the rest of it together', async () => {
+    const { outbox, sent } = makeOutbox({ gatherMs: 40 });
+    outbox.push(progress(1));
+    await setImmediate();
+    assert.deepEqual(sent, [[progress(1)]]);
+    for (const n of [2, 3, 4]) {
+      outbox.push(progress(n));
+      await setImmediate();
+    }
+    assert.equal(sent.length, 1);
+    await setTimeout(80);
+    assert.deepEqual(sent, [[progress(1)], [progress(2), progress(3), progress(4)]]);
+    outbox.push(progress(5));
+    await setImmediate();
+    assert.equal(sent.length, 3);
+  });
+
+  it('lets a patient message wait for company, in order, and no longer than it is patient', async () => {
+    const { outbox, sent } = makeOutbox({ patienceMs: ({ type }) => (type === 'started' ? 30 : 0) });
+    outbox.push(started(1));
+    await setImmediate();
+    assert.deepEqual(sent, []);
+    outbox.push(progress(1));
+    await setImmediate();
+    assert.deepEqual(sent, [[started(1), progress(1)]]);
+    outbox.push(started(2));
+    await setTimeout(60);
+    assert.deepEqual(sent.at(-1), [started(2)]);
+  });
+
+  it('sends what tidying has left', async () => {
+    const { outbox, sent } = makeOutbox({ tidy: (messages) => messages.filter(({ type }) => type !== 'started') });
+    outbox.push(started(1));
+    outbox.push(progress(1));
+    await setImmediate();
+    assert.deepEqual(sent, [[progress(1)]]);
+    outbox.push(started(2));
+    await setImmediate();
+    assert.equal(sent.length, 1);
+  });
+});
+
+describe('withShortcut', () => {
+  it('hears what goes to ourselves, a turn later, and publishes all else', async () => {
+    const published: string[] = [];
+    const heard: string[] = [];
+    const transport = {
+      publish: async (topic: string) => {
+        published.push(topic);
+      },
+    };
+    const publisher = withShortcut(transport, ['own'], (topic, payload) => heard.push(`${topic} ${payload.length}`));
+    await publisher.publish('own', new Uint8Array(3), { qos: 1 });
+    await publisher.publish('other', new Uint8Array(), { qos: 1 });
+    assert.deepEqual(heard, []);
+    await setImmediate();
+    assert.deepEqual([heard, published], [['own 3'], ['other']]);
+  });
+});
