@@ -60,6 +60,8 @@ export class LeaderLink {
   #behind = false;
   /** Retained values that the broker has not acknowledged: they are published again on the next connection. */
   readonly #unacknowledged = new Map<string, Uint8Array>();
+  /** Of these, the ones to be published in the next turn. */
+  #retained: string[] = [];
   /** Messages that were not what they should be; reported on `events`, otherwise ignored. */
   malformed = 0;
 
@@ -335,8 +337,29 @@ export class LeaderLink {
     this.#publish(this.#options.topics.events(), encode(event, 'json'), 0, false);
   }
 
+  /**
+   * A broker takes what is retained to its disk, and what comes behind it from the same connection waits: so it is
+   * published last of what a step gives, after the assignments.
+   */
   #publish(topic: string, payload: Uint8Array, qos: 0 | 1, retain: boolean): void {
-    if (retain) this.#unacknowledged.set(topic, payload);
+    if (!retain) {
+      this.#publishNow(topic, payload, qos, false);
+      return;
+    }
+    this.#unacknowledged.set(topic, payload);
+    if (this.#retained.push(topic) === 1) setImmediate(() => this.#publishRetained());
+  }
+
+  #publishRetained(): void {
+    const topics = new Set(this.#retained);
+    this.#retained = [];
+    for (const topic of topics) {
+      const payload = this.#unacknowledged.get(topic); // the newest; none when that has arrived already
+      if (payload !== undefined) this.#publishNow(topic, payload, 1, true);
+    }
+  }
+
+  #publishNow(topic: string, payload: Uint8Array, qos: 0 | 1, retain: boolean): void {
     this.#options
       .transport()
       ?.publish(topic, payload, { qos, retain })
