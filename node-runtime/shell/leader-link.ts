@@ -43,6 +43,7 @@ interface Intake {
 }
 
 const tickMs = 250;
+const clearSpecsMs = 500;
 /** Messages to a node that follow each other faster than this go together. */
 const inboxGatherMs = 4;
 /** A node can wait to forget an outcome: it goes with the next assignment. */
@@ -57,6 +58,8 @@ export class LeaderLink {
   #voter!: Voter;
   #ticker: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #specsToClear = new Set<string>();
+  #clearing: NodeJS.Timeout | undefined;
   #behind = false;
   /** Retained values that the broker has not acknowledged: they are published again on the next connection. */
   readonly #unacknowledged = new Map<string, Uint8Array>();
@@ -262,7 +265,7 @@ export class LeaderLink {
         );
         return;
       case 'clear-spec':
-        this.#publish(topics.jobSpec(effect.account, effect.job), new Uint8Array(), 1, true);
+        this.#clearSpec(topics.jobSpec(effect.account, effect.job));
         return;
       case 'clear-job':
         this.#publish(topics.jobState(effect.account, effect.job), new Uint8Array(), 1, true);
@@ -274,6 +277,16 @@ export class LeaderLink {
       case 'event':
         this.#publish(topics.events(), encode({ v: 1, source: this.#options.id, ...effect.event }, 'json'), 0, false);
     }
+  }
+
+  /** Nobody waits for it: later, in one go with others. A leader that dies before it clears them when they come again. */
+  #clearSpec(topic: string): void {
+    this.#specsToClear.add(topic);
+    this.#clearing ??= setTimeout(() => {
+      this.#clearing = undefined;
+      for (const each of this.#specsToClear) this.#publish(each, new Uint8Array(), 1, true);
+      this.#specsToClear.clear();
+    }, clearSpecsMs);
   }
 
   #send(node: string, message: InboxMessage): void {
@@ -372,6 +385,7 @@ export class LeaderLink {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#ticker);
+    clearTimeout(this.#clearing);
     await this.#voter.close();
   }
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeshError } from '../contract/index.ts';
@@ -77,7 +78,7 @@ export class LogStore {
       throw corrupt(join(directory, 'hard-state'), `there are entries of term ${lastTerm}, and it is older or missing`);
     for (const name of names) if (name.endsWith('.new')) await unlink(join(directory, name)); // of a write that a crash cut off
     const name = newest ?? segmentName((snapshot?.index ?? 0) + 1);
-    const segment = await open(join(directory, name), 'a', 0o600);
+    const segment = await openSegment(join(directory, name));
     if (newest === undefined) await syncDirectory(directory);
     const { size } = await segment.stat();
     return {
@@ -144,8 +145,7 @@ export class LogStore {
     if (hard !== undefined) await writeDurably(join(this.#directory, 'hard-state'), encodeFrame(hard), 0o600);
     const bytes = Buffer.concat(batch.flatMap((each) => each.frames));
     if (bytes.length === 0) return;
-    await this.#segment.appendFile(bytes);
-    await this.#segment.datasync();
+    await appendDurably(this.#segment, bytes);
     this.#segmentBytes += bytes.length;
     this.writtenBytes += bytes.length;
   }
@@ -172,7 +172,7 @@ export class LogStore {
     const tailBytes = Buffer.concat(tail().map(encodeFrame));
     await this.#segment.close();
     await writeDurably(join(this.#directory, name), tailBytes, 0o600);
-    this.#segment = await open(join(this.#directory, name), 'a', 0o600);
+    this.#segment = await openSegment(join(this.#directory, name));
     this.#segmentBytes = tailBytes.length;
     this.writtenBytes += frame.length + tailBytes.length;
     for (const old of before) {
@@ -185,6 +185,21 @@ export class LogStore {
     while (this.#writing !== undefined) await this.#writing;
     await this.#segment.close();
   }
+}
+
+/** Where the system has it, a write returns when it is on disk: one call instead of a write and an fsync. */
+const synchronous: number | undefined = constants.O_DSYNC;
+
+function openSegment(file: string): Promise<FileHandle> {
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (synchronous ?? 0);
+  return open(file, flags, 0o600);
+}
+
+async function appendDurably(segment: FileHandle, bytes: Buffer): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    written += (await segment.write(bytes, written)).bytesWritten;
+  }
+  if (synchronous === undefined) await segment.datasync();
 }
 
 function segmentName(firstIndex: number): string {
