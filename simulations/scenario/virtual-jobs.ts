@@ -1,16 +1,26 @@
 import { createHash } from 'node:crypto';
-import type { Assign, DataReference, Output, ResultOutput } from '@foremesh/node-runtime/contract';
+import {
+  type Assign,
+  type CodeReference,
+  type DataReference,
+  limits,
+  type Output,
+  type ResultOutput,
+} from '@foremesh/node-runtime/contract';
 import type { JobPlan, StagePlan } from '@foremesh/node-runtime/core';
-import { mergeCode, stagePlan } from '../../unit/core/samples.ts';
-import type { Chance } from './chance.ts';
+import type { Chance } from '../engine/chance.ts';
 
-/** Virtual blobs: lists of numbers, named by their hash, always there. */
+const code: CodeReference = { engine: 'js', blob: `sha256-${'c'.repeat(64)}`, sizeBytes: 100 };
+const mergeCode: CodeReference = { engine: 'js', blob: `sha256-${'d'.repeat(64)}`, sizeBytes: 100 };
+const mebibyte = 1024 ** 2;
+
+/** Virtual blobs: lists of numbers, named by their hash, in a holder that outlives every machine. */
 export class Blobs {
-  private readonly contents = new Map<string, Uint8Array>();
+  readonly #contents = new Map<string, Uint8Array>();
 
   put(bytes: Uint8Array): DataReference {
     const blob = `sha256-${createHash('sha256').update(bytes).digest('hex')}`;
-    this.contents.set(blob, bytes);
+    this.#contents.set(blob, bytes);
     return { blob, sizeBytes: bytes.length };
   }
 
@@ -18,9 +28,13 @@ export class Blobs {
     return this.put(bytesOfNumbers(numbers));
   }
 
+  has(blob: string): boolean {
+    return this.#contents.has(blob);
+  }
+
   numbers(source: DataReference | Output): number[] {
-    const bytes = 'inline' in source ? source.inline : this.contents.get(source.blob);
-    if (bytes === undefined) throw new Error('a blob that nobody put');
+    const bytes = 'inline' in source ? source.inline : this.#contents.get(source.blob);
+    if (bytes === undefined) throw new Error(`I5: nobody holds ${'blob' in source ? source.blob : ''}`);
     return JSON.parse(new TextDecoder().decode(bytes)) as number[];
   }
 
@@ -69,16 +83,14 @@ export function compute(assign: Assign, blobs: Blobs): number[] {
 /** The outputs of an undisturbed run, by stage. */
 export function expectedOutputs(plan: JobPlan, blobs: Blobs): Map<string, number[]> {
   const all = new Map<string, number[]>();
-  for (const { stage, input, needs } of plan.stages) {
-    const read =
-      input !== undefined
-        ? blobs.numbers(input)
-        : needs.length === 0
-          ? [1, 2, 3]
-          : [...needs].sort().flatMap((need) => all.get(need)!);
+  const read = ({ input, needs }: StagePlan) => {
+    if (input !== undefined) return blobs.numbers(input);
+    return needs.length === 0 ? [1, 2, 3] : [...needs].sort().flatMap((need) => all.get(need)!);
+  };
+  for (const stage of plan.stages) {
     all.set(
-      stage,
-      read.map((number) => work(stage, number)),
+      stage.stage,
+      read(stage).map((number) => work(stage.stage, number)),
     );
   }
   return new Map([...all].filter(([stage]) => plan.stages.find((each) => each.stage === stage)!.sink));
@@ -93,20 +105,28 @@ export interface VirtualJob {
   readonly doomed: boolean;
 }
 
-export function inventJob(job: string, chance: Chance, blobs: Blobs, withinMs: number): VirtualJob {
-  const kind = chance.between(0, 7);
-  const submitMs = chance.between(0, withinMs);
+export const jobKinds = ['solo', 'map', 'parts', 'diamond', 'chain', 'labelled', 'doomed', 'cancelled'] as const;
+export type JobKind = (typeof jobKinds)[number];
+
+export interface JobOptions {
+  readonly job: string;
+  readonly kind: JobKind;
+  readonly submitMs: number;
+}
+
+/** The same options and chance, the same job. */
+export function inventJob({ job, kind, submitMs }: JobOptions, chance: Chance, blobs: Blobs): VirtualJob {
+  const cancelMs = kind === 'cancelled' ? submitMs + chance.between(0, 8_000) : undefined;
   return {
     job,
     plan: { stages: inventStages(kind, chance, blobs) },
     submitMs,
-    doomed: kind === 6,
-    ...(kind === 7 ? { cancelMs: submitMs + chance.between(0, 8_000) } : {}),
+    doomed: kind === 'doomed',
+    ...(cancelMs === undefined ? {} : { cancelMs }),
   };
 }
 
-function inventStages(kind: number, chance: Chance, blobs: Blobs): StagePlan[] {
-  const mebibyte = 1024 ** 2;
+function inventStages(kind: JobKind, chance: Chance, blobs: Blobs): StagePlan[] {
   const priority = chance.pick([0, 5, 5, 5, 9]);
   const common = () => ({
     priority,
@@ -118,26 +138,40 @@ function inventStages(kind: number, chance: Chance, blobs: Blobs): StagePlan[] {
   const cut = (stage: string, change: Partial<StagePlan>) =>
     stagePlan(stage, { ...common(), split, merge: mergeCode, ...change });
   switch (kind) {
-    case 0:
+    case 'solo':
       return [stagePlan('solo', common())];
-    case 1:
-    case 7:
+    case 'map':
+    case 'cancelled':
       return [cut('map', { input: input() })];
-    case 2: {
+    case 'parts': {
       const { merge: _, ...parts } = cut('parts', { input: input(), sink: false });
       return [parts, stagePlan('end', { ...common(), needs: ['parts'] })];
     }
-    case 3:
-    case 4:
+    case 'diamond':
+    case 'chain':
       return [
         stagePlan('a', { ...common(), input: input(), sink: false }),
         cut('bb', { needs: ['a'], sink: false }),
-        stagePlan('ccc', { ...common(), needs: ['a'], sink: kind === 3 }),
-        stagePlan('dddd', { ...common(), needs: kind === 3 ? ['bb'] : ['bb', 'ccc'] }),
+        stagePlan('ccc', { ...common(), needs: ['a'], sink: kind === 'chain' }),
+        stagePlan('dddd', { ...common(), needs: kind === 'chain' ? ['bb'] : ['bb', 'ccc'] }),
       ];
-    case 5:
+    case 'labelled':
       return [stagePlan('one', { ...common(), input: input() }), cut('other', { input: input(), labels: ['special'] })];
-    default:
+    case 'doomed':
       return [stagePlan('doomed', { ...common(), retries: chance.between(0, 4) })];
   }
+}
+
+function stagePlan(stage: string, change: Partial<StagePlan>): StagePlan {
+  return {
+    stage,
+    code,
+    needs: [],
+    priority: 5,
+    retries: 2,
+    limits: { memoryBytes: limits.memoryBytesLeast, cpuMs: 1_000, wallMs: 1_000, outputBytes: 1_000 },
+    labels: [],
+    sink: true,
+    ...change,
+  };
 }

@@ -1,0 +1,255 @@
+import {
+  decode,
+  type InboxMessage,
+  type JobResult,
+  jobResult,
+  jobState,
+  type OutboxMessage,
+  type Topics,
+} from '@foremesh/node-runtime/contract';
+import {
+  applyCommand,
+  createLedger,
+  type Ledger,
+  type LedgerCommand,
+  type LedgerEvent,
+  type LogEntry,
+  type PlannerState,
+  snapshotLedger,
+} from '@foremesh/node-runtime/core';
+import { plainText } from './engine/plain-text.ts';
+import { type Blobs, expectedOutputs, type VirtualJob } from './scenario/virtual-jobs.ts';
+
+/** Something that must always hold did not. `checker` names the promise (I1 to I9) or the machine that contradicts itself. */
+export class Violation extends Error {
+  readonly checker: string;
+
+  constructor(checker: string, message: string) {
+    super(message);
+    this.name = 'Violation';
+    this.checker = checker;
+  }
+}
+
+/** An error that the core threw is a violation too: of the machine whose check it was. */
+export function asViolation(error: unknown): Violation {
+  if (error instanceof Violation) return error;
+  const { message, stack = '' } = error as Error;
+  const named = /^(I\d|planner|ledger|raft|agent|MESH_ILLEGAL_TRANSITION)\b/.exec(message)?.[1];
+  return new Violation(named ?? 'exception', named === undefined ? stack.split('\n').slice(0, 4).join(' ') : message);
+}
+
+function check(holds: boolean, checker: string, message: string): asserts holds {
+  if (!holds) throw new Violation(checker, message);
+}
+
+/** What one needs to see the whole mesh for: an observer that no machine knows of. */
+export class Checks {
+  readonly #blobs: Blobs;
+  readonly #jobs: ReadonlyMap<string, VirtualJob>;
+  readonly #topics: Topics;
+  /** The log as it was committed, wherever: the index of an entry minus one. */
+  readonly #log: string[] = [];
+  readonly #commands: (LedgerCommand | undefined)[] = [];
+  readonly #leaders = new Map<number, string>();
+  readonly #commitIndexes = new Map<string, number>();
+  readonly #terms = new Map<string, number>();
+  readonly #attempts = new Set<string>();
+  readonly #commits = new Map<string, string>();
+  readonly #acknowledged = new Set<string>();
+  readonly #nodeTerms = new Map<string, number>();
+  readonly #results = new Map<string, string>();
+  /** Phases of ended jobs, as published. */
+  readonly ended = new Map<string, string>();
+  runs = 0;
+
+  constructor(topics: Topics, blobs: Blobs, jobs: ReadonlyMap<string, VirtualJob>) {
+    this.#topics = topics;
+    this.#blobs = blobs;
+    this.#jobs = jobs;
+  }
+
+  // I1.
+
+  becameLeader(voter: string, term: number): void {
+    const other = this.#leaders.get(term);
+    check(other === undefined, 'I1', `${voter} leads in term ${term}, in which ${other} has led`);
+    this.#leaders.set(term, voter);
+  }
+
+  /** After every step of a voter's log. */
+  logMoved(voter: string, { term, commitIndex, durableIndex }: Record<'term' | 'commitIndex' | 'durableIndex', number>): void {
+    check(term >= (this.#terms.get(voter) ?? 0), 'I1', `${voter} went back to term ${term}`);
+    check(commitIndex >= (this.#commitIndexes.get(voter) ?? 0), 'I1', `${voter} went back to commit ${commitIndex}`);
+    check(commitIndex <= durableIndex, 'I1', `${voter} committed ${commitIndex}, on its disk is ${durableIndex}`);
+    this.#terms.set(voter, term);
+    this.#commitIndexes.set(voter, commitIndex);
+  }
+
+  /** A process of the voter starts: the disk must still have all that it answered for, the memory need not. */
+  restored(voter: string, { term, lastIndex }: Record<'term' | 'lastIndex', number>): void {
+    const committed = this.#commitIndexes.get(voter) ?? 0;
+    check(term >= (this.#terms.get(voter) ?? 0) - 1, 'I1', `${voter} forgot term ${this.#terms.get(voter)}`);
+    check(lastIndex >= committed, 'I1', `${voter} had committed ${committed}, its disk ends with ${lastIndex}`);
+    this.#commitIndexes.set(voter, 0);
+    this.#terms.set(voter, term);
+  }
+
+  applied(voter: string, entry: LogEntry<LedgerCommand>, expectedIndex: number): void {
+    const { index, command } = entry;
+    check(index === expectedIndex, 'I1', `${voter} applied ${index}, not ${expectedIndex}`);
+    const text = plainText(entry);
+    const known = this.#log[index - 1];
+    if (known === undefined) {
+      check(index === this.#log.length + 1, 'I1', `entry ${index} was committed before those ahead of it`);
+      this.#log.push(text);
+      this.#commands.push(command);
+    } else check(known === text, 'I1', `entry ${index} was ${known}, now ${text}`);
+  }
+
+  // I3, I4, I5.
+
+  ledgerMoved(events: readonly LedgerEvent[], ledger: Ledger): void {
+    for (const event of events) {
+      if (event.type !== 'task-committed') continue;
+      const task = `${event.key}/${event.task}`;
+      const before = this.#commits.get(task);
+      check(before === undefined || before === event.attempt, 'I4', `${task} was committed by ${before} and ${event.attempt}`);
+      this.#commits.set(task, event.attempt);
+      const output = ledger.jobs.get(event.key)?.stages.get(event.stage)?.tasks.find((each) => each.task === event.task)?.output;
+      if (output !== undefined && 'blob' in output) {
+        check(this.#blobs.has(output.blob), 'I5', `${task} is committed, its output is nowhere`);
+      }
+    }
+  }
+
+  /** A new leader has read the log. */
+  elected(ledger: Ledger): void {
+    for (const key of this.#acknowledged) check(ledger.jobs.has(key) || ledger.tombstones.has(key), 'I3', `job ${key} is lost`);
+  }
+
+  // What the leader says.
+
+  leaderSends(planner: PlannerState, node: string, message: InboxMessage): void {
+    if (message.type !== 'assign') return;
+    const { attempt, account, job, stage, task } = message;
+    check(!this.#attempts.has(attempt), 'attempts', `${attempt} was assigned before`);
+    this.#attempts.add(attempt);
+    this.runs += 1;
+    const ledger = planner.ledger.jobs.get(`${account}/${job}`);
+    const tasks = ledger?.stages.get(stage)?.tasks ?? [];
+    check(tasks.some((each) => each.task === task), 'cut', `${attempt} was assigned, the log has no such task`);
+    check(ledger?.phase === 'running', 'cut', `${attempt} was assigned, its job is ${ledger?.phase}`);
+    const view = planner.nodes.get(node);
+    const room = view === undefined ? 0 : view.status.slots + view.status.queue;
+    check((view?.attempts.size ?? 0) <= room, 'I7', `${node} offers room for ${room}, was given ${view?.attempts.size}`);
+    check(view?.confirmed === true, 'inventory', `${node} was given ${attempt} before it said what it has in hand`);
+  }
+
+  /** Whatever passes the broker. */
+  seen(topic: string, payload: Uint8Array): void {
+    if (payload.length === 0) return;
+    const parsed = this.#topics.parse(topic);
+    if (parsed?.kind === 'state') this.#seenState(payload);
+    else if (parsed?.kind === 'result') this.#seenResult(`${parsed.account}/${parsed.job}`, decode(jobResult, payload));
+  }
+
+  #seenState(payload: Uint8Array): void {
+    const { account, job, phase, problem } = decode(jobState, payload);
+    const key = `${account}/${job}`;
+    check(phase !== 'refused', 'I3', `${key} was refused: ${problem?.message}`);
+    const inLog = this.#commands.some((each) => each?.type === 'accept-job' && `${each.account}/${each.job}` === key);
+    check(inLog, 'I3', `${key} was acknowledged and is not in the log`);
+    this.#acknowledged.add(key);
+    const before = this.ended.get(key);
+    check(before === undefined || before === phase, 'I4', `${key} was ${before} and is ${phase}`);
+    if (phase === 'done' || phase === 'failed' || phase === 'cancelled') this.ended.set(key, phase);
+  }
+
+  #seenResult(key: string, result: JobResult): void {
+    const text = plainText(result);
+    const before = this.#results.get(key);
+    check(before === undefined || before === text, 'I4', `the result of ${key} changed from ${before} to ${text}`);
+    if (before !== undefined) return;
+    this.#results.set(key, text);
+    const job = this.#jobs.get(key)!;
+    if (job.cancelMs !== undefined && result.phase === 'cancelled') return;
+    const wanted = job.doomed ? 'failed' : 'done';
+    check(result.phase === wanted, 'I6', `${key} is ${result.phase}, not ${wanted}: ${result.problem?.message}`);
+    if (job.doomed) {
+      check(result.problem?.code === 'MESH_TASK_POISON' || result.problem?.code === 'MESH_TASK_THREW', 'I3', `${key} failed by ${result.problem?.code}`);
+      return;
+    }
+    for (const [stage, numbers] of expectedOutputs(job.plan, this.#blobs)) {
+      const found = this.#blobs.numbersOfResult(result.outputs![stage]!);
+      check(JSON.stringify(found) === JSON.stringify(numbers), 'I6', `${key}, stage ${stage}: ${found}, not ${numbers}`);
+    }
+  }
+
+  // I2, I7.
+
+  nodeHeard(node: string, messageTerm: number, before: readonly number[], after: readonly number[]): void {
+    check(after[0]! >= before[0]!, 'I2', `${node} lowered its term from ${before[0]} to ${after[0]}`);
+    if (messageTerm >= before[0]!) return;
+    check(before.every((each, at) => each === after[at]), 'I2', `${node} obeyed term ${messageTerm} in term ${before[0]}`);
+  }
+
+  /** The node acts, or speaks, in this term: it must never act in a lower one again. */
+  nodeActs(node: string, term: number, termOnDisk: number): void {
+    check(term <= termOnDisk, 'I2', `${node} acts in term ${term}, on its disk is ${termOnDisk}`);
+    const before = this.#nodeTerms.get(node) ?? 0;
+    check(term >= before, 'I2', `${node} acts in term ${term}, it has acted in ${before}`);
+    this.#nodeTerms.set(node, term);
+  }
+
+  /** What an attempt came to is on the node's disk before anyone hears of it. */
+  outcomeReported(node: string, message: OutboxMessage, journaled: ReadonlySet<string>): void {
+    // A node that refuses to run an attempt has nothing to keep.
+    if (message.type !== 'done' && !(message.type === 'failed' && message.fault === 'task')) return;
+    check(journaled.has(message.attempt), 'outcomes', `${node} reports ${message.attempt} and has not kept it`);
+  }
+
+  diskWasLost(node: string): void {
+    this.#nodeTerms.delete(node);
+  }
+
+  runsOn(node: string, offer: { slots: number; memoryBytes: number }, running: readonly { attempt: string; memoryBytes: number }[]): void {
+    const names = new Set(running.map((each) => each.attempt));
+    check(names.size === running.length, 'I7', `${node} runs an attempt twice`);
+    check(running.length <= offer.slots, 'I7', `${node} runs ${running.length} attempts, offers ${offer.slots}`);
+    const bytes = running.reduce((sum, each) => sum + each.memoryBytes, 0);
+    check(bytes <= offer.memoryBytes, 'I7', `${node} runs ${bytes} bytes, offers ${offer.memoryBytes}`);
+  }
+
+  // The end.
+
+  /** The ledger of a voter is what its log says, however often it was restored from a snapshot meanwhile. */
+  sameAsLog(ledger: Ledger, voter: string): void {
+    const fresh = createLedger(ledger.retain);
+    for (const command of this.#commands) if (command !== undefined) applyCommand(fresh, command);
+    const text = (which: Ledger) => plainText(snapshotLedger(which));
+    const [wanted, found] = [text(fresh), text(ledger)];
+    let at = 0;
+    while (at < wanted.length && wanted[at] === found[at]) at += 1;
+    const around = (which: string) => which.slice(Math.max(0, at - 60), at + 60);
+    check(wanted === found, 'ledger', `the ledger of ${voter} has ...${around(found)}..., by the log ...${around(wanted)}...`);
+  }
+
+  everyJobEnded(withinMs: number, story: () => string): void {
+    const open = [...this.#jobs.keys()].filter((key) => !this.#results.has(key) || !this.ended.has(key));
+    check(open.length === 0, 'I9', `${withinMs / 1_000} s after the last fault ${open.join(', ')} have not ended: ${story()}`);
+  }
+
+  get allEnded(): boolean {
+    return this.#results.size === this.#jobs.size && this.ended.size === this.#jobs.size;
+  }
+
+  settled(leftovers: readonly string[], withinMs: number): void {
+    check(leftovers.length === 0, 'settled', `${withinMs / 1_000} s after the last job ended, there are still ${leftovers.join(', ')}`);
+  }
+
+  /** Nothing was lost, nobody died, no task threw: then nothing ran twice. */
+  nothingRanTwice(): void {
+    check(this.runs === this.#commits.size, 'waste', `${this.runs} attempts for ${this.#commits.size} results, and nothing had failed`);
+  }
+}

@@ -1,0 +1,242 @@
+import {
+  type Assign,
+  decode,
+  inboxEnvelope,
+  type OutboxMessage,
+  type Outcome,
+  parseAttemptKey,
+  type Usage,
+} from '@foremesh/node-runtime/contract';
+import {
+  type AgentEffect,
+  type AgentEvent,
+  type AgentOffer,
+  type AgentState,
+  createAgent,
+  stepAgent,
+  validateAgent,
+} from '@foremesh/node-runtime/core';
+import type { VirtualConnection } from '../engine/broker.ts';
+import { encodeFrame, readFrames } from '../engine/frames.ts';
+import type { Lifetime } from '../engine/machine.ts';
+import { bytesOfNumbers, compute } from '../scenario/virtual-jobs.ts';
+import type { World } from '../world.ts';
+import { VirtualOutbox } from './outbox.ts';
+
+export interface VirtualAgentOptions {
+  readonly world: World;
+  readonly life: Lifetime;
+  readonly bootId: string;
+  readonly offer: AgentOffer;
+  readonly connection: () => Pick<VirtualConnection, 'publish'> | undefined;
+  readonly onFatal: (error: Error) => void;
+}
+
+type JournalLine = { readonly keep: Outcome } | { readonly forget: readonly string[] };
+
+const reportGatherMs = 4;
+const startedPatienceMs = 20;
+const storeAgainMs = 500;
+/** What may travel inline, so that virtual results use blobs too. */
+const inlineMostBytes = 100;
+
+/** The agent of a node with virtual slots: driven as `shell/agent-driver.ts` does it. */
+export class VirtualAgent {
+  readonly #options: VirtualAgentOptions;
+  readonly #state: AgentState;
+  readonly #outbox: VirtualOutbox<OutboxMessage>;
+  readonly #journaled = new Set<string>();
+  readonly #fetching = new Map<string, Assign>();
+  /** Handed to the engine: the first `slots` of them that are not ended run. */
+  #pool: Assign[] = [];
+  readonly #running = new Map<string, Assign>();
+  #closed = false;
+
+  constructor(options: VirtualAgentOptions) {
+    const { life, world, bootId, offer, connection } = options;
+    const { id, disk } = life.machine;
+    this.#options = options;
+    const outcomes = this.#readJournal();
+    const term = (readFrames(disk.read('term') ?? new Uint8Array()).values[0] as number | undefined) ?? 0;
+    this.#state = createAgent(id, offer, { term, outcomes });
+    this.#outbox = new VirtualOutbox<OutboxMessage>({
+      life,
+      bootId,
+      term: () => this.#state.term,
+      publish: (payload) => {
+        world.checks.nodeActs(id, this.#state.term, this.#termOnDisk());
+        connection()?.publish(world.topics.nodeOutbox(id), payload, { qos: 1 });
+      },
+      gatherMs: reportGatherMs,
+      patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
+      tidy: withoutStartsOfEnded,
+    });
+  }
+
+  #readJournal(): Outcome[] {
+    const { disk } = this.#options.life.machine;
+    const { values, goodBytes } = readFrames(disk.read('journal') ?? new Uint8Array());
+    disk.truncate('journal', goodBytes);
+    const held = new Map<string, Outcome>();
+    for (const line of values as JournalLine[]) {
+      if ('keep' in line) held.set(line.keep.attempt, line.keep);
+      else for (const attempt of line.forget) held.delete(attempt);
+    }
+    for (const attempt of held.keys()) this.#journaled.add(attempt);
+    return [...held.values()];
+  }
+
+  #termOnDisk(): number {
+    return (readFrames(this.#options.life.machine.disk.read('term') ?? new Uint8Array()).values[0] as number | undefined) ?? 0;
+  }
+
+  hear(payload: Uint8Array): void {
+    const { world, life } = this.#options;
+    const envelope = decode(inboxEnvelope, payload);
+    const seen = () => [this.#state.term, this.#state.held.size, this.#state.outcomes.size];
+    const before = seen();
+    this.#step({ type: 'inbox', term: envelope.term, messages: envelope.messages });
+    world.checks.nodeHeard(life.machine.id, envelope.term, before, seen());
+  }
+
+  #step(event: AgentEvent): void {
+    if (this.#closed) return;
+    const effects = stepAgent(this.#state, event);
+    validateAgent(this.#state);
+    for (const effect of effects) {
+      if (!this.#closed) this.#perform(effect);
+    }
+  }
+
+  #perform(effect: AgentEffect): void {
+    const { world, life, onFatal } = this.#options;
+    const { disk, id } = life.machine;
+    switch (effect.type) {
+      case 'persist-term':
+        try {
+          disk.replaceNow('term', encodeFrame(effect.term));
+        } catch (error) {
+          this.#closed = true;
+          onFatal(error as Error);
+        }
+        return;
+      case 'keep-outcome':
+        this.#journaled.add(effect.outcome.attempt);
+        this.#journal({ keep: effect.outcome });
+        return;
+      case 'forget-outcomes':
+        this.#journal({ forget: effect.attempts });
+        return;
+      case 'fetch':
+        this.#fetch(effect.assign);
+        return;
+      case 'run':
+        world.checks.nodeActs(id, this.#state.term, this.#termOnDisk());
+        this.#pool.push(effect.assign);
+        this.#fill();
+        return;
+      case 'stop':
+        this.#fetching.delete(effect.attempt);
+        this.#pool = this.#pool.filter((assign) => assign.attempt !== effect.attempt);
+        if (this.#running.delete(effect.attempt)) this.#fill();
+        return;
+      case 'report': {
+        const { message } = effect;
+        world.checks.outcomeReported(id, message, this.#journaled);
+        this.#outbox.push(message);
+      }
+    }
+  }
+
+  /** A full disk costs no outcome while this process lives. */
+  #journal(line: JournalLine): void {
+    try {
+      this.#options.life.machine.disk.append('journal', encodeFrame(line));
+    } catch {
+      // held in memory alone
+    }
+  }
+
+  #fetch(assign: Assign): void {
+    const { world, life, connection } = this.#options;
+    const { attempt } = assign;
+    const fails = world.faulty && life.machine.chance.percent(world.fetchFailPercent);
+    this.#fetching.set(attempt, assign);
+    life.after(life.machine.chance.between(1, 200), () => {
+      if (this.#fetching.get(attempt) !== assign) return;
+      this.#fetching.delete(attempt);
+      const problem = { code: 'MESH_BLOB_MISSING', message: 'no holder has it' };
+      if (fails || connection() === undefined) this.#step({ type: 'fetch-failed', attempt, problem });
+      else this.#step({ type: 'fetched', attempt });
+    });
+  }
+
+  /** Starts what waits for the engine, as far as there are slots. */
+  #fill(): void {
+    const { world, life, offer } = this.#options;
+    while (this.#running.size < offer.slots && this.#pool.length > 0) {
+      const assign = this.#pool.shift()!;
+      const { attempt } = assign;
+      world.checks.runsOn(
+        life.machine.id,
+        offer,
+        [...this.#running.values(), assign].map((each) => ({ attempt: each.attempt, memoryBytes: each.limits.memoryBytes })),
+      );
+      this.#running.set(attempt, assign);
+      const wallMs = life.machine.chance.between(5, 2_500);
+      const mine = (run: () => void) => () => {
+        if (this.#running.get(attempt) === assign) run();
+      };
+      const say = (event: AgentEvent) => mine(() => this.#step(event));
+      life.after(1, say({ type: 'started', attempt }));
+      life.after(wallMs / 2, say({ type: 'progressed', attempt, fraction: 0.5 }));
+      life.after(
+        wallMs,
+        mine(() => this.#finish(assign, wallMs)),
+      );
+    }
+  }
+
+  #finish(assign: Assign, wallMs: number): void {
+    const { world, life } = this.#options;
+    const { attempt } = assign;
+    this.#running.delete(attempt);
+    const { account, job, task } = parseAttemptKey(attempt);
+    const usage: Usage = { cpuMs: 1, wallMs, peakMemoryBytes: 1_000, inputBytes: 1, outputBytes: 1 };
+    const failed = (fault: 'task' | 'node', code: string): Outcome => ({ type: 'failed', attempt, fault, code, message: 'virtual', usage });
+    if (world.throws(`${account}/${job}`, task)) this.#step({ type: 'ended', outcome: failed('task', 'MESH_TASK_THREW') });
+    else if (world.faulty && life.machine.chance.percent(world.fetchFailPercent / 4)) {
+      this.#step({ type: 'ended', outcome: failed('node', 'MESH_SANDBOX_DIED') });
+    } else this.#place(bytesOfNumbers(compute(assign, world.blobs)), assign, usage);
+    this.#fill();
+  }
+
+  /** A large output is in a holder before anyone hears of it, however long that takes. */
+  #place(bytes: Uint8Array, { attempt, inlineOutputBytes }: Assign, usage: Usage): void {
+    const { world, life, connection } = this.#options;
+    if (bytes.length <= Math.min(inlineMostBytes, inlineOutputBytes)) {
+      this.#step({ type: 'ended', outcome: { type: 'done', attempt, usage, output: { encoding: 'json', inline: bytes } } });
+      return;
+    }
+    const store = () => {
+      if (connection() === undefined) {
+        life.after(storeAgainMs, store);
+        return;
+      }
+      const output = { encoding: 'json' as const, ...world.blobs.put(bytes) };
+      this.#step({ type: 'ended', outcome: { type: 'done', attempt, usage, output } });
+    };
+    life.after(life.machine.chance.between(1, 100), store);
+  }
+
+  /** What should be empty once every job has ended and is settled. */
+  leftovers(): string[] {
+    return [...this.#state.held.keys(), ...this.#state.outcomes.keys(), ...this.#running.keys()];
+  }
+}
+
+function withoutStartsOfEnded(messages: readonly OutboxMessage[]): readonly OutboxMessage[] {
+  const ended = new Set<string>();
+  for (const message of messages) if (message.type === 'done' || message.type === 'failed') ended.add(message.attempt);
+  return messages.filter((message) => message.type !== 'started' || !ended.has(message.attempt));
+}

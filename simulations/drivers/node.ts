@@ -1,0 +1,254 @@
+import { decode, encode, type LeaderHint, leaderHint, type NodeStatus } from '@foremesh/node-runtime/contract';
+import type { AgentOffer } from '@foremesh/node-runtime/core';
+import type { VirtualConnection } from '../engine/broker.ts';
+import { Lifetime, type Machine } from '../engine/machine.ts';
+import type { World } from '../world.ts';
+import { VirtualAgent } from './agent.ts';
+import { VirtualLeaderLink } from './leader-link.ts';
+
+export interface VirtualNodeOptions {
+  readonly machine: Machine;
+  readonly offer: AgentOffer;
+  readonly labels: readonly string[];
+  readonly isVoter: boolean;
+}
+
+const statusesPerConnection = 1_000;
+/** Whoever supervises the runtime starts it again. */
+const restartMs = 3_000;
+const metricsIntervalMs = 5_000;
+const backoffMs = { least: 200, most: 5_000 };
+
+/** The runtime of one machine: a process that comes and goes, a disk that stays. As `shell/node.ts` and `shell/link.ts`. */
+export class VirtualNode {
+  readonly options: VirtualNodeOptions;
+  readonly #world: World;
+  #process: NodeProcess | undefined;
+  #boots = 0;
+
+  constructor(world: World, options: VirtualNodeOptions) {
+    this.#world = world;
+    this.options = options;
+  }
+
+  get id(): string {
+    return this.options.machine.id;
+  }
+
+  get process(): NodeProcess | undefined {
+    return this.#process;
+  }
+
+  start(): void {
+    if (this.#process !== undefined) return;
+    this.#boots += 1;
+    this.#say(`${this.id} starts`);
+    this.#process = new NodeProcess(this.#world, this.options, `${this.id}-${this.#boots}`, (error) => {
+      this.#say(`${this.id} ends: ${error.message}`);
+      this.crash('kill');
+      this.#world.time.after(restartMs, () => this.start());
+    });
+    this.#process.start();
+  }
+
+  crash(how: 'kill' | 'power' | 'wipe'): void {
+    if (this.#process === undefined) return;
+    this.#say(`${this.id} dies (${how})`);
+    this.#process.end();
+    this.#process = undefined;
+    const { disk } = this.options.machine;
+    disk.crash(how !== 'kill');
+    if (how !== 'wipe') return;
+    disk.wipe();
+    this.#world.checks.diskWasLost(this.id);
+  }
+
+  #say(line: string): void {
+    this.#world.trace.say(this.#world.time.nowMs, line);
+  }
+}
+
+/** One life of the runtime. */
+class NodeProcess {
+  readonly leader: VirtualLeaderLink | undefined;
+  readonly #world: World;
+  readonly #options: VirtualNodeOptions;
+  readonly #bootId: string;
+  readonly #life: Lifetime;
+  readonly #agent: VirtualAgent;
+  #connection: VirtualConnection | undefined;
+  #isUp = false;
+  #connections = 0;
+  #failures = 0;
+  #statuses = 0;
+  #metrics = 0;
+  #hint: LeaderHint | undefined;
+
+  constructor(world: World, options: VirtualNodeOptions, bootId: string, onFatal: (error: Error) => void) {
+    this.#world = world;
+    this.#options = options;
+    this.#bootId = bootId;
+    this.#life = new Lifetime(options.machine);
+    const shared = { world, life: this.#life, bootId, connection: () => this.#publisher(), onFatal };
+    this.#agent = new VirtualAgent({ ...shared, offer: options.offer });
+    if (options.isVoter) this.leader = new VirtualLeaderLink({ ...shared, onElected: () => this.#connect() });
+  }
+
+  start(): void {
+    if (this.leader === undefined) this.#connect();
+    else this.leader.start();
+    this.#life.every(metricsIntervalMs, () => this.#publishMetrics());
+  }
+
+  end(): void {
+    this.#life.ended = true;
+    this.#connection?.drop();
+  }
+
+  leftovers(): string[] {
+    return this.#agent.leftovers();
+  }
+
+  // The connection.
+
+  #connect(): void {
+    const { id } = this.#options.machine;
+    this.#connections += 1;
+    this.#statuses = this.#connections * statusesPerConnection;
+    const will = this.#status(false, this.#statuses + statusesPerConnection - 1);
+    const mine = (connection: VirtualConnection | undefined) => this.#connection === connection;
+    let made: VirtualConnection | undefined;
+    this.#world.broker.connect(
+      {
+        clientId: `${this.#bootId}-${this.#connections}`,
+        machine: id,
+        will: { topic: this.#world.topics.nodeStatus(id), payload: encode(will, 'json') },
+        onMessage: this.#life.wrap((topic: string, payload: Uint8Array) => {
+          if (mine(made)) this.#hear(topic, payload);
+        }),
+        onClosed: this.#life.wrap((reason: string) => {
+          if (mine(made)) this.#down(reason);
+        }),
+      },
+      (connection) => {
+        if (this.#life.ended) connection?.drop();
+        else {
+          made = connection;
+          this.#options.machine.clock.now(() => {
+            if (this.#life.ended) connection?.drop();
+            else if (connection === undefined) this.#again();
+            else this.#up(connection);
+          });
+        }
+      },
+    );
+  }
+
+  /** Subscribes, says that it is there, and only then counts as connected. */
+  #up(connection: VirtualConnection): void {
+    const { topics } = this.#world;
+    const { id } = this.#options.machine;
+    this.#connection = connection;
+    const filters = [topics.nodeInbox(id), topics.leader(), ...(this.leader?.filters() ?? [])];
+    const go = this.#life.wrap(() => {
+      if (this.#connection !== connection) return;
+      this.#announce(
+        this.#life.wrap(() => {
+          if (this.#connection !== connection) return;
+          this.#isUp = true;
+          this.#failures = 0;
+          this.leader?.connected();
+        }),
+      );
+    });
+    connection.subscribe(filters, go);
+  }
+
+  #down(reason: string): void {
+    this.#world.trace.say(this.#world.time.nowMs, `${this.#options.machine.id} lost its connection: ${reason}`);
+    this.#connection = undefined;
+    if (this.#isUp) this.leader?.disconnected();
+    this.#isUp = false;
+    this.#again();
+  }
+
+  #again(): void {
+    this.#failures += 1;
+    const { chance } = this.#options.machine;
+    const { least, most } = backoffMs;
+    this.#life.after(chance.next() * Math.min(most, least * 2 ** this.#failures) + least / 2, () => this.#connect());
+  }
+
+  /** A leader and the node in its own process talk past the broker, as long as there is a connection. */
+  #publisher(): Pick<VirtualConnection, 'publish'> | undefined {
+    const connection = this.#connection;
+    if (connection === undefined || this.leader === undefined) return connection;
+    const { topics } = this.#world;
+    const { id } = this.#options.machine;
+    const own = [topics.nodeInbox(id), topics.nodeOutbox(id)];
+    return {
+      publish: (topic, payload, options, done) => {
+        if (!own.includes(topic)) connection.publish(topic, payload, options, done);
+        else this.#life.after(0, () => this.#hear(topic, payload));
+      },
+    };
+  }
+
+  // What it says and hears.
+
+  #status(online: boolean, seq: number): NodeStatus {
+    const { machine, offer, labels } = this.#options;
+    const { slots, queue, memoryBytes } = offer;
+    return {
+      v: 1,
+      node: machine.id,
+      bootId: this.#bootId,
+      seq,
+      online,
+      release: '0.1.0',
+      arch: 'x64',
+      platform: 'linux',
+      cores: 4,
+      memoryBytes: 2 * memoryBytes,
+      engines: [...offer.engines],
+      speed: { js: 1 },
+      labels: [...labels],
+      share: 1,
+      slots,
+      queue,
+      offeredMemoryBytes: memoryBytes,
+      mayLead: this.#options.isVoter,
+    };
+  }
+
+  #announce(done?: () => void): void {
+    this.#statuses += 1;
+    const topic = this.#world.topics.nodeStatus(this.#options.machine.id);
+    this.#connection?.publish(topic, encode(this.#status(true, this.#statuses), 'json'), { qos: 1, retain: true }, done);
+  }
+
+  #publishMetrics(): void {
+    const { id } = this.#options.machine;
+    this.#metrics += 1;
+    const metrics = { v: 1, node: id, bootId: this.#bootId, seq: this.#metrics, samples: [] };
+    this.#connection?.publish(this.#world.topics.nodeMetrics(id), encode(metrics, 'cbor'), { qos: 0 });
+  }
+
+  #hear(topic: string, payload: Uint8Array): void {
+    const parsed = this.#world.topics.parse(topic);
+    if (parsed === undefined) return;
+    if (parsed.kind === 'inbox') this.#agent.hear(payload);
+    else if (parsed.kind === 'leader') this.#hearLeader(payload);
+    else this.leader?.hear(parsed, payload);
+  }
+
+  #hearLeader(payload: Uint8Array): void {
+    if (payload.length === 0) return;
+    const hint = decode(leaderHint, payload);
+    const before = this.#hint;
+    if (before !== undefined && hint.term < before.term) return;
+    if (before !== undefined && before.bootId === hint.bootId && before.seq === hint.seq) return;
+    this.#hint = hint;
+    this.#announce();
+  }
+}

@@ -1,0 +1,43 @@
+import type { Chance } from './chance.ts';
+import type { VirtualDisk } from './disk.ts';
+import type { MachineClock } from './machine-clock.ts';
+
+/** What outlives a process: the machine that it runs on. */
+export interface Machine {
+  readonly id: string;
+  readonly clock: MachineClock;
+  readonly disk: VirtualDisk;
+  readonly chance: Chance;
+}
+
+/** One life of a process: its timers end with it. */
+export class Lifetime {
+  readonly machine: Machine;
+  ended = false;
+
+  constructor(machine: Machine) {
+    this.machine = machine;
+  }
+
+  /** After a time by the machine's clock, if the process still lives. */
+  after(delayMs: number, run: () => void): void {
+    this.machine.clock.after(delayMs, () => {
+      if (!this.ended) run();
+    });
+  }
+
+  /** For what comes from outside: waits while the machine is paused. */
+  wrap<Rest extends unknown[]>(run: (...rest: Rest) => void): (...rest: Rest) => void {
+    return (...rest) =>
+      this.machine.clock.now(() => {
+        if (!this.ended) run(...rest);
+      });
+  }
+
+  every(intervalMs: number, run: () => void): void {
+    this.after(intervalMs, () => {
+      run();
+      this.every(intervalMs, run);
+    });
+  }
+}

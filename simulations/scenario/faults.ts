@@ -1,0 +1,63 @@
+import type { VirtualNode } from '../drivers/node.ts';
+import type { World } from '../world.ts';
+import type { Fault } from './scenario.ts';
+
+/** A client id that somebody else uses is taken again and again. */
+const clashEveryMs = 1_500;
+
+/** Does to the mesh what a fault says; what was broken is mended after its time. */
+export function strike(world: World, node: VirtualNode, { kind, forMs }: Fault): void {
+  const { time, broker, trace } = world;
+  const { machine } = node.options;
+  const later = (mend: () => void) => time.after(forMs, mend);
+  trace.say(time.nowMs, `fault: ${kind} of ${machine.id} for ${forMs} ms`);
+  switch (kind) {
+    case 'kill':
+    case 'power-cut':
+    case 'lost-disk':
+      node.crash(kind === 'kill' ? 'kill' : kind === 'power-cut' ? 'power' : 'wipe');
+      later(() => node.start());
+      return;
+    case 'pause':
+      machine.clock.pause(forMs);
+      // A process that is stopped answers no ping.
+      broker.block(machine.id, 'both', forMs);
+      return;
+    case 'reset':
+      broker.cut(machine.id);
+      return;
+    case 'partition':
+      broker.block(machine.id, 'both', forMs);
+      return;
+    case 'partition-up':
+      broker.block(machine.id, 'up', forMs);
+      return;
+    case 'partition-down':
+      broker.block(machine.id, 'down', forMs);
+      return;
+    case 'frozen-subscriber':
+      broker.freeze(machine.id, forMs);
+      return;
+    case 'id-clash': {
+      const untilMs = time.nowMs + forMs;
+      const clash = () => {
+        broker.clash(machine.id);
+        if (time.nowMs + clashEveryMs < untilMs) time.after(clashEveryMs, clash);
+      };
+      clash();
+      return;
+    }
+    case 'full-disk':
+      machine.disk.full = true;
+      later(() => {
+        machine.disk.full = false;
+      });
+      return;
+    case 'clock-jump':
+      machine.clock.jump(machine.chance.between(-86_400_000, 86_400_000));
+      return;
+    case 'broker-restart':
+    case 'broker-lost-store':
+      broker.restart(forMs, kind === 'broker-restart');
+  }
+}

@@ -1,0 +1,101 @@
+import { brokerProfiles, type Weather } from '../engine/broker.ts';
+import { Chance } from '../engine/chance.ts';
+import { type JobOptions, jobKinds } from './virtual-jobs.ts';
+
+export const faultKinds = [
+  'kill',
+  'power-cut',
+  'lost-disk',
+  'pause',
+  'reset',
+  'partition',
+  'partition-up',
+  'partition-down',
+  'frozen-subscriber',
+  'id-clash',
+  'full-disk',
+  'clock-jump',
+  'broker-restart',
+  'broker-lost-store',
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly atMs: number;
+  /** Until it is mended; never later than the end of all faults. */
+  readonly forMs: number;
+  /** Whom it strikes; the broker's faults name a node too, and mean all. */
+  readonly machine: string;
+}
+
+/** Everything that a run depends on. Plain data: it can be printed, made smaller, and run again. */
+export interface Scenario {
+  readonly seed: number;
+  readonly profile: keyof typeof brokerProfiles;
+  readonly nodes: number;
+  readonly jobs: readonly JobOptions[];
+  readonly faults: readonly Fault[];
+  /** Weather and faults end then. */
+  readonly faultsForMs: number;
+  readonly weather: Weather;
+  readonly fetchFailPercent: number;
+  /** Of the tasks that shall succeed: those that throw once or twice before. */
+  readonly throwPercent: number;
+  /** How wrong clocks run: at most this, in thousandths. */
+  readonly driftPermille: number;
+  readonly syncMostMs: number;
+}
+
+/** The first node is founder, voter and leader. */
+export const founder = 'n0';
+
+export function scenarioOf(seed: number): Scenario {
+  const chance = new Chance(seed).fork('scenario');
+  const quiet = chance.percent(10);
+  const nodes = chance.between(1, 4);
+  const faultsForMs = chance.between(2_000, 90_000);
+  const jobs = Array.from({ length: chance.between(1, 5) }, (_, number) => ({
+    job: `j${number}`,
+    kind: quiet ? chance.pick(jobKinds.slice(0, 6)) : chance.pick(jobKinds),
+    submitMs: chance.between(0, faultsForMs),
+  }));
+  const count = quiet ? 0 : chance.pick([0, 1, 2, 4, 8, 16, 30]);
+  const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs));
+  const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
+  return {
+    seed,
+    profile: chance.pick(['plain', 'nats', 'rabbit'] as const),
+    nodes,
+    jobs,
+    faults: faults.sort((a, b) => a.atMs - b.atMs),
+    faultsForMs,
+    weather: {
+      delayMostMs: quiet ? 20 : chance.pick([2, 50, 500, 5_000]),
+      lossPercent: none([0, 5, 50]),
+      dropPercent: none([0, 0, 5, 20]),
+      duplicatePercent: none([0, 10, 40]),
+      lostWillPercent: none([0, 30]),
+    },
+    fetchFailPercent: none([0, 0, 20]),
+    throwPercent: none([0, 20]),
+    driftPermille: none([0, 1, 30]),
+    syncMostMs: chance.pick([2, 30, 200]),
+  };
+}
+
+function inventFault(chance: Chance, nodes: number, faultsForMs: number): Fault {
+  const machine = chance.percent(40) ? founder : `n${chance.between(0, nodes - 1)}`;
+  const all = faultKinds.filter((kind) => kind !== 'lost-disk' || machine !== founder);
+  const kind = chance.pick(all);
+  const atMs = chance.between(0, faultsForMs - 1);
+  return { kind, atMs, forMs: Math.min(faultsForMs - atMs, chance.between(1, chance.pick([500, 10_000, 40_000]))), machine };
+}
+
+/** Nothing in it can lose a message or an attempt. */
+export function isUndisturbed({ faults, weather, fetchFailPercent, throwPercent, jobs }: Scenario): boolean {
+  const { dropPercent, duplicatePercent, delayMostMs } = weather;
+  const calm = dropPercent === 0 && duplicatePercent === 0 && delayMostMs <= 500;
+  const jobsEndWell = jobs.every(({ kind }) => kind !== 'doomed' && kind !== 'cancelled');
+  return calm && jobsEndWell && faults.length === 0 && fetchFailPercent === 0 && throwPercent === 0;
+}

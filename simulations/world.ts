@@ -1,0 +1,22 @@
+import type { Topics } from '@foremesh/node-runtime/contract';
+import type { Checks } from './checks.ts';
+import type { VirtualBroker } from './engine/broker.ts';
+import type { Timeline } from './engine/timeline.ts';
+import type { Trace } from './engine/trace.ts';
+import type { Blobs, VirtualJob } from './scenario/virtual-jobs.ts';
+
+/** What the drivers of all machines share. */
+export interface World {
+  readonly time: Timeline;
+  readonly trace: Trace;
+  readonly topics: Topics;
+  readonly broker: VirtualBroker;
+  readonly blobs: Blobs;
+  readonly checks: Checks;
+  readonly jobs: ReadonlyMap<string, VirtualJob>;
+  /** Faults may happen. */
+  faulty: boolean;
+  readonly fetchFailPercent: number;
+  /** Whether this execution of a task throws. */
+  throws(jobKey: string, task: string): boolean;
+}
