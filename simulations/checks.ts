@@ -58,6 +58,7 @@ export class Checks {
   readonly #commits = new Map<string, string>();
   readonly #acknowledged = new Set<string>();
   readonly #nodeTerms = new Map<string, number>();
+  readonly #newestStates = new Map<string, readonly [term: number, revision: number]>();
   readonly #results = new Map<string, string>();
   /** Phases of ended jobs, as published. */
   readonly ended = new Map<string, string>();
@@ -155,12 +156,16 @@ export class Checks {
   }
 
   #seenState(payload: Uint8Array): void {
-    const { account, job, phase, problem } = decode(jobState, payload);
+    const { account, job, phase, problem, term, revision } = decode(jobState, payload);
     const key = `${account}/${job}`;
     check(phase !== 'refused', 'I3', `${key} was refused: ${problem?.message}`);
     const inLog = this.#commands.some((each) => each?.type === 'accept-job' && `${each.account}/${each.job}` === key);
     check(inLog, 'I3', `${key} was acknowledged and is not in the log`);
     this.#acknowledged.add(key);
+    // What a leader of the past still had on the way says nothing, and whoever reads it sees that.
+    const newest = this.#newestStates.get(key) ?? [0, 0];
+    if (term < newest[0] || (term === newest[0] && revision < newest[1])) return;
+    this.#newestStates.set(key, [term, revision]);
     const before = this.ended.get(key);
     check(before === undefined || before === phase, 'I4', `${key} was ${before} and is ${phase}`);
     if (phase === 'done' || phase === 'failed' || phase === 'cancelled') this.ended.set(key, phase);

@@ -80,6 +80,7 @@ class Simulation {
       jobs,
       faulty: true,
       fetchFailPercent: scenario.fetchFailPercent,
+      strayPercent: scenario.strayPercent,
       throws: (jobKey, task) => this.#throws(jobKey, task),
     };
     this.world = world;
@@ -98,7 +99,7 @@ class Simulation {
       prefetchBytes: chance.pick([0, 100, 10_000]),
     };
     const isVoter = id === founder;
-    const labels = isVoter ? ['special'] : [];
+    const labels = id === `n${this.#scenario.nodes - 1}` ? ['special'] : [];
     this.#nodes.set(id, new VirtualNode(this.world, { machine, offer, labels, isVoter }));
   }
 

@@ -17,6 +17,8 @@ export interface World {
   /** Faults may happen. */
   faulty: boolean;
   readonly fetchFailPercent: number;
+  /** Of the proposals: those that come with one that is too late. */
+  readonly strayPercent: number;
   /** Whether this execution of a task throws. */
   throws(jobKey: string, task: string): boolean;
 }

@@ -125,6 +125,7 @@ export class VirtualAgent {
         this.#journal({ keep: effect.outcome });
         return;
       case 'forget-outcomes':
+        for (const attempt of effect.attempts) this.#journaled.delete(attempt);
         this.#journal({ forget: effect.attempts });
         return;
       case 'fetch':
@@ -231,7 +232,7 @@ export class VirtualAgent {
 
   /** What should be empty once every job has ended and is settled. */
   leftovers(): string[] {
-    return [...this.#state.held.keys(), ...this.#state.outcomes.keys(), ...this.#running.keys()];
+    return [...this.#state.held.keys(), ...this.#state.outcomes.keys(), ...this.#running.keys(), ...this.#journaled];
   }
 }
 

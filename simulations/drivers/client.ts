@@ -6,10 +6,11 @@ import type { World } from '../world.ts';
 
 const repeatMs = 2_000;
 
-/** Whoever submits: says it again until it sees that the job has ended, and changes its mind about some jobs. */
+/** Whoever submits: says it again until it sees that the job is accepted, and changes its mind about some jobs. */
 export class VirtualClient {
   readonly #world: World;
   readonly #life: Lifetime;
+  readonly #accepted = new Set<string>();
   readonly #ended = new Set<string>();
   #connection: VirtualConnection | undefined;
   #connections = 0;
@@ -54,10 +55,10 @@ export class VirtualClient {
   }
 
   #submit(job: VirtualJob): void {
-    if (this.#ended.has(job.job)) return;
+    if (this.#ended.has(job.job) || (job.cancelMs === undefined && this.#accepted.has(job.job))) return;
     const { topics, time } = this.#world;
     const published = { qos: 1 } as const;
-    this.#connection?.publish(topics.jobSpec('me', job.job), encode({ v: 1 }, 'json'), published);
+    if (!this.#accepted.has(job.job)) this.#connection?.publish(topics.jobSpec('me', job.job), encode({ v: 1 }, 'json'), published);
     if (job.cancelMs !== undefined && time.nowMs >= job.cancelMs) {
       this.#connection?.publish(topics.jobCancel('me', job.job), encode({ v: 1, reason: 'enough' }, 'json'), published);
     }
@@ -68,6 +69,7 @@ export class VirtualClient {
     const parsed = this.#world.topics.parse(topic);
     if (parsed?.kind !== 'state' || payload.length === 0) return;
     const { phase, job } = decode(jobState, payload);
+    this.#accepted.add(job);
     if (jobEndPhases.includes(phase)) this.#ended.add(job);
   }
 }

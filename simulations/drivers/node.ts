@@ -210,7 +210,7 @@ class NodeProcess {
       platform: 'linux',
       cores: 4,
       memoryBytes: 2 * memoryBytes,
-      engines: [...offer.engines],
+      engines: ['js'],
       speed: { js: 1 },
       labels: [...labels],
       share: 1,

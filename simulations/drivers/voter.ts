@@ -52,6 +52,8 @@ export class VirtualVoter {
   readonly #raft: RaftState<LedgerCommand>;
   readonly #ledger: Ledger;
   #appliedIndex: number;
+  /** Commands that came too late: their place in the log is taken. */
+  readonly #settled: LedgerCommand[] = [];
 
   constructor(options: VirtualVoterOptions) {
     const { life, world, bootId } = options;
@@ -85,7 +87,15 @@ export class VirtualVoter {
       if (effect.type === 'propose') commands.push(...effect.commands);
       else perform(effect);
     }
-    if (commands.length > 0) this.#stepRaft({ type: 'propose', commands });
+    if (commands.length > 0) this.#stepRaft({ type: 'propose', commands: [...commands, ...this.#stray()] });
+  }
+
+  /** Now and then somebody proposes once more what the log has, with another content: the first must win. */
+  #stray(): LedgerCommand[] {
+    const { world, life } = this.#options;
+    const { chance } = life.machine;
+    if (!world.faulty || !chance.percent(world.strayPercent) || this.#settled.length === 0) return [];
+    return [chance.pick(this.#settled)];
   }
 
   #stepRaft(event: RaftEvent<LedgerCommand>): void {
@@ -126,6 +136,8 @@ export class VirtualVoter {
       if (entry.command !== undefined) {
         events.push(...applyCommand(this.#ledger, entry.command));
         validateLedger(this.#ledger);
+        const rival = rivalOf(entry.command);
+        if (rival !== undefined) this.#settled.push(rival);
       } else if (entry.term === this.#raft.hard.term) elected = entry.term;
       this.#appliedIndex = entry.index;
       world.trace.say(world.time.nowMs, `${id} applied ${entry.index}: ${describeCommand(entry.command)}`);
@@ -144,6 +156,21 @@ export class VirtualVoter {
     this.#stepRaft({ type: 'compacted', index });
     const { snapshotIndex, snapshotTerm } = this.#raft;
     this.#store.compact(snapshotIndex, snapshotTerm, snapshot, () => [...this.#raft.log]);
+  }
+}
+
+/** What another leader might have proposed in its place. */
+function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
+  switch (command.type) {
+    case 'commit-task':
+    case 'fail-attempt':
+      return command.type === 'fail-attempt' ? command : { ...command, attempt: `${command.attempt}9` };
+    case 'cut-stage':
+      return { ...command, tasks: command.tasks.slice(0, 1).map(({ task }) => ({ task })) };
+    case 'accept-job':
+      return { ...command, specHash: 'another' };
+    case 'end-job':
+      return { ...command, phase: command.phase === 'failed' ? 'cancelled' : 'failed' };
   }
 }
 

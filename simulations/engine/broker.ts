@@ -204,7 +204,7 @@ export class VirtualBroker {
   #down(ends: Ends, publisher: number, arrive: () => void): number {
     const { downBlockedUntilMs } = this.#way(ends.options.machine);
     const before = ends.downAtMs.get(publisher) ?? 0;
-    const atMs = Math.max(before, downBlockedUntilMs, this.#time.nowMs + this.#delayMs());
+    const atMs = Math.max(before, Math.max(downBlockedUntilMs, this.#time.nowMs) + this.#delayMs());
     ends.downAtMs.set(publisher, atMs);
     this.#time.at(atMs, () => {
       if (ends.clientOpen) arrive();
@@ -306,6 +306,18 @@ export class VirtualBroker {
     for (const ends of [...this.#connections]) {
       if (ends.options.machine !== machine) continue;
       this.#time.after(patienceMs, () => this.#closeBoth(ends, 'too slow', true));
+    }
+  }
+
+  /**
+   * A stale flush: what a machine publishes on its connections gets stuck on the way; it gives them up and makes new ones,
+   * and the old ones' messages arrive among those of the new.
+   */
+  stall(machine: string, forMs: number): void {
+    for (const ends of [...this.#connections]) {
+      if (ends.options.machine !== machine) continue;
+      ends.upAtMs = Math.max(ends.upAtMs, this.#time.nowMs + Math.min(forMs, keepaliveMs));
+      this.#time.after(this.#chance.between(0, forMs >> 1), () => this.#closeAtClient(ends, 'nothing comes back'));
     }
   }
 

@@ -26,6 +26,9 @@ export function strike(world: World, node: VirtualNode, { kind, forMs }: Fault):
     case 'reset':
       broker.cut(machine.id);
       return;
+    case 'stale-flush':
+      broker.stall(machine.id, forMs);
+      return;
     case 'partition':
       broker.block(machine.id, 'both', forMs);
       return;

@@ -8,6 +8,7 @@ export const faultKinds = [
   'lost-disk',
   'pause',
   'reset',
+  'stale-flush',
   'partition',
   'partition-up',
   'partition-down',
@@ -42,6 +43,8 @@ export interface Scenario {
   readonly fetchFailPercent: number;
   /** Of the tasks that shall succeed: those that throw once or twice before. */
   readonly throwPercent: number;
+  /** Of the proposals: those that come with one that is too late, as of another leader. */
+  readonly strayPercent: number;
   /** How wrong clocks run: at most this, in thousandths. */
   readonly driftPermille: number;
   readonly syncMostMs: number;
@@ -61,7 +64,7 @@ export function scenarioOf(seed: number): Scenario {
     submitMs: chance.between(0, faultsForMs),
   }));
   const count = quiet ? 0 : chance.pick([0, 1, 2, 4, 8, 16, 30]);
-  const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs));
+  const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs)).flatMap((fault) => withDeath(chance, fault));
   const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
   return {
     seed,
@@ -79,6 +82,7 @@ export function scenarioOf(seed: number): Scenario {
     },
     fetchFailPercent: none([0, 0, 20]),
     throwPercent: none([0, 20]),
+    strayPercent: none([0, 0, 10]),
     driftPermille: none([0, 1, 30]),
     syncMostMs: chance.pick([2, 30, 200]),
   };
@@ -90,6 +94,13 @@ function inventFault(chance: Chance, nodes: number, faultsForMs: number): Fault 
   const kind = chance.pick(all);
   const atMs = chance.between(0, faultsForMs - 1);
   return { kind, atMs, forMs: Math.min(faultsForMs - atMs, chance.between(1, chance.pick([500, 10_000, 40_000]))), machine };
+}
+
+/** What is flushed late says most when its sender is another by then. */
+function withDeath(chance: Chance, fault: Fault): Fault[] {
+  const atMs = fault.atMs + chance.between(0, fault.forMs >> 2);
+  const forMs = Math.min(fault.forMs, chance.between(1, 1_000));
+  return fault.kind === 'stale-flush' && chance.percent(60) ? [fault, { ...fault, kind: 'kill', atMs, forMs }] : [fault];
 }
 
 /** Nothing in it can lose a message or an attempt. */

@@ -40,7 +40,7 @@ export class Blobs {
 
   numbersOfResult(output: ResultOutput): number[] {
     if ('blob' in output) return this.numbers(output);
-    if (!('value' in output) || output.encoding !== 'json') throw new Error(`a result as ${output.encoding}`);
+    if (!('value' in output)) throw new Error(`a result as ${output.encoding}`);
     return output.value as number[];
   }
 }

@@ -61,7 +61,7 @@ function simpler(from: Scenario): ((best: Scenario) => Scenario)[] {
       ways.push((best) => ({ ...best, weather: { ...best.weather, [key]: calmWeather[key] } }));
     }
   }
-  for (const key of ['fetchFailPercent', 'throwPercent', 'driftPermille'] as const) {
+  for (const key of ['fetchFailPercent', 'throwPercent', 'strayPercent', 'driftPermille'] as const) {
     if (from[key] > 0) ways.push((best) => ({ ...best, [key]: 0 }));
   }
   if (from.faultsForMs > 2_000) ways.push((best) => shorter(best));

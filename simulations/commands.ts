@@ -1,0 +1,147 @@
+import { MeshError } from '@foremesh/node-runtime/contract';
+import type { Hunted } from './mutants/hunt.ts';
+import { ProgressBar } from './progress-bar.ts';
+import { runScenario } from './run.ts';
+import { type Scenario, scenarioOf } from './scenario/scenario.ts';
+import { type Found, fuzz } from './search/fuzz.ts';
+import { shrink } from './search/shrink.ts';
+import { replayCommand, tellStory } from './search/story.ts';
+
+/** What this package uses of commander's `Command`, which the `foremesh` command brings. */
+export interface CommandLike {
+  command(name: string): CommandLike;
+  description(text: string): this;
+  option(flags: string, description: string, fallback?: string): this;
+  action(run: (options: Record<string, unknown>, command: CommandLike) => Promise<void>): this;
+  optsWithGlobals(): Record<string, unknown>;
+}
+
+/** One command of `foremesh`, found at run time. */
+export interface CommandModule {
+  readonly name: string;
+  readonly summary: string;
+  register(command: CommandLike): void;
+}
+
+/** A mutant must be found within this many seeds. */
+const seedsPerMutant = 500;
+const msPerMutant = 120_000;
+
+const sim: CommandModule = {
+  name: 'sim',
+  summary: 'run the core under a virtual clock, with faults from a seed',
+  register(command) {
+    command
+      .command('fuzz')
+      .description('run seed after seed, and show what breaks')
+      .option('--seeds <number>', 'how many seeds', '1000')
+      .option('--from <seed>', 'the first of them', '1')
+      .option('--minutes <number>', 'stop after this long, whatever is left')
+      .option('--mutants', `then show that bugs are found: each of them within ${seedsPerMutant} seeds; needs a source tree`)
+      .option('--json', 'end with one JSON line')
+      .action(runFuzz);
+    command
+      .command('run')
+      .description('run one seed again')
+      .option('--seed <number>', 'the seed', '1')
+      .option('--scenario <json>', 'a scenario that was made smaller, as `fuzz` prints it')
+      .option('--trace', 'print all that happens')
+      .option('--shrink', 'when it fails, look for a smaller run that fails too')
+      .action(runOne);
+  },
+};
+
+export const commands: readonly CommandModule[] = [sim];
+
+async function runFuzz(_options: unknown, command: CommandLike): Promise<void> {
+  const options = command.optsWithGlobals();
+  const seeds = wholeNumber(options, 'seeds');
+  const fromSeed = wholeNumber(options, 'from');
+  const untilMs = options.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + minutes(options) * 60_000;
+  const bar = new ProgressBar(process.stderr);
+  const result = fuzz({
+    fromSeed,
+    seeds,
+    goOn: () => performance.now() < untilMs,
+    onSeed: (done, found) => bar.show(done / seeds, `${done} seeds, ${found.length} violations`),
+  });
+  bar.clear();
+  const first = result.found[0];
+  if (first !== undefined) explain(result.found, scenarioOf(first.seed));
+  const hunted = options.mutants === true ? await huntAll(bar, untilMs, fromSeed) : [];
+  const missed = hunted.filter(({ found }) => found === undefined);
+  const summary = {
+    seeds: result.seeds,
+    violations: result.found.length,
+    ...(options.mutants === true ? { mutants: { found: hunted.length - missed.length, total: hunted.length } } : {}),
+  };
+  if (options.json === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
+  else {
+    process.stdout.write(`* ${summary.seeds} seeds, ${summary.violations} violations\n`);
+    for (const { mutant, found, seeds: tried } of hunted) {
+      const what = found === undefined ? `missed in ${tried} seeds` : `found by ${found.checker}, seed ${found.seed}`;
+      process.stdout.write(`* mutant "${mutant}": ${what}\n`);
+    }
+    if (hunted.length > 0) process.stdout.write(`* ${hunted.length - missed.length} of ${hunted.length} mutants found\n`);
+  }
+  if (result.found.length > 0 || missed.length > 0) process.exitCode = 1;
+}
+
+function explain(found: readonly Found[], scenario: Scenario): void {
+  for (const { seed, checker } of found) process.stderr.write(`seed ${seed} breaks ${checker}: foremesh sim run --seed ${seed}\n`);
+  const small = shrink(scenario)?.scenario ?? scenario;
+  process.stderr.write(`\nSeed ${scenario.seed}, made smaller:\n${tellStory(small)}\n`);
+}
+
+async function huntAll(bar: ProgressBar, untilMs: number, fromSeed: number): Promise<Hunted[]> {
+  const [{ mutants }, { hunt }] = await Promise.all([import('./mutants/index.ts'), import('./mutants/hunt.ts')]);
+  const hunted: Hunted[] = [];
+  for (const mutant of mutants) {
+    bar.show(hunted.length / mutants.length, `mutant "${mutant.name}"`);
+    const msMost = Math.min(msPerMutant, Math.max(0, untilMs - performance.now()));
+    // A mutant for which there was no time has not been found.
+    if (msMost === 0) hunted.push({ mutant: mutant.name, found: undefined, seeds: 0 });
+    else hunted.push(await hunt(mutant, { fromSeed, seeds: seedsPerMutant, msMost }));
+  }
+  bar.clear();
+  return hunted;
+}
+
+async function runOne(_options: unknown, command: CommandLike): Promise<void> {
+  const options = command.optsWithGlobals();
+  const scenario = options.scenario === undefined ? scenarioOf(wholeNumber(options, 'seed')) : parseScenario(String(options.scenario));
+  const { violation, trace, traceHash, steps, virtualMs } = runScenario(scenario, { trace: options.trace === true });
+  if (options.trace === true) process.stdout.write(`${trace.join('\n')}\n`);
+  process.stdout.write(`* ${steps} steps, ${(virtualMs / 1_000).toFixed(1)} s of virtual time, trace ${traceHash.slice(0, 16)}\n`);
+  if (violation === undefined) {
+    process.stdout.write('* nothing is wrong\n');
+    return;
+  }
+  const small = options.shrink === true ? (shrink(scenario)?.scenario ?? scenario) : scenario;
+  process.stdout.write(`${tellStory(small)}\n`);
+  if (small !== scenario) process.stdout.write(`* before it was made smaller: ${replayCommand(scenario)}\n`);
+  process.exitCode = 1;
+}
+
+/** What `fuzz` printed; whoever changes it by hand may break it. */
+function parseScenario(text: string): Scenario {
+  try {
+    const scenario = JSON.parse(text) as Scenario;
+    // Older than a field of today: as it would be without.
+    return { ...scenarioOf(scenario.seed), ...scenario };
+  } catch (error) {
+    throw new MeshError('MESH_USAGE', `--scenario is not JSON: ${(error as Error).message}`);
+  }
+}
+
+function wholeNumber(options: Record<string, unknown>, name: string): number {
+  const text = String(options[name]);
+  if (!/^\d{1,9}$/.test(text)) throw new MeshError('MESH_USAGE', `--${name} takes a whole number, not "${text}"`);
+  return Number(text);
+}
+
+function minutes(options: Record<string, unknown>): number {
+  const text = String(options.minutes);
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new MeshError('MESH_USAGE', `--minutes takes a number, not "${text}"`);
+  return Number(text);
+}

@@ -1,0 +1,9 @@
+import { agentMutants } from './agent.ts';
+import { ledgerMutants } from './ledger.ts';
+import type { Mutant } from './mutant.ts';
+import { plannerMutants } from './planner.ts';
+import { raftMutants } from './raft.ts';
+
+export type { Mutant } from './mutant.ts';
+
+export const mutants: readonly Mutant[] = [...raftMutants, ...ledgerMutants, ...agentMutants, ...plannerMutants];

@@ -1,0 +1,49 @@
+import type { Mutant } from './mutant.ts';
+
+const file = 'ledger.ts';
+
+/** Bugs of what the mesh has promised. */
+export const ledgerMutants: readonly Mutant[] = [
+  {
+    name: 'the last result wins',
+    file,
+    find: "if (task.committed !== undefined) return 'the task is done';",
+    replace: '',
+  },
+  {
+    name: 'commit two cuts of one stage',
+    file,
+    find: "if (cut) return 'the stage is cut already';",
+    replace: '',
+  },
+  {
+    name: 'count the merge as a part',
+    file,
+    find: 'if (!task.merges) stage.openParts -= 1;',
+    replace: 'stage.openParts -= 1;',
+  },
+  {
+    name: 'a stage is done without its merge',
+    file,
+    find: 'return stage.openParts === 0 && (last === undefined || last.committed !== undefined);',
+    replace: 'return stage.openParts === 0;',
+  },
+  {
+    name: 'a job is done with its first stage',
+    file,
+    find: 'if (stage.done && [...job.stages.values()].every((each) => each.done)) {',
+    replace: 'if (stage.done) {',
+  },
+  {
+    name: 'drop the result with the outputs between',
+    file,
+    find: "if (!sink || job.phase !== 'done' || task !== tasks.at(-1)) delete task.output;",
+    replace: 'delete task.output;',
+  },
+  {
+    name: 'forget in a snapshot which jobs have ended',
+    file,
+    find: '    ended: ledger.ended,',
+    replace: '    ended: [],',
+  },
+];
