@@ -1,6 +1,12 @@
-/** Foremesh under a virtual clock. */
-export { runScenario, type RunResult } from './run.ts';
-export { type Fault, type Scenario, scenarioOf } from './scenario/scenario.ts';
+/** Foremesh under a virtual clock: what `foremesh sim` does, as functions. */
 export { Violation } from './checks.ts';
+export { brokerProfiles, calmWeather, VirtualBroker, type VirtualConnection } from './engine/broker.ts';
+export { Chance } from './engine/chance.ts';
+export { VirtualDisk } from './engine/disk.ts';
+export { Timeline } from './engine/timeline.ts';
+export { hunt, mutate } from './mutants/hunt.ts';
+export { mutants } from './mutants/index.ts';
+export { runScenario } from './run.ts';
+export { type Scenario, scenarioOf } from './scenario/scenario.ts';
 export { shrink } from './search/shrink.ts';
 export { tellStory } from './search/story.ts';

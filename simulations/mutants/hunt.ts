@@ -64,9 +64,11 @@ async function bundle(mutant: Mutant, outfile: string): Promise<void> {
   if (applied !== 1) throw new MeshError('MESH_USAGE', `the mutant "${mutant.name}" was not applied`);
 }
 
-/** Throws unless what is to be replaced stands there exactly once. */
+/** Throws unless what is to be replaced stands there exactly once; where the formatter breaks lines does not matter. */
 export function mutate(source: string, { name, file, find, replace }: Mutant): string {
-  const parts = source.split(find);
+  const words = find.trim().split(/\s+/);
+  const pattern = words.map((word) => word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('\\s+');
+  const parts = source.split(new RegExp(pattern));
   if (parts.length === 2) return parts.join(replace);
   throw new MeshError('MESH_USAGE', `mutant "${name}": ${parts.length - 1} places in ${file} are \`${find}\`, not one`);
 }

@@ -46,4 +46,10 @@ export const ledgerMutants: readonly Mutant[] = [
     find: '    ended: ledger.ended,',
     replace: '    ended: [],',
   },
+  {
+    name: 'lose a job in a snapshot',
+    file,
+    find: 'jobs: [...ledger.jobs.values()].map((job) => ({ ...job,',
+    replace: "jobs: [...ledger.jobs.values()].filter((job) => job.phase !== 'running').map((job) => ({ ...job,",
+  },
 ];

@@ -8,20 +8,26 @@ export interface Shrunk {
   readonly tries: number;
 }
 
+export interface ShrinkOptions {
+  readonly run?: (scenario: Scenario) => RunResult;
+  readonly triesMost?: number;
+}
+
 /**
  * Makes a failing scenario smaller as long as the same promise is broken: fewer faults, jobs and nodes, fairer weather, a
  * shorter run. Undefined when the scenario does not fail.
  */
-export function shrink(scenario: Scenario, triesMost = 400): Shrunk | undefined {
+export function shrink(scenario: Scenario, options: ShrinkOptions = {}): Shrunk | undefined {
+  const { run = runScenario, triesMost = 400 } = options;
   let best = scenario;
-  let result = runScenario(scenario);
+  let result = run(scenario);
   const checker = result.violation?.checker;
   if (checker === undefined) return undefined;
   let tries = 1;
   const attempt = (smaller: Scenario): boolean => {
     if (tries >= triesMost) return false;
     tries += 1;
-    const found = runScenario(smaller);
+    const found = run(smaller);
     if (found.violation?.checker !== checker) return false;
     best = smaller;
     result = found;

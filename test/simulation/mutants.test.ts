@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { hunt, mutants, mutate } from '@foremesh/simulations';
+import { read } from '../house/support/sources.ts';
+
+/** For each checker a bug that it alone finds first: a checker that cannot fail proves nothing. */
+const byChecker: Readonly<Record<string, string>> = {
+  I1: 'answer before the fsync',
+  I2: 'keep the fence in memory',
+  I3: 'lose a job in a snapshot',
+  I6: 'merge the parts in another order',
+  I7: 'run what does not fit the memory',
+  I9: 'no entry of the new term',
+  agent: 'run again what has ended',
+  attempts: 'use the number of an attempt again',
+  inventory: 'assign before a node has said what it has',
+  ledger: 'forget in a snapshot which jobs have ended',
+  outcomes: 'report an outcome before it is kept',
+  planner: 'take up no job of the leader before',
+  raft: 'compact one entry too many',
+  settled: 'forget at a restart what has ended',
+  waste: 'an inventory without attempts',
+};
+
+describe('simulation: mutants', function () {
+  this.timeout(120_000);
+
+  it('change what stands exactly once in the core of today, and have a name of their own', () => {
+    for (const mutant of mutants) {
+      const source = read(`node-runtime/core/${mutant.file}`);
+      assert.notEqual(mutate(source, mutant), source, mutant.name);
+    }
+    assert.equal(new Set(mutants.map(({ name }) => name)).size, mutants.length);
+    assert.ok(mutants.length >= 20);
+  });
+
+  it('are refused when what they change is not there', () => {
+    const mutant = { name: 'none', file: 'raft.ts', find: 'a  b', replace: '' };
+    assert.throws(() => mutate('a b; a\nb', mutant), /2 places in raft.ts/);
+    assert.throws(() => mutate('ab', mutant), /0 places/);
+    assert.equal(mutate('(a\n  b)', mutant), '()');
+  });
+
+  for (const [checker, name] of Object.entries(byChecker)) {
+    it(`checker ${checker} finds "${name}"`, async () => {
+      const mutant = mutants.find((each) => each.name === name);
+      assert.ok(mutant, name);
+      const { found } = await hunt(mutant, { fromSeed: 1, seeds: 500, msMost: 60_000 });
+      assert.equal(found?.checker, checker, found?.message);
+    });
+  }
+});
