@@ -79,7 +79,10 @@ export class Checks {
   }
 
   /** After every step of a voter's log. */
-  logMoved(voter: string, { term, commitIndex, durableIndex }: Record<'term' | 'commitIndex' | 'durableIndex', number>): void {
+  logMoved(
+    voter: string,
+    { term, commitIndex, durableIndex }: Record<'term' | 'commitIndex' | 'durableIndex', number>,
+  ): void {
     check(term >= (this.#terms.get(voter) ?? 0), 'I1', `${voter} went back to term ${term}`);
     check(commitIndex >= (this.#commitIndexes.get(voter) ?? 0), 'I1', `${voter} went back to commit ${commitIndex}`);
     check(commitIndex <= durableIndex, 'I1', `${voter} committed ${commitIndex}, on its disk is ${durableIndex}`);
@@ -115,9 +118,16 @@ export class Checks {
       if (event.type !== 'task-committed') continue;
       const task = `${event.key}/${event.task}`;
       const before = this.#commits.get(task);
-      check(before === undefined || before === event.attempt, 'I4', `${task} was committed by ${before} and ${event.attempt}`);
+      check(
+        before === undefined || before === event.attempt,
+        'I4',
+        `${task} was committed by ${before} and ${event.attempt}`,
+      );
       this.#commits.set(task, event.attempt);
-      const output = ledger.jobs.get(event.key)?.stages.get(event.stage)?.tasks.find((each) => each.task === event.task)?.output;
+      const output = ledger.jobs
+        .get(event.key)
+        ?.stages.get(event.stage)
+        ?.tasks.find((each) => each.task === event.task)?.output;
       if (output !== undefined && 'blob' in output) {
         check(this.#blobs.has(output.blob), 'I5', `${task} is committed, its output is nowhere`);
       }
@@ -126,7 +136,8 @@ export class Checks {
 
   /** A new leader has read the log. */
   elected(ledger: Ledger): void {
-    for (const key of this.#acknowledged) check(ledger.jobs.has(key) || ledger.tombstones.has(key), 'I3', `job ${key} is lost`);
+    for (const key of this.#acknowledged)
+      check(ledger.jobs.has(key) || ledger.tombstones.has(key), 'I3', `job ${key} is lost`);
   }
 
   // What the leader says.
@@ -139,11 +150,19 @@ export class Checks {
     this.runs += 1;
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
-    check(tasks.some((each) => each.task === task), 'cut', `${attempt} was assigned, the log has no such task`);
+    check(
+      tasks.some((each) => each.task === task),
+      'cut',
+      `${attempt} was assigned, the log has no such task`,
+    );
     check(ledger?.phase === 'running', 'cut', `${attempt} was assigned, its job is ${ledger?.phase}`);
     const view = planner.nodes.get(node);
     const room = view === undefined ? 0 : view.status.slots + view.status.queue;
-    check((view?.attempts.size ?? 0) <= room, 'I7', `${node} offers room for ${room}, was given ${view?.attempts.size}`);
+    check(
+      (view?.attempts.size ?? 0) <= room,
+      'I7',
+      `${node} offers room for ${room}, was given ${view?.attempts.size}`,
+    );
     check(view?.confirmed === true, 'inventory', `${node} was given ${attempt} before it said what it has in hand`);
   }
 
@@ -182,12 +201,20 @@ export class Checks {
     const wanted = job.doomed ? 'failed' : 'done';
     check(result.phase === wanted, 'I6', `${key} is ${result.phase}, not ${wanted}: ${result.problem?.message}`);
     if (job.doomed) {
-      check(result.problem?.code === 'MESH_TASK_POISON' || result.problem?.code === 'MESH_TASK_THREW', 'I3', `${key} failed by ${result.problem?.code}`);
+      check(
+        result.problem?.code === 'MESH_TASK_POISON' || result.problem?.code === 'MESH_TASK_THREW',
+        'I3',
+        `${key} failed by ${result.problem?.code}`,
+      );
       return;
     }
     for (const [stage, numbers] of expectedOutputs(job.plan, this.#blobs)) {
       const found = this.#blobs.numbersOfResult(result.outputs![stage]!);
-      check(JSON.stringify(found) === JSON.stringify(numbers), 'I6', `${key}, stage ${stage}: ${found}, not ${numbers}`);
+      check(
+        JSON.stringify(found) === JSON.stringify(numbers),
+        'I6',
+        `${key}, stage ${stage}: ${found}, not ${numbers}`,
+      );
     }
   }
 
@@ -196,7 +223,11 @@ export class Checks {
   nodeHeard(node: string, messageTerm: number, before: readonly number[], after: readonly number[]): void {
     check(after[0]! >= before[0]!, 'I2', `${node} lowered its term from ${before[0]} to ${after[0]}`);
     if (messageTerm >= before[0]!) return;
-    check(before.every((each, at) => each === after[at]), 'I2', `${node} obeyed term ${messageTerm} in term ${before[0]}`);
+    check(
+      before.every((each, at) => each === after[at]),
+      'I2',
+      `${node} obeyed term ${messageTerm} in term ${before[0]}`,
+    );
   }
 
   /** The node acts, or speaks, in this term: it must never act in a lower one again. */
@@ -218,7 +249,11 @@ export class Checks {
     this.#nodeTerms.delete(node);
   }
 
-  runsOn(node: string, offer: { slots: number; memoryBytes: number }, running: readonly { attempt: string; memoryBytes: number }[]): void {
+  runsOn(
+    node: string,
+    offer: { slots: number; memoryBytes: number },
+    running: readonly { attempt: string; memoryBytes: number }[],
+  ): void {
     const names = new Set(running.map((each) => each.attempt));
     check(names.size === running.length, 'I7', `${node} runs an attempt twice`);
     check(running.length <= offer.slots, 'I7', `${node} runs ${running.length} attempts, offers ${offer.slots}`);
@@ -237,12 +272,20 @@ export class Checks {
     let at = 0;
     while (at < wanted.length && wanted[at] === found[at]) at += 1;
     const around = (which: string) => which.slice(Math.max(0, at - 60), at + 60);
-    check(wanted === found, 'ledger', `the ledger of ${voter} has ...${around(found)}..., by the log ...${around(wanted)}...`);
+    check(
+      wanted === found,
+      'ledger',
+      `the ledger of ${voter} has ...${around(found)}..., by the log ...${around(wanted)}...`,
+    );
   }
 
   everyJobEnded(withinMs: number, story: () => string): void {
     const open = [...this.#jobs.keys()].filter((key) => !this.#results.has(key) || !this.ended.has(key));
-    check(open.length === 0, 'I9', `${withinMs / 1_000} s after the last fault ${open.join(', ')} have not ended: ${story()}`);
+    check(
+      open.length === 0,
+      'I9',
+      `${withinMs / 1_000} s after the last fault ${open.join(', ')} have not ended: ${story()}`,
+    );
   }
 
   get allEnded(): boolean {
@@ -250,11 +293,19 @@ export class Checks {
   }
 
   settled(leftovers: readonly string[], withinMs: number): void {
-    check(leftovers.length === 0, 'settled', `${withinMs / 1_000} s after the last job ended, there are still ${leftovers.join(', ')}`);
+    check(
+      leftovers.length === 0,
+      'settled',
+      `${withinMs / 1_000} s after the last job ended, there are still ${leftovers.join(', ')}`,
+    );
   }
 
   /** Nothing was lost, nobody died, no task threw: then nothing ran twice. */
   nothingRanTwice(): void {
-    check(this.runs === this.#commits.size, 'waste', `${this.runs} attempts for ${this.#commits.size} results, and nothing had failed`);
+    check(
+      this.runs === this.#commits.size,
+      'waste',
+      `${this.runs} attempts for ${this.#commits.size} results, and nothing had failed`,
+    );
   }
 }

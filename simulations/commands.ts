@@ -16,11 +16,22 @@ export interface CommandLike {
   optsWithGlobals(): Record<string, unknown>;
 }
 
+interface Screen {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+/** Where a command prints. */
+interface Screens {
+  readonly stdout: Screen;
+  readonly stderr: Screen;
+}
+
 /** One command of `foremesh`, found at run time. */
 export interface CommandModule {
   readonly name: string;
   readonly summary: string;
-  register(command: CommandLike): void;
+  register(command: CommandLike, context: { readonly io: Screens }): void;
 }
 
 /** A mutant must be found within this many seeds. */
@@ -30,16 +41,19 @@ const msPerMutant = 120_000;
 const sim: CommandModule = {
   name: 'sim',
   summary: 'run the core under a virtual clock, with faults from a seed',
-  register(command) {
+  register(command, { io }) {
     command
       .command('fuzz')
       .description('run seed after seed, and show what breaks')
       .option('--seeds <number>', 'how many seeds', '1000')
       .option('--from <seed>', 'the first of them', '1')
       .option('--minutes <number>', 'stop after this long, whatever is left')
-      .option('--mutants', `then show that bugs are found: each of them within ${seedsPerMutant} seeds; needs a source tree`)
+      .option(
+        '--mutants',
+        `then show that bugs are found: each of them within ${seedsPerMutant} seeds; needs a source tree`,
+      )
       .option('--json', 'end with one JSON line')
-      .action(runFuzz);
+      .action((_, fuzzing) => runFuzz(fuzzing.optsWithGlobals(), io));
     command
       .command('run')
       .description('run one seed again')
@@ -47,18 +61,18 @@ const sim: CommandModule = {
       .option('--scenario <json>', 'a scenario that was made smaller, as `fuzz` prints it')
       .option('--trace', 'print all that happens')
       .option('--shrink', 'when it fails, look for a smaller run that fails too')
-      .action(runOne);
+      .action((_, running) => runOne(running.optsWithGlobals(), io));
   },
 };
 
 export const commands: readonly CommandModule[] = [sim];
 
-async function runFuzz(_options: unknown, command: CommandLike): Promise<void> {
-  const options = command.optsWithGlobals();
+async function runFuzz(options: Record<string, unknown>, { stdout, stderr }: Screens): Promise<void> {
   const seeds = wholeNumber(options, 'seeds');
   const fromSeed = wholeNumber(options, 'from');
-  const untilMs = options.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + minutes(options) * 60_000;
-  const bar = new ProgressBar(process.stderr);
+  const untilMs =
+    options.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + minutes(options) * 60_000;
+  const bar = new ProgressBar(stderr);
   const result = fuzz({
     fromSeed,
     seeds,
@@ -67,7 +81,7 @@ async function runFuzz(_options: unknown, command: CommandLike): Promise<void> {
   });
   bar.clear();
   const first = result.found[0];
-  if (first !== undefined) explain(result.found, scenarioOf(first.seed));
+  if (first !== undefined) explain(result.found, scenarioOf(first.seed), stderr);
   const hunted = options.mutants === true ? await huntAll(bar, untilMs, fromSeed) : [];
   const missed = hunted.filter(({ found }) => found === undefined);
   const summary = {
@@ -75,22 +89,26 @@ async function runFuzz(_options: unknown, command: CommandLike): Promise<void> {
     violations: result.found.length,
     ...(options.mutants === true ? { mutants: { found: hunted.length - missed.length, total: hunted.length } } : {}),
   };
-  if (options.json === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
+  if (options.json === true) stdout.write(`${JSON.stringify(summary)}\n`);
   else {
-    process.stdout.write(`* ${summary.seeds} seeds, ${summary.violations} violations\n`);
+    stdout.write(`* ${summary.seeds} seeds, ${summary.violations} violations\n`);
     for (const { mutant, found, seeds: tried } of hunted) {
       const what = found === undefined ? `missed in ${tried} seeds` : `found by ${found.checker}, seed ${found.seed}`;
-      process.stdout.write(`* mutant "${mutant}": ${what}\n`);
+      stdout.write(`* mutant "${mutant}": ${what}\n`);
     }
-    if (hunted.length > 0) process.stdout.write(`* ${hunted.length - missed.length} of ${hunted.length} mutants found\n`);
+    if (hunted.length > 0) stdout.write(`* ${hunted.length - missed.length} of ${hunted.length} mutants found\n`);
   }
-  if (result.found.length > 0 || missed.length > 0) process.exitCode = 1;
+  if (result.found.length === 0 && missed.length === 0) return;
+  throw new MeshError('MESH_SIMULATION_FAILED', `${summary.violations} violations, ${missed.length} mutants missed`, {
+    ...(first === undefined ? {} : { mend: `see it again: foremesh sim run --seed ${first.seed}` }),
+  });
 }
 
-function explain(found: readonly Found[], scenario: Scenario): void {
-  for (const { seed, checker } of found) process.stderr.write(`seed ${seed} breaks ${checker}: foremesh sim run --seed ${seed}\n`);
+function explain(found: readonly Found[], scenario: Scenario, stderr: Screen): void {
+  for (const { seed, checker } of found)
+    stderr.write(`seed ${seed} breaks ${checker}: foremesh sim run --seed ${seed}\n`);
   const small = shrink(scenario)?.scenario ?? scenario;
-  process.stderr.write(`\nSeed ${scenario.seed}, made smaller:\n${tellStory(small)}\n`);
+  stderr.write(`\nSeed ${scenario.seed}, made smaller:\n${tellStory(small)}\n`);
 }
 
 async function huntAll(bar: ProgressBar, untilMs: number, fromSeed: number): Promise<Hunted[]> {
@@ -107,20 +125,22 @@ async function huntAll(bar: ProgressBar, untilMs: number, fromSeed: number): Pro
   return hunted;
 }
 
-async function runOne(_options: unknown, command: CommandLike): Promise<void> {
-  const options = command.optsWithGlobals();
-  const scenario = options.scenario === undefined ? scenarioOf(wholeNumber(options, 'seed')) : parseScenario(String(options.scenario));
+async function runOne(options: Record<string, unknown>, { stdout }: Screens): Promise<void> {
+  const scenario =
+    options.scenario === undefined ? scenarioOf(wholeNumber(options, 'seed')) : parseScenario(String(options.scenario));
   const { violation, trace, traceHash, steps, virtualMs } = runScenario(scenario, { trace: options.trace === true });
-  if (options.trace === true) process.stdout.write(`${trace.join('\n')}\n`);
-  process.stdout.write(`* ${steps} steps, ${(virtualMs / 1_000).toFixed(1)} s of virtual time, trace ${traceHash.slice(0, 16)}\n`);
+  if (options.trace === true) stdout.write(`${trace.join('\n')}\n`);
+  stdout.write(
+    `* ${steps} steps, ${(virtualMs / 1_000).toFixed(1)} s of virtual time, trace ${traceHash.slice(0, 16)}\n`,
+  );
   if (violation === undefined) {
-    process.stdout.write('* nothing is wrong\n');
+    stdout.write('* nothing is wrong\n');
     return;
   }
   const small = options.shrink === true ? (shrink(scenario)?.scenario ?? scenario) : scenario;
-  process.stdout.write(`${tellStory(small)}\n`);
-  if (small !== scenario) process.stdout.write(`* before it was made smaller: ${replayCommand(scenario)}\n`);
-  process.exitCode = 1;
+  stdout.write(`${tellStory(small)}\n`);
+  if (small !== scenario) stdout.write(`* before it was made smaller: ${replayCommand(scenario)}\n`);
+  throw new MeshError('MESH_SIMULATION_FAILED', `${violation.checker}: ${violation.message}`);
 }
 
 /** What `fuzz` printed; whoever changes it by hand may break it. */

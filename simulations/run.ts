@@ -9,6 +9,7 @@ import type { Machine } from './engine/machine.ts';
 import { MachineClock } from './engine/machine-clock.ts';
 import { Timeline } from './engine/timeline.ts';
 import { Trace } from './engine/trace.ts';
+import { describe } from './scenario/describe.ts';
 import { strike } from './scenario/faults.ts';
 import { founder, isUndisturbed, type Scenario } from './scenario/scenario.ts';
 import { Blobs, inventJob, type VirtualJob } from './scenario/virtual-jobs.ts';
@@ -65,10 +66,17 @@ class Simulation {
     const jobs = new Map<string, VirtualJob>();
     for (const job of scenario.jobs) jobs.set(`me/${job.job}`, inventJob(job, this.#chance.fork(job.job), blobs));
     const checks = new Checks(topics, blobs, jobs);
-    const broker = new VirtualBroker(time, this.#chance.fork('broker'), brokerProfiles[scenario.profile], (topic, payload) => {
-      trace.say(time.nowMs, `${topic.slice(topics.prefix.length)} ${payload.length} B`);
-      checks.seen(topic, payload);
-    });
+    const broker = new VirtualBroker(
+      time,
+      this.#chance.fork('broker'),
+      brokerProfiles[scenario.profile],
+      (topic, payload) => {
+        trace.say(time.nowMs, `${topic.slice(topics.prefix.length)} ${payload.length} B`, () =>
+          describe(topics, topic, payload),
+        );
+        checks.seen(topic, payload);
+      },
+    );
     broker.weather = scenario.weather;
     const world: World = {
       time,
@@ -118,7 +126,8 @@ class Simulation {
   run(): void {
     const { faults, faultsForMs } = this.#scenario;
     const { time, checks, trace, broker } = this.world;
-    for (const node of this.#nodes.values()) time.after(node.options.machine.chance.between(0, 2_000), () => node.start());
+    for (const node of this.#nodes.values())
+      time.after(node.options.machine.chance.between(0, 2_000), () => node.start());
     new VirtualClient(this.world, this.#machine('client')).start();
     for (const fault of faults) {
       time.at(fault.atMs, () => {
@@ -158,12 +167,15 @@ class Simulation {
   #describeOpen(): string {
     const planner = this.#nodes.get(founder)?.process?.leader?.voter.planner;
     if (planner === undefined) return 'nobody leads';
-    const tasks = [...planner.jobs.values()].flatMap((job) => [...job.tasks.values()].filter(({ state }) => state !== 'done'));
+    const tasks = [...planner.jobs.values()].flatMap((job) =>
+      [...job.tasks.values()].filter(({ state }) => state !== 'done'),
+    );
     const stories = tasks.map(({ key, state, committing, story }) => {
       return `${key} is ${state}${committing ? ', committing' : ''}: ${story.join(' | ')}`;
     });
     const nodes = [...planner.nodes].map(
-      ([id, { online, confirmed, attempts }]) => `${id} online=${online} confirmed=${confirmed} attempts=${attempts.size}`,
+      ([id, { online, confirmed, attempts }]) =>
+        `${id} online=${online} confirmed=${confirmed} attempts=${attempts.size}`,
     );
     return [`leading=${planner.leading} connected=${planner.connected}`, ...stories, ...nodes].join('\n  ');
   }

@@ -36,6 +36,7 @@ export const errorCodes = {
   MESH_NODE_LOST: 'The node that ran the attempt is gone.',
   MESH_IDENTITY_IN_USE: 'Another process uses this data directory or this identity.',
   MESH_NOT_INSTALLED: 'The command belongs to a package that is not installed.',
+  MESH_SIMULATION_FAILED: 'A simulated run broke a promise, or a bug that was planted on purpose was not found.',
   MESH_USAGE: 'The command line is wrong.',
 } as const;
 

@@ -87,7 +87,10 @@ export class VirtualAgent {
   }
 
   #termOnDisk(): number {
-    return (readFrames(this.#options.life.machine.disk.read('term') ?? new Uint8Array()).values[0] as number | undefined) ?? 0;
+    return (
+      (readFrames(this.#options.life.machine.disk.read('term') ?? new Uint8Array()).values[0] as number | undefined) ??
+      0
+    );
   }
 
   hear(payload: Uint8Array): void {
@@ -181,7 +184,10 @@ export class VirtualAgent {
       world.checks.runsOn(
         life.machine.id,
         offer,
-        [...this.#running.values(), assign].map((each) => ({ attempt: each.attempt, memoryBytes: each.limits.memoryBytes })),
+        [...this.#running.values(), assign].map((each) => ({
+          attempt: each.attempt,
+          memoryBytes: each.limits.memoryBytes,
+        })),
       );
       this.#running.set(attempt, assign);
       const wallMs = life.machine.chance.between(5, 2_500);
@@ -204,8 +210,16 @@ export class VirtualAgent {
     this.#running.delete(attempt);
     const { account, job, task } = parseAttemptKey(attempt);
     const usage: Usage = { cpuMs: 1, wallMs, peakMemoryBytes: 1_000, inputBytes: 1, outputBytes: 1 };
-    const failed = (fault: 'task' | 'node', code: string): Outcome => ({ type: 'failed', attempt, fault, code, message: 'virtual', usage });
-    if (world.throws(`${account}/${job}`, task)) this.#step({ type: 'ended', outcome: failed('task', 'MESH_TASK_THREW') });
+    const failed = (fault: 'task' | 'node', code: string): Outcome => ({
+      type: 'failed',
+      attempt,
+      fault,
+      code,
+      message: 'virtual',
+      usage,
+    });
+    if (world.throws(`${account}/${job}`, task))
+      this.#step({ type: 'ended', outcome: failed('task', 'MESH_TASK_THREW') });
     else if (world.faulty && life.machine.chance.percent(world.fetchFailPercent / 4)) {
       this.#step({ type: 'ended', outcome: failed('node', 'MESH_SANDBOX_DIED') });
     } else this.#place(bytesOfNumbers(compute(assign, world.blobs)), assign, usage);
@@ -216,7 +230,10 @@ export class VirtualAgent {
   #place(bytes: Uint8Array, { attempt, inlineOutputBytes }: Assign, usage: Usage): void {
     const { world, life, connection } = this.#options;
     if (bytes.length <= Math.min(inlineMostBytes, inlineOutputBytes)) {
-      this.#step({ type: 'ended', outcome: { type: 'done', attempt, usage, output: { encoding: 'json', inline: bytes } } });
+      this.#step({
+        type: 'ended',
+        outcome: { type: 'done', attempt, usage, output: { encoding: 'json', inline: bytes } },
+      });
       return;
     }
     const store = () => {

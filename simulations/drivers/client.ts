@@ -58,7 +58,8 @@ export class VirtualClient {
     if (this.#ended.has(job.job) || (job.cancelMs === undefined && this.#accepted.has(job.job))) return;
     const { topics, time } = this.#world;
     const published = { qos: 1 } as const;
-    if (!this.#accepted.has(job.job)) this.#connection?.publish(topics.jobSpec('me', job.job), encode({ v: 1 }, 'json'), published);
+    if (!this.#accepted.has(job.job))
+      this.#connection?.publish(topics.jobSpec('me', job.job), encode({ v: 1 }, 'json'), published);
     if (job.cancelMs !== undefined && time.nowMs >= job.cancelMs) {
       this.#connection?.publish(topics.jobCancel('me', job.job), encode({ v: 1, reason: 'enough' }, 'json'), published);
     }

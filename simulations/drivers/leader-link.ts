@@ -126,7 +126,10 @@ export class VirtualLeaderLink {
         return;
       case 'publish-state': {
         const { account, job, phase } = effect.state;
-        this.#publish(topics.jobState(account, job), encode(effect.state, 'json'), { qos: 1, retain: phase !== 'refused' });
+        this.#publish(topics.jobState(account, job), encode(effect.state, 'json'), {
+          qos: 1,
+          retain: phase !== 'refused',
+        });
         return;
       }
       case 'publish-result': {
@@ -145,7 +148,11 @@ export class VirtualLeaderLink {
         this.#index(effect);
         return;
       case 'event':
-        this.#publish(topics.events(), encode({ v: 1, source: this.#options.life.machine.id, ...effect.event }, 'json'), { qos: 0 });
+        this.#publish(
+          topics.events(),
+          encode({ v: 1, source: this.#options.life.machine.id, ...effect.event }, 'json'),
+          { qos: 0 },
+        );
     }
   }
 
@@ -174,7 +181,8 @@ export class VirtualLeaderLink {
     const { chance } = life.machine;
     life.after(chance.between(1, 500), () => {
       const { blobs } = world;
-      const reference = 'inline' in source ? blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
+      const reference =
+        'inline' in source ? blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
       const index = indexOf(blobs.numbers(reference).length, by);
       const answer = () => this.voter.feed({ type: 'indexed', account, job, stage, source: reference, index });
       answer();

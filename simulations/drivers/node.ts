@@ -224,7 +224,12 @@ class NodeProcess {
   #announce(done?: () => void): void {
     this.#statuses += 1;
     const topic = this.#world.topics.nodeStatus(this.#options.machine.id);
-    this.#connection?.publish(topic, encode(this.#status(true, this.#statuses), 'json'), { qos: 1, retain: true }, done);
+    this.#connection?.publish(
+      topic,
+      encode(this.#status(true, this.#statuses), 'json'),
+      { qos: 1, retain: true },
+      done,
+    );
   }
 
   #publishMetrics(): void {

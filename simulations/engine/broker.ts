@@ -31,7 +31,13 @@ export interface Weather {
   readonly lostWillPercent: number;
 }
 
-export const calmWeather: Weather = { delayMostMs: 20, lossPercent: 0, dropPercent: 0, duplicatePercent: 0, lostWillPercent: 0 };
+export const calmWeather: Weather = {
+  delayMostMs: 20,
+  lossPercent: 0,
+  dropPercent: 0,
+  duplicatePercent: 0,
+  lostWillPercent: 0,
+};
 
 export interface ConnectOptions {
   readonly clientId: string;
@@ -98,7 +104,12 @@ export class VirtualBroker {
   #downUntilMs = 0;
   #made = 0;
 
-  constructor(time: Timeline, chance: Chance, profile: BrokerProfile, observe: (topic: string, payload: Uint8Array) => void = () => {}) {
+  constructor(
+    time: Timeline,
+    chance: Chance,
+    profile: BrokerProfile,
+    observe: (topic: string, payload: Uint8Array) => void = () => {},
+  ) {
     this.#time = time;
     this.#chance = chance;
     this.#profile = profile;
@@ -323,7 +334,8 @@ export class VirtualBroker {
 
   /** Its connections end, the client notices at once. */
   cut(machine: string): void {
-    for (const ends of [...this.#connections]) if (ends.options.machine === machine) this.#closeBoth(ends, 'reset', true);
+    for (const ends of [...this.#connections])
+      if (ends.options.machine === machine) this.#closeBoth(ends, 'reset', true);
   }
 
   /** Somebody else connects with the id that a machine uses. */

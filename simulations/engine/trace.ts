@@ -11,11 +11,12 @@ export class Trace {
     this.#keep = keep;
   }
 
-  say(atMs: number, line: string): void {
+  /** `detail` is for readers only, and made only for them. */
+  say(atMs: number, line: string, detail?: () => string): void {
     const text = `${atMs.toFixed(3).padStart(12)} ${line}`;
     this.#hash.update(text);
     this.#hash.update('\n');
-    if (this.#keep) this.#lines.push(text);
+    if (this.#keep) this.#lines.push(detail === undefined ? text : `${text} ${detail()}`);
     this.#tail.push(text);
     if (this.#tail.length > 200) this.#tail = this.#tail.slice(-100);
   }

@@ -1,4 +1,4 @@
-import { brokerProfiles, type Weather } from '../engine/broker.ts';
+import type { brokerProfiles, Weather } from '../engine/broker.ts';
 import { Chance } from '../engine/chance.ts';
 import { type JobOptions, jobKinds } from './virtual-jobs.ts';
 
@@ -64,7 +64,9 @@ export function scenarioOf(seed: number): Scenario {
     submitMs: chance.between(0, faultsForMs),
   }));
   const count = quiet ? 0 : chance.pick([0, 1, 2, 4, 8, 16, 30]);
-  const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs)).flatMap((fault) => withDeath(chance, fault));
+  const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs)).flatMap((fault) =>
+    withDeath(chance, fault),
+  );
   const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
   return {
     seed,
@@ -93,14 +95,21 @@ function inventFault(chance: Chance, nodes: number, faultsForMs: number): Fault 
   const all = faultKinds.filter((kind) => kind !== 'lost-disk' || machine !== founder);
   const kind = chance.pick(all);
   const atMs = chance.between(0, faultsForMs - 1);
-  return { kind, atMs, forMs: Math.min(faultsForMs - atMs, chance.between(1, chance.pick([500, 10_000, 40_000]))), machine };
+  return {
+    kind,
+    atMs,
+    forMs: Math.min(faultsForMs - atMs, chance.between(1, chance.pick([500, 10_000, 40_000]))),
+    machine,
+  };
 }
 
 /** What is flushed late says most when its sender is another by then. */
 function withDeath(chance: Chance, fault: Fault): Fault[] {
   const atMs = fault.atMs + chance.between(0, fault.forMs >> 2);
   const forMs = Math.min(fault.forMs, chance.between(1, 1_000));
-  return fault.kind === 'stale-flush' && chance.percent(60) ? [fault, { ...fault, kind: 'kill', atMs, forMs }] : [fault];
+  return fault.kind === 'stale-flush' && chance.percent(60)
+    ? [fault, { ...fault, kind: 'kill', atMs, forMs }]
+    : [fault];
 }
 
 /** Nothing in it can lose a message or an attempt. */

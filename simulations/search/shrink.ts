@@ -73,7 +73,10 @@ function simpler(from: Scenario): ((best: Scenario) => Scenario)[] {
   if (from.faultsForMs > 2_000) ways.push((best) => shorter(best));
   for (const at of from.faults.keys()) {
     if (from.faults[at]!.forMs > 100) {
-      ways.push((best) => ({ ...best, faults: best.faults.map((fault, index) => (index === at ? halved(fault) : fault)) }));
+      ways.push((best) => ({
+        ...best,
+        faults: best.faults.map((fault, index) => (index === at ? halved(fault) : fault)),
+      }));
     }
   }
   return ways;
@@ -85,7 +88,10 @@ function halved(fault: Fault): Fault {
 
 /** Faults end with the last thing that was planned, or halfway. */
 function shorter(best: Scenario): Scenario {
-  const planned = [...best.faults.map(({ atMs, forMs }) => atMs + forMs), ...best.jobs.map(({ submitMs }) => submitMs + 100)];
+  const planned = [
+    ...best.faults.map(({ atMs, forMs }) => atMs + forMs),
+    ...best.jobs.map(({ submitMs }) => submitMs + 100),
+  ];
   const lastMs = Math.max(1_000, ...planned);
   const faultsForMs = lastMs < best.faultsForMs ? lastMs : Math.ceil(best.faultsForMs / 2);
   const faults = best.faults

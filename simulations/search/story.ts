@@ -1,6 +1,6 @@
+import { plainText } from '../engine/plain-text.ts';
 import { runScenario } from '../run.ts';
 import { type Scenario, scenarioOf } from '../scenario/scenario.ts';
-import { plainText } from '../engine/plain-text.ts';
 
 const linesMost = 60;
 

@@ -31,7 +31,10 @@ describe('simulation: shrinker', function () {
 
   it('has nothing to do for a run that is right, and stops at its budget', () => {
     assert.equal(shrink(scenarioOf(1)), undefined);
-    const fails = (scenario: Scenario) => ({ ...runScenario({ ...scenario, jobs: [] }), violation: new Violation('I3', '') });
+    const fails = (scenario: Scenario) => ({
+      ...runScenario({ ...scenario, jobs: [] }),
+      violation: new Violation('I3', ''),
+    });
     assert.equal(shrink(scenarioOf(5), { run: fails, triesMost: 3 })?.tries, 3);
   });
 
