@@ -93,6 +93,7 @@ export class Checks {
   /** A process of the voter starts: the disk must still have all that it answered for, the memory need not. */
   restored(voter: string, { term, lastIndex }: Record<'term' | 'lastIndex', number>): void {
     const committed = this.#commitIndexes.get(voter) ?? 0;
+    // The term that it stood for last need not have reached the disk: nothing was answered in it.
     check(term >= (this.#terms.get(voter) ?? 0) - 1, 'I1', `${voter} forgot term ${this.#terms.get(voter)}`);
     check(lastIndex >= committed, 'I1', `${voter} had committed ${committed}, its disk ends with ${lastIndex}`);
     this.#commitIndexes.set(voter, 0);

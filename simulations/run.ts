@@ -16,9 +16,9 @@ import { Blobs, inventJob, type VirtualJob } from './scenario/virtual-jobs.ts';
 import type { World } from './world.ts';
 
 /** After the last fault every job ends within this. */
-export const convergeMs = 240_000;
+const convergeMs = 240_000;
 /** And then every node has forgotten what it was told to. */
-export const settleMs = 150_000;
+const settleMs = 150_000;
 
 export interface RunResult {
   readonly violation?: Violation;
