@@ -301,7 +301,12 @@ export class VirtualBroker {
     for (const ends of this.#connections) {
       if (ends.options.machine !== machine) continue;
       this.#time.after(silenceMs, () => {
-        if (isBlocked('up')) this.#closeAtBroker(ends, true);
+        if (!isBlocked('up')) return;
+        this.#closeAtBroker(ends, true);
+        // The client's next packet is answered by a reset, once one gets through.
+        this.#time.at(Math.max(way.upBlockedUntilMs, way.downBlockedUntilMs) + this.#delayMs(), () =>
+          this.#closeAtClient(ends, 'the broker had given it up'),
+        );
       });
       this.#time.after(this.#chance.between(keepaliveMs, silenceMs), () => {
         if (isBlocked('up') || isBlocked('down')) this.#closeAtClient(ends, 'no answer to a ping');

@@ -179,6 +179,21 @@ describe('simulation: virtual MQTT', () => {
     assert.deepEqual(listener.heard, ['w=will']);
   });
 
+  it('tells a client, once the way is open, that the broker has given it up', () => {
+    for (let seed = 0; seed < 50; seed += 1) {
+      const bench = new Bench(seed);
+      bench.connect('c');
+      bench.broker.block('c', 'both', 50);
+      bench.pass(20_000);
+      bench.broker.block('c', 'both', 5_000); // the broker's patience with the first ends in the second
+      bench.pass(60_000);
+      const { connection } = bench.connect('s', ['a']);
+      connection.publish('a', bytes('heard'), { qos: 1 });
+      bench.pass(1_000);
+      assert.equal(bench.closed.length, 1, `seed ${seed}`);
+    }
+  });
+
   it('ends a frozen subscriber and the older of two clients with one id', () => {
     const bench = new Bench(6);
     bench.connect('slow', ['a']);
