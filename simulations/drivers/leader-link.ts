@@ -28,6 +28,7 @@ export interface VirtualLeaderLinkOptions {
 const tickMs = 250;
 const inboxGatherMs = 4;
 const committedPatienceMs = 50;
+const clearSpecsMs = 500;
 
 /** What a voter hears and says over virtual MQTT, as `shell/leader-link.ts` does. */
 export class VirtualLeaderLink {
@@ -36,6 +37,8 @@ export class VirtualLeaderLink {
   readonly #inboxes = new Map<string, VirtualOutbox<InboxMessage>>();
   readonly #intakes = new Set<string>();
   readonly #unacknowledged = new Map<string, Uint8Array>();
+  /** Of these, the ones to be published in the next turn. */
+  readonly #retained = new Set<string>();
   #elected = false;
 
   constructor(options: VirtualLeaderLinkOptions) {
@@ -137,9 +140,11 @@ export class VirtualLeaderLink {
         this.#publish(topics.jobResult(account, job), encode(effect.result, 'json'), retained);
         return;
       }
-      case 'clear-spec':
-        this.#publish(topics.jobSpec(effect.account, effect.job), new Uint8Array(), retained);
+      case 'clear-spec': {
+        const topic = topics.jobSpec(effect.account, effect.job);
+        this.#options.life.after(clearSpecsMs, () => this.#publish(topic, new Uint8Array(), retained));
         return;
+      }
       case 'clear-job':
         this.#publish(topics.jobState(effect.account, effect.job), new Uint8Array(), retained);
         this.#publish(topics.jobResult(effect.account, effect.job), new Uint8Array(), retained);
@@ -190,8 +195,27 @@ export class VirtualLeaderLink {
     });
   }
 
+  /** What is retained goes in the next turn, behind the assignments of this one, and once. */
   #publish(topic: string, payload: Uint8Array, options: Published): void {
-    if (options.retain === true) this.#unacknowledged.set(topic, payload);
+    if (options.retain !== true) {
+      this.#publishNow(topic, payload, options);
+      return;
+    }
+    this.#unacknowledged.set(topic, payload);
+    this.#retained.add(topic);
+    if (this.#retained.size === 1) this.#options.life.after(0, () => this.#publishRetained());
+  }
+
+  #publishRetained(): void {
+    const topics = [...this.#retained];
+    this.#retained.clear();
+    for (const topic of topics) {
+      const payload = this.#unacknowledged.get(topic);
+      if (payload !== undefined) this.#publishNow(topic, payload, { qos: 1, retain: true });
+    }
+  }
+
+  #publishNow(topic: string, payload: Uint8Array, options: Published): void {
     this.#options.connection()?.publish(topic, payload, options, () => {
       if (this.#unacknowledged.get(topic) === payload) this.#unacknowledged.delete(topic);
     });
