@@ -98,10 +98,4 @@ export const plannerMutants: readonly Mutant[] = [
     find: "else if (task.state === 'assigned' || task.state === 'running') makeReady(",
     replace: "else if (task.state === 'assigned') makeReady(",
   },
-  {
-    name: 'ask no stranger who it is',
-    file: 'planner/nodes.ts',
-    find: 'state.strangers = true;',
-    replace: 'state.strangers = false;',
-  },
 ];
