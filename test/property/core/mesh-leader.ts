@@ -9,7 +9,6 @@ import {
   type LedgerCommand,
   type LedgerEvent,
   type LogEntry,
-  lastIndex,
   type PlannerEffect,
   type PlannerEvent,
   type PlannerState,
@@ -68,7 +67,7 @@ export class MeshLeader {
     const ledger = snapshot === undefined ? createLedger() : restoreLedger(decodeCbor(snapshot.bytes));
     const config = { nodeFaultsMost: 1_000 };
     this.planner = createPlanner({ id: 'ada', bootId: `ada-${this.boots}`, holders: ['ada'], ledger, policy, config });
-    this.stepRaft({ type: 'start' });
+    this.stepRaft({ type: 'start', nowMs: this.mesh.time.nowMs, seed: this.boots });
     this.mesh.time.after(this.mesh.chance.between(0, 3_000), () => this.connect());
     const { boots } = this;
     const tick = () => {
@@ -186,25 +185,24 @@ export class MeshLeader {
     const effects = stepRaft(this.raft, event);
     validateRaft(this.raft);
     for (const effect of effects) {
-      if (effect.type === 'persist') this.persist(effect.hard, effect.entries);
+      if (effect.type === 'persist') this.persist(effect.sequence, effect.hard, effect.entries);
       else if (effect.type === 'apply') this.apply(effect.entries);
       else {
+        assert.ok(effect.type === 'role-changed', `a sole voter has no use for ${effect.type}`);
         assert.ok(effect.term > this.termSeen, `I1: term ${effect.term} again`);
         this.termSeen = effect.term;
       }
     }
   }
 
-  private persist(hard: HardState | undefined, entries: readonly LogEntry<LedgerCommand>[]): void {
-    const { term } = this.raft.hard;
-    const index = lastIndex(this.raft);
+  private persist(sequence: number, hard: HardState | undefined, entries: readonly LogEntry<LedgerCommand>[]): void {
     this.writing.push(...entries);
     const { time, chance } = this.mesh;
     this.persistedAtMs = Math.max(this.persistedAtMs, time.nowMs + chance.between(1, 60));
     this.later(this.persistedAtMs - time.nowMs, () => {
       if (hard !== undefined) this.disk.hard = hard;
       this.disk.entries.push(...this.writing.splice(0, entries.length));
-      this.stepRaft({ type: 'persisted', term, index });
+      this.stepRaft({ type: 'persisted', nowMs: time.nowMs, sequence });
     });
   }
 
