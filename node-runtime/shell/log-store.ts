@@ -80,7 +80,10 @@ export class LogStore {
     if ((hard?.term ?? 0) < lastTerm)
       throw corrupt(join(directory, 'hard-state'), `there are entries of term ${lastTerm}, and it is older or missing`);
     for (const name of names) if (name.endsWith('.new')) await unlink(join(directory, name)); // of a write that a crash cut off
-    const name = newest ?? segmentName((snapshot?.index ?? 0) + 1);
+    const name = segmentName((snapshot?.index ?? 0) + 1);
+    // A crash came between a snapshot and its segment: what was to be in it may not mingle with what the old one has.
+    if (newest !== undefined && newest !== name)
+      await writeDurably(join(directory, name), Buffer.concat(entries.map(encodeFrame)), 0o600);
     const segment = await openSegment(join(directory, name));
     if (newest === undefined) await syncDirectory(directory);
     const { size } = await segment.stat();

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import {
+  type Configuration,
   changeProblem,
+  type HardState,
   holdsLease,
   membersOf,
   type RaftEffect,
@@ -9,6 +11,7 @@ import {
   type RaftProfile,
   type RaftState,
   raftProfiles,
+  termAt,
 } from '@foremesh/node-runtime/core';
 import { Chance, Timeline } from './chance.ts';
 import { RaftModel } from './raft-model.ts';
@@ -72,7 +75,6 @@ export class RaftFleet {
 
   private runUntil(untilMs: number, reached: () => boolean = () => false): void {
     while (!reached() && this.time.step(untilMs)) {
-      if (this.steps % 16 === 0) this.checkLeases();
       if (this.steps % 64 === 0) this.model.compareLogs(this.running());
     }
   }
@@ -89,6 +91,7 @@ export class RaftFleet {
 
   send(from: string, to: string, message: RaftMessage<string>): void {
     const { chance } = this;
+    this.checkPromise(from, to, message);
     if (this.isCut(from, to) || (this.faulty && chance.percent(this.lossPercent))) return;
     const copies = this.faulty && chance.percent(this.doublePercent) ? 2 : 1;
     for (let n = 0; n < copies; n += 1) {
@@ -98,6 +101,23 @@ export class RaftFleet {
       this.time.after(delayMs, () => {
         if (late || !this.isCut(from, to)) this.nodes.get(to)?.hear(from, message);
       });
+    }
+  }
+
+  /** What a message promises must be on the sender's disk: a crash now takes nothing of it back. */
+  private checkPromise(from: string, to: string, message: RaftMessage<string>): void {
+    const { hard, entries, snapshot } = this.nodes.get(from)!.disk;
+    if (message.type !== 'pre-vote-request' && message.type !== 'pre-vote-answer') {
+      assert.ok(hard.term >= message.term, `${from} speaks of term ${message.term}, its disk of ${hard.term}`);
+    }
+    if (message.type === 'vote-request')
+      assert.ok(isVote(hard, message.term, from), `${from} asks without its own vote`);
+    if (message.type === 'vote-answer' && message.granted) {
+      assert.ok(isVote(hard, message.term, to), `${from} gives a vote to ${to} that it may give again`);
+    }
+    if (message.type === 'append-answer' && message.match !== undefined) {
+      const last = entries.at(-1)?.index ?? snapshot?.index ?? 0;
+      assert.ok(message.match <= last, `${from} says it has ${message.match}, its disk has ${last}`);
     }
   }
 
@@ -193,7 +213,7 @@ export class RaftFleet {
   }
 
   /** A lease is worth nothing if a newer leader can be there: with clocks that run alike, and nobody suspected, none can. */
-  private checkLeases(): void {
+  checkLeases(): void {
     if (this.suspects) return;
     const nodes = [...this.nodes.values()].filter(({ raft }) => raft?.role === 'leader');
     for (const { id, raft, nowMs } of nodes.map((node) => ({ id: node.id, raft: node.raft!, nowMs: node.nowMs() }))) {
@@ -207,22 +227,27 @@ export class RaftFleet {
     }
   }
 
-  /** When a leader commits, a majority of the voters' disks has it, whatever they remember. */
+  /** When a leader commits, a majority of the voters' disks has it, and an entry of its own term: nobody without wins. */
   checkDurable(leader: RaftState<string>): void {
-    const index = leader.commitIndex;
-    const { term } = this.model.committed[index - 1] ?? {};
+    const index = Math.max(leader.commitIndex, leader.firstIndexOfTerm);
+    const term = termAt(leader, index);
     const at = leader.configurations.findLast((each) => each.index <= leader.commitIndex) ?? leader.configurations[0]!;
+    // A change that follows may commit what is before it with its own majority: either will do.
+    const now = leader.configurations.at(-1)!;
     const has = (id: string) => {
       const { entries, snapshot } = this.nodes.get(id)!.disk;
       const covered = snapshot?.index ?? 0;
       return index <= covered || entries[index - covered - 1]?.term === term;
     };
-    // A change that follows may commit what is before it with its own majority: either will do.
-    const now = leader.configurations.at(-1)!;
-    const enough = [at, now].some(({ configuration: { voters, outgoing } }) =>
-      [voters, ...(outgoing === undefined ? [] : [outgoing])].every((set) => 2 * set.filter(has).length > set.length),
-    );
+    const enough = [at, now].some(({ configuration }) => isMajority(configuration, has));
     assert.ok(enough, `${leader.id} commits ${index}, which is not on a majority of disks`);
+  }
+
+  /** When one leads, a majority of the voters' disks shows their votes. */
+  checkElected({ id, hard, configurations }: RaftState<string>): void {
+    const gave = (voter: string) => isVote(this.nodes.get(voter)!.disk.hard, hard.term, id);
+    const elected = isMajority(configurations.at(-1)!.configuration, gave);
+    assert.ok(elected, `${id} leads in term ${hard.term} without the votes of a majority`);
   }
 
   /** Faults stop: a leader within bounded time, and all that is proposed goes through. */
@@ -269,4 +294,16 @@ export class RaftFleet {
       )
       .join('; ');
   }
+}
+
+/** Whether the disk shows this vote, or that its term is over. */
+function isVote(hard: HardState, term: number, candidate: string): boolean {
+  return hard.term > term || (hard.term === term && hard.votedFor === candidate);
+}
+
+/** Of both sets, while the voters change. */
+function isMajority({ voters, outgoing }: Configuration, has: (id: string) => boolean): boolean {
+  return [voters, ...(outgoing === undefined ? [] : [outgoing])].every(
+    (set) => 2 * set.filter(has).length > set.length,
+  );
 }

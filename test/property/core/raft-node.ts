@@ -163,7 +163,11 @@ export class RaftNode {
   private perform(raft: RaftState<string>, effect: RaftEffect<string>): void {
     switch (effect.type) {
       case 'role-changed':
-        if (effect.role === 'leader') this.fleet.model.led(this.id, effect.term, raft);
+        if (effect.role === 'leader') {
+          this.fleet.checkElected(raft);
+          this.fleet.checkLeases();
+          this.fleet.model.led(this.id, effect.term, raft);
+        }
         return;
       case 'persist':
         this.write(

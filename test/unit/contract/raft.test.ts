@@ -45,7 +45,8 @@ describe('messages between voters', () => {
     for (const message of messages) {
       const sent = envelope({ kind: 'message', message });
       const bytes = encode(sent, 'cbor');
-      assert.deepEqual(encode(decode(raftEnvelope, bytes), 'cbor'), bytes);
+      const again = encode(decode(raftEnvelope, bytes), 'cbor');
+      assert.equal(Buffer.from(again).toString('hex'), Buffer.from(bytes).toString('hex'));
     }
   });
 
