@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { RaftFleet } from './raft-fleet.ts';
 
-const numRuns = Math.max(40, Number(process.env.FOREMESH_FUZZ_RUNS ?? 0));
+const numRuns = Math.max(30, Number(process.env.FOREMESH_FUZZ_RUNS ?? 0));
 
 describe('raft, on a network that loses, doubles, delays and cuts', () => {
   it('elects one leader per term, loses nothing that is committed, and goes on when faults stop', function () {
