@@ -47,6 +47,12 @@ export const limits = {
   codeBytes: 16 * 1024 ** 2,
   parametersBytes: 16_384,
 
+  /** Voters and learners: a set of each, and the outgoing voters while they change. */
+  votersPerMesh: 7,
+  /** Log entries in one message between voters. */
+  entriesPerAppend: 1_024,
+  /** A message between voters that is larger than a payload is cut into this many parts at most. */
+  partsPerRaftMessage: 16,
   nodesPerMesh: 10_000,
   slotsPerNode: 256,
   /** Attempts that a node keeps waiting behind its slots. */

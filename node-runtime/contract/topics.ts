@@ -91,6 +91,11 @@ export class Topics {
     return this.build('blobs', holder, requester, 'answer');
   }
 
+  /** From voter to voter or learner. */
+  raft(to: string, from: string): string {
+    return this.build('raft', to, from);
+  }
+
   parse(topic: string): ParsedTopic | undefined {
     if (!topic.startsWith(this.prefix)) return undefined;
     const segments = topic.slice(this.prefix.length).split('/');
@@ -100,6 +105,7 @@ export class Topics {
     if (longestOfFamily(topic, segments) > limits.topicBytes) return undefined;
     if (segments.length === 1 && (root === 'leader' || root === 'events')) return { kind: root };
     if (segments.length === 2 && root === 'forecast') return { kind: 'forecast', node: first! };
+    if (segments.length === 3 && root === 'raft') return { kind: 'raft', to: first!, from: second! };
     if (segments.length === 3 && root === 'nodes' && isOneOf(leaf, nodeLeaves)) return { kind: leaf, node: first! };
     if (segments.length !== 4 || third !== leaf) return undefined;
     if (root === 'jobs' && isOneOf(leaf, jobLeaves)) return { kind: leaf, account: first!, job: second! };
@@ -132,4 +138,5 @@ export type ParsedTopic =
   | { readonly kind: 'forecast' | (typeof nodeLeaves)[number]; readonly node: string }
   | { readonly kind: (typeof jobLeaves)[number]; readonly account: string; readonly job: string }
   | { readonly kind: 'queryAsk' | 'queryAnswer'; readonly account: string; readonly client: string }
+  | { readonly kind: 'raft'; readonly to: string; readonly from: string }
   | { readonly kind: 'blobAsk' | 'blobAnswer'; readonly holder: string; readonly requester: string };

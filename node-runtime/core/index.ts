@@ -4,5 +4,5 @@ export * from './job-plan.ts';
 export * from './ledger.ts';
 export * from './ledger-commands.ts';
 export * from './planner/index.ts';
-export * from './raft.ts';
+export * from './raft/index.ts';
 export * from './task-states.ts';

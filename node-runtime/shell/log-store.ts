@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeshError } from '../contract/index.ts';
-import type { HardState, LedgerCommand, LogEntry, RaftRestored } from '../core/index.ts';
+import type { Configuration, HardState, LedgerCommand, LogEntry, RaftRestored } from '../core/index.ts';
 import { onDisk, syncDirectory } from '../data/files.ts';
 import { writeDurably } from './durable-file.ts';
 import { encodeFrame, readFrames } from './frames.ts';
@@ -12,19 +12,23 @@ type Entry = LogEntry<LedgerCommand>;
 interface Snapshot {
   readonly index: number;
   readonly term: number;
+  /** Absent where the voters never changed. */
+  readonly configuration?: Configuration;
   readonly ledger: unknown;
 }
 
 interface PendingWrite {
+  readonly kind: 'write';
   readonly hard?: HardState;
   readonly frames: readonly Buffer[];
   readonly done: (error?: Error) => void;
 }
 
 interface Compaction {
+  readonly kind: 'compaction';
   readonly index: number;
   readonly frame: Buffer;
-  readonly tail: () => readonly Entry[];
+  readonly tail: readonly Entry[];
   readonly done: (error?: Error) => void;
 }
 
@@ -46,8 +50,7 @@ export class LogStore {
   readonly #directory: string;
   #segment: FileHandle;
   #segmentBytes: number;
-  #queue: PendingWrite[] = [];
-  #compaction: Compaction | undefined;
+  #queue: (PendingWrite | Compaction)[] = [];
   #writing: Promise<void> | undefined;
   #failed: MeshError | undefined;
   /** Bytes written since the start, for the wear of SD cards. */
@@ -69,7 +72,7 @@ export class LogStore {
     const names = await readdir(directory);
     const hard = await readHardState(directory, names);
     const snapshot = await readSnapshot(directory, names);
-    const { entries, tornBytes, newest } = await readSegments(directory, names, snapshot?.index ?? 0);
+    const { entries, tornBytes, newest } = await readSegments(directory, names, snapshot);
     // A segment is there before anything else is written, and every term before an entry of it.
     if (newest === undefined && (hard !== undefined || snapshot !== undefined))
       throw corrupt(directory, 'the entries are missing');
@@ -77,7 +80,10 @@ export class LogStore {
     if ((hard?.term ?? 0) < lastTerm)
       throw corrupt(join(directory, 'hard-state'), `there are entries of term ${lastTerm}, and it is older or missing`);
     for (const name of names) if (name.endsWith('.new')) await unlink(join(directory, name)); // of a write that a crash cut off
-    const name = newest ?? segmentName((snapshot?.index ?? 0) + 1);
+    const name = segmentName((snapshot?.index ?? 0) + 1);
+    // A crash came between a snapshot and its segment: what was to be in it may not mingle with what the old one has.
+    if (newest !== undefined && newest !== name)
+      await writeDurably(join(directory, name), Buffer.concat(entries.map(encodeFrame)), 0o600);
     const segment = await openSegment(join(directory, name));
     if (newest === undefined) await syncDirectory(directory);
     const { size } = await segment.stat();
@@ -88,6 +94,7 @@ export class LogStore {
         log: entries,
         snapshotIndex: snapshot?.index ?? 0,
         snapshotTerm: snapshot?.term ?? 0,
+        ...(snapshot?.configuration === undefined ? {} : { snapshotConfiguration: snapshot.configuration }),
       },
       ledger: snapshot?.ledger,
       tornBytes,
@@ -99,11 +106,19 @@ export class LogStore {
     return this.#segmentBytes;
   }
 
-  /** Resolves when hard state and entries are fsynced. Rejects with `MESH_STORAGE_FAILED`, and from then on always. */
+  /**
+   * Resolves when hard state and entries are fsynced. An entry replaces what the log has at its index and after, unless
+   * that is of the same term: then it is the same entry. Rejects with `MESH_STORAGE_FAILED`, and from then on always.
+   */
   persist(hard: HardState | undefined, entries: readonly Entry[]): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => (error === undefined ? resolve() : reject(error));
-      this.#queue.push({ ...(hard === undefined ? {} : { hard }), frames: entries.map(encodeFrame), done });
+      this.#queue.push({
+        kind: 'write',
+        ...(hard === undefined ? {} : { hard }),
+        frames: entries.map(encodeFrame),
+        done,
+      });
       this.#writing ??= this.#drain();
     });
   }
@@ -111,17 +126,16 @@ export class LogStore {
   async #drain(): Promise<void> {
     // One turn of the event loop gathers what is proposed together.
     await Promise.resolve();
-    while (this.#queue.length > 0 || this.#compaction !== undefined) {
-      const batch = this.#queue;
-      const compaction = this.#compaction;
-      this.#queue = [];
-      this.#compaction = undefined;
+    while (this.#queue.length > 0) {
+      // In order: writes up to the next compaction, or that compaction.
+      const first = this.#queue[0]!;
+      const end = this.#queue.findIndex(({ kind }) => kind === 'compaction');
+      const taken = this.#queue.splice(0, first.kind === 'compaction' ? 1 : end === -1 ? this.#queue.length : end);
       try {
         if (this.#failed !== undefined) throw this.#failed;
-        if (batch.length > 0) await this.#write(batch);
-        for (const { done } of batch) done();
-        if (compaction !== undefined) await this.#replace(compaction);
-        compaction?.done();
+        if (first.kind === 'compaction') await this.#replace(first);
+        else await this.#write(taken as PendingWrite[]);
+        for (const { done } of taken) done();
       } catch (error) {
         // After a failed fsync nobody knows what is on disk: only a restart, which reads it, may go on.
         this.#failed ??= new MeshError(
@@ -133,8 +147,7 @@ export class LogStore {
             cause: error,
           },
         );
-        for (const { done } of batch) done(this.#failed);
-        compaction?.done(this.#failed);
+        for (const { done } of taken) done(this.#failed);
       }
     }
     this.#writing = undefined;
@@ -151,14 +164,21 @@ export class LogStore {
   }
 
   /**
-   * Replaces everything up to `index` by a snapshot, which is encoded before this returns; `tail` gives the entries after
-   * `index`. Resolves when it is durable.
+   * Replaces everything up to `index` by a snapshot; `tail` gives the entries after `index` as they are now. Both are taken
+   * before this returns; resolves when it is durable.
    */
-  compact(index: number, term: number, ledger: unknown, tail: () => readonly Entry[]): Promise<void> {
-    const frame = encodeFrame({ index, term, ledger } satisfies Snapshot);
+  compact(
+    index: number,
+    term: number,
+    ledger: unknown,
+    tail: () => readonly Entry[],
+    configuration?: Configuration,
+  ): Promise<void> {
+    const changed = configuration === undefined ? {} : { configuration };
+    const frame = encodeFrame({ index, term, ...changed, ledger } satisfies Snapshot);
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => (error === undefined ? resolve() : reject(error));
-      this.#compaction = { index, frame, tail, done };
+      this.#queue.push({ kind: 'compaction', index, frame, tail: tail(), done });
       this.#writing ??= this.#drain();
     });
   }
@@ -168,8 +188,7 @@ export class LogStore {
     const snapshot = `snapshot-${index}`;
     await writeDurably(join(this.#directory, snapshot), frame, 0o600);
     const name = segmentName(index + 1);
-    // Entries that wait for their turn are in it too and will be written again: the same entry twice is read as one.
-    const tailBytes = Buffer.concat(tail().map(encodeFrame));
+    const tailBytes = Buffer.concat(tail.map(encodeFrame));
     await this.#segment.close();
     await writeDurably(join(this.#directory, name), tailBytes, 0o600);
     this.#segment = await openSegment(join(this.#directory, name));
@@ -234,10 +253,14 @@ async function readSnapshot(directory: string, names: readonly string[]): Promis
 async function readSegments(
   directory: string,
   names: readonly string[],
-  snapshotIndex: number,
+  snapshot: Snapshot | undefined,
 ): Promise<{ entries: Entry[]; tornBytes: number; newest: string | undefined }> {
-  const segments = names.filter(isSegment).sort();
-  const byIndex = new Map<number, Entry>();
+  const snapshotIndex = snapshot?.index ?? 0;
+  const all = names.filter(isSegment).sort();
+  // The one that came with the snapshot has all that is still wanted of those before.
+  const superseded = all.includes(segmentName(snapshotIndex + 1)) ? segmentName(snapshotIndex + 1) : '';
+  const segments = all.filter((name) => name >= superseded);
+  const log: Entry[] = [];
   let tornBytes = 0;
   for (const name of segments) {
     const file = join(directory, name);
@@ -251,14 +274,25 @@ async function readSegments(
       await writeFile(`${file}.torn`, bytes.subarray(goodBytes)); // kept, should the guess be wrong
       await truncateDurably(file, goodBytes);
     }
-    for (const entry of values as Entry[]) if (entry.index > snapshotIndex) byIndex.set(entry.index, entry);
+    for (const entry of values as Entry[]) addEntry(log, entry, directory);
   }
-  const entries = [...byIndex.values()].sort((a, b) => a.index - b.index);
-  for (const [offset, entry] of entries.entries()) {
-    if (entry.index !== snapshotIndex + 1 + offset)
-      throw corrupt(directory, `entry ${snapshotIndex + 1 + offset} is missing`);
-  }
+  const entries = log.filter(({ index }) => index > snapshotIndex);
+  const covered = log.find(({ index }) => index === snapshotIndex);
+  // A snapshot that came from a leader, of another history than this log: nothing of the log is good.
+  if (covered !== undefined && covered.term !== snapshot?.term) entries.length = 0;
+  if (entries.length > 0 && entries[0]!.index !== snapshotIndex + 1)
+    throw corrupt(directory, `entry ${snapshotIndex + 1} is missing`);
   return { entries, tornBytes, newest: segments.at(-1) };
+}
+
+/** The log as it was written: an entry of another term took the place of what was there, and of all after it. */
+function addEntry(log: Entry[], entry: Entry, directory: string): void {
+  const first = log[0];
+  const at = first === undefined ? 0 : entry.index - first.index;
+  if (at < 0 || at > log.length) throw corrupt(directory, `entry ${(log.at(-1)?.index ?? 0) + 1} is missing`);
+  if (log[at]?.term === entry.term) return;
+  log.length = at;
+  log.push(entry);
 }
 
 async function truncateDurably(file: string, length: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { asMeshError, type MeshError } from '../contract/index.ts';
 import {
@@ -9,7 +10,6 @@ import {
   type LedgerCommand,
   type LedgerEvent,
   type LogEntry,
-  lastIndex,
   type PlannerEffect,
   type PlannerEvent,
   type PlannerOptions,
@@ -69,7 +69,7 @@ export class Voter {
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#starting = { resolve, reject };
-      this.#stepRaft({ type: 'start' });
+      this.#stepRaft({ type: 'start', nowMs: performance.now(), seed: randomBytes(4).readUInt32LE() });
     });
   }
 
@@ -92,11 +92,10 @@ export class Voter {
     for (const effect of stepRaft(this.#raft, event)) {
       switch (effect.type) {
         case 'persist': {
-          const { term } = this.#raft.hard;
-          const index = lastIndex(this.#raft);
+          const { sequence } = effect;
           this.#store.persist(effect.hard, effect.entries).then(
             () => {
-              if (!this.#closed) this.#stepRaft({ type: 'persisted', term, index });
+              if (!this.#closed) this.#stepRaft({ type: 'persisted', nowMs: performance.now(), sequence });
             },
             (error: unknown) => {
               const failure = asMeshError(error, 'MESH_STORAGE_FAILED');
@@ -111,6 +110,9 @@ export class Voter {
           break;
         case 'role-changed':
           this.#options.log.info({ role: effect.role, term: effect.term }, 'role changed');
+          break;
+        default:
+          throw new Error(`raft: a sole voter has no use for ${effect.type}`);
       }
     }
   }
@@ -118,10 +120,10 @@ export class Voter {
   #apply(entries: readonly LogEntry<LedgerCommand>[]): void {
     const events: LedgerEvent[] = [];
     let elected: number | undefined;
-    for (const { command, index, term } of entries) {
+    for (const { command, configuration, index, term } of entries) {
       if (command !== undefined) events.push(...applyCommand(this.#ledger, command));
       // The entry that a leader writes first: with it applied, the ledger is as new as any.
-      else if (term === this.#raft.hard.term) elected = term;
+      else if (configuration === undefined && term === this.#raft.hard.term) elected = term;
       this.#appliedIndex = index;
     }
     if (elected !== undefined) {

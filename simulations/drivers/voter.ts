@@ -73,7 +73,8 @@ export class VirtualVoter {
   }
 
   start(): void {
-    this.#stepRaft({ type: 'start' });
+    const { chance, clock } = this.#options.life.machine;
+    this.#stepRaft({ type: 'start', nowMs: clock.nowMs, seed: chance.between(0, 2 ** 31) });
   }
 
   feed(event: PlannerEvent): void {
@@ -108,12 +109,11 @@ export class VirtualVoter {
     for (const effect of effects) {
       switch (effect.type) {
         case 'persist': {
-          const { term } = this.#raft.hard;
-          const index = lastIndex(this.#raft);
+          const { sequence } = effect;
           this.#store.persist(effect.hard, effect.entries, (error) => {
             if (life.ended) return;
             if (error !== undefined) onFatal(error);
-            else this.#stepRaft({ type: 'persisted', term, index });
+            else this.#stepRaft({ type: 'persisted', nowMs: life.machine.clock.nowMs, sequence });
           });
           break;
         }
@@ -123,6 +123,9 @@ export class VirtualVoter {
         case 'role-changed':
           world.trace.say(world.time.nowMs, `${life.machine.id} is ${effect.role} of term ${effect.term}`);
           if (effect.role === 'leader') world.checks.becameLeader(life.machine.id, effect.term);
+          break;
+        default:
+          throw new Error(`raft: a sole voter has no use for ${effect.type}`);
       }
     }
   }
@@ -139,7 +142,7 @@ export class VirtualVoter {
         validateLedger(this.#ledger);
         const rival = rivalOf(entry.command);
         if (rival !== undefined) this.#settled.push(rival);
-      } else if (entry.term === this.#raft.hard.term) elected = entry.term;
+      } else if (entry.configuration === undefined && entry.term === this.#raft.hard.term) elected = entry.term;
       this.#appliedIndex = entry.index;
       world.trace.say(world.time.nowMs, `${id} applied ${entry.index}: ${describeCommand(entry.command)}`);
     }

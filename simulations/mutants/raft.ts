@@ -1,43 +1,41 @@
 import type { Mutant } from './mutant.ts';
 
-const file = 'raft.ts';
-
-/** Bugs of the log and of elections. */
+/** Bugs of the log and of elections, as far as a sole voter can show them. */
 export const raftMutants: readonly Mutant[] = [
   {
     name: 'answer before the fsync',
-    file,
-    find: 'state.persistedIndex = Math.max(state.persistedIndex, index);',
-    replace: 'state.persistedIndex = lastIndex(state);',
+    file: 'raft/step.ts',
+    find: 'state.persistedSequence = Math.max(state.persistedSequence, Math.min(sequence, state.sequence));',
+    replace: 'state.persistedSequence = Math.max(sequence, state.sequence);',
   },
   {
     name: 'lead again in the same term',
-    file,
+    file: 'raft/election.ts',
     find: 'state.hard = { term: state.hard.term + 1, votedFor: state.id };',
     replace: 'state.hard = { term: Math.max(1, state.hard.term), votedFor: state.id };',
   },
   {
     name: 'do not write term and vote',
-    file,
-    find: "return [{ type: 'persist', hard: state.hard, entries: [] }];",
-    replace: "return [{ type: 'persist', entries: [] }];",
+    file: 'raft/output.ts',
+    find: 'const hard = this.hardChanged ? { hard: state.hard } : {};',
+    replace: 'const hard = {};',
   },
   {
     name: 'apply an entry twice',
-    file,
+    file: 'raft/log.ts',
     find: 'const from = state.commitIndex - state.snapshotIndex;',
     replace: 'const from = Math.max(0, state.commitIndex - state.snapshotIndex - 1);',
   },
   {
     name: 'compact one entry too many',
-    file,
+    file: 'raft/log.ts',
     find: 'state.log.splice(0, keepFrom);',
     replace: 'state.log.splice(0, keepFrom + 1);',
   },
   {
     name: 'no entry of the new term',
-    file,
-    find: "{ type: 'persist', entries: append(state, [undefined]) },",
-    replace: "{ type: 'persist', entries: append(state, []) },",
+    file: 'raft/election.ts',
+    find: 'appendEntries(state, out, [{ index: lastIndex(state) + 1, term }]);',
+    replace: 'appendEntries(state, out, []);',
   },
 ];

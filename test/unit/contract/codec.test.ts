@@ -22,6 +22,8 @@ import {
   outboxEnvelope,
   queryAnswer,
   queryAsk,
+  raftEnvelope,
+  termProof,
 } from '@foremesh/node-runtime/contract';
 import fc from 'fast-check';
 import type * as z from 'zod';
@@ -43,8 +45,10 @@ const schemas: Record<string, z.ZodType> = {
   jobLogs,
   queryAsk,
   queryAnswer,
+  raftEnvelope,
+  termProof,
 };
-const binary = ['inboxEnvelope', 'outboxEnvelope', 'assign', 'blobAsk', 'blobAnswer'];
+const binary = ['inboxEnvelope', 'outboxEnvelope', 'assign', 'blobAsk', 'blobAnswer', 'raftEnvelope', 'termProof'];
 const all = [...Object.values(schemas), jobSpec];
 
 /** Whatever the bytes are: a value, or a `MeshError`. */

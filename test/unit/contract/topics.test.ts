@@ -37,6 +37,8 @@ function build(
       return { topic: topics.queryAsk(a, b), parsed: { kind, account: a, client: b } };
     case 'queryAnswer':
       return { topic: topics.queryAnswer(a, b), parsed: { kind, account: a, client: b } };
+    case 'raft':
+      return { topic: topics.raft(a, b), parsed: { kind, to: a, from: b } };
     case 'blobAsk':
       return { topic: topics.blobAsk(a, b), parsed: { kind, holder: a, requester: b } };
     case 'blobAnswer':
@@ -46,7 +48,7 @@ function build(
 
 const kinds: ParsedTopic['kind'][] = [
   ...(['leader', 'events', 'forecast', 'status', 'metrics', 'inbox', 'outbox', 'spec', 'state', 'result'] as const),
-  ...(['cancel', 'logs', 'queryAsk', 'queryAnswer', 'blobAsk', 'blobAnswer'] as const),
+  ...(['cancel', 'logs', 'queryAsk', 'queryAnswer', 'blobAsk', 'blobAnswer', 'raft'] as const),
 ];
 const topics = new Topics('home');
 

@@ -118,6 +118,44 @@ describe('LogStore', () => {
     assert.deepEqual((await readdir(directory)).sort(), ['hard-state', 'segment-0000000000000011', 'snapshot-10']);
   });
 
+  it('takes an entry of another term in the place of what was there, and of all after it', async () => {
+    const directory = await scratch();
+    const { store } = await LogStore.open(directory);
+    await store.persist({ term: 1 }, entriesFrom(1, 6));
+    await store.persist({ term: 2 }, [entry(4, 'another', 2)]);
+    // The same entry again is the same entry: nothing after it is lost.
+    await store.persist(undefined, [entry(2)]);
+    await store.close();
+    assert.deepEqual(plain((await reopen(directory)).log), [...entriesFrom(1, 3), entry(4, 'another', 2)]);
+  });
+
+  it('keeps nothing of a log of another history under a snapshot that came from a leader', async () => {
+    const configuration = { voters: ['ada', 'bob', 'cyd'], learners: [] };
+    for (const crashed of [false, true]) {
+      const directory = await scratch();
+      const { store } = await LogStore.open(directory);
+      await store.persist({ term: 3 }, entriesFrom(1, 6));
+      const old = await readFile(join(directory, 'segment-0000000000000001'));
+      await store.persist({ term: 5 }, []);
+      const installed = store.compact(4, 5, { upTo: 4 }, () => [], configuration);
+      await Promise.all([installed, store.persist(undefined, [entry(5, 'new', 5)])]);
+      await store.close();
+      if (crashed) {
+        // After the snapshot was written, and before the segment was replaced.
+        await writeFile(join(directory, 'segment-0000000000000001'), old);
+        await rm(join(directory, 'segment-0000000000000005'));
+      }
+      const found = await reopen(directory);
+      assert.deepEqual(plain(found.log), crashed ? [] : [entry(5, 'new', 5)]);
+      assert.deepEqual(plain(found.snapshotConfiguration), configuration);
+      // What comes after it stays, once more.
+      const again = await LogStore.open(directory);
+      await again.store.persist(undefined, [entry(5, 'new', 5), entry(6, 'newer', 5)]);
+      await again.store.close();
+      assert.deepEqual(plain((await reopen(directory)).log), [entry(5, 'new', 5), entry(6, 'newer', 5)]);
+    }
+  });
+
   describe('damage', () => {
     it('in any byte of any file is noticed, never taken for a shorter log', async () => {
       const directory = await scratch();
