@@ -24,6 +24,7 @@ export interface Watch {
 /** Filters in one SUBSCRIBE packet: far below the packet limit of any broker. */
 const filtersPerSubscribe = 64;
 const closeMostMs = 2_000;
+const unsubscribeMs = 250;
 
 /**
  * A connection that comes back: each time a fresh transport, on which everything that is watched is subscribed again
@@ -36,6 +37,9 @@ export class MeshLink {
   readonly #connectListeners = new Set<() => void>();
   readonly #changed = new ChangeSignal();
   readonly #closing = new AbortController();
+  /** Subscribed, and no longer watched. */
+  readonly #idle = new Set<string>();
+  #tidying: ReturnType<typeof setTimeout> | undefined;
   #transport: Transport | undefined;
   #keeping: Promise<void> = Promise.resolve();
 
@@ -87,6 +91,7 @@ export class MeshLink {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    clearTimeout(this.#tidying);
     this.#changed.fire();
     if (this.#transport === undefined) return;
     // A broker that is frozen acknowledges nothing more; leaving does not wait for it for long.
@@ -159,12 +164,22 @@ export class MeshLink {
   }
 
   #unwatch(topics: readonly string[], listener: TopicListener): void {
-    const idle = topics.filter((topic) => {
+    for (const topic of topics) {
       const listeners = this.#watched.get(topic);
       listeners?.delete(listener);
-      return listeners?.size === 0 && this.#watched.delete(topic);
-    });
-    if (idle.length > 0) this.#transport?.unsubscribe(idle).catch(() => undefined);
+      if (listeners?.size === 0 && this.#watched.delete(topic)) this.#idle.add(topic);
+    }
+    if (this.#idle.size > 0) this.#tidying ??= setTimeout(() => this.#unsubscribeIdle(), unsubscribeMs).unref();
+  }
+
+  /** Nobody waits for it: many at once, and not while the next job is being submitted. */
+  #unsubscribeIdle(): void {
+    this.#tidying = undefined;
+    const topics = [...this.#idle].filter((topic) => !this.#watched.has(topic));
+    this.#idle.clear();
+    for (let from = 0; from < topics.length; from += filtersPerSubscribe) {
+      this.#transport?.unsubscribe(topics.slice(from, from + filtersPerSubscribe)).catch(() => undefined);
+    }
   }
 }
 
