@@ -1,5 +1,4 @@
 import { randomFillSync } from 'node:crypto';
-import { keysPerProcess } from './protocol.ts';
 import { QuickjsHost } from './quickjs-host.ts';
 import {
   findLayout,
@@ -9,7 +8,6 @@ import {
   seedRandom,
   setImage,
   takeImage,
-  wipe,
 } from './quickjs-image.ts';
 import { evalAsModule, evalAsScript, GuestError, Machine, type Roots, type Value } from './quickjs-machine.ts';
 import { quickjsPrelude } from './quickjs-prelude.ts';
@@ -40,7 +38,6 @@ interface Entries {
 /** What is kept of one job's code: the memory after the module was evaluated, and a machine to set it back in. */
 interface Loaded {
   machine: Machine | undefined;
-  readonly mostBytes: number;
   readonly image: MemoryImage;
   readonly main: Value;
 }
@@ -56,12 +53,9 @@ export class QuickjsEngine implements SandboxEngine {
   private readonly loaded = new Map<string, Loaded>();
   private readonly seeds = new Uint8Array(256 * seedBytes);
   private seedsUsed = this.seeds.length;
-  /** What a machine was last made with, and one such for the next new job: made at rest, or wiped of what ran in it. */
+  /** What a machine was last made with, and one made so in which nothing has run: for the next new job. */
   private mostBytes: number | undefined;
   private spare: { readonly machine: Machine; readonly mostBytes: number } | undefined;
-  /** The image of a forgotten job, for its buffers. */
-  private oldImage: MemoryImage | undefined;
-  private running: Machine | undefined;
 
   private constructor(
     compiled: WebAssembly.Module,
@@ -92,21 +86,12 @@ export class QuickjsEngine implements SandboxEngine {
   }
 
   forget(key: string): void {
-    const forgotten = this.loaded.get(key);
     this.loaded.delete(key);
-    if (forgotten === undefined) return;
-    const { machine, mostBytes, image } = forgotten;
-    this.oldImage = image;
-    // A new one costs milliseconds, and again when it is collected.
-    if (machine === undefined || machine === this.running || this.spare?.mostBytes === this.mostBytes) return;
-    wipe(machine, this.layout, this.image);
-    this.spare = { machine, mostBytes };
   }
 
   async rest(): Promise<void> {
     const { mostBytes } = this;
-    // Where as many jobs are kept as may be, the next one is given the machine of the one that makes room.
-    if (mostBytes === undefined || this.loaded.size >= keysPerProcess || this.spare?.mostBytes === mostBytes) return;
+    if (mostBytes === undefined || this.spare?.mostBytes === mostBytes) return;
     const machine = await this.makeMachine(mostBytes);
     setImage(machine, this.layout, this.image);
     this.spare = { machine, mostBytes };
@@ -125,7 +110,6 @@ export class QuickjsEngine implements SandboxEngine {
       const kept = this.loaded.get(task.key);
       machine = kept?.machine ?? (await this.newMachine(task));
       machine.host = host;
-      this.running = machine;
       if (kept === undefined) {
         setImage(machine, this.layout, this.image);
       } else {
@@ -157,15 +141,11 @@ export class QuickjsEngine implements SandboxEngine {
   }
 
   private async newMachine(task: SandboxTask): Promise<Machine> {
-    const mostBytes = this.mostBytesOf(task);
+    const mostBytes = (this.layout.stackTo + task.limits.memoryBytes) * memoryFactor + memorySlackBytes;
     const { spare } = this;
     this.mostBytes = mostBytes;
     this.spare = undefined;
     return spare?.mostBytes === mostBytes ? spare.machine : this.makeMachine(mostBytes);
-  }
-
-  private mostBytesOf({ limits }: SandboxTask): number {
-    return (this.layout.stackTo + limits.memoryBytes) * memoryFactor + memorySlackBytes;
   }
 
   private async makeMachine(mostBytes: number): Promise<Machine> {
@@ -212,9 +192,7 @@ export class QuickjsEngine implements SandboxEngine {
       return undefined;
     }
     if (!machine.hasJobs()) {
-      const image = takeImage(machine, this.layout, this.oldImage);
-      this.oldImage = undefined;
-      this.loaded.set(task.key, { machine, mostBytes: this.mostBytesOf(task), image, main });
+      this.loaded.set(task.key, { machine, image: takeImage(machine, this.layout), main });
     }
     return main;
   }
@@ -264,7 +242,6 @@ export class QuickjsEngine implements SandboxEngine {
     if (machine?.broken === true) this.loaded.delete(task.key);
     else if (kept !== undefined && peakMemoryBytes - kept.image.high.length > growthBytesMost) kept.machine = undefined;
     if (machine !== undefined) machine.host = undefined;
-    this.running = undefined;
     const failed = (code: Extract<TaskResult, { type: 'failed' }>['code'], message: string): TaskResult => ({
       type: 'failed',
       code,

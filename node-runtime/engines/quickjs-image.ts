@@ -23,10 +23,6 @@ export interface MemoryLayout {
 }
 
 const probeBytes = 1024 ** 2;
-/** Buffers of images are of a few sizes, so that they fit one another. */
-const roomStepBytes = 64 * 1024;
-/** Of the C stack, what a guest can have touched: QuickJS stops it at a quarter of this. */
-const stackUsedBytesMost = 256 * 1024;
 /** `-s STACK_SIZE` of the build of @jitl/quickjs-wasmfile-release-sync. */
 const stackBytes = 5 * 1024 ** 2;
 const pageBytes = 4_096;
@@ -41,17 +37,14 @@ export function heapEnd(machine: Machine, layout: MemoryLayout): number {
   return end > 0 && end <= size ? end : size;
 }
 
-/** `reuse`: an image that nobody needs any more, for its buffers. */
-export function takeImage(machine: Machine, layout: MemoryLayout, reuse?: MemoryImage): MemoryImage {
+export function takeImage(machine: Machine, layout: MemoryLayout): MemoryImage {
   const bytes = new Uint8Array(machine.memory.buffer);
-  const from = bytes.subarray(layout.stackTo, heapEnd(machine, layout));
-  const fits = reuse !== undefined && reuse.high.buffer.byteLength >= from.length;
-  const room = fits ? reuse.high.buffer : new ArrayBuffer(Math.ceil(from.length / roomStepBytes) * roomStepBytes);
-  const high = new Uint8Array(room, 0, from.length);
-  high.set(from);
-  const low = reuse?.low ?? new Uint8Array(layout.stackFrom);
-  low.set(bytes.subarray(0, layout.stackFrom));
-  return { low, highAt: layout.stackTo, high };
+  const end = heapEnd(machine, layout);
+  return {
+    low: bytes.slice(0, layout.stackFrom),
+    highAt: layout.stackTo,
+    high: bytes.slice(layout.stackTo, end),
+  };
 }
 
 /** Sets the memory back. What the heap had grown to beyond the image becomes zero again. */
@@ -62,13 +55,6 @@ export function setImage(machine: Machine, layout: MemoryLayout, image: MemoryIm
   bytes.set(image.high, image.highAt);
   const end = image.highAt + image.high.length;
   if (grownTo > end) bytes.fill(0, end, grownTo);
-}
-
-/** Sets the memory back so that nothing is left of what ran in it: the C stack is cleared too. */
-export function wipe(machine: Machine, layout: MemoryLayout, image: MemoryImage): void {
-  setImage(machine, layout, image);
-  const stack = new Uint8Array(machine.memory.buffer, layout.stackFrom, layout.stackTo - layout.stackFrom);
-  stack.fill(0, Math.max(0, stack.length - stackUsedBytesMost));
 }
 
 /** Gives Math.random a new seed: an image alone would repeat the same numbers in every task. */
