@@ -312,14 +312,18 @@ export class BlobStore {
     for (let round = 1; ; round++) {
       const parts = this.begin(reference);
       if (parts.complete) return;
-      for (let at = 0; manifest !== undefined && parts.manifest && at < manifest.length; at += limits.blobChunkBytes) {
-        await this.writeManifest(reference, at, manifest.subarray(at, at + limits.blobChunkBytes));
-      }
-      for (const chunk of parts.missing) await this.writeChunk(reference, chunk, await chunkAt(chunk));
       try {
+        for (
+          let at = 0;
+          manifest !== undefined && parts.manifest && at < manifest.length;
+          at += limits.blobChunkBytes
+        ) {
+          await this.writeManifest(reference, at, manifest.subarray(at, at + limits.blobChunkBytes));
+        }
+        for (const chunk of parts.missing) await this.writeChunk(reference, chunk, await chunkAt(chunk));
         return await this.commit(reference);
       } catch (error) {
-        // Chunks that an earlier process left behind turned out to be damaged: now they are known to be missing.
+        // What an earlier process left behind, manifest or chunks, turned out to be damaged: now it is known to be missing.
         if (!(error instanceof MeshError && error.code === 'MESH_BLOB_MISSING') || round === 3) throw error;
       }
     }
