@@ -20,7 +20,7 @@ import {
   queryAsk,
   type Topics,
 } from '../contract/index.ts';
-import { answerQuery, type PlannerEffect, refusedStateOf } from '../core/index.ts';
+import { answerQuery, committedTogether, type PlannerEffect, refusedStateOf } from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { parseSpec, planOf } from './intake.ts';
 import { Outbox } from './outbox.ts';
@@ -388,24 +388,6 @@ export class LeaderLink {
     clearTimeout(this.#clearing);
     await this.#voter.close();
   }
-}
-
-/** One message for many outcomes that a node may forget, where the first of them stood. */
-function committedTogether(messages: readonly InboxMessage[]): readonly InboxMessage[] {
-  let attempts: string[] | undefined;
-  const together: InboxMessage[] = [];
-  for (const message of messages) {
-    if (message.type !== 'committed') {
-      together.push(message);
-      continue;
-    }
-    if (attempts === undefined || attempts.length + message.attempts.length > limits.messagesPerEnvelope) {
-      attempts = [];
-      together.push({ type: 'committed', attempts });
-    }
-    attempts.push(...message.attempts);
-  }
-  return together;
 }
 
 function problemOf(error: MeshError): Problem {

@@ -20,6 +20,8 @@ export interface OutboxOptions<Message> {
   readonly gatherMs?: number;
   /** How long a message may wait for another to go with. */
   readonly patienceMs?: (message: Message) => number;
+  /** Milliseconds, monotonic; the process's clock unless said. */
+  readonly nowMs?: () => number;
   /** Leaves out, or puts together, what goes at once. */
   readonly tidy?: (messages: readonly Message[]) => readonly Message[];
 }
@@ -40,7 +42,7 @@ export class Outbox<Message> {
   push(message: Message): void {
     const { gatherMs = 0, patienceMs } = this.#options;
     this.#waiting.push(message);
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     const dueMs = Math.max(this.#sentMs + gatherMs, nowMs + (patienceMs?.(message) ?? 0));
     if (dueMs >= this.#dueMs) return;
     this.#dueMs = dueMs;
@@ -49,11 +51,15 @@ export class Outbox<Message> {
     else queueMicrotask(() => this.#flush());
   }
 
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
+  }
+
   #flush(): void {
     const messages = this.#options.tidy?.(this.#waiting) ?? this.#waiting;
     this.#waiting = [];
     this.#dueMs = Number.POSITIVE_INFINITY;
-    this.#sentMs = performance.now();
+    this.#sentMs = this.#nowMs();
     for (let at = 0; at < messages.length; at += limits.messagesPerEnvelope) {
       this.#send(messages.slice(at, at + limits.messagesPerEnvelope));
     }

@@ -78,12 +78,9 @@ export class Voter {
     if (this.#closed) return;
     const at = { nowMs: performance.now(), wallMs: Date.now() };
     const commands: LedgerCommand[] = [];
-    const effects = stepPlanner(this.planner, event, at);
-    // Assignments first: a broker takes the messages of one client in turn, and those that it keeps take it longer.
-    for (const effect of effects) if (effect.type === 'send') this.#options.perform(effect);
-    for (const effect of effects) {
+    for (const effect of stepPlanner(this.planner, event, at)) {
       if (effect.type === 'propose') commands.push(...effect.commands);
-      else if (effect.type !== 'send') this.#options.perform(effect);
+      else this.#options.perform(effect);
     }
     if (commands.length > 0) this.#stepRaft({ type: 'propose', commands });
   }

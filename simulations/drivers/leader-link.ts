@@ -2,14 +2,13 @@ import {
   decode,
   encode,
   type InboxMessage,
-  limits,
   nodeMetrics,
   nodeStatus,
   outboxEnvelope,
   type ParsedTopic,
   type RecordIndex,
 } from '@foremesh/node-runtime/contract';
-import type { PlannerEffect } from '@foremesh/node-runtime/core';
+import { committedTogether, type PlannerEffect } from '@foremesh/node-runtime/core';
 import type { Published, VirtualConnection } from '../engine/broker.ts';
 import type { Lifetime } from '../engine/machine.ts';
 import type { World } from '../world.ts';
@@ -225,21 +224,4 @@ export class VirtualLeaderLink {
 function indexOf(totalRecords: number, by: RecordIndex['by']): RecordIndex {
   const records = Array.from({ length: totalRecords }, (_, record) => record);
   return { by, totalRecords, endOffset: totalRecords * 10, records, offsets: records.map((record) => record * 10) };
-}
-
-function committedTogether(messages: readonly InboxMessage[]): readonly InboxMessage[] {
-  let attempts: string[] | undefined;
-  const together: InboxMessage[] = [];
-  for (const message of messages) {
-    if (message.type !== 'committed') {
-      together.push(message);
-      continue;
-    }
-    if (attempts === undefined || attempts.length + message.attempts.length > limits.messagesPerEnvelope) {
-      attempts = [];
-      together.push({ type: 'committed', attempts });
-    }
-    attempts.push(...message.attempts);
-  }
-  return together;
 }

@@ -84,10 +84,9 @@ export class VirtualVoter {
     const effects = stepPlanner(this.planner, event, { nowMs, wallMs });
     validatePlanner(this.planner);
     const commands: LedgerCommand[] = [];
-    for (const effect of effects) if (effect.type === 'send') perform(effect); // assignments first
     for (const effect of effects) {
       if (effect.type === 'propose') commands.push(...effect.commands);
-      else if (effect.type !== 'send') perform(effect);
+      else perform(effect);
     }
     if (commands.length > 0) this.#stepRaft({ type: 'propose', commands: [...commands, ...this.#stray()] });
   }

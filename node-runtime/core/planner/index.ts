@@ -1,3 +1,4 @@
+export { committedTogether } from './committed.ts';
 export type { PlannerEffect, PlannerEvent } from './events.ts';
 export {
   createPlanner,

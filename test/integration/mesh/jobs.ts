@@ -41,7 +41,7 @@ export function outputOf(result: JobResult, stage = 'squares'): unknown {
   return output.value;
 }
 
-/** Waits until some tasks of the job are done and `node` runs one. */
+/** Waits until some tasks of the job are done, one of them by `node`, which runs another. */
 export async function untilMidJob(
   client: MeshClient,
   handle: JobHandle,
@@ -51,8 +51,8 @@ export async function untilMidJob(
   const { job } = await handle.accepted();
   return until(`${node} is in the middle of ${job}`, async () => {
     const { tasks } = await client.job(job);
-    const done = tasks.filter((task) => task.state === 'done').length;
-    const here = tasks.some((task) => task.state === 'running' && task.node === node);
-    return done >= doneAtLeast && here ? tasks : undefined;
+    const done = tasks.filter((task) => task.state === 'done');
+    const here = (state: TaskRow['state']) => tasks.some((task) => task.state === state && task.node === node);
+    return done.length >= doneAtLeast && here('done') && here('running') ? tasks : undefined;
   });
 }

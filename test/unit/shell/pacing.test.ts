@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { mock } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { decode, type OutboxMessage, outboxEnvelope } from '../../../node-runtime/contract/index.ts';
 import { Outbox, type OutboxOptions } from '../../../node-runtime/shell/outbox.ts';
 import { withShortcut } from '../../../node-runtime/shell/shortcut.ts';
@@ -21,12 +22,24 @@ function makeOutbox(options: Partial<OutboxOptions<OutboxMessage>>) {
       sent.push(decode(outboxEnvelope, payload).messages);
     },
     onProblem: (error) => assert.fail(String(error)),
+    nowMs: () => nowMs,
     ...options,
   });
   return { outbox, sent };
 }
 
+/** Time passes here when a test says so. */
+let nowMs = 0;
+async function pass(ms: number): Promise<void> {
+  nowMs += ms;
+  mock.timers.tick(ms);
+  await setImmediate();
+}
+
 describe('Outbox, paced', () => {
+  beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
+  afterEach(() => mock.timers.reset());
+
   it('sends the first of a burst at once and the rest of it together', async () => {
     const { outbox, sent } = makeOutbox({ gatherMs: 40 });
     outbox.push(progress(1));
@@ -36,9 +49,11 @@ describe('Outbox, paced', () => {
       outbox.push(progress(n));
       await setImmediate();
     }
+    await pass(39);
     assert.equal(sent.length, 1);
-    await setTimeout(80);
+    await pass(1);
     assert.deepEqual(sent, [[progress(1)], [progress(2), progress(3), progress(4)]]);
+    await pass(40);
     outbox.push(progress(5));
     await setImmediate();
     assert.equal(sent.length, 3);
@@ -53,7 +68,9 @@ describe('Outbox, paced', () => {
     await setImmediate();
     assert.deepEqual(sent, [[started(1), progress(1)]]);
     outbox.push(started(2));
-    await setTimeout(60);
+    await pass(29);
+    assert.equal(sent.length, 1);
+    await pass(1);
     assert.deepEqual(sent.at(-1), [started(2)]);
   });
 
