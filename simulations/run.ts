@@ -89,6 +89,7 @@ class Simulation {
       faulty: true,
       fetchFailPercent: scenario.fetchFailPercent,
       strayPercent: scenario.strayPercent,
+      planner: { inventoryIntervalMs: scenario.inventoryIntervalMs, inventoryGraceMs: scenario.inventoryGraceMs },
       throws: (jobKey, task) => this.#throws(jobKey, task),
     };
     this.world = world;

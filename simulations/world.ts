@@ -1,4 +1,5 @@
 import type { Topics } from '@foremesh/node-runtime/contract';
+import type { PlannerConfig } from '@foremesh/node-runtime/core';
 import type { Checks } from './checks.ts';
 import type { VirtualBroker } from './engine/broker.ts';
 import type { Timeline } from './engine/timeline.ts';
@@ -19,6 +20,7 @@ export interface World {
   readonly fetchFailPercent: number;
   /** Of the proposals: those that come with one that is too late. */
   readonly strayPercent: number;
+  readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs'>;
   /** Whether this execution of a task throws. */
   throws(jobKey: string, task: string): boolean;
 }

@@ -11,24 +11,26 @@ interface Snapshot {
 }
 
 interface Write {
+  readonly kind: 'write';
   readonly hard?: HardState;
   readonly entries: readonly Entry[];
   readonly done: (error?: Error) => void;
 }
 
 interface Compaction {
+  readonly kind: 'compaction';
   readonly frame: Uint8Array;
-  readonly tail: () => readonly Entry[];
+  readonly tail: readonly Entry[];
 }
 
 /**
  * The log on a virtual disk, in the order of effects of `shell/log-store.ts`: term and vote before entries, writes that wait
- * while one is being synced go together, a snapshot before the segment that follows it, and after a failure nothing.
+ * while one is being synced go together, a compaction in its turn, a snapshot before the segment that follows it, and after a
+ * failure nothing.
  */
 export class VirtualLogStore {
   readonly #life: Lifetime;
-  #queue: Write[] = [];
-  #compaction: Compaction | undefined;
+  #queue: (Write | Compaction)[] = [];
   #writing = false;
   #failed: Error | undefined;
   /** The last entry that is certainly on the disk. */
@@ -62,37 +64,42 @@ export class VirtualLogStore {
   }
 
   persist(hard: HardState | undefined, entries: readonly Entry[], done: (error?: Error) => void): void {
-    this.#queue.push({ ...(hard === undefined ? {} : { hard }), entries, done });
+    this.#queue.push({ kind: 'write', ...(hard === undefined ? {} : { hard }), entries, done });
     if (this.#writing) return;
     this.#writing = true;
     this.#life.after(0, () => this.#drain());
   }
 
   compact(index: number, term: number, ledger: unknown, tail: () => readonly Entry[]): void {
-    // Encoded right here: the ledger moves on.
-    this.#compaction = { frame: encodeFrame({ index, term, ledger } satisfies Snapshot), tail };
+    // Both taken right here: ledger and log move on.
+    const frame = encodeFrame({ index, term, ledger } satisfies Snapshot);
+    this.#queue.push({ kind: 'compaction', frame, tail: tail() });
     if (this.#writing) return;
     this.#writing = true;
     this.#life.after(0, () => this.#drain());
   }
 
   #drain(): void {
-    const batch = this.#queue;
-    const compaction = this.#compaction;
-    this.#queue = [];
-    this.#compaction = undefined;
-    if (batch.length === 0 && compaction === undefined) {
+    const [first] = this.#queue;
+    if (first === undefined) {
       this.#writing = false;
       return;
     }
+    if (first.kind === 'compaction') {
+      this.#queue.shift();
+      if (this.#failed === undefined) this.#replace(first, () => this.#drain());
+      else this.#drain();
+      return;
+    }
+    // Writes up to the next compaction go together.
+    const next = this.#queue.findIndex(({ kind }) => kind === 'compaction');
+    const batch = this.#queue.splice(0, next < 0 ? this.#queue.length : next) as Write[];
     const settle = this.#life.wrap((error?: Error) => {
       this.#failed ??= error;
       for (const { done } of batch) done(this.#failed);
-      if (compaction !== undefined && this.#failed === undefined) this.#replace(compaction, () => this.#drain());
-      else this.#drain();
+      this.#drain();
     });
     if (this.#failed !== undefined) settle(this.#failed);
-    else if (batch.length === 0) settle();
     else this.#write(batch, settle);
   }
 
@@ -124,7 +131,7 @@ export class VirtualLogStore {
     };
     const replaceSegment = this.#life.wrap((error?: Error) => {
       if (error !== undefined) return fail(error);
-      const frames = tail().map(encodeFrame);
+      const frames = tail.map(encodeFrame);
       const bytes = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
       let at = 0;
       for (const frame of frames) {

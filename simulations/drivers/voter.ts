@@ -42,7 +42,7 @@ const policy = {
 } satisfies Parameters<typeof createPlanner>[0]['policy'];
 
 /** Nodes fail here far more often than in any mesh: no job shall fail by that. */
-const config = { nodeFaultsMost: 1_000 };
+const nodeFaultsMost = 1_000;
 
 /** Log, ledger and planner of a voter, driven as `shell/voter.ts` drives them, on a virtual disk. */
 export class VirtualVoter {
@@ -64,6 +64,7 @@ export class VirtualVoter {
     this.#raft = createRaft<LedgerCommand>(id, [id], restored);
     this.#ledger = ledger === undefined ? createLedger() : restoreLedger(ledger);
     this.#appliedIndex = this.#raft.snapshotIndex;
+    const config = { ...options.world.planner, nodeFaultsMost };
     this.planner = createPlanner({ id, bootId, holders: ['broker'], ledger: this.#ledger, policy, config });
     world.checks.restored(id, { term: restored.hard.term, lastIndex: lastIndex(this.#raft) });
   }

@@ -48,7 +48,14 @@ export interface Scenario {
   /** How wrong clocks run: at most this, in thousandths. */
   readonly driftPermille: number;
   readonly syncMostMs: number;
+  /** How often nodes are asked what they have: often, so that answers and assignments cross. */
+  readonly inventoryIntervalMs: number;
+  /** How long a leader waits for inventories: long, so that nodes come and go meanwhile. */
+  readonly inventoryGraceMs: number;
 }
+
+/** What a mesh does unless a scenario says otherwise. */
+export const usualInventories = { inventoryIntervalMs: 10_000, inventoryGraceMs: 1_500 };
 
 /** The first node is founder, voter and leader. */
 export const founder = 'n0';
@@ -65,7 +72,7 @@ export function scenarioOf(seed: number): Scenario {
   }));
   const count = quiet ? 0 : chance.pick([0, 1, 2, 4, 8, 16, 30]);
   const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs)).flatMap((fault) =>
-    withDeath(chance, fault),
+    withCompany(chance, fault, nodes, faultsForMs),
   );
   const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
   return {
@@ -87,13 +94,16 @@ export function scenarioOf(seed: number): Scenario {
     strayPercent: none([0, 0, 10]),
     driftPermille: none([0, 1, 30]),
     syncMostMs: chance.pick([2, 30, 200]),
+    inventoryIntervalMs: chance.pick([usualInventories.inventoryIntervalMs, usualInventories.inventoryIntervalMs, 300]),
+    inventoryGraceMs: chance.pick([usualInventories.inventoryGraceMs, 10_000]),
   };
 }
 
 function inventFault(chance: Chance, nodes: number, faultsForMs: number): Fault {
-  const machine = chance.percent(40) ? founder : `n${chance.between(0, nodes - 1)}`;
-  const all = faultKinds.filter((kind) => kind !== 'lost-disk' || machine !== founder);
-  const kind = chance.pick(all);
+  const anyone = chance.percent(40) ? founder : `n${chance.between(0, nodes - 1)}`;
+  const kind = chance.pick(faultKinds.filter((each) => each !== 'lost-disk' || anyone !== founder));
+  // What a leader of the past still says is what the fence is for.
+  const machine = kind === 'stale-flush' && chance.percent(60) ? founder : anyone;
   const atMs = chance.between(0, faultsForMs - 1);
   return {
     kind,
@@ -103,13 +113,21 @@ function inventFault(chance: Chance, nodes: number, faultsForMs: number): Fault 
   };
 }
 
-/** What is flushed late says most when its sender is another by then. */
-function withDeath(chance: Chance, fault: Fault): Fault[] {
-  const atMs = fault.atMs + chance.between(0, fault.forMs >> 2);
+/** Faults that say most together. */
+function withCompany(chance: Chance, fault: Fault, nodes: number, faultsForMs: number): Fault[] {
   const forMs = Math.min(fault.forMs, chance.between(1, 1_000));
-  return fault.kind === 'stale-flush' && chance.percent(60)
-    ? [fault, { ...fault, kind: 'kill', atMs, forMs }]
-    : [fault];
+  // What is flushed late, when its sender is another by then.
+  if (fault.kind === 'stale-flush' && chance.percent(60)) {
+    return [fault, { ...fault, kind: 'kill', atMs: fault.atMs + chance.between(0, fault.forMs >> 2), forMs }];
+  }
+  // A node that dies while a new leader still asks who has what.
+  const founderDies = (fault.kind === 'kill' || fault.kind === 'power-cut') && fault.machine === founder;
+  if (founderDies && nodes > 1 && chance.percent(80)) {
+    const atMs = fault.atMs + fault.forMs + chance.between(500, 6_000);
+    const machine = `n${chance.between(1, nodes - 1)}`;
+    return atMs + forMs > faultsForMs ? [fault] : [fault, { kind: 'kill', atMs, forMs, machine }];
+  }
+  return [fault];
 }
 
 /** Nothing in it can lose a message or an attempt. */

@@ -1,6 +1,6 @@
 import { calmWeather } from '../engine/broker.ts';
 import { type RunResult, runScenario } from '../run.ts';
-import type { Fault, Scenario } from '../scenario/scenario.ts';
+import { type Fault, type Scenario, usualInventories } from '../scenario/scenario.ts';
 
 export interface Shrunk {
   readonly scenario: Scenario;
@@ -69,6 +69,9 @@ function simpler(from: Scenario): ((best: Scenario) => Scenario)[] {
   }
   for (const key of ['fetchFailPercent', 'throwPercent', 'strayPercent', 'driftPermille'] as const) {
     if (from[key] > 0) ways.push((best) => ({ ...best, [key]: 0 }));
+  }
+  for (const key of Object.keys(usualInventories) as (keyof typeof usualInventories)[]) {
+    if (from[key] !== usualInventories[key]) ways.push((best) => ({ ...best, [key]: usualInventories[key] }));
   }
   if (from.faultsForMs > 2_000) ways.push((best) => shorter(best));
   for (const at of from.faults.keys()) {

@@ -14,11 +14,12 @@ describe('simulation: shrinker', function () {
 
   it('leaves of a failing run what it takes to fail', () => {
     let seed = 1;
-    const isLarge = (scenario: Scenario) => scenario.faults.length > 10 && scenario.jobs.length > 2;
+    const isLarge = ({ faults, jobs, weather, inventoryGraceMs }: Scenario) =>
+      faults.length > 10 && jobs.length > 2 && weather.delayMostMs > 20 && inventoryGraceMs > 1_500;
     while (!isLarge(scenarioOf(seed)) || planted(scenarioOf(seed)).violation === undefined) seed += 1;
     const small = shrink(scenarioOf(seed), { run: planted });
     assert.ok(small);
-    const { faults, jobs, nodes, weather, profile } = small.scenario;
+    const { faults, jobs, nodes, weather, profile, inventoryGraceMs } = small.scenario;
     assert.deepEqual(
       faults.map(({ kind, machine }) => [kind, machine]),
       [['kill', 'n0']],
@@ -26,6 +27,7 @@ describe('simulation: shrinker', function () {
     assert.ok(faults[0]!.forMs <= 100);
     assert.equal(jobs.length, 1);
     assert.deepEqual([nodes, profile, weather.dropPercent, weather.delayMostMs], [1, 'plain', 0, 20]);
+    assert.equal(inventoryGraceMs, 1_500);
     assert.equal(small.result.violation?.checker, 'I3');
   });
 
