@@ -42,7 +42,9 @@ export const limits = {
   jobsPerAccount: 1_000,
   /** Jobs that have not ended, over all accounts. */
   jobsAtOnce: 5_000,
+  /** Specs that the log has not answered for yet, and their bytes, at each voter. */
   specsHeld: 1_000,
+  specsHeldBytes: 64 * 1024 ** 2,
   labelsPerNode: 32,
   codeBytes: 16 * 1024 ** 2,
   parametersBytes: 16_384,

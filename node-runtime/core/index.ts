@@ -6,3 +6,4 @@ export * from './ledger-commands.ts';
 export * from './planner/index.ts';
 export * from './raft/index.ts';
 export * from './task-states.ts';
+export * from './voter/index.ts';

@@ -28,8 +28,22 @@ export interface CutTask {
   readonly range?: RecordRange;
 }
 
+/** How many voters a person wants, and how patient the mesh is before it changes them. */
+export interface VoterSettings {
+  /** Absent: as many as the mesh can fill, 1, 3 or 5. */
+  readonly count?: 1 | 3 | 5;
+  /** How long a node must have been there before it becomes a voter, milliseconds. */
+  readonly settleMs: number;
+  /** How long a voter may stay away before another takes its place, milliseconds. */
+  readonly replaceAfterMs: number;
+}
+
 /** What the log holds: only what cannot be asked again. */
 export type LedgerCommand =
+  | JobCommand
+  | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number };
+
+export type JobCommand =
   /** With the cuts that need nothing but the spec: they cost no second wait for the disk. */
   | (OfJob & {
       readonly type: 'accept-job';
@@ -71,6 +85,7 @@ export type LedgerEvent =
     }
   | { readonly type: 'attempt-failed'; readonly key: string; readonly task: string; readonly attempt: string }
   | { readonly type: 'job-ended'; readonly key: string }
+  | { readonly type: 'voters-set' }
   /** An old ended job made room: only its tombstone stays. */
   | { readonly type: 'job-forgotten'; readonly key: string }
   /** The command came too late or twice and changed nothing. */

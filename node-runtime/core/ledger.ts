@@ -1,6 +1,14 @@
 import { type DataReference, limits, type Output, type Problem, type Usage } from '../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
-import type { Cut, CutTask, LedgerCommand, LedgerEvent, RecordRange } from './ledger-commands.ts';
+import type {
+  Cut,
+  CutTask,
+  JobCommand,
+  LedgerCommand,
+  LedgerEvent,
+  RecordRange,
+  VoterSettings,
+} from './ledger-commands.ts';
 
 export interface LedgerTask {
   readonly task: string;
@@ -51,6 +59,8 @@ export interface Ledger {
   /** Ended jobs in the order of their end: the oldest makes room. */
   readonly ended: string[];
   readonly tombstones: Map<string, Tombstone>;
+  /** What a person wants of the voters; the default until somebody has said so. */
+  voters?: VoterSettings;
   readonly retain: { readonly endedJobs: number; readonly tombstones: number };
 }
 
@@ -93,6 +103,14 @@ export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
 
 /** Applies one committed command; returns what it did. Never throws on any command: a bad one is `dropped`. */
 export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEvent[] {
+  if (command.type === 'set-voters') {
+    ledger.voters = command.settings;
+    return [{ type: 'voters-set' }];
+  }
+  return applyToJob(ledger, command);
+}
+
+function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
   const key = jobKeyOf(command.account, command.job);
   if (command.type === 'accept-job') return accept(ledger, key, command);
   const job = ledger.jobs.get(key);
@@ -121,7 +139,7 @@ export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEven
   }
 }
 
-function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'accept-job' }): LedgerEvent[] {
+function accept(ledger: Ledger, key: string, command: JobCommand & { type: 'accept-job' }): LedgerEvent[] {
   if (ledger.jobs.has(key) || ledger.tombstones.has(key))
     return [{ type: 'dropped', command, reason: 'the id is taken' }];
   const stages = new Map<string, LedgerStage>();
@@ -144,7 +162,7 @@ function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'a
   return [{ type: 'job-accepted', key }];
 }
 
-function cut(job: LedgerJob, key: string, command: LedgerCommand & { type: 'cut-stage' }): LedgerEvent[] {
+function cut(job: LedgerJob, key: string, command: JobCommand & { type: 'cut-stage' }): LedgerEvent[] {
   const stage = job.stages.get(command.stage);
   if (stage === undefined) return [{ type: 'dropped', command, reason: 'no such stage' }];
   const fault = findCutFault(stage, command.tasks);
@@ -191,7 +209,7 @@ function commit(
   ledger: Ledger,
   job: LedgerJob,
   key: string,
-  command: LedgerCommand & { type: 'commit-task' },
+  command: JobCommand & { type: 'commit-task' },
 ): LedgerEvent[] {
   const task = findTask(job, command.task);
   const fault = findOutcomeFault(job, task);
@@ -273,18 +291,21 @@ export function snapshotLedger(ledger: Ledger): unknown {
     ended: ledger.ended,
     tombstones: [...ledger.tombstones.values()],
     retain: ledger.retain,
+    ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
   };
 }
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { jobs, ended, tombstones, retain } = snapshot as {
+  const { jobs, ended, tombstones, retain, voters } = snapshot as {
     jobs: Plain[];
     ended: string[];
     tombstones: Tombstone[];
     retain: Ledger['retain'];
+    voters?: VoterSettings;
   };
   return {
+    ...(voters === undefined ? {} : { voters }),
     jobs: new Map(
       jobs.map((job) => [
         jobKeyOf(job.account, job.job),

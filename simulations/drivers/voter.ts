@@ -175,6 +175,8 @@ function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       return { ...command, specHash: 'another' };
     case 'end-job':
       return { ...command, phase: command.phase === 'failed' ? 'cancelled' : 'failed' };
+    case 'set-voters':
+      return undefined;
   }
 }
 
@@ -190,5 +192,7 @@ function describeCommand(command: LedgerCommand | undefined): string {
       return `accept-job ${command.job}`;
     case 'end-job':
       return `end-job ${command.job} ${command.phase}: ${command.problem.message}`;
+    case 'set-voters':
+      return `set-voters ${command.settings.count ?? 'auto'}`;
   }
 }

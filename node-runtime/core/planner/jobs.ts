@@ -173,6 +173,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     }
     return;
   }
+  if (event.type === 'voters-set') return; // the log itself sees to it
   if (event.type === 'job-forgotten') {
     const [account, job] = event.key.split('/') as [string, string];
     effects.push({ type: 'clear-job', account, job });
