@@ -9,6 +9,8 @@ export interface Connection {
   readonly mesh: string;
   readonly account: string;
   readonly password: string;
+  /** How fast its voters notice that their leader is gone: `edge` (patient) unless founded otherwise. */
+  readonly profile?: 'edge' | 'lan';
 }
 
 const pattern = /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)$/;

@@ -20,6 +20,7 @@ export const errorCodes = {
   MESH_BLOB_CORRUPT: 'Bytes do not match the hash that names them.',
   MESH_STORAGE_FAILED: 'A disk operation failed.',
   MESH_LOG_CORRUPT: 'The log on disk is damaged before its end.',
+  MESH_LOG_LOST: 'This node votes, and its log is gone.',
   MESH_ILLEGAL_TRANSITION: 'A state machine was asked for a transition it does not have: a bug.',
   MESH_TERM_STALE: 'A message of a past term.',
   MESH_TASK_THREW: "The task's code threw.",

@@ -55,6 +55,9 @@ export const limits = {
   entriesPerAppend: 1_024,
   /** A message between voters that is larger than a payload is cut into this many parts at most. */
   partsPerRaftMessage: 16,
+  /** What one payload carries of a message between voters, or of a snapshot. */
+  raftPartBytes: 196_608,
+  snapshotBytes: 512 * 1024 ** 2,
   nodesPerMesh: 10_000,
   slotsPerNode: 256,
   /** Attempts that a node keeps waiting behind its slots. */

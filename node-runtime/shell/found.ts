@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type Connection, checkIdentifier, MeshError } from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
+
 import { type Home, identityOf, readConnection, readMeshFile, writeConnection } from './home.ts';
+import { markVoter } from './voter/voter-mark.ts';
 
 export interface FoundOptions {
   readonly home: Home;
@@ -40,6 +42,7 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   const password = await options.createAccount(home.directory, account);
   const connection = { host: options.host ?? '127.0.0.1', port: options.port ?? 1883, mesh, account, password };
   await writeConnection(home, connection);
+  await markVoter(home);
   // Last: with it the mesh is founded.
   await writeDurably(home.meshFile, `${JSON.stringify({ v: 1, mesh, founder })}\n`);
   return connection;

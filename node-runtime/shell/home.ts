@@ -26,6 +26,8 @@ export interface Home {
   readonly blobsDirectory: string;
   readonly outcomesFile: string;
   readonly termFile: string;
+  /** Says that this node has a log. */
+  readonly voterFile: string;
   readonly lockFile: string;
 }
 
@@ -41,6 +43,7 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     blobsDirectory: join(directory, 'node', 'blobs'),
     outcomesFile: join(directory, 'node', 'outcomes'),
     termFile: join(directory, 'node', 'term'),
+    voterFile: join(directory, 'node', 'voter'),
     lockFile: join(directory, 'node', 'lock'),
   };
 }

@@ -3,9 +3,9 @@ import { decodeCbor, encodeCbor, limits } from '@foremesh/node-runtime/contract'
 import {
   applyCommand,
   createLedger,
+  type JobCommand,
   type JobPlan,
   type Ledger,
-  type LedgerCommand,
   type LedgerEvent,
   restoreLedger,
   snapshotLedger,
@@ -95,7 +95,7 @@ const ends = fc.record({
   phase: fc.constantFrom('failed' as const, 'cancelled' as const),
   problem: fc.constant({ code: 'MESH_JOB_CANCELLED', message: 'enough' }),
 });
-const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
+const commands: fc.Arbitrary<JobCommand> = fc.oneof(
   { weight: 4, arbitrary: accepts },
   { weight: 6, arbitrary: cuts },
   { weight: 10, arbitrary: commits },
@@ -111,7 +111,7 @@ class Model {
   readonly failures = new Map<string, Set<string>>();
   readonly forgotten = new Set<string>();
 
-  follow(command: LedgerCommand, events: readonly LedgerEvent[]): void {
+  follow(command: JobCommand, events: readonly LedgerEvent[]): void {
     const key = `${command.account}/${command.job}`;
     const before = this.phases.get(key);
     const dropped = events.length === 1 && events[0]!.type === 'dropped';
@@ -120,7 +120,7 @@ class Model {
     for (const event of events) this.take(command, event);
   }
 
-  private take(command: LedgerCommand, event: LedgerEvent): void {
+  private take(command: JobCommand, event: LedgerEvent): void {
     switch (event.type) {
       case 'job-accepted':
         this.phases.set(event.key, 'running');
