@@ -6,6 +6,7 @@ import { jobsCommand } from './commands/jobs.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { submitCommand } from './commands/submit.ts';
+import { votersCommand } from './commands/voters.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { findExtensions } from './extensions.ts';
@@ -19,6 +20,7 @@ export const ownCommands: readonly CommandModule[] = [
   jobCommand,
   cancelCommand,
   nodesCommand,
+  votersCommand,
 ];
 
 const intro = 'Foremesh: a handful of small machines as one computer that looks ahead.';

@@ -13,7 +13,8 @@ export interface Connection {
   readonly profile?: 'edge' | 'lan';
 }
 
-const pattern = /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)$/;
+const pattern =
+  /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)(?:\?([^#]*))?$/;
 const defaultPort = 1883;
 
 /** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
@@ -25,7 +26,7 @@ export function parseConnection(text: string, where = 'connection string'): Conn
       mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>; `foremesh init` prints one',
     });
   }
-  const [, account, password, host, port, mesh] = parts;
+  const [, account, password, host, port, mesh, options = ''] = parts;
   const portNumber = port === undefined ? defaultPort : Number(port);
   if (portNumber < 1 || portNumber > 65_535) {
     throw new MeshError('MESH_CONFIG_INVALID', `${port} is not a port`, { where, mend: 'ports are 1 to 65535' });
@@ -36,7 +37,23 @@ export function parseConnection(text: string, where = 'connection string'): Conn
     mesh: nameOf(mesh!, 'mesh', where),
     account: nameOf(account!, 'account', where),
     password: decode(password!, where),
+    ...optionsOf(options, where),
   };
+}
+
+/** What follows the `?`: `profile=lan`. */
+function optionsOf(text: string, where: string): Pick<Connection, 'profile'> {
+  let profile: Connection['profile'];
+  for (const option of text === '' ? [] : text.split('&')) {
+    if (option !== 'profile=lan' && option !== 'profile=edge') {
+      throw new MeshError('MESH_CONFIG_INVALID', `"${option.slice(0, 40)}" is no option of a connection string`, {
+        where,
+        mend: 'take the whole connection string that `foremesh init` printed',
+      });
+    }
+    profile = option === 'profile=lan' ? 'lan' : 'edge';
+  }
+  return profile === undefined ? {} : { profile };
 }
 
 function nameOf(text: string, what: string, where: string): string {
@@ -60,8 +77,9 @@ function decode(text: string, where: string): string {
   }
 }
 
-export function formatConnection({ host, port, mesh, account, password }: Connection): string {
-  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}`;
+export function formatConnection({ host, port, mesh, account, password, profile }: Connection): string {
+  const options = profile === undefined ? '' : `?profile=${profile}`;
+  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}${options}`;
 }
 
 /** The same without the password: for logs and pages. */

@@ -51,6 +51,8 @@ export const limits = {
 
   /** Voters and learners: a set of each, and the outgoing voters while they change. */
   votersPerMesh: 7,
+  /** The longest that the mesh may be told to wait before it changes its voters. */
+  voterPatienceMs: 30 * 86_400_000,
   /** Log entries in one message between voters. */
   entriesPerAppend: 1_024,
   /** A message between voters that is larger than a payload is cut into this many parts at most. */

@@ -14,6 +14,7 @@ export interface FoundOptions {
   readonly account?: string;
   readonly host?: string;
   readonly port?: number;
+  readonly profile?: Connection['profile'];
   /** Makes the first account at the broker; returns its password. */
   readonly createAccount: (directory: string, account: string) => Promise<string>;
 }
@@ -40,7 +41,8 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   const account = checkIdentifier(options.account ?? 'owner', 'account');
   const founder = await identityOf(home, options.node);
   const password = await options.createAccount(home.directory, account);
-  const connection = { host: options.host ?? '127.0.0.1', port: options.port ?? 1883, mesh, account, password };
+  const { host = '127.0.0.1', port = 1883, profile } = options;
+  const connection = { host, port, mesh, account, password, ...(profile === undefined ? {} : { profile }) };
   await writeConnection(home, connection);
   await markVoter(home);
   // Last: with it the mesh is founded.

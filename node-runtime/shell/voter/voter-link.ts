@@ -12,7 +12,7 @@ import {
   type Topics,
   type Transport,
 } from '../../contract/index.ts';
-import { answerQuery, type LedgerCommand, type RaftMessage, refusedStateOf } from '../../core/index.ts';
+import { type LedgerCommand, type RaftMessage, refusedStateOf } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import type { Publisher } from '../shortcut.ts';
 import { LeaderVoice, problemOf } from './leader-voice.ts';
@@ -150,7 +150,7 @@ export class VoterLink {
       }
       case 'queryAsk': {
         if (!this.#voter.planner.leading) return;
-        const answer = answerQuery(this.#voter.planner, parsed.account, decode(queryAsk, payload));
+        const answer = this.#voter.answer(parsed.account, decode(queryAsk, payload));
         this.#voice.say(this.#options.topics.queryAnswer(parsed.account, parsed.client), encode(answer, 'json'));
       }
     }

@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { asMeshError, type MeshError } from '../../contract/index.ts';
+import { asMeshError, type MeshError, type QueryAnswer, type QueryAsk } from '../../contract/index.ts';
 import {
+  answerQuery,
   createVoter,
-  type Ledger,
+  describeVoters,
   type LedgerCommand,
   type LogEntry,
   type PlannerState,
   type RaftMessage,
+  settingsWith,
   stepVoter,
   type VoterEffect,
   type VoterEvent,
@@ -67,8 +69,17 @@ export class Voter {
   get planner(): PlannerState {
     return this.#state.planner;
   }
-  get ledger(): Ledger {
-    return this.#state.ledger;
+  /** The answer to a client's question, of one that leads. */
+  answer(account: string, ask: QueryAsk): QueryAnswer {
+    switch (ask.query) {
+      case 'voters':
+        return describeVoters(this.#state, ask, performance.now());
+      case 'set-voters':
+        this.feed({ type: 'voters-wanted', settings: settingsWith(this.#state, ask.settings) });
+        return { v: 1, id: ask.id, query: 'set-voters' };
+      default:
+        return answerQuery(this.#state.planner, account, ask);
+    }
   }
   /** It leads by the log's word; `planner.leading` follows when the ledger is as new as any. */
   get isElected(): boolean {
@@ -76,9 +87,6 @@ export class Voter {
   }
   get leader(): string | undefined {
     return this.#state.raft.leader;
-  }
-  get raft(): VoterState['raft'] {
-    return this.#state.raft;
   }
 
   /** Resolves when it can take what it hears: a sole voter leads by then. Rejects with `MESH_STORAGE_FAILED`. */

@@ -22,7 +22,7 @@ export class Fleet {
   }
 
   /** Founds a mesh; starts its broker and its founder `ada`. */
-  static async start(): Promise<Fleet> {
+  static async start(...initOptions: string[]): Promise<Fleet> {
     const directory = await mkdtemp(join(tmpdir(), 'foremesh-fleet-'));
     const port = await freePort();
     const { code, stdout, stderr } = await foremesh(
@@ -34,6 +34,7 @@ export class Fleet {
       '--port',
       String(port),
       '--json',
+      ...initOptions,
     );
     if (code !== 0) throw new Error(`init failed: ${stderr}`);
     const fleet = new Fleet(directory, (JSON.parse(stdout) as { connection: string }).connection);
