@@ -5,6 +5,7 @@ import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
+import { replayCommand } from './commands/replay.ts';
 import { submitCommand } from './commands/submit.ts';
 import { votersCommand } from './commands/voters.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
@@ -21,6 +22,7 @@ export const ownCommands: readonly CommandModule[] = [
   cancelCommand,
   nodesCommand,
   votersCommand,
+  replayCommand,
 ];
 
 const intro = 'Foremesh: a handful of small machines as one computer that looks ahead.';

@@ -21,6 +21,8 @@ export const errorCodes = {
   MESH_STORAGE_FAILED: 'A disk operation failed.',
   MESH_LOG_CORRUPT: 'The log on disk is damaged before its end.',
   MESH_LOG_LOST: 'This node votes, and its log is gone.',
+  MESH_JOURNAL_INVALID: 'The file is no journal of a voter, or damaged.',
+  MESH_REPLAY_DIFFERS: 'The machine decided otherwise than when the journal was written.',
   MESH_ILLEGAL_TRANSITION: 'A state machine was asked for a transition it does not have: a bug.',
   MESH_TERM_STALE: 'A message of a past term.',
   MESH_TASK_THREW: "The task's code threw.",

@@ -51,6 +51,8 @@ export const limits = {
 
   /** Voters and learners: a set of each, and the outgoing voters while they change. */
   votersPerMesh: 7,
+  /** The journal of a voter ends there. */
+  journalBytes: 1024 ** 3,
   /** The longest that the mesh may be told to wait before it changes its voters. */
   voterPatienceMs: 30 * 86_400_000,
   /** Log entries in one message between voters. */

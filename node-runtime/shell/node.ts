@@ -18,6 +18,7 @@ import {
   Topics,
   type Transport,
 } from '../contract/index.ts';
+import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { HeapKeeper } from './heap-keeper.ts';
@@ -45,6 +46,8 @@ export interface NodeOptions {
   readonly labels?: readonly string[];
   readonly mayLead?: boolean;
   readonly cacheBytes?: number;
+  /** Where what comes into the decisions of this node is recorded, should it vote: see `Journal`. */
+  readonly journalDirectory?: string;
   readonly log: Logger;
 }
 
@@ -221,13 +224,10 @@ class MeshNode {
 
   /** Only a voter loads what it takes to lead: raft, ledger, planner, placement, forecasters. */
   async #openVoter(): Promise<void> {
-    const [{ VoterLink }, { raftProfiles }, { cutByWeights, placeByCurrentRoom, recordIndexProblem }, { lastValue }] =
-      await Promise.all([
-        import('./voter/voter-link.ts'),
-        import('../core/index.ts'),
-        import('@foremesh/partitioner'),
-        import('@foremesh/models'),
-      ]);
+    const [{ VoterLink }, { planningPolicy }] = await Promise.all([
+      import('./voter/voter-link.ts'),
+      import('./voter/policy.ts'),
+    ]);
     this.#voter = await VoterLink.open({
       ...this.#shared(),
       subscriptions: () => this.#link?.transport,
@@ -236,11 +236,8 @@ class MeshNode {
       profile: raftProfiles[this.#options.connection.profile ?? 'edge'],
       holders: this.#holders,
       logDirectory: this.#options.home.logDirectory,
-      policy: {
-        cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-        place: placeByCurrentRoom,
-        createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
-      },
+      policy: planningPolicy,
+      ...(this.#options.journalDirectory === undefined ? {} : { journalDirectory: this.#options.journalDirectory }),
       onFatal: (error) => this.#markFailed(error),
     });
   }

@@ -136,7 +136,9 @@ export class LeaderVoice {
       from: id,
       bootId,
       term: (): InboxEnvelope['term'] => voter().planner.term,
-      publish: (payload) => transport()?.publish(topic, payload, { qos: 1 }) ?? Promise.resolve(),
+      publish: async (payload) => {
+        if (voter().leadsNow()) await transport()?.publish(topic, payload, { qos: 1 });
+      },
       onProblem: (error) => log.debug({ node, error: String(error) }, 'assignment not sent'),
       gatherMs: inboxGatherMs,
       patienceMs: ({ type }) => (type === 'committed' ? committedPatienceMs : 0),
@@ -190,6 +192,7 @@ export class LeaderVoice {
   }
 
   #publishRetained(): void {
+    if (!this.#options.voter().leadsNow()) return;
     const topics = new Set(this.#retained);
     this.#retained = [];
     for (const topic of topics) {

@@ -18,6 +18,8 @@ import {
   type VoterState,
   voterDueMs,
 } from '../../core/index.ts';
+import { release } from '../release.ts';
+import { Journal } from './journal.ts';
 import { LogStore } from './log-store.ts';
 
 /** The log is replaced by a snapshot once its segment has grown to this. */
@@ -31,6 +33,8 @@ export type OutwardEffect = Exclude<
 
 export interface VoterOptions extends VoterMachineOptions {
   readonly logDirectory: string;
+  /** Where everything is recorded that comes into the machine, a file per boot; nothing is unless said. */
+  readonly journalDirectory?: string;
   readonly log: Logger;
   readonly perform: (effect: OutwardEffect) => void;
   readonly sendRaft: (to: string, message: RaftMessage<LedgerCommand>) => void;
@@ -45,6 +49,7 @@ export class Voter {
   readonly #options: VoterOptions;
   readonly #store: LogStore;
   readonly #state: VoterState;
+  readonly #journal: Journal | undefined;
   #closed = false;
   #starting: { readonly resolve: () => void; readonly reject: (error: MeshError) => void } | undefined;
   /** Events that came while the effects of another were carried out: they wait for their turn. */
@@ -52,10 +57,11 @@ export class Voter {
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
 
-  private constructor(options: VoterOptions, store: LogStore, state: VoterState) {
+  private constructor(options: VoterOptions, store: LogStore, state: VoterState, journal: Journal | undefined) {
     this.#options = options;
     this.#store = store;
     this.#state = state;
+    this.#journal = journal;
   }
 
   /** Reads the log back. Throws `MESH_LOG_CORRUPT` or `MESH_STORAGE_FAILED`. */
@@ -63,7 +69,11 @@ export class Voter {
     const { store, restored, ledger, tornBytes } = await LogStore.open(options.logDirectory);
     if (tornBytes > 0)
       options.log.warn({ tornBytes }, 'the last write of the log was cut off; it had not been answered for');
-    return new Voter(options, store, createVoter(options, { ...restored, ledger }));
+    const { id, bootId, holders, founders, profile, config, journalDirectory, log } = options;
+    const start = { id, bootId, holders, founders, profile, ...(config === undefined ? {} : { config }) };
+    const begin = { release, start, restored: { ...restored, ledger } };
+    const journal = journalDirectory === undefined ? undefined : await Journal.create(journalDirectory, begin, log);
+    return new Voter(options, store, createVoter(options, begin.restored), journal);
   }
 
   get planner(): PlannerState {
@@ -84,6 +94,11 @@ export class Voter {
   /** It leads by the log's word; `planner.leading` follows when the ledger is as new as any. */
   get isElected(): boolean {
     return this.#state.raft.role === 'leader';
+  }
+  /** Whether it still leads: one that slept finds out here, before it says another word. */
+  leadsNow(): boolean {
+    if (performance.now() >= (voterDueMs(this.#state) ?? Number.POSITIVE_INFINITY)) this.feed({ type: 'tick' });
+    return this.isElected;
   }
   get leader(): string | undefined {
     return this.#state.raft.leader;
@@ -117,7 +132,9 @@ export class Voter {
 
   #step(event: VoterEvent): void {
     const at = { nowMs: performance.now(), wallMs: Date.now() };
-    for (const effect of stepVoter(this.#state, event, at)) this.#perform(effect);
+    const effects = stepVoter(this.#state, event, at);
+    this.#journal?.record(event, at, effects);
+    for (const effect of effects) this.#perform(effect);
     if (this.#state.planner.leading) this.#starting?.resolve();
     if (this.#store.segmentBytes > compactAtBytes && !this.#state.compacting) this.feed({ type: 'compaction-due' });
   }
@@ -182,6 +199,7 @@ export class Voter {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    await this.#journal?.close();
     await this.#store.close();
   }
 }
