@@ -65,6 +65,8 @@ export interface RunningNode {
 const defaults = { share: 0.5, cacheBytes: 512 * 1024 ** 2, queue: 64, prefetchBytes: 32 * 1024 ** 2 };
 /** Statuses of one connection are numbered from a multiple of this; the will is above them all, and below the next connection's. */
 const statusesPerConnection = 1_000;
+/** After an election: how long nodes may say what still runs before anything is assigned anew. */
+const inventoryGraceMs = { lan: 500, edge: 1_500 };
 /** How long a node that stops waits for the broker to take its last status. */
 const goodbyeMs = 2_000;
 
@@ -224,6 +226,7 @@ class MeshNode {
 
   /** Only a voter loads what it takes to lead: raft, ledger, planner, placement, forecasters. */
   async #openVoter(): Promise<void> {
+    const profile = this.#options.connection.profile ?? 'edge';
     const [{ VoterLink }, { planningPolicy }] = await Promise.all([
       import('./voter/voter-link.ts'),
       import('./voter/policy.ts'),
@@ -233,10 +236,11 @@ class MeshNode {
       subscriptions: () => this.#link?.transport,
       id: this.#node,
       founders: this.#isFounder ? [this.#node] : [],
-      profile: raftProfiles[this.#options.connection.profile ?? 'edge'],
+      profile: raftProfiles[profile],
       holders: this.#holders,
       logDirectory: this.#options.home.logDirectory,
       policy: planningPolicy,
+      config: { inventoryGraceMs: inventoryGraceMs[profile] },
       ...(this.#options.journalDirectory === undefined ? {} : { journalDirectory: this.#options.journalDirectory }),
       onFatal: (error) => this.#markFailed(error),
     });
