@@ -1,4 +1,5 @@
 import {
+  check,
   decode,
   decodeCbor,
   encode,
@@ -60,7 +61,7 @@ export class RaftWire {
     if (content.kind === 'message') return fromWire(content.message);
     if (content.kind !== 'part') return undefined;
     const bytes = this.#join(from, envelope, content);
-    return bytes === undefined ? undefined : fromWire(decode(raftMessage, bytes));
+    return bytes === undefined ? undefined : fromWire(check(raftMessage, cborOf(bytes), 'MESH_MESSAGE_MALFORMED'));
   }
 
   #join(from: string, { bootId, seq }: RaftEnvelope, { part, parts, bytes }: Part): Uint8Array | undefined {
@@ -81,6 +82,14 @@ export function readRaftEnvelope(payload: Uint8Array): RaftEnvelope {
   return decode(raftEnvelope, payload);
 }
 
+function cborOf(bytes: Uint8Array): unknown {
+  try {
+    return decodeCbor(bytes);
+  } catch (error) {
+    throw new MeshError('MESH_MESSAGE_MALFORMED', `not valid CBOR: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 function toWire(message: RaftMessage<LedgerCommand>): RaftWireMessage {
   if (message.type !== 'append') return message as RaftWireMessage;
   const entries = message.entries.map(({ command, ...entry }) => ({
@@ -94,7 +103,7 @@ function fromWire(message: RaftWireMessage): RaftMessage<LedgerCommand> {
   if (message.type !== 'append') return message as RaftMessage<LedgerCommand>;
   const entries = message.entries.map(({ command, ...entry }) => ({
     ...entry,
-    ...(command === undefined ? {} : { command: decodeCbor(command) as LedgerCommand }),
+    ...(command === undefined ? {} : { command: cborOf(command) as LedgerCommand }),
   }));
   return { ...message, entries } as RaftMessage<LedgerCommand>;
 }

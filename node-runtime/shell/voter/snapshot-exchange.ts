@@ -126,6 +126,7 @@ export class SnapshotExchange {
       return;
     }
     this.#end();
+    // Its voter read it back from its disk, checksum and all, before it sent it.
     const { index, term, configuration, ledger } = decodeCbor(bytes) as VoterSnapshot;
     this.#options.feed({ type: 'snapshot-fetched', index, term, configuration, ledger });
   }
