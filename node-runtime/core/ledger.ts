@@ -44,6 +44,13 @@ export interface LedgerJob {
   readonly stages: Map<string, LedgerStage>;
 }
 
+/** How much of the past is kept. */
+export interface LedgerRetention {
+  readonly endedJobs: number;
+  readonly endedTasks: number;
+  readonly tombstones: number;
+}
+
 export interface Tombstone {
   readonly key: string;
   readonly specHash: string;
@@ -61,13 +68,19 @@ export interface Ledger {
   readonly tombstones: Map<string, Tombstone>;
   /** What a person wants of the voters; the default until somebody has said so. */
   voters?: VoterSettings;
-  readonly retain: { readonly endedJobs: number; readonly tombstones: number };
+  /** Tasks of ended jobs. */
+  endedTasks: number;
+  readonly retain: LedgerRetention;
 }
 
 export function createLedger(
-  retain: Ledger['retain'] = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount },
+  retain: LedgerRetention = {
+    endedJobs: limits.endedJobsKept,
+    endedTasks: limits.endedTasksKept,
+    tombstones: limits.tombstonesKept,
+  },
 ): Ledger {
-  return { jobs: new Map(), ended: [], tombstones: new Map(), retain };
+  return { jobs: new Map(), ended: [], endedTasks: 0, tombstones: new Map(), retain };
 }
 
 export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
@@ -258,10 +271,12 @@ function end(
   job.endedAtMs = atMs;
   dropIntermediateOutputs(job);
   ledger.ended.push(key);
+  ledger.endedTasks += tasksOf(job);
   const events: LedgerEvent[] = [{ type: 'job-ended', key }];
-  while (ledger.ended.length > ledger.retain.endedJobs) {
+  while (hasTooMuch(ledger)) {
     const oldest = ledger.ended.shift()!;
     const forgotten = ledger.jobs.get(oldest)!;
+    ledger.endedTasks -= tasksOf(forgotten);
     ledger.jobs.delete(oldest);
     ledger.tombstones.set(oldest, {
       key: oldest,
@@ -277,6 +292,17 @@ function end(
   return events;
 }
 
+/** Never the one that has just ended: somebody waits for it. */
+function hasTooMuch({ ended, endedTasks, retain }: Ledger): boolean {
+  return ended.length > 1 && (ended.length > retain.endedJobs || endedTasks > retain.endedTasks);
+}
+
+function tasksOf(job: LedgerJob): number {
+  let tasks = 0;
+  for (const stage of job.stages.values()) tasks += stage.tasks.length;
+  return tasks;
+}
+
 function dropIntermediateOutputs(job: LedgerJob): void {
   for (const { stage, sink } of job.plan.stages) {
     const tasks = job.stages.get(stage)!.tasks;
@@ -289,6 +315,7 @@ export function snapshotLedger(ledger: Ledger): unknown {
   return {
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
+    endedTasks: ledger.endedTasks,
     tombstones: [...ledger.tombstones.values()],
     retain: ledger.retain,
     ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
@@ -297,11 +324,12 @@ export function snapshotLedger(ledger: Ledger): unknown {
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { jobs, ended, tombstones, retain, voters } = snapshot as {
+  const { jobs, ended, endedTasks, tombstones, retain, voters } = snapshot as {
     jobs: Plain[];
     ended: string[];
+    endedTasks: number;
     tombstones: Tombstone[];
-    retain: Ledger['retain'];
+    retain: LedgerRetention;
     voters?: VoterSettings;
   };
   return {
@@ -313,6 +341,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
       ]),
     ),
     ended,
+    endedTasks,
     tombstones: new Map(tombstones.map((each) => [each.key, each])),
     retain,
   };
@@ -320,6 +349,9 @@ export function restoreLedger(snapshot: unknown): Ledger {
 
 /** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
 export function validateLedger(ledger: Ledger): void {
+  const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
+  if (endedTasks !== ledger.endedTasks)
+    throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
       findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');
