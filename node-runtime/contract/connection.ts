@@ -1,5 +1,6 @@
 import { MeshError } from './errors.ts';
 import { limits } from './limits.ts';
+import { isPublicKey } from './seal.ts';
 import { isIdentifier } from './topics.ts';
 
 /** All that a client or a node needs to reach its mesh. */
@@ -7,31 +8,42 @@ export interface Connection {
   readonly host: string;
   readonly port: number;
   readonly mesh: string;
+  /** The founder's public key: of all that call themselves by the mesh's name, which one is meant. Nodes need it. */
+  readonly meshId?: string;
   readonly account: string;
   readonly password: string;
 }
 
-const pattern = /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)$/;
+const pattern =
+  /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)(?:\?id=([^&#]*))?$/;
 const defaultPort = 1883;
+const wholeString = 'take the whole connection string that `foremesh init` printed';
 
-/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
+/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>[?id=<mesh id>]`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
 export function parseConnection(text: string, where = 'connection string'): Connection {
   const parts = pattern.exec(text.trim());
   if (parts === null) {
     throw new MeshError('MESH_CONFIG_INVALID', 'this is not a connection string', {
       where,
-      mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>; `foremesh init` prints one',
+      mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>?id=<mesh id>; `foremesh init` prints one',
     });
   }
-  const [, account, password, host, port, mesh] = parts;
+  const [, account, password, host, port, mesh, meshId] = parts;
   const portNumber = port === undefined ? defaultPort : Number(port);
   if (portNumber < 1 || portNumber > 65_535) {
     throw new MeshError('MESH_CONFIG_INVALID', `${port} is not a port`, { where, mend: 'ports are 1 to 65535' });
+  }
+  if (meshId !== undefined && !isPublicKey(meshId)) {
+    throw new MeshError('MESH_CONFIG_INVALID', 'what follows ?id= is not the id of a mesh', {
+      where,
+      mend: wholeString,
+    });
   }
   return {
     host: host!.replace(/^\[|\]$/g, ''),
     port: portNumber,
     mesh: nameOf(mesh!, 'mesh', where),
+    ...(meshId === undefined ? {} : { meshId }),
     account: nameOf(account!, 'account', where),
     password: decode(password!, where),
   };
@@ -58,8 +70,18 @@ function decode(text: string, where: string): string {
   }
 }
 
-export function formatConnection({ host, port, mesh, account, password }: Connection): string {
-  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}`;
+/** The id of the mesh, without which a node cannot tell its leader from whoever says so. Throws `MESH_CONFIG_INVALID`. */
+export function meshIdOf(connection: Connection, where = 'connection string'): string {
+  if (connection.meshId !== undefined) return connection.meshId;
+  throw new MeshError('MESH_CONFIG_INVALID', 'a node needs the id of its mesh, and ?id= is not there', {
+    where,
+    mend: wholeString,
+  });
+}
+
+export function formatConnection({ host, port, mesh, meshId, account, password }: Connection): string {
+  const id = meshId === undefined ? '' : `?id=${meshId}`;
+  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}${id}`;
 }
 
 /** The same without the password: for logs and pages. */

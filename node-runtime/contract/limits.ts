@@ -5,6 +5,8 @@
 export const limits = {
   /** One MQTT payload. The smallest common denominator of the brokers we support; larger things are chunked. */
   payloadBytes: 262_144,
+  /** The seal at the end of a payload, which counts into `payloadBytes`. */
+  sealBytes: 89,
   /** One whole topic, UTF-8. */
   topicBytes: 200,
   topicLevels: 10,
@@ -49,11 +51,15 @@ export const limits = {
 
   /** Voters and learners: a set of each, and the outgoing voters while they change. */
   votersPerMesh: 7,
+  /** Links of the chain from the founder to the voters of today that are kept. */
+  votersLinks: 32,
   /** Log entries in one message between voters. */
   entriesPerAppend: 1_024,
   /** A message between voters that is larger than a payload is cut into this many parts at most. */
   partsPerRaftMessage: 16,
   nodesPerMesh: 10_000,
+  /** Other boots under a node's own id that its status names. */
+  rivalsPerNode: 8,
   slotsPerNode: 256,
   /** Attempts that a node keeps waiting behind its slots. */
   queuePerNode: 256,
