@@ -1,6 +1,15 @@
-import { type DataReference, limits, type Output, type Problem, type Usage } from '../contract/index.ts';
+import {
+  type DataReference,
+  limits,
+  type NodeKey,
+  type Output,
+  type Problem,
+  type Usage,
+  type VotersLink,
+} from '../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
-import type { Cut, CutTask, LedgerCommand, LedgerEvent, RecordRange } from './ledger-commands.ts';
+import type { Cut, CutTask, JobCommand, LedgerCommand, LedgerEvent, RecordRange } from './ledger-commands.ts';
+import { applyMeshCommand, findMembersFault } from './ledger-members.ts';
 
 export interface LedgerTask {
   readonly task: string;
@@ -44,9 +53,13 @@ export interface Tombstone {
 
 /**
  * What the mesh has promised and what has come of it: a deterministic state machine over the committed log, the same on
- * every voter. It knows no node and no clock.
+ * every voter. It knows no clock.
  */
 export interface Ledger {
+  /** Enrolled nodes, by id, in the order in which they came. */
+  readonly nodes: Map<string, { readonly publicKey: string }>;
+  /** From the founder to the voters of today; rising indexes. */
+  votersChain: readonly VotersLink[];
   readonly jobs: Map<string, LedgerJob>;
   /** Ended jobs in the order of their end: the oldest makes room. */
   readonly ended: string[];
@@ -57,7 +70,7 @@ export interface Ledger {
 export function createLedger(
   retain: Ledger['retain'] = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount },
 ): Ledger {
-  return { jobs: new Map(), ended: [], tombstones: new Map(), retain };
+  return { nodes: new Map(), votersChain: [], jobs: new Map(), ended: [], tombstones: new Map(), retain };
 }
 
 export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
@@ -93,6 +106,11 @@ export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
 
 /** Applies one committed command; returns what it did. Never throws on any command: a bad one is `dropped`. */
 export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEvent[] {
+  if (command.type === 'enroll-node' || command.type === 'certify-voters') return applyMeshCommand(ledger, command);
+  return applyJobCommand(ledger, command);
+}
+
+function applyJobCommand(ledger: Ledger, command: JobCommand): LedgerEvent[] {
   const key = jobKeyOf(command.account, command.job);
   if (command.type === 'accept-job') return accept(ledger, key, command);
   const job = ledger.jobs.get(key);
@@ -269,6 +287,8 @@ function dropIntermediateOutputs(job: LedgerJob): void {
 /** A snapshot: plain data, CBOR- and JSON-able, from which `restoreLedger` makes the same ledger. */
 export function snapshotLedger(ledger: Ledger): unknown {
   return {
+    nodes: [...ledger.nodes].map(([node, { publicKey }]) => ({ node, publicKey })),
+    votersChain: ledger.votersChain,
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
     tombstones: [...ledger.tombstones.values()],
@@ -278,13 +298,17 @@ export function snapshotLedger(ledger: Ledger): unknown {
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { jobs, ended, tombstones, retain } = snapshot as {
+  const { nodes, votersChain, jobs, ended, tombstones, retain } = snapshot as {
+    nodes: NodeKey[];
+    votersChain: VotersLink[];
     jobs: Plain[];
     ended: string[];
     tombstones: Tombstone[];
     retain: Ledger['retain'];
   };
   return {
+    nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
+    votersChain,
     jobs: new Map(
       jobs.map((job) => [
         jobKeyOf(job.account, job.job),
@@ -299,6 +323,8 @@ export function restoreLedger(snapshot: unknown): Ledger {
 
 /** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
 export function validateLedger(ledger: Ledger): void {
+  const membersFault = findMembersFault(ledger);
+  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
       findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');

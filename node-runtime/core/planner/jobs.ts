@@ -178,6 +178,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     effects.push({ type: 'clear-job', account, job });
     return;
   }
+  if (event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   const job = state.ledger.jobs.get(event.key);
   if (job === undefined) return; // accepted and, in the same batch, forgotten
   if (event.type === 'job-accepted') {
