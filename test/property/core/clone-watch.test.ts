@@ -57,7 +57,12 @@ const leftBehind = fc.array(
 const bootIds = fc.constantFrom(['boot-a', 'boot-b'] as const, ['boot-b', 'boot-a'] as const);
 /** Which machine hears which of its pending messages, how much later, and whether it will hear it once more. */
 const schedule = fc.array(
-  fc.record({ machine: fc.nat(1), which: fc.nat(), afterMs: fc.nat(2_000), again: fc.boolean() }),
+  fc.record({
+    machine: fc.nat(1),
+    which: fc.nat(),
+    afterMs: fc.oneof(fc.constant(0), fc.nat(2_000)),
+    again: fc.boolean(),
+  }),
   { maxLength: 60, size: 'max' },
 );
 
@@ -96,9 +101,9 @@ class World {
     hearing.hear(status, this.nowMs, this.publish);
   }
 
-  rest(): void {
+  rest(afterMs = 0): void {
     while (this.machines.some(({ pending }) => pending.length > 0)) {
-      for (const machine of [0, 1]) this.step({ machine, which: 0, afterMs: 1, again: false });
+      for (const machine of [0, 1]) this.step({ machine, which: 0, afterMs, again: false });
     }
   }
 }

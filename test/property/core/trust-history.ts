@@ -59,6 +59,19 @@ interface Voters {
   readonly outgoing?: readonly string[];
 }
 
+/** Signed as if it were by who may. */
+export function linkBy(signer: Person, index: number, term: number, { voters, outgoing }: Voters): VotersLink {
+  const keys = (nodes: readonly string[]) => nodes.map((node) => keyOf(personOf(node)));
+  const unsigned = {
+    index,
+    term,
+    voters: keys(voters),
+    ...(outgoing === undefined ? {} : { outgoing: keys(outgoing) }),
+  };
+  const signature = signed(signer, votersStatement(meshId, unsigned)).toString('base64url');
+  return { ...unsigned, signer: signer.publicKey, signature };
+}
+
 export type Happening =
   /** A new leader; it may not have an entry that is not committed. */
   | { readonly kind: 'elect'; readonly candidate: number; readonly voters: number; readonly losesEntry: boolean }
@@ -134,16 +147,8 @@ export class History {
     const before = [...this.#committed.voters, ...(this.#committed.outgoing ?? [])];
     const signer = before.includes(this.leader.node) ? this.leader : personOf(before[0]!);
     const { voters, outgoing } = this.#pending;
-    const keys = (nodes: readonly string[]) => nodes.map((node) => keyOf(personOf(node)));
     this.#index += 1;
-    const unsigned = {
-      index: this.#index,
-      term: this.term,
-      voters: keys(voters),
-      ...(outgoing === undefined ? {} : { outgoing: keys(outgoing) }),
-    };
-    const signature = signed(signer, votersStatement(meshId, unsigned)).toString('base64url');
-    const link: VotersLink = { ...unsigned, signer: signer.publicKey, signature };
+    const link = linkBy(signer, this.#index, this.term, this.#pending);
     const [event] = applyCommand(this.ledger, { type: 'certify-voters', link });
     if (event!.type !== 'voters-certified') throw new Error(JSON.stringify(event));
     if (this.#electors?.voters === this.#pending) this.#electors.certified = true;
@@ -159,7 +164,7 @@ export class History {
   }
 
   claim(): Claim {
-    return this.#claimOf(this.term, this.leader, this.#votes);
+    return this.#claimOf(this.term, this.leader, this.#votes, meshId);
   }
 
   /** The voters, when no change is under way: then fewer votes are too few for anybody. */
@@ -169,18 +174,18 @@ export class History {
   }
 
   /** The votes of some, for one of them, in the next term. */
-  nextClaim(voters: readonly string[], candidate: string): Claim {
+  nextClaim(voters: readonly string[], candidate: string, mesh = meshId): Claim {
     const term = this.term + 1;
     const votes = voters.map((voter) => ({
       voter,
-      signature: signed(personOf(voter), voteStatement({ mesh: meshId, term, candidate, voter })),
+      signature: signed(personOf(voter), voteStatement({ mesh, term, candidate, voter })),
     }));
-    return this.#claimOf(term, personOf(candidate), votes);
+    return this.#claimOf(term, personOf(candidate), votes, mesh);
   }
 
-  #claimOf(term: number, leader: Person, votes: readonly Vote[]): Claim {
+  #claimOf(term: number, leader: Person, votes: readonly Vote[], mesh: string): Claim {
     const sign = (statement: Uint8Array) => signed(leader, statement).toString('base64url');
-    const proof = termProofOf({ mesh: meshId, term, candidate: leader.node }, votes, sign);
+    const proof = termProofOf({ mesh, term, candidate: leader.node }, votes, sign);
     return { proof, chain: this.ledger.votersChain, leader: keyOf(leader) };
   }
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { VotersLink } from '@foremesh/node-runtime/contract';
+import { limits, type VotersLink } from '@foremesh/node-runtime/contract';
 import { type Claim, proveTerm, type Trust } from '@foremesh/node-runtime/core';
 import fc from 'fast-check';
-import { type Happening, History, histories, meshId, newTrust, people } from './trust-history.ts';
+import { type Happening, History, histories, linkBy, meshId, newTrust, people } from './trust-history.ts';
 
 const numRuns = Math.max(100, Number(process.env.FOREMESH_FUZZ_RUNS ?? 0));
 
@@ -15,6 +15,39 @@ function follow(happenings: readonly Happening[], look: (history: History, at: n
     look(history, at + 1);
   }
   return history;
+}
+
+/** Many changes of voters, of whom one stays. */
+const longHistories: fc.Arbitrary<Happening[]> = fc
+  .array(
+    fc.record({
+      voters: fc.uniqueArray(fc.nat(people.length - 1), { maxLength: 5 }).map((some) => [...new Set([0, ...some])]),
+      elections: fc.array(fc.nat(), { maxLength: 2 }),
+    }),
+    { minLength: limits.votersLinks + 10, maxLength: 2 * limits.votersLinks },
+  )
+  .map((changes) =>
+    changes.flatMap(({ voters, elections }): Happening[] => [
+      { kind: 'propose', voters },
+      ...elections.map((n): Happening => ({ kind: 'elect', candidate: n, voters: n >> 3, losesEntry: false })),
+      { kind: 'commit' },
+    ]),
+  );
+
+function change(...voters: number[]): Happening[] {
+  return [{ kind: 'propose', voters }, { kind: 'commit' }, { kind: 'propose', voters }, { kind: 'commit' }];
+}
+
+/** Of that voter, by as few as will do. */
+function election(candidate: number): Happening {
+  return { kind: 'elect', candidate, voters: 0, losesEntry: false };
+}
+
+/** A stranger makes itself the voter, and elects itself. */
+function takenOver(history: History, stranger: (typeof people)[number]): Claim {
+  const claim = history.nextClaim([stranger.node], stranger.node);
+  const link = linkBy(stranger, 1_000, claim.proof.term, { voters: [stranger.node] });
+  return { ...claim, chain: [...claim.chain, link] };
 }
 
 /** Another letter in the middle: the signature of nobody. */
@@ -47,6 +80,8 @@ describe('trust', () => {
           past.push(claim);
           if (misses.includes(at)) return;
           if (restarts.includes(at)) trust = newTrust(JSON.parse(JSON.stringify(trust.record)));
+          // Who was away may hear of a leader of the past, together with the chain of today.
+          if (restarts.includes(at + 1)) proveTerm(trust, { ...past[at - (at % 5)]!, chain: claim.chain });
           const verdict = proveTerm(trust, claim);
           if (history.shows) assert.equal(verdict.accepted, true, JSON.stringify(verdict));
           if (verdict.accepted) assert.deepEqual(proveTerm(trust, claim), { accepted: true, changed: false });
@@ -79,7 +114,9 @@ describe('trust', () => {
           history.nextClaim(Array<string>(6).fill(voters[some % voters.length]!), voters[0]!),
           history.nextClaim(voters, stranger.node),
           history.nextClaim([...few, stranger.node, stranger.node], voters[0]!),
-        ].filter((_, at) => voters.length > 1 || at === 2);
+          history.nextClaim(voters, voters[0]!, 'A'.repeat(43)),
+          takenOver(history, stranger),
+        ].filter((_, at) => voters.length > 1 || at === 2 || at > 3);
         const { record } = trust;
         for (const claim of claims) assert.equal(proveTerm(trust, claim).accepted, false);
         assert.equal(trust.record, record);
@@ -104,6 +141,7 @@ describe('trust', () => {
           { ...claim, proof: { ...proof, candidate: other.node }, leader: other },
           { ...claim, leader: { node: leader.node, publicKey: other.publicKey } },
           { ...claim, leader: { node: other.node, publicKey: leader.publicKey } },
+          ...people.filter(({ node }) => node !== leader.node).map((each) => ({ ...claim, leader: each })),
           {
             ...claim,
             proof: { ...proof, votes: proof.votes.map((vote) => ({ ...vote, signature: forged(vote.signature) })) },
@@ -126,6 +164,45 @@ describe('trust', () => {
       }),
       { numRuns },
     );
+  });
+
+  it('reaches the leader over a chain that was shortened, whether one led all the time or many did', () => {
+    fc.assert(
+      fc.property(longHistories, fc.boolean(), (happenings, elects) => {
+        const kept = elects ? happenings : happenings.filter(({ kind }) => kind !== 'elect');
+        let follower: Trust = newTrust();
+        follow(kept, (history, at) => {
+          if (!history.shows || at % 7 > 0) return;
+          for (const trust of [newTrust(), follower]) assert.equal(proveTerm(trust, history.claim()).accepted, true);
+          assert.ok(follower.record.links.length <= limits.votersLinks);
+          follower = newTrust(follower.record);
+        });
+      }),
+      { numRuns: numRuns / 10 },
+    );
+  });
+
+  it('keeps in the chain who elected the leader, however often it has changed the voters since', () => {
+    // Bob is elected by cyd and himself; by the voters before he could not have been without ada.
+    const changes = Array.from({ length: 40 }, (_, n) => change(0, 1, 3 + (n % 4))).flat();
+    const history = follow(
+      [...change(0, 1), election(1), ...change(0, 1, 2), election(1), ...changes],
+      () => undefined,
+    );
+    assert.equal(history.leader.node, 'bob');
+    assert.equal(history.claim().chain.length, limits.votersLinks);
+    assert.deepEqual(proveTerm(newTrust(), history.claim()), { accepted: true, changed: true });
+  });
+
+  it('remembers who may have elected the next leader when it hears of changes before it hears of that leader', () => {
+    const history = follow([...change(0, 1, 2), election(1)], () => undefined);
+    const before = history.claim();
+    for (const what of [election(2), ...change(0, 1, 2, 3).slice(0, 2)]) history.happen(what);
+    const claim = history.claim();
+    const trust = newTrust();
+    assert.equal(proveTerm(trust, { ...before, chain: claim.chain }).accepted, true);
+    assert.equal(trust.record.leader?.node, 'bob');
+    assert.deepEqual(proveTerm(newTrust(trust.record), claim), { accepted: true, changed: true });
   });
 
   it('begins with the founder, who elects itself', () => {
