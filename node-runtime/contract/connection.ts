@@ -12,14 +12,16 @@ export interface Connection {
   readonly meshId?: string;
   readonly account: string;
   readonly password: string;
+  /** How fast its voters notice that their leader is gone: `edge` (patient) unless founded otherwise. */
+  readonly profile?: 'edge' | 'lan';
 }
 
 const pattern =
-  /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)(?:\?id=([^&#]*))?$/;
+  /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)(?:\?([^#]*))?$/;
 const defaultPort = 1883;
 const wholeString = 'take the whole connection string that `foremesh init` printed';
 
-/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>[?id=<mesh id>]`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
+/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>[?id=<mesh id>&profile=lan]`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
 export function parseConnection(text: string, where = 'connection string'): Connection {
   const parts = pattern.exec(text.trim());
   if (parts === null) {
@@ -28,25 +30,36 @@ export function parseConnection(text: string, where = 'connection string'): Conn
       mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>?id=<mesh id>; `foremesh init` prints one',
     });
   }
-  const [, account, password, host, port, mesh, meshId] = parts;
+  const [, account, password, host, port, mesh, options = ''] = parts;
   const portNumber = port === undefined ? defaultPort : Number(port);
   if (portNumber < 1 || portNumber > 65_535) {
     throw new MeshError('MESH_CONFIG_INVALID', `${port} is not a port`, { where, mend: 'ports are 1 to 65535' });
-  }
-  if (meshId !== undefined && !isPublicKey(meshId)) {
-    throw new MeshError('MESH_CONFIG_INVALID', 'what follows ?id= is not the id of a mesh', {
-      where,
-      mend: wholeString,
-    });
   }
   return {
     host: host!.replace(/^\[|\]$/g, ''),
     port: portNumber,
     mesh: nameOf(mesh!, 'mesh', where),
-    ...(meshId === undefined ? {} : { meshId }),
     account: nameOf(account!, 'account', where),
     password: decode(password!, where),
+    ...optionsOf(options, where),
   };
+}
+
+/** What follows the `?`: `id=<mesh id>`, `profile=lan`. */
+function optionsOf(text: string, where: string): Pick<Connection, 'meshId' | 'profile'> {
+  const options: { meshId?: string; profile?: 'edge' | 'lan' } = {};
+  for (const option of text === '' ? [] : text.split('&')) {
+    const [, name, value = ''] = /^(\w+)=(.*)$/.exec(option) ?? [];
+    if (name === 'id' && isPublicKey(value)) options.meshId = value;
+    else if (name === 'profile' && (value === 'lan' || value === 'edge')) options.profile = value;
+    else {
+      throw new MeshError('MESH_CONFIG_INVALID', `"${option.slice(0, 60)}" is no option of a connection string`, {
+        where,
+        mend: wholeString,
+      });
+    }
+  }
+  return options;
 }
 
 function nameOf(text: string, what: string, where: string): string {
@@ -79,9 +92,13 @@ export function meshIdOf(connection: Connection, where = 'connection string'): s
   });
 }
 
-export function formatConnection({ host, port, mesh, meshId, account, password }: Connection): string {
-  const id = meshId === undefined ? '' : `?id=${meshId}`;
-  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}${id}`;
+export function formatConnection({ host, port, mesh, meshId, account, password, profile }: Connection): string {
+  const options = [
+    ...(meshId === undefined ? [] : [`id=${meshId}`]),
+    ...(profile === undefined ? [] : [`profile=${profile}`]),
+  ];
+  const query = options.length === 0 ? '' : `?${options.join('&')}`;
+  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}${query}`;
 }
 
 /** The same without the password: for logs and pages. */

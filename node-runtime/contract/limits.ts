@@ -44,7 +44,9 @@ export const limits = {
   jobsPerAccount: 1_000,
   /** Jobs that have not ended, over all accounts. */
   jobsAtOnce: 5_000,
+  /** Specs that the log has not answered for yet, and their bytes, at each voter. */
   specsHeld: 1_000,
+  specsHeldBytes: 64 * 1024 ** 2,
   labelsPerNode: 32,
   codeBytes: 16 * 1024 ** 2,
   parametersBytes: 16_384,
@@ -53,10 +55,17 @@ export const limits = {
   votersPerMesh: 7,
   /** Links of the chain from the founder to the voters of today that are kept. */
   votersLinks: 32,
+  /** The journal of a voter ends there. */
+  journalBytes: 1024 ** 3,
+  /** The longest that the mesh may be told to wait before it changes its voters. */
+  voterPatienceMs: 30 * 86_400_000,
   /** Log entries in one message between voters. */
   entriesPerAppend: 1_024,
   /** A message between voters that is larger than a payload is cut into this many parts at most. */
   partsPerRaftMessage: 16,
+  /** What one payload carries of a message between voters, or of a snapshot. */
+  raftPartBytes: 196_608,
+  snapshotBytes: 512 * 1024 ** 2,
   nodesPerMesh: 10_000,
   /** Other boots under a node's own id that its status names. */
   rivalsPerNode: 8,

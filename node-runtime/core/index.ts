@@ -9,3 +9,4 @@ export * from './planner/index.ts';
 export * from './raft/index.ts';
 export * from './task-states.ts';
 export * from './trust.ts';
+export * from './voter/index.ts';

@@ -28,6 +28,16 @@ export interface CutTask {
   readonly range?: RecordRange;
 }
 
+/** How many voters a person wants, and how patient the mesh is before it changes them. */
+export interface VoterSettings {
+  /** Absent: as many as the mesh can fill, 1, 3 or 5. */
+  readonly count?: 1 | 3 | 5;
+  /** How long a node must have been there before it becomes a voter, milliseconds. */
+  readonly settleMs: number;
+  /** How long a voter may stay away before another takes its place, milliseconds. */
+  readonly replaceAfterMs: number;
+}
+
 /** What the log holds: only what cannot be asked again. */
 export type LedgerCommand = JobCommand | MeshCommand;
 
@@ -36,7 +46,8 @@ export type MeshCommand =
   /** The first key of an id is the node's for good: whoever comes under the same id with another is somebody else. */
   | (NodeKey & { readonly type: 'enroll-node'; readonly atMs: number })
   /** These voters are in force, and one of those before them says so: see `votersLink`. */
-  | { readonly type: 'certify-voters'; readonly link: VotersLink };
+  | { readonly type: 'certify-voters'; readonly link: VotersLink }
+  | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number };
 
 export type JobCommand =
   /** With the cuts that need nothing but the spec: they cost no second wait for the disk. */
@@ -82,6 +93,7 @@ export type LedgerEvent =
     }
   | { readonly type: 'attempt-failed'; readonly key: string; readonly task: string; readonly attempt: string }
   | { readonly type: 'job-ended'; readonly key: string }
+  | { readonly type: 'voters-set' }
   /** An old ended job made room: only its tombstone stays. */
   | { readonly type: 'job-forgotten'; readonly key: string }
   /** The command came too late or twice and changed nothing. */

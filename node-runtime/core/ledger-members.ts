@@ -1,11 +1,20 @@
 import { limits, type NodeKey, type Problem, type VotersLink } from '../contract/index.ts';
 import type { Ledger } from './ledger.ts';
-import type { LedgerEvent, MeshCommand } from './ledger-commands.ts';
+import type { LedgerCommand, LedgerEvent, MeshCommand } from './ledger-commands.ts';
 import { type Configuration, sameSet } from './raft/configuration.ts';
 import { isVoterKey, shortened } from './voters-chain.ts';
 
+export function isAboutMesh(command: LedgerCommand): command is MeshCommand {
+  const { type } = command;
+  return type === 'enroll-node' || type === 'certify-voters' || type === 'set-voters';
+}
+
 /** What the ledger knows of who is in the mesh: the keys of nodes, and how the voters of today came to be. */
 export function applyMeshCommand(ledger: Ledger, command: MeshCommand): LedgerEvent[] {
+  if (command.type === 'set-voters') {
+    ledger.voters = command.settings;
+    return [{ type: 'voters-set' }];
+  }
   const reason = command.type === 'enroll-node' ? enrollFault(ledger, command) : linkFault(ledger, command.link);
   if (reason !== undefined) return [{ type: 'dropped', command, reason }];
   if (command.type === 'enroll-node') {

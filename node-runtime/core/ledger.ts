@@ -8,8 +8,16 @@ import {
   type VotersLink,
 } from '../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
-import type { Cut, CutTask, JobCommand, LedgerCommand, LedgerEvent, RecordRange } from './ledger-commands.ts';
-import { applyMeshCommand, findMembersFault } from './ledger-members.ts';
+import type {
+  Cut,
+  CutTask,
+  JobCommand,
+  LedgerCommand,
+  LedgerEvent,
+  RecordRange,
+  VoterSettings,
+} from './ledger-commands.ts';
+import { applyMeshCommand, findMembersFault, isAboutMesh } from './ledger-members.ts';
 
 export interface LedgerTask {
   readonly task: string;
@@ -64,6 +72,8 @@ export interface Ledger {
   /** Ended jobs in the order of their end: the oldest makes room. */
   readonly ended: string[];
   readonly tombstones: Map<string, Tombstone>;
+  /** What a person wants of the voters; the default until somebody has said so. */
+  voters?: VoterSettings;
   readonly retain: { readonly endedJobs: number; readonly tombstones: number };
 }
 
@@ -106,11 +116,10 @@ export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
 
 /** Applies one committed command; returns what it did. Never throws on any command: a bad one is `dropped`. */
 export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEvent[] {
-  if (command.type === 'enroll-node' || command.type === 'certify-voters') return applyMeshCommand(ledger, command);
-  return applyJobCommand(ledger, command);
+  return isAboutMesh(command) ? applyMeshCommand(ledger, command) : applyToJob(ledger, command);
 }
 
-function applyJobCommand(ledger: Ledger, command: JobCommand): LedgerEvent[] {
+function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
   const key = jobKeyOf(command.account, command.job);
   if (command.type === 'accept-job') return accept(ledger, key, command);
   const job = ledger.jobs.get(key);
@@ -139,7 +148,7 @@ function applyJobCommand(ledger: Ledger, command: JobCommand): LedgerEvent[] {
   }
 }
 
-function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'accept-job' }): LedgerEvent[] {
+function accept(ledger: Ledger, key: string, command: JobCommand & { type: 'accept-job' }): LedgerEvent[] {
   if (ledger.jobs.has(key) || ledger.tombstones.has(key))
     return [{ type: 'dropped', command, reason: 'the id is taken' }];
   const stages = new Map<string, LedgerStage>();
@@ -162,7 +171,7 @@ function accept(ledger: Ledger, key: string, command: LedgerCommand & { type: 'a
   return [{ type: 'job-accepted', key }];
 }
 
-function cut(job: LedgerJob, key: string, command: LedgerCommand & { type: 'cut-stage' }): LedgerEvent[] {
+function cut(job: LedgerJob, key: string, command: JobCommand & { type: 'cut-stage' }): LedgerEvent[] {
   const stage = job.stages.get(command.stage);
   if (stage === undefined) return [{ type: 'dropped', command, reason: 'no such stage' }];
   const fault = findCutFault(stage, command.tasks);
@@ -209,7 +218,7 @@ function commit(
   ledger: Ledger,
   job: LedgerJob,
   key: string,
-  command: LedgerCommand & { type: 'commit-task' },
+  command: JobCommand & { type: 'commit-task' },
 ): LedgerEvent[] {
   const task = findTask(job, command.task);
   const fault = findOutcomeFault(job, task);
@@ -293,22 +302,25 @@ export function snapshotLedger(ledger: Ledger): unknown {
     ended: ledger.ended,
     tombstones: [...ledger.tombstones.values()],
     retain: ledger.retain,
+    ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
   };
 }
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { nodes, votersChain, jobs, ended, tombstones, retain } = snapshot as {
+  const { nodes, votersChain, jobs, ended, tombstones, retain, voters } = snapshot as {
     nodes: NodeKey[];
     votersChain: VotersLink[];
     jobs: Plain[];
     ended: string[];
     tombstones: Tombstone[];
     retain: Ledger['retain'];
+    voters?: VoterSettings;
   };
   return {
     nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
     votersChain,
+    ...(voters === undefined ? {} : { voters }),
     jobs: new Map(
       jobs.map((job) => [
         jobKeyOf(job.account, job.job),

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { type Connection, checkIdentifier, MeshError } from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
 import { type Home, openIdentity, readConnection, readMeshFile, writeConnection } from './home.ts';
+import { markVoter } from './voter/voter-mark.ts';
 
 export interface FoundOptions {
   readonly home: Home;
@@ -12,6 +13,7 @@ export interface FoundOptions {
   readonly account?: string;
   readonly host?: string;
   readonly port?: number;
+  readonly profile?: Connection['profile'];
   /** Makes the first account at the broker; returns its password. */
   readonly createAccount: (directory: string, account: string) => Promise<string>;
 }
@@ -39,9 +41,10 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   const account = checkIdentifier(options.account ?? 'owner', 'account');
   const { node: founder, publicKey: meshId } = await openIdentity(home, options.node);
   const password = await options.createAccount(home.directory, account);
-  const { host = '127.0.0.1', port = 1883 } = options;
-  const connection = { host, port, mesh, meshId, account, password };
+  const { host = '127.0.0.1', port = 1883, profile } = options;
+  const connection = { host, port, mesh, meshId, account, password, ...(profile === undefined ? {} : { profile }) };
   await writeConnection(home, connection);
+  await markVoter(home);
   // Last: with it the mesh is founded.
   await writeDurably(home.meshFile, `${JSON.stringify({ v: 1, mesh, id: meshId, founder })}\n`);
   return connection;

@@ -31,6 +31,8 @@ export interface Home {
   readonly outcomesFile: string;
   readonly termFile: string;
   readonly trustFile: string;
+  /** Says that this node has a log. */
+  readonly voterFile: string;
   readonly lockFile: string;
 }
 
@@ -48,6 +50,7 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     outcomesFile: join(directory, 'node', 'outcomes'),
     termFile: join(directory, 'node', 'term'),
     trustFile: join(directory, 'node', 'trust.json'),
+    voterFile: join(directory, 'node', 'voter'),
     lockFile: join(directory, 'node', 'lock'),
   };
 }

@@ -34,12 +34,14 @@ export class Outbox<Message> {
   #timer: NodeJS.Timeout | undefined;
   #sentMs = Number.NEGATIVE_INFINITY;
   #seq = 0;
+  #closed = false;
 
   constructor(options: OutboxOptions<Message>) {
     this.#options = options;
   }
 
   push(message: Message): void {
+    if (this.#closed) return;
     const { gatherMs = 0, patienceMs } = this.#options;
     this.#waiting.push(message);
     const nowMs = this.#nowMs();
@@ -49,6 +51,13 @@ export class Outbox<Message> {
     clearTimeout(this.#timer);
     if (dueMs > nowMs) this.#timer = setTimeout(() => this.#flush(), dueMs - nowMs);
     else queueMicrotask(() => this.#flush());
+  }
+
+  /** What waits is not sent any more, and nothing after it. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#closed = true;
+    this.#waiting = [];
   }
 
   #nowMs(): number {

@@ -179,6 +179,8 @@ function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       return { ...command, publicKey: 'A'.repeat(43) };
     case 'certify-voters':
       return command;
+    case 'set-voters':
+      return undefined;
   }
 }
 
@@ -198,5 +200,7 @@ function describeCommand(command: LedgerCommand | undefined): string {
       return `enroll-node ${command.node} with ${command.publicKey}`;
     case 'certify-voters':
       return `certify-voters ${command.link.voters.map((voter) => voter.node).join(' ')} of ${command.link.index}`;
+    case 'set-voters':
+      return `set-voters ${command.settings.count ?? 'auto'}`;
   }
 }

@@ -24,6 +24,8 @@ interface OfJob {
 /** What happened, as the driver tells it. Every event comes with the time: see `stepPlanner`. */
 export type PlannerEvent =
   | { readonly type: 'elected'; readonly term: number }
+  /** Another leads, or nobody: what is not in the log is forgotten. */
+  | { readonly type: 'deposed' }
   | { readonly type: 'connected' }
   | { readonly type: 'disconnected' }
   /** A spec whose code and input are durable. */

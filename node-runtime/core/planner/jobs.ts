@@ -173,12 +173,13 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     }
     return;
   }
+  // Who is in the mesh, and who votes: the planner works with whom its driver shows it.
+  if (event.type === 'voters-set' || event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   if (event.type === 'job-forgotten') {
     const [account, job] = event.key.split('/') as [string, string];
     effects.push({ type: 'clear-job', account, job });
     return;
   }
-  if (event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   const job = state.ledger.jobs.get(event.key);
   if (job === undefined) return; // accepted and, in the same batch, forgotten
   if (event.type === 'job-accepted') {

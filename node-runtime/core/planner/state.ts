@@ -128,8 +128,10 @@ export interface PlannerState {
   readonly config: PlannerConfig;
   readonly policy: PlannerPolicy;
   /** The committed truth; only `applyCommand` changes it, before the planner hears of it. */
-  readonly ledger: Ledger;
+  ledger: Ledger;
   leading: boolean;
+  /** Nobody else can have been elected meanwhile: only then work is handed out. It spares work; nothing safe rests on it. */
+  leased: boolean;
   connected: boolean;
   term: number;
   nowMs: number;
@@ -169,6 +171,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     policy: options.policy,
     ledger: options.ledger,
     leading: false,
+    leased: true,
     connected: false,
     term: 0,
     nowMs: 0,

@@ -21,11 +21,12 @@ export function stepPlanner(state: PlannerState, event: PlannerEvent, at: Instan
   state.wallMs = at.wallMs;
   const effects: PlannerEffect[] = [];
   if (event.type === 'elected') elected(state, event.term, effects);
+  else if (event.type === 'deposed') forgetPlans(state);
   else if (event.type === 'connected' || event.type === 'disconnected')
     hearConnection(state, event.type === 'connected', effects);
   else if (state.leading) handle(state, event, effects);
   if (state.leading) {
-    dispatch(state, effects);
+    if (state.leased) dispatch(state, effects);
     publishDirty(state, effects);
   }
   return effects;
@@ -44,7 +45,7 @@ function hearConnection(state: PlannerState, connected: boolean, effects: Planne
   announce(state, effects);
 }
 
-type PlanningEvent = Exclude<PlannerEvent, { type: 'elected' | 'connected' | 'disconnected' }>;
+type PlanningEvent = Exclude<PlannerEvent, { type: 'elected' | 'deposed' | 'connected' | 'disconnected' }>;
 
 function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffect[]): void {
   switch (event.type) {
@@ -94,13 +95,9 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
 }
 
 function elected(state: PlannerState, term: number, effects: PlannerEffect[]): void {
+  forgetPlans(state);
   state.leading = true;
   state.term = term;
-  state.nodes.clear();
-  state.jobs.clear();
-  state.attempts.clear();
-  state.accepting.clear();
-  for (const queue of state.ready) queue.length = 0;
   for (const job of state.ledger.jobs.values()) {
     if (job.phase === 'running') openJob(state, job, effects);
     // The leader before may have died between the commit and the last word on it.
@@ -110,6 +107,15 @@ function elected(state: PlannerState, term: number, effects: PlannerEffect[]): v
   if (state.jobs.size === 0) state.graceUntilMs = Number.NEGATIVE_INFINITY;
   else state.graceUntilMs = state.connected ? state.nowMs + state.config.inventoryGraceMs : Number.POSITIVE_INFINITY;
   if (state.connected) announce(state, effects);
+}
+
+function forgetPlans(state: PlannerState): void {
+  state.leading = false;
+  state.nodes.clear();
+  state.jobs.clear();
+  state.attempts.clear();
+  state.accepting.clear();
+  for (const queue of state.ready) queue.length = 0;
 }
 
 function announce(state: PlannerState, effects: PlannerEffect[]): void {

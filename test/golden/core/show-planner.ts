@@ -54,6 +54,8 @@ function showCommand(command: LedgerCommand): string {
       return `fail ${command.attempt} on ${command.node}: ${command.problem.code}`;
     case 'end-job':
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
+    case 'set-voters':
+      return `set voters ${command.settings.count ?? 'auto'}`;
   }
 }
 

@@ -50,6 +50,7 @@ describe('a mesh among enemies', () => {
     ['cancel', ({ topics }) => topics.jobCancel('owner', 'job')],
     ['queries', ({ topics }) => topics.queryAsk('owner', 'me')],
     ['blobs', ({ topics }) => topics.blobAsk('broker', 'ada')],
+    ['raft', ({ topics }) => topics.raft('ada', 'bob')],
     ['answers', ({ topics }) => topics.blobAnswer('broker', 'ada')],
   ];
   for (const [name, topicOf] of garbled) {
@@ -163,9 +164,9 @@ describe('a mesh among enemies', () => {
       if (seen.length < 200) seen.push([topic, payload.slice()]);
     });
     await spy.subscribe([`${mesh.topics.prefix}nodes/+/inbox`, `${mesh.topics.prefix}nodes/+/outbox`], 1);
-    await goesOn();
+    // A leader alone with a job says nothing through the broker: until bob has had a part of one.
+    while (seen.length <= 2) await goesOn();
     const before = seen.splice(0);
-    assert.ok(before.length > 2);
     for (const [topic, payload] of [...before, ...before]) await attack(topic, payload);
     await goesOn();
   });

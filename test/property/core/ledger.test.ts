@@ -3,6 +3,7 @@ import { decodeCbor, encodeCbor, limits } from '@foremesh/node-runtime/contract'
 import {
   applyCommand,
   createLedger,
+  type JobCommand,
   type JobPlan,
   type Ledger,
   type LedgerCommand,
@@ -110,7 +111,13 @@ const links = fc.record({
     { requiredKeys: ['index', 'term', 'voters', 'signer', 'signature'] },
   ),
 });
+const settings = fc.record({
+  type: fc.constant('set-voters' as const),
+  settings: fc.record({ settleMs: fc.nat(9), replaceAfterMs: fc.nat(9) }),
+  atMs: fc.nat(10_000),
+});
 const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
+  { weight: 1, arbitrary: settings },
   { weight: 2, arbitrary: enrollments },
   { weight: 2, arbitrary: links },
   { weight: 4, arbitrary: accepts },
@@ -129,6 +136,7 @@ class Model {
   readonly forgotten = new Set<string>();
   readonly keys = new Map<string, string>();
   newestVoters = -1;
+  wanted: number | undefined;
 
   follow(command: LedgerCommand, events: readonly LedgerEvent[]): void {
     if (command.type === 'enroll-node') {
@@ -146,6 +154,10 @@ class Model {
       if (events[0]!.type !== 'dropped') this.newestVoters = index;
       return;
     }
+    if (command.type === 'set-voters') {
+      this.wanted = command.settings.settleMs;
+      return;
+    }
     const key = `${command.account}/${command.job}`;
     const before = this.phases.get(key);
     const dropped = events.length === 1 && events[0]!.type === 'dropped';
@@ -154,7 +166,7 @@ class Model {
     for (const event of events) this.take(command, event);
   }
 
-  private take(command: LedgerCommand, event: LedgerEvent): void {
+  private take(command: JobCommand, event: LedgerEvent): void {
     switch (event.type) {
       case 'job-accepted':
         this.phases.set(event.key, 'running');
@@ -182,6 +194,7 @@ class Model {
       case 'stage-cut':
       case 'node-enrolled':
       case 'voters-certified':
+      case 'voters-set':
       case 'dropped':
     }
   }
@@ -189,6 +202,7 @@ class Model {
   compare(ledger: Ledger): void {
     assert.deepEqual(new Map([...ledger.nodes].map(([id, { publicKey }]) => [id, publicKey])), this.keys);
     assert.equal(ledger.votersChain.at(-1)?.index ?? -1, this.newestVoters);
+    assert.equal(ledger.voters?.settleMs, this.wanted);
     assert.deepEqual(new Map([...ledger.jobs].map(([key, job]) => [key, job.phase as string])), this.phases);
     assert.deepEqual(new Set(ledger.tombstones.keys()), this.forgotten);
     for (const [key, job] of ledger.jobs) {

@@ -20,7 +20,9 @@ const fields = {
   account: identifier,
   password: fc.string({ unit: 'grapheme', minLength: 1 }),
 };
-const connections: fc.Arbitrary<Connection> = fc.oneof(fc.record(fields), fc.record({ ...fields, meshId }));
+const profile = fc.constantFrom('edge' as const, 'lan' as const);
+const requiredKeys = Object.keys(fields) as (keyof typeof fields)[];
+const connections: fc.Arbitrary<Connection> = fc.record({ ...fields, meshId, profile }, { requiredKeys });
 
 describe('connection string', () => {
   it('reads back what it wrote', () => {

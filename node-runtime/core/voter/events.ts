@@ -1,0 +1,66 @@
+import type { LedgerCommand, VoterSettings } from '../ledger-commands.ts';
+import type { PlannerEffect, PlannerEvent } from '../planner/index.ts';
+import type { Configuration, HardState, LogEntry, RaftMessage, Vote } from '../raft/index.ts';
+import type { JobSpecBytes } from './specs.ts';
+
+/** What the planner hears of the mesh; `elected` and the like come from the log, not from outside. */
+type HeardEvent = Exclude<PlannerEvent, { type: 'elected' | 'deposed' | 'applied' | 'tick' }>;
+
+/** What happened to a voter, as its driver tells it; every event comes with the time, see `stepVoter`. */
+export type VoterEvent =
+  | HeardEvent
+  /** First of all events. `seed` is any integer, another at each boot. */
+  | { readonly type: 'start'; readonly seed: number }
+  /** Due at `voterDueMs`; earlier and later ones do no harm. */
+  | { readonly type: 'tick' }
+  | { readonly type: 'raft-received'; readonly from: string; readonly message: RaftMessage<LedgerCommand> }
+  /** Every `persist` and `install-snapshot` up to this sequence is fsynced. */
+  | { readonly type: 'persisted'; readonly sequence: number }
+  /** The log has grown so much that a snapshot pays. */
+  | { readonly type: 'compaction-due' }
+  | { readonly type: 'compacted' }
+  | ({ readonly type: 'snapshot-fetched' } & VoterSnapshot)
+  | { readonly type: 'snapshot-failed'; readonly index: number; readonly term: number }
+  /** A hint (a last will): this node may be gone. */
+  | { readonly type: 'suspected'; readonly node: string }
+  | ({ readonly type: 'spec-heard' } & JobSpecBytes)
+  /** The topic of a spec was cleared: it is in the log, or refused, or withdrawn. */
+  | { readonly type: 'spec-cleared'; readonly account: string; readonly job: string }
+  /** A person wants this many voters, or leaves it to the mesh. */
+  | { readonly type: 'voters-wanted'; readonly settings: VoterSettings };
+
+/** The ledger as plain data at an index of the log. */
+export interface VoterSnapshot {
+  readonly index: number;
+  readonly term: number;
+  readonly configuration: Configuration;
+  readonly ledger: unknown;
+}
+
+/** To be carried out in order. What rests on the disk is kept back by the log until `persisted`. */
+export type VoterEffect =
+  | Exclude<PlannerEffect, { type: 'propose' }>
+  | {
+      readonly type: 'persist';
+      readonly sequence: number;
+      readonly hard?: HardState;
+      readonly entries: readonly LogEntry<LedgerCommand>[];
+    }
+  /** Replaces the log up to `index`; `tail` follows it. In the order of the `persist` effects. */
+  | ({ readonly type: 'install-snapshot'; readonly sequence: number; readonly tail: Tail } & VoterSnapshot)
+  /** The same for a snapshot of our own, without a sequence; answer: `compacted`. Both are to be encoded at once: they go on changing. */
+  | ({ readonly type: 'compact'; readonly tail: Tail } & VoterSnapshot)
+  | { readonly type: 'send-raft'; readonly to: string; readonly message: RaftMessage<LedgerCommand> }
+  /** Answer: `snapshot-fetched`, of this one or a newer one, or `snapshot-failed`. */
+  | { readonly type: 'fetch-snapshot'; readonly from: string; readonly index: number; readonly term: number }
+  | {
+      readonly type: 'role-changed';
+      readonly role: 'follower' | 'leader';
+      readonly term: number;
+      readonly leader?: string;
+      readonly votes?: readonly Vote[];
+    }
+  /** Make its code and input durable, then feed `submitted`; or refuse it. */
+  | ({ readonly type: 'take-spec' } & JobSpecBytes);
+
+type Tail = readonly LogEntry<LedgerCommand>[];

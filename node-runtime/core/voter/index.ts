@@ -1,0 +1,5 @@
+export type { VoterEffect, VoterEvent, VoterSnapshot } from './events.ts';
+export { votersDefault, wantedVoters } from './seats.ts';
+export { createVoter, type VoterOptions, type VoterRestored, type VoterState, voterDueMs } from './state.ts';
+export { stepVoter } from './step.ts';
+export { describeVoters, settingsWith } from './views.ts';

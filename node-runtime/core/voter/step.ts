@@ -1,0 +1,198 @@
+import { jobKeyOf } from '../job-plan.ts';
+import { applyCommand, restoreLedger, snapshotLedger } from '../ledger.ts';
+import type { LedgerCommand, LedgerEvent } from '../ledger-commands.ts';
+import { type Instant, type PlannerEvent, stepPlanner } from '../planner/index.ts';
+import {
+  changeProblem,
+  holdsLease,
+  isFetchedFrom,
+  type LogEntry,
+  type RaftEffect,
+  type RaftEvent,
+  raftDueMs,
+  stepRaft,
+} from '../raft/index.ts';
+import type { VoterEffect, VoterEvent, VoterSnapshot } from './events.ts';
+import { createSeats, seatsToChange, votersDefault, watchSeats } from './seats.ts';
+import type { JobSpecBytes } from './specs.ts';
+import { schedulePlan, type VoterState } from './state.ts';
+
+type RaftStep = RaftEvent<LedgerCommand>;
+
+/**
+ * The one door of a voter: what happened in, what is to be done out. The log decides who leads; the ledger follows what the
+ * log commits; the planner works while this voter leads, and what it wants remembered is proposed to the log.
+ */
+export function stepVoter(state: VoterState, event: VoterEvent, at: Instant): VoterEffect[] {
+  const out: VoterEffect[] = [];
+  // One that slept may be a leader of the past: it finds out before it does anything else.
+  if (state.raft.role === 'leader' && (raftDueMs(state.raft) ?? 0) <= at.nowMs)
+    stepLog(state, { type: 'tick', nowMs: at.nowMs }, at, out);
+  state.planner.leased = holdsLease(state.raft, at.nowMs);
+  take(state, event, at, out);
+  while (state.proposals.length > 0) {
+    const commands = state.proposals;
+    state.proposals = [];
+    // What a leader wanted that is none any more: its successor will want it too.
+    if (state.raft.role === 'leader') stepLog(state, { type: 'propose', commands }, at, out);
+  }
+  return out;
+}
+
+function take(state: VoterState, event: VoterEvent, at: Instant, out: VoterEffect[]): void {
+  const { nowMs } = at;
+  switch (event.type) {
+    case 'start':
+      stepLog(state, { type: 'start', nowMs, seed: event.seed }, at, out);
+      return;
+    case 'tick':
+      stepLog(state, { type: 'tick', nowMs }, at, out);
+      if (state.planner.leading && state.planDueMs <= nowMs) lookAround(state, at, out);
+      return;
+    case 'raft-received':
+      stepLog(state, { type: 'receive', nowMs, from: event.from, message: event.message }, at, out);
+      return;
+    case 'persisted':
+      stepLog(state, { type: 'persisted', nowMs, sequence: event.sequence }, at, out);
+      return;
+    case 'compaction-due':
+      compact(state, at, out);
+      return;
+    case 'compacted':
+      state.compacting = false;
+      return;
+    case 'snapshot-fetched':
+      install(state, event, at, out);
+      return;
+    case 'snapshot-failed':
+      stepLog(state, { type: 'snapshot-failed', index: event.index, term: event.term }, at, out);
+      return;
+    case 'suspected':
+      stepLog(state, { type: 'suspected', nowMs, node: event.node }, at, out);
+      return;
+    case 'spec-heard':
+      hearSpec(state, event, at, out);
+      return;
+    case 'spec-cleared':
+      state.specs.drop(event.account, event.job);
+      return;
+    case 'voters-wanted':
+      if (state.planner.leading)
+        state.proposals.push({ type: 'set-voters', settings: event.settings, atMs: at.wallMs });
+      return;
+    default:
+      plan(state, event, at, out);
+  }
+}
+
+function plan(state: VoterState, event: PlannerEvent, at: Instant, out: VoterEffect[]): void {
+  for (const effect of stepPlanner(state.planner, event, at)) {
+    if (effect.type === 'propose') state.proposals.push(...effect.commands);
+    else out.push(effect);
+  }
+}
+
+/** A leader's round: silent nodes, states that are due, and who should vote. */
+function lookAround(state: VoterState, at: Instant, out: VoterEffect[]): void {
+  const { raft, planner, seats } = state;
+  schedulePlan(state, at.nowMs);
+  plan(state, { type: 'tick' }, at, out);
+  watchSeats(seats, raft, planner.nodes, at.nowMs);
+  const voters = seatsToChange(seats, raft, state.ledger.voters ?? votersDefault, at.nowMs);
+  if (voters !== undefined && changeProblem(raft, voters, []) === undefined)
+    stepLog(state, { type: 'change-voters', voters, learners: [] }, at, out);
+}
+
+function stepLog(state: VoterState, event: RaftStep, at: Instant, out: VoterEffect[]): void {
+  for (const effect of stepRaft(state.raft, event)) perform(state, effect, at, out);
+}
+
+function perform(state: VoterState, effect: RaftEffect<LedgerCommand>, at: Instant, out: VoterEffect[]): void {
+  switch (effect.type) {
+    case 'role-changed':
+      out.push(effect);
+      if (effect.role === 'follower' && state.planner.leading) plan(state, { type: 'deposed' }, at, out);
+      return;
+    case 'apply':
+      apply(state, effect.entries, at, out);
+      return;
+    case 'send':
+      out.push({ type: 'send-raft', to: effect.to, message: effect.message });
+      return;
+    case 'persist':
+    case 'fetch-snapshot':
+      out.push(effect);
+      return;
+    case 'install-snapshot':
+      throw new Error('voter: a snapshot comes with its ledger'); // see `install`
+  }
+}
+
+function apply(state: VoterState, entries: readonly LogEntry<LedgerCommand>[], at: Instant, out: VoterEffect[]): void {
+  const events: LedgerEvent[] = [];
+  let elected = false;
+  for (const { command, configuration, index, term } of entries) {
+    if (command !== undefined) events.push(...applyCommand(state.ledger, command));
+    // The entry that a leader writes first: with it applied, the ledger is as new as any.
+    else if (configuration === undefined) elected ||= state.raft.role === 'leader' && term === state.raft.hard.term;
+    state.appliedIndex = index;
+  }
+  for (const event of events) if (event.type === 'job-accepted') dropSpec(state, event.key);
+  if (elected) takeOver(state, at, out);
+  else if (events.length > 0) plan(state, { type: 'applied', events }, at, out);
+}
+
+function dropSpec(state: VoterState, key: string): void {
+  const [account, job] = key.split('/') as [string, string];
+  state.specs.drop(account, job);
+}
+
+/** Elected, and the ledger as new as any. */
+function takeOver(state: VoterState, at: Instant, out: VoterEffect[]): void {
+  Object.assign(state.seats, createSeats());
+  schedulePlan(state, at.nowMs);
+  state.planner.leased = holdsLease(state.raft, at.nowMs);
+  plan(state, { type: 'elected', term: state.raft.hard.term }, at, out);
+  for (const spec of state.specs.all()) out.push({ type: 'take-spec', ...spec });
+}
+
+function hearSpec(state: VoterState, spec: JobSpecBytes, at: Instant, out: VoterEffect[]): void {
+  const { account, job, specHash, payload } = spec;
+  const known = state.ledger.jobs.get(jobKeyOf(account, job));
+  if (known !== undefined) {
+    plan(state, { type: 'submitted', account, job, specHash, plan: known.plan }, at, out);
+    return;
+  }
+  state.specs.hold({ account, job, specHash, payload });
+  if (state.planner.leading) out.push({ type: 'take-spec', account, job, specHash, payload });
+}
+
+function compact(state: VoterState, at: Instant, out: VoterEffect[]): void {
+  const { raft } = state;
+  if (state.compacting || state.appliedIndex <= raft.snapshotIndex || isFetchedFrom(raft)) return;
+  state.compacting = true;
+  stepLog(state, { type: 'compacted', index: state.appliedIndex }, at, out);
+  out.push({ type: 'compact', ...snapshotOf(state), tail: raft.log });
+}
+
+function snapshotOf({ raft, ledger }: VoterState): VoterSnapshot {
+  const { snapshotIndex: index, snapshotTerm: term } = raft;
+  return { index, term, configuration: raft.configurations[0]!.configuration, ledger: snapshotLedger(ledger) };
+}
+
+/** The ledger jumps to the snapshot, and the log behind it with it. */
+function install(state: VoterState, fetched: VoterSnapshot, at: Instant, out: VoterEffect[]): void {
+  const { index, term, configuration } = fetched;
+  const { nowMs } = at;
+  for (const effect of stepRaft(state.raft, { type: 'snapshot-fetched', nowMs, index, term, configuration })) {
+    if (effect.type !== 'install-snapshot') {
+      perform(state, effect, at, out);
+      continue;
+    }
+    state.ledger = restoreLedger(fetched.ledger);
+    state.planner.ledger = state.ledger;
+    state.appliedIndex = index;
+    for (const key of state.ledger.jobs.keys()) dropSpec(state, key);
+    out.push({ ...effect, ledger: fetched.ledger, tail: state.raft.log });
+  }
+}
