@@ -1,5 +1,6 @@
 import { MeshError } from './errors.ts';
 import { limits } from './limits.ts';
+import { isPublicKey } from './seal.ts';
 import { isIdentifier } from './topics.ts';
 
 /** All that a client or a node needs to reach its mesh. */
@@ -7,6 +8,8 @@ export interface Connection {
   readonly host: string;
   readonly port: number;
   readonly mesh: string;
+  /** The founder's public key: of all that call themselves by the mesh's name, which one is meant. Nodes need it. */
+  readonly meshId?: string;
   readonly account: string;
   readonly password: string;
   /** How fast its voters notice that their leader is gone: `edge` (patient) unless founded otherwise. */
@@ -16,14 +19,15 @@ export interface Connection {
 const pattern =
   /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)(?:\?([^#]*))?$/;
 const defaultPort = 1883;
+const wholeString = 'take the whole connection string that `foremesh init` printed';
 
-/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
+/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>[?id=<mesh id>&profile=lan]`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
 export function parseConnection(text: string, where = 'connection string'): Connection {
   const parts = pattern.exec(text.trim());
   if (parts === null) {
     throw new MeshError('MESH_CONFIG_INVALID', 'this is not a connection string', {
       where,
-      mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>; `foremesh init` prints one',
+      mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>?id=<mesh id>; `foremesh init` prints one',
     });
   }
   const [, account, password, host, port, mesh, options = ''] = parts;
@@ -41,19 +45,21 @@ export function parseConnection(text: string, where = 'connection string'): Conn
   };
 }
 
-/** What follows the `?`: `profile=lan`. */
-function optionsOf(text: string, where: string): Pick<Connection, 'profile'> {
-  let profile: Connection['profile'];
+/** What follows the `?`: `id=<mesh id>`, `profile=lan`. */
+function optionsOf(text: string, where: string): Pick<Connection, 'meshId' | 'profile'> {
+  const options: { meshId?: string; profile?: 'edge' | 'lan' } = {};
   for (const option of text === '' ? [] : text.split('&')) {
-    if (option !== 'profile=lan' && option !== 'profile=edge') {
-      throw new MeshError('MESH_CONFIG_INVALID', `"${option.slice(0, 40)}" is no option of a connection string`, {
+    const [, name, value = ''] = /^(\w+)=(.*)$/.exec(option) ?? [];
+    if (name === 'id' && isPublicKey(value)) options.meshId = value;
+    else if (name === 'profile' && (value === 'lan' || value === 'edge')) options.profile = value;
+    else {
+      throw new MeshError('MESH_CONFIG_INVALID', `"${option.slice(0, 60)}" is no option of a connection string`, {
         where,
-        mend: 'take the whole connection string that `foremesh init` printed',
+        mend: wholeString,
       });
     }
-    profile = option === 'profile=lan' ? 'lan' : 'edge';
   }
-  return profile === undefined ? {} : { profile };
+  return options;
 }
 
 function nameOf(text: string, what: string, where: string): string {
@@ -77,9 +83,22 @@ function decode(text: string, where: string): string {
   }
 }
 
-export function formatConnection({ host, port, mesh, account, password, profile }: Connection): string {
-  const options = profile === undefined ? '' : `?profile=${profile}`;
-  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}${options}`;
+/** The id of the mesh, without which a node cannot tell its leader from whoever says so. Throws `MESH_CONFIG_INVALID`. */
+export function meshIdOf(connection: Connection, where = 'connection string'): string {
+  if (connection.meshId !== undefined) return connection.meshId;
+  throw new MeshError('MESH_CONFIG_INVALID', 'a node needs the id of its mesh, and ?id= is not there', {
+    where,
+    mend: wholeString,
+  });
+}
+
+export function formatConnection({ host, port, mesh, meshId, account, password, profile }: Connection): string {
+  const options = [
+    ...(meshId === undefined ? [] : [`id=${meshId}`]),
+    ...(profile === undefined ? [] : [`profile=${profile}`]),
+  ];
+  const query = options.length === 0 ? '' : `?${options.join('&')}`;
+  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}${query}`;
 }
 
 /** The same without the password: for logs and pages. */

@@ -5,6 +5,8 @@
 export const limits = {
   /** One MQTT payload. The smallest common denominator of the brokers we support; larger things are chunked. */
   payloadBytes: 262_144,
+  /** The seal at the end of a payload, which counts into `payloadBytes`. */
+  sealBytes: 89,
   /** One whole topic, UTF-8. */
   topicBytes: 200,
   topicLevels: 10,
@@ -55,6 +57,8 @@ export const limits = {
 
   /** Voters and learners: a set of each, and the outgoing voters while they change. */
   votersPerMesh: 7,
+  /** Links of the chain from the founder to the voters of today that are kept. */
+  votersLinks: 32,
   /** The journal of a voter ends there. */
   journalBytes: 1024 ** 3,
   /** The longest that the mesh may be told to wait before it changes its voters. */
@@ -67,6 +71,8 @@ export const limits = {
   raftPartBytes: 196_608,
   snapshotBytes: 512 * 1024 ** 2,
   nodesPerMesh: 10_000,
+  /** Other boots under a node's own id that its status names. */
+  rivalsPerNode: 8,
   slotsPerNode: 256,
   /** Attempts that a node keeps waiting behind its slots. */
   queuePerNode: 256,

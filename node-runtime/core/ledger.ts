@@ -1,4 +1,12 @@
-import { type DataReference, limits, type Output, type Problem, type Usage } from '../contract/index.ts';
+import {
+  type DataReference,
+  limits,
+  type NodeKey,
+  type Output,
+  type Problem,
+  type Usage,
+  type VotersLink,
+} from '../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
 import type {
   Cut,
@@ -9,6 +17,7 @@ import type {
   RecordRange,
   VoterSettings,
 } from './ledger-commands.ts';
+import { applyMeshCommand, findMembersFault, isAboutMesh } from './ledger-members.ts';
 
 export interface LedgerTask {
   readonly task: string;
@@ -59,9 +68,13 @@ export interface Tombstone {
 
 /**
  * What the mesh has promised and what has come of it: a deterministic state machine over the committed log, the same on
- * every voter. It knows no node and no clock.
+ * every voter. It knows no clock.
  */
 export interface Ledger {
+  /** Enrolled nodes, by id, in the order in which they came. */
+  readonly nodes: Map<string, { readonly publicKey: string }>;
+  /** From the founder to the voters of today; rising indexes. */
+  votersChain: readonly VotersLink[];
   readonly jobs: Map<string, LedgerJob>;
   /** Ended jobs in the order of their end: the oldest makes room. */
   readonly ended: string[];
@@ -80,7 +93,8 @@ export function createLedger(
     tombstones: limits.tombstonesKept,
   },
 ): Ledger {
-  return { jobs: new Map(), ended: [], endedTasks: 0, tombstones: new Map(), retain };
+  const empty = { nodes: new Map(), votersChain: [], jobs: new Map(), ended: [], endedTasks: 0, tombstones: new Map() };
+  return { ...empty, retain };
 }
 
 export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
@@ -116,11 +130,7 @@ export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
 
 /** Applies one committed command; returns what it did. Never throws on any command: a bad one is `dropped`. */
 export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEvent[] {
-  if (command.type === 'set-voters') {
-    ledger.voters = command.settings;
-    return [{ type: 'voters-set' }];
-  }
-  return applyToJob(ledger, command);
+  return isAboutMesh(command) ? applyMeshCommand(ledger, command) : applyToJob(ledger, command);
 }
 
 function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
@@ -313,6 +323,8 @@ function dropIntermediateOutputs(job: LedgerJob): void {
 /** A snapshot: plain data, CBOR- and JSON-able, from which `restoreLedger` makes the same ledger. */
 export function snapshotLedger(ledger: Ledger): unknown {
   return {
+    nodes: [...ledger.nodes].map(([node, { publicKey }]) => ({ node, publicKey })),
+    votersChain: ledger.votersChain,
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
     endedTasks: ledger.endedTasks,
@@ -324,7 +336,9 @@ export function snapshotLedger(ledger: Ledger): unknown {
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { jobs, ended, endedTasks, tombstones, retain, voters } = snapshot as {
+  const { nodes, votersChain, jobs, ended, endedTasks, tombstones, retain, voters } = snapshot as {
+    nodes: NodeKey[];
+    votersChain: VotersLink[];
     jobs: Plain[];
     ended: string[];
     endedTasks: number;
@@ -333,6 +347,8 @@ export function restoreLedger(snapshot: unknown): Ledger {
     voters?: VoterSettings;
   };
   return {
+    nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
+    votersChain,
     ...(voters === undefined ? {} : { voters }),
     jobs: new Map(
       jobs.map((job) => [
@@ -352,6 +368,8 @@ export function validateLedger(ledger: Ledger): void {
   const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
   if (endedTasks !== ledger.endedTasks)
     throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
+  const membersFault = findMembersFault(ledger);
+  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
       findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');

@@ -79,7 +79,7 @@ export class Outbox<Message> {
     const envelope: Envelope<Message> = { v: 1, from, bootId, seq: this.#seq + 1, term: term(), messages };
     let payload: Uint8Array;
     try {
-      payload = encode(envelope, 'cbor');
+      payload = encode(envelope, 'cbor', limits.sealBytes); // what publishes it may seal it
     } catch (error) {
       if (!(error instanceof MeshError && error.code === 'MESH_LIMIT_EXCEEDED') || messages.length === 1) {
         this.#options.onProblem(error);

@@ -17,7 +17,7 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 const help = `
 Examples:
-  $ foremesh node --join 'foremesh://owner:...@192.168.1.10:1883/mesh-1a2b3c4d'    join, and stay
+  $ foremesh node --join 'foremesh://owner:...@192.168.1.10:1883/mesh-1a2b3c4d?id=...'    join, and stay
   $ foremesh node                                    start again: the home knows the mesh
   $ foremesh node --share 25% --labels camera,gpu    offer a quarter of the machine
   $ foremesh node --slots 1 --no-lead                one task at a time, never the leader`;
