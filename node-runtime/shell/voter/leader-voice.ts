@@ -6,6 +6,7 @@ import {
   encodeCbor,
   type InboxEnvelope,
   type InboxMessage,
+  type LeaderHint,
   limits,
   type MeshError,
   type MeshEvent,
@@ -18,6 +19,8 @@ import { Outbox } from '../outbox.ts';
 import type { Publisher } from '../shortcut.ts';
 import type { Voter } from './voter.ts';
 
+export type LeaderClaim = Pick<LeaderHint, 'publicKey' | 'proof' | 'chain'>;
+
 export interface LeaderVoiceOptions {
   readonly id: string;
   readonly bootId: string;
@@ -25,6 +28,10 @@ export interface LeaderVoiceOptions {
   readonly blobs: BlobClient;
   readonly transport: () => Publisher | undefined;
   readonly voter: () => Voter;
+  /** What shows that this node leads, for its hints. */
+  readonly claim: () => LeaderClaim;
+  /** Hears our own announcements at once: the node of a leader obeys it by the same proof as all others. */
+  readonly onAnnounce: (hint: LeaderHint) => void;
   readonly log: Logger;
 }
 
@@ -69,9 +76,12 @@ export class LeaderVoice {
       case 'send':
         this.#send(effect.node, effect.message);
         return;
-      case 'announce':
-        this.#retain(topics.leader(), encode({ v: 1, ...effect.hint }, 'json'));
+      case 'announce': {
+        const hint: LeaderHint = { v: 1, ...effect.hint, ...this.#options.claim() };
+        this.#options.onAnnounce(hint);
+        this.#retain(topics.leader(), encode(hint, 'json', limits.sealBytes));
         return;
+      }
       case 'publish-state': {
         const { account, job, phase } = effect.state;
         const payload = encode(effect.state, 'json');
