@@ -44,6 +44,10 @@ export const limits = {
   jobsPerAccount: 1_000,
   /** Jobs that have not ended, over all accounts. */
   jobsAtOnce: 5_000,
+  /** Of jobs that have ended the newest are kept whole, of those before only what became of them. */
+  endedJobsKept: 1_000,
+  endedTasksKept: 100_000,
+  tombstonesKept: 10_000,
   /** Specs that the log has not answered for yet, and their bytes, at each voter. */
   specsHeld: 1_000,
   specsHeldBytes: 64 * 1024 ** 2,

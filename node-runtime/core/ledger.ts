@@ -53,6 +53,13 @@ export interface LedgerJob {
   readonly stages: Map<string, LedgerStage>;
 }
 
+/** How much of the past is kept. */
+export interface LedgerRetention {
+  readonly endedJobs: number;
+  readonly endedTasks: number;
+  readonly tombstones: number;
+}
+
 export interface Tombstone {
   readonly key: string;
   readonly specHash: string;
@@ -74,13 +81,27 @@ export interface Ledger {
   readonly tombstones: Map<string, Tombstone>;
   /** What a person wants of the voters; the default until somebody has said so. */
   voters?: VoterSettings;
-  readonly retain: { readonly endedJobs: number; readonly tombstones: number };
+  /** Tasks of ended jobs. */
+  endedTasks: number;
+  readonly retain: LedgerRetention;
 }
 
 export function createLedger(
-  retain: Ledger['retain'] = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount },
+  retain: LedgerRetention = {
+    endedJobs: limits.endedJobsKept,
+    endedTasks: limits.endedTasksKept,
+    tombstones: limits.tombstonesKept,
+  },
 ): Ledger {
-  return { nodes: new Map(), votersChain: [], jobs: new Map(), ended: [], tombstones: new Map(), retain };
+  return {
+    nodes: new Map(),
+    votersChain: [],
+    jobs: new Map(),
+    ended: [],
+    endedTasks: 0,
+    tombstones: new Map(),
+    retain,
+  };
 }
 
 export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
@@ -267,10 +288,12 @@ function end(
   job.endedAtMs = atMs;
   dropIntermediateOutputs(job);
   ledger.ended.push(key);
+  ledger.endedTasks += tasksOf(job);
   const events: LedgerEvent[] = [{ type: 'job-ended', key }];
-  while (ledger.ended.length > ledger.retain.endedJobs) {
+  while (hasTooMuch(ledger)) {
     const oldest = ledger.ended.shift()!;
     const forgotten = ledger.jobs.get(oldest)!;
+    ledger.endedTasks -= tasksOf(forgotten);
     ledger.jobs.delete(oldest);
     ledger.tombstones.set(oldest, {
       key: oldest,
@@ -284,6 +307,17 @@ function end(
     ledger.tombstones.delete(oldest);
   }
   return events;
+}
+
+/** Never the one that has just ended: somebody waits for it. */
+function hasTooMuch({ ended, endedTasks, retain }: Ledger): boolean {
+  return ended.length > 1 && (ended.length > retain.endedJobs || endedTasks > retain.endedTasks);
+}
+
+function tasksOf(job: LedgerJob): number {
+  let tasks = 0;
+  for (const stage of job.stages.values()) tasks += stage.tasks.length;
+  return tasks;
 }
 
 function dropIntermediateOutputs(job: LedgerJob): void {
@@ -300,6 +334,7 @@ export function snapshotLedger(ledger: Ledger): unknown {
     votersChain: ledger.votersChain,
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
+    endedTasks: ledger.endedTasks,
     tombstones: [...ledger.tombstones.values()],
     retain: ledger.retain,
     ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
@@ -308,13 +343,14 @@ export function snapshotLedger(ledger: Ledger): unknown {
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { nodes, votersChain, jobs, ended, tombstones, retain, voters } = snapshot as {
+  const { nodes, votersChain, jobs, ended, endedTasks, tombstones, retain, voters } = snapshot as {
     nodes: NodeKey[];
     votersChain: VotersLink[];
     jobs: Plain[];
     ended: string[];
+    endedTasks: number;
     tombstones: Tombstone[];
-    retain: Ledger['retain'];
+    retain: LedgerRetention;
     voters?: VoterSettings;
   };
   return {
@@ -328,6 +364,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
       ]),
     ),
     ended,
+    endedTasks,
     tombstones: new Map(tombstones.map((each) => [each.key, each])),
     retain,
   };
@@ -337,6 +374,9 @@ export function restoreLedger(snapshot: unknown): Ledger {
 export function validateLedger(ledger: Ledger): void {
   const membersFault = findMembersFault(ledger);
   if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
+  const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
+  if (endedTasks !== ledger.endedTasks)
+    throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
       findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');

@@ -220,7 +220,7 @@ class Model {
 }
 
 function small(): Ledger {
-  return createLedger({ endedJobs: 2, tombstones: 100 });
+  return createLedger({ endedJobs: 2, endedTasks: 6, tombstones: 100 });
 }
 
 function throughDisk(ledger: Ledger): Ledger {
@@ -273,7 +273,7 @@ describe('ledger', () => {
   });
 
   it('keeps no more ended jobs and tombstones than it retains', () => {
-    const ledger = createLedger({ endedJobs: 3, tombstones: 5 });
+    const ledger = createLedger({ endedJobs: 3, endedTasks: 100, tombstones: 5 });
     for (let job = 0; job < 50; job += 1) {
       const of = { account: 'me', job: `j${job}`, atMs: 0 };
       applyCommand(ledger, { type: 'accept-job', ...of, specHash: 'h', plan: plans[0]!, cuts: [] });
@@ -281,6 +281,21 @@ describe('ledger', () => {
     }
     assert.deepEqual([...ledger.jobs.keys()], ['me/j47', 'me/j48', 'me/j49']);
     assert.equal(ledger.tombstones.size, 5);
-    assert.ok(limits.jobsPerAccount > 3);
+    assert.ok(limits.endedJobsKept > 3);
+  });
+
+  it('keeps no more tasks of ended jobs than it retains, and always the job that has just ended', () => {
+    const ledger = createLedger({ endedJobs: 100, endedTasks: 5, tombstones: 5 });
+    const kept = [2, 3, 4, 9, 1].map((tasks, number) => {
+      const of = { account: 'me', job: `j${number}`, atMs: 0 };
+      applyCommand(ledger, { type: 'accept-job', ...of, specHash: 'h', plan: plans[0]!, cuts: [] });
+      const { stage } = plans[0]!.stages[0]!;
+      const names = Array.from({ length: tasks }, (_, part) => ({ task: `${stage}-${part}` }));
+      applyCommand(ledger, { type: 'cut-stage', ...of, stage, tasks: names });
+      applyCommand(ledger, { type: 'end-job', ...of, phase: 'failed', problem: { code: 'X', message: 'x' } });
+      validateLedger(ledger);
+      return [...ledger.jobs.keys()].map((key) => key.slice(3));
+    });
+    assert.deepEqual(kept, [['j0'], ['j0', 'j1'], ['j2'], ['j3'], ['j4']]);
   });
 });
