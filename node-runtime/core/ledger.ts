@@ -93,15 +93,8 @@ export function createLedger(
     tombstones: limits.tombstonesKept,
   },
 ): Ledger {
-  return {
-    nodes: new Map(),
-    votersChain: [],
-    jobs: new Map(),
-    ended: [],
-    endedTasks: 0,
-    tombstones: new Map(),
-    retain,
-  };
+  const empty = { nodes: new Map(), votersChain: [], jobs: new Map(), ended: [], endedTasks: 0, tombstones: new Map() };
+  return { ...empty, retain };
 }
 
 export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
@@ -372,11 +365,11 @@ export function restoreLedger(snapshot: unknown): Ledger {
 
 /** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
 export function validateLedger(ledger: Ledger): void {
-  const membersFault = findMembersFault(ledger);
-  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
   const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
   if (endedTasks !== ledger.endedTasks)
     throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
+  const membersFault = findMembersFault(ledger);
+  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
       findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');
