@@ -190,8 +190,8 @@ export class LeaderVoice {
   }
 
   /**
-   * A broker takes what is retained to its disk, and what comes behind it from the same connection waits: so it is
-   * published last of what a step gives, after the assignments.
+   * A broker takes what is retained to its disk, and with some brokers what comes behind it from the same connection waits: so
+   * it is published last of what a step gives, after the assignments.
    */
   #retain(topic: string, payload: Uint8Array): void {
     this.#unacknowledged.set(topic, payload);
