@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ClassicLevel } from 'classic-level';
+import { Database } from '../../../broker/store/database.ts';
 import { until } from '../../support/until.ts';
 import { account, endAll, makeBroker, makeClient, type TestClient } from './support.ts';
 
@@ -63,15 +63,15 @@ describe('broker: delivery', () => {
     const subscriber = await makeClient(broker.url);
     await subscriber.client.subscribeAsync('k/#', { qos: 1 });
     const publisher = await makeClient(broker.url);
-    const { batch } = ClassicLevel.prototype;
-    let write: () => void = () => assert.fail('nothing is being written');
+    let release = () => {};
     const held = new Promise<void>((resolve) => {
-      write = resolve;
+      release = resolve;
     });
-    ClassicLevel.prototype.batch = async function (this: ClassicLevel, ...words: unknown[]) {
-      await held;
-      return Reflect.apply(batch, this, words) as unknown;
-    } as typeof batch;
+    const { write } = Database.prototype;
+    Database.prototype.write = function (this: Database, key, value) {
+      const written = write.call(this, key, value);
+      return held.then(() => written);
+    };
     try {
       const acknowledged: string[] = [];
       const publish = (text: string, qos: 0 | 1, retain: boolean) =>
@@ -82,14 +82,14 @@ describe('broker: delivery', () => {
       // Another client's answer shows that the broker goes on while that one waits.
       await subscriber.client.publishAsync('k/2', 'by another', { qos: 1 });
       assert.deepEqual(acknowledged, []);
-      write();
+      release();
       await Promise.all(all);
       assert.deepEqual(acknowledged, ['kept', 'passing']);
       await until('nothing comes twice', () => subscriber.messages.length >= 4);
       assert.equal(subscriber.messages.length, 4);
     } finally {
-      write();
-      ClassicLevel.prototype.batch = batch;
+      release();
+      Database.prototype.write = write;
     }
   });
 
