@@ -1,3 +1,4 @@
+/// <reference path="../../../node-runtime/engines/webassembly.d.ts" />
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { QuickjsEngine } from '../../../node-runtime/engines/quickjs-engine.ts';
@@ -24,15 +25,16 @@ describe('the machine of the next job', () => {
 
   beforeEach(() => {
     made.length = 0;
-    WebAssembly.Memory = class extends Memory {
-      constructor(descriptor: WebAssembly.MemoryDescriptor) {
+    const noting = class extends Memory {
+      constructor(descriptor: ConstructorParameters<typeof Memory>[0]) {
         super(descriptor);
         made.push(this);
       }
     };
+    Reflect.set(WebAssembly, 'Memory', noting);
   });
   afterEach(() => {
-    WebAssembly.Memory = Memory;
+    Reflect.set(WebAssembly, 'Memory', Memory);
   });
 
   const holds = (memory: WebAssembly.Memory, text: string) => Buffer.from(memory.buffer).includes(text);

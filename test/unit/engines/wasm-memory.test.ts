@@ -1,3 +1,4 @@
+/// <reference path="../../../node-runtime/engines/webassembly.d.ts" />
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { withInitialPages } from '../../../node-runtime/engines/wasm-memory.ts';
@@ -11,32 +12,33 @@ const withMemory = Uint8Array.from([
   ...[2, 17, 2, 1, 0x65, 1, 0x66, 0, 0, 1, 0x65, 1, 0x6d, 2, 1, 0x80, 2, 0x80, 4],
 ]);
 
-function takes(wasm: Uint8Array, initial: number): boolean {
+async function takes(wasm: Uint8Array, initial: number): Promise<boolean> {
+  const module = await WebAssembly.compile(wasm);
   const memory = new WebAssembly.Memory({ initial, maximum: 512 });
   try {
-    new WebAssembly.Instance(new WebAssembly.Module(wasm), { e: { f: () => undefined, m: memory } });
+    new WebAssembly.Instance(module, { e: { f: () => undefined, m: memory } });
     return true;
   } catch (error) {
-    assert(error instanceof WebAssembly.LinkError, String(error));
+    assert.equal((error as Error).name, 'LinkError', String(error));
     return false;
   }
 }
 
 describe('the initial memory of a WebAssembly module', () => {
-  it('can be made less, and nothing else of the module changes', () => {
-    assert.equal(takes(withMemory, 255), false);
+  it('can be made less, and nothing else of the module changes', async () => {
+    assert.equal(await takes(withMemory, 255), false);
     const changed = withInitialPages(withMemory, 3);
-    assert.equal(takes(changed, 2), false);
-    assert.equal(takes(changed, 3), true);
+    assert.equal(await takes(changed, 2), false);
+    assert.equal(await takes(changed, 3), true);
     assert.deepEqual(withInitialPages(changed, 256), withMemory);
-    assert.equal(takes(withMemory, 255), false, 'the bytes that were given have changed');
+    assert.equal(await takes(withMemory, 255), false, 'the bytes that were given have changed');
   });
 
-  it('is found in the module that we ship', () => {
+  it('is found in the module that we ship', async () => {
     const wasm = readFileSync(quickjsWasm);
     const changed = withInitialPages(wasm, 96);
     assert.equal(changed.length, wasm.length);
-    assert(WebAssembly.validate(changed));
+    await WebAssembly.compile(changed);
   });
 
   it('is not changed where it does not fit or is not there', () => {
