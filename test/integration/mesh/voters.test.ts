@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { brokerUrl, decodeUnchecked, Topics } from '@foremesh/node-runtime/contract';
+import { bodyOf, brokerUrl, decodeUnchecked, Topics } from '@foremesh/node-runtime/contract';
 import type { MeshClient } from '@foremesh/node-runtime/sdk';
 import { connectMqtt } from '@foremesh/node-runtime/shell';
 import { until } from '../../support/until.ts';
@@ -40,7 +40,7 @@ async function listenTo(node: string, fleet: Fleet): Promise<Word[]> {
   const words: Word[] = [];
   transport.listen((topic, payload, retained) => {
     if (retained || payload.length === 0) return;
-    const message = decodeUnchecked(payload) as { from?: string; node?: string; term?: number };
+    const message = decodeUnchecked(bodyOf(payload)) as { from?: string; node?: string; term?: number };
     const isState = topic.includes('/jobs/');
     // A state does not say whose it is; its term does: nobody else has led in it.
     if (message.term !== undefined && (isState || message.from === node || message.node === node))
