@@ -1,6 +1,6 @@
 import type { Topics } from '@foremesh/node-runtime/contract';
-import type { PlannerConfig } from '@foremesh/node-runtime/core';
-import type { Checks } from './checks.ts';
+import type { PlannerConfig, RaftProfile } from '@foremesh/node-runtime/core';
+import type { Checks } from './checks/checks.ts';
 import type { VirtualBroker } from './engine/broker.ts';
 import type { Timeline } from './engine/timeline.ts';
 import type { Trace } from './engine/trace.ts';
@@ -21,6 +21,11 @@ export interface World {
   /** Of the proposals: those that come with one that is too late. */
   readonly strayPercent: number;
   readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs'>;
+  readonly profile: RaftProfile;
+  /** Whoever is elected next falls into the first of them. */
+  readonly traps: { readonly forMs: number }[];
+  /** The log of a node has made it leader. */
+  elected(node: string): void;
   /** Whether this execution of a task throws. */
   throws(jobKey: string, task: string): boolean;
 }

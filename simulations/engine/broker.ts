@@ -60,6 +60,7 @@ export interface VirtualConnection {
   /** `done`: the broker has acknowledged it (QoS 1 only). */
   publish(topic: string, payload: Uint8Array, options: Published, done?: () => void): void;
   subscribe(filters: readonly string[], done: () => void): void;
+  unsubscribe(filters: readonly string[]): void;
   /** In order: no will. */
   close(): void;
   /** The process is gone. */
@@ -152,6 +153,10 @@ export class VirtualBroker {
         this.#up(ends, () => {
           for (const filter of filters) this.#subscribe(ends, filter);
           this.#down(ends, 0, () => done());
+        }),
+      unsubscribe: (filters) =>
+        this.#up(ends, () => {
+          for (const filter of filters) ends.filters.delete(filter);
         }),
       close: () => {
         if (!ends.clientOpen) return;

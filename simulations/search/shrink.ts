@@ -58,8 +58,14 @@ function simpler(from: Scenario): ((best: Scenario) => Scenario)[] {
     ways.push((best) => ({
       ...best,
       nodes: best.nodes - 1,
+      mayLead: Math.min(best.mayLead, best.nodes - 1),
       faults: best.faults.filter(({ machine }) => machine !== `n${best.nodes - 1}`),
     }));
+  }
+  if (from.voters.length > 1) ways.push((best) => ({ ...best, voters: best.voters.slice(0, 1) }));
+  if (from.voters[0]?.count !== 1) {
+    ways.push((best) => ({ ...best, voters: best.voters.map((wish) => ({ ...wish, count: 1 as const })) }));
+    ways.push((best) => ({ ...best, voters: best.voters.map((wish) => ({ ...wish, count: 3 as const })) }));
   }
   if (from.profile !== 'plain') ways.push((best) => ({ ...best, profile: 'plain' }));
   for (const key of Object.keys(calmWeather) as (keyof typeof calmWeather)[]) {

@@ -2,3 +2,4 @@ export type { VoterEffect, VoterEvent, VoterSnapshot } from './events.ts';
 export { votersDefault, wantedVoters } from './seats.ts';
 export { createVoter, type VoterOptions, type VoterRestored, type VoterState, voterDueMs } from './state.ts';
 export { stepVoter } from './step.ts';
+export { validateVoter } from './validate.ts';
