@@ -71,7 +71,9 @@ export class LogChecks {
   // Disks.
 
   /** A process of the voter starts: the disk must still have all that it answered for, the memory need not. */
-  opened(voter: string, durable: DurableLog): void {
+  opened(voter: string, durable: DurableLog, hard: DurableLog['hard']): void {
+    const forgot = `${voter} starts with ${JSON.stringify(hard)}, on its disk is ${JSON.stringify(durable.hard)}`;
+    check(hard.term === durable.hard.term && hard.votedFor === durable.hard.votedFor, 'I1', forgot);
     const before = this.#disks.get(voter);
     const term = before?.hard.term ?? 0;
     check(durable.hard.term >= term, 'I1', `${voter} forgot term ${term}`);
@@ -266,7 +268,8 @@ export class LogChecks {
 
 /** The same for equal entries, in whatever order their fields came over the wire. */
 function textOf({ index, term, command, configuration }: Entry): string {
-  if (configuration === undefined) return `${index}:${term} ${command === undefined ? 'a new term' : plainText(command)}`;
+  if (configuration === undefined)
+    return `${index}:${term} ${command === undefined ? 'a new term' : plainText(command)}`;
   const { voters, outgoing, learners } = configuration;
   return `${index}:${term} ${JSON.stringify([voters, outgoing, learners])}`;
 }

@@ -77,7 +77,7 @@ export class VirtualVoter {
     const config = { ...world.planner, nodeFaultsMost };
     this.state = createVoter({ id, bootId, holders: ['broker'], policy, config, founders, profile }, restored);
     this.#shownIndex = this.state.appliedIndex;
-    world.checks.log.opened(id, durable);
+    world.checks.log.opened(id, durable, this.state.raft.hard);
   }
 
   get isElected(): boolean {

@@ -129,13 +129,16 @@ function inventWishes(chance: Chance, alone: boolean, faultsForMs: number): Vote
     const count = chance.pick(counts);
     const patience = {
       settleMs: chance.pick([500, 3_000, 10_000]),
-      replaceAfterMs: chance.pick([5_000, 15_000, 40_000]),
+      replaceAfterMs: chance.pick([2_000, 8_000, 30_000]),
     };
     return { atMs, ...(count === undefined ? {} : { count }), ...patience };
   };
   if (alone) return [wish(0, [1])];
-  const first = wish(0, [undefined, undefined, 3, 3, 5]);
-  return chance.percent(30) ? [first, wish(chance.between(1_000, faultsForMs), [undefined, 1, 3, 5])] : [first];
+  const wishes = [wish(0, [undefined, undefined, 3, 3, 5])];
+  // Somebody who cannot make up his mind: voters that change are where elections and decisions go wrong.
+  const more = chance.pick([0, 0, 1, 6]);
+  while (wishes.length <= more) wishes.push(wish(chance.between(1_000, faultsForMs), [undefined, 1, 3, 5]));
+  return wishes.sort((a, b) => a.atMs - b.atMs);
 }
 
 function inventFault(chance: Chance, nodes: number, faultsForMs: number): Fault {

@@ -7,6 +7,7 @@ import {
   holdsLease,
   isFetchedFrom,
   type LogEntry,
+  membersOf,
   type RaftEffect,
   type RaftEvent,
   raftDueMs,
@@ -170,6 +171,9 @@ function hearSpec(state: VoterState, spec: JobSpecBytes, at: Instant, out: Voter
 function compact(state: VoterState, at: Instant, out: VoterEffect[]): void {
   const { raft } = state;
   if (state.compacting || state.appliedIndex <= raft.snapshotIndex || isFetchedFrom(raft)) return;
+  // A newcomer that has not read yet who votes: its snapshot could not say it.
+  const known = raft.configurations.findLast(({ index }) => index <= state.appliedIndex);
+  if (known === undefined || membersOf(known.configuration).length === 0) return;
   state.compacting = true;
   stepLog(state, { type: 'compacted', index: state.appliedIndex }, at, out);
   out.push({ type: 'compact', ...snapshotOf(state), tail: raft.log });
