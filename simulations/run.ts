@@ -100,6 +100,7 @@ class Simulation {
       profile: raftPaces[scenario.pace],
       traps: [],
       elected: (id) => this.#elected(id),
+      changing: (id, others) => this.#changing(id, others),
       throws: (jobKey, task) => this.#throws(jobKey, task),
     };
     this.world = world;
@@ -191,15 +192,37 @@ class Simulation {
     time.after(wantEveryMs, () => this.#wantVoters());
   }
 
+  #trapOn(on: 'election' | 'change'): { readonly forMs: number } | undefined {
+    const { traps } = this.world;
+    const at = traps.findIndex((each) => each.on === on);
+    return at < 0 ? undefined : traps.splice(at, 1)[0];
+  }
+
   /** It dies at the very moment, or when it has said its first words. */
   #elected(id: string): void {
-    const trap = this.world.traps.shift();
-    const node = this.#mesh.byId(id);
-    if (trap === undefined || node === undefined) return;
+    const trap = this.#trapOn('election');
+    if (trap !== undefined) this.#crashSoon(this.#mesh.byId(id), [0, 10, 400], trap.forMs);
+  }
+
+  /** The leader dies when others have heard of the change; or nobody hears any more of those who are to agree to it. */
+  #changing(id: string, others: readonly string[]): void {
+    const trap = this.#trapOn('change');
+    if (trap === undefined) return;
+    const { broker } = this.world;
+    if (others.length === 0 || this.#chance.percent(50))
+      this.#crashSoon(this.#mesh.byId(id), [10, 60, 400], trap.forMs);
+    else {
+      for (const each of others) broker.block(this.#mesh.byId(each)?.machine.hardware ?? each, 'both', trap.forMs);
+    }
+  }
+
+  #crashSoon(node: VirtualNode | undefined, delaysMs: readonly number[], forMs: number): void {
+    if (node === undefined) return;
     const { time } = this.world;
-    time.after(node.machine.chance.pick([0, 10, 400]), () => {
-      node.crash(node.machine.chance.percent(50) ? 'kill' : 'power');
-      time.after(trap.forMs, () => node.start());
+    const { chance } = node.machine;
+    time.after(chance.pick(delaysMs), () => {
+      node.crash(chance.percent(50) ? 'kill' : 'power');
+      time.after(forMs, () => node.start());
     });
   }
 

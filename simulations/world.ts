@@ -6,6 +6,11 @@ import type { Timeline } from './engine/timeline.ts';
 import type { Trace } from './engine/trace.ts';
 import type { Blobs, VirtualJob } from './scenario/virtual-jobs.ts';
 
+interface Trap {
+  readonly on: 'election' | 'change';
+  readonly forMs: number;
+}
+
 /** What the drivers of all machines share. */
 export interface World {
   readonly time: Timeline;
@@ -22,10 +27,12 @@ export interface World {
   readonly strayPercent: number;
   readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs'>;
   readonly profile: RaftProfile;
-  /** Whoever is elected next falls into the first of them. */
-  readonly traps: { readonly forMs: number }[];
+  /** Whoever is elected, or changes the voters, falls into the first of them that is for that. */
+  readonly traps: Trap[];
   /** The log of a node has made it leader. */
   elected(node: string): void;
+  /** A leader has begun to change the voters; these decide on it too. */
+  changing(leader: string, others: readonly string[]): void;
   /** Whether this execution of a task throws. */
   throws(jobKey: string, task: string): boolean;
 }

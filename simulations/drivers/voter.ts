@@ -149,6 +149,7 @@ export class VirtualVoter {
           break;
         case 'persist':
           log.writes(id, effect);
+          this.#noteChange(effect.entries);
           break;
         case 'install-snapshot':
           world.trace.say(world.time.nowMs, `${id} takes the snapshot up to ${effect.index}`);
@@ -161,6 +162,19 @@ export class VirtualVoter {
     }
     this.#showApplied();
     log.moved(state.raft);
+  }
+
+  #noteChange(entries: readonly LogEntry<LedgerCommand>[]): void {
+    if (!this.isElected) return;
+    const { world, life } = this.#options;
+    const { id } = life.machine;
+    for (const { configuration } of entries) {
+      if (configuration?.outgoing !== undefined)
+        world.changing(
+          id,
+          configuration.outgoing.filter((voter) => voter !== id),
+        );
+    }
   }
 
   #showApplied(): void {

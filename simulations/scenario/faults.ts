@@ -24,7 +24,8 @@ export function strike(world: World, node: VirtualNode, { kind, forMs }: Fault):
       later(() => node.start());
       return;
     case 'elected-crash':
-      world.traps.push({ forMs });
+    case 'change-crash':
+      world.traps.push({ on: kind === 'elected-crash' ? 'election' : 'change', forMs });
       return;
     case 'pause':
       machine.clock.pause(forMs);

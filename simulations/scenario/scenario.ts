@@ -20,6 +20,7 @@ export const faultKinds = [
   'broker-restart',
   'broker-lost-store',
   'elected-crash',
+  'change-crash',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -95,13 +96,19 @@ export function scenarioOf(seed: number): Scenario {
   const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs)).flatMap((fault) =>
     withCompany(chance, fault, nodes, faultsForMs),
   );
+  const voters = inventWishes(chance, alone, faultsForMs);
+  // Who is asked to change the voters again and again shall fall now and then while doing so.
+  if (count > 0 && voters.length > 2) {
+    const traps = Array.from({ length: 4 }, () => inventFault(chance, nodes, faultsForMs, ['change-crash']));
+    faults.push(...traps);
+  }
   const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
   return {
     seed,
     profile: chance.pick(['plain', 'nats', 'rabbit'] as const),
     nodes,
     mayLead: alone || chance.percent(75) ? nodes : chance.between(3, nodes),
-    voters: inventWishes(chance, alone, faultsForMs),
+    voters,
     pace: chance.pick(['quick', 'patient'] as const),
     jobs,
     faults: faults.sort((a, b) => a.atMs - b.atMs),
@@ -136,14 +143,19 @@ function inventWishes(chance: Chance, alone: boolean, faultsForMs: number): Vote
   if (alone) return [wish(0, [1])];
   const wishes = [wish(0, [undefined, undefined, 3, 3, 5])];
   // Somebody who cannot make up his mind: voters that change are where elections and decisions go wrong.
-  const more = chance.pick([0, 0, 1, 6]);
+  const more = chance.pick([0, 0, 1, 8]);
   while (wishes.length <= more) wishes.push(wish(chance.between(1_000, faultsForMs), [undefined, 1, 3, 5]));
   return wishes.sort((a, b) => a.atMs - b.atMs);
 }
 
-function inventFault(chance: Chance, nodes: number, faultsForMs: number): Fault {
+function inventFault(
+  chance: Chance,
+  nodes: number,
+  faultsForMs: number,
+  kinds: readonly FaultKind[] = faultKinds,
+): Fault {
   const anyone = chance.percent(40) ? whoLeads : `n${chance.between(0, nodes - 1)}`;
-  const kind = chance.pick(faultKinds);
+  const kind = chance.pick(kinds);
   // What a leader of the past still says is what the fence is for.
   const machine = kind === 'stale-flush' && chance.percent(60) ? whoLeads : anyone;
   const atMs = chance.between(0, faultsForMs - 1);
