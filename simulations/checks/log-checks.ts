@@ -187,6 +187,17 @@ export class LogChecks {
     this.#commitIndexes.set(id, commitIndex);
     this.#kept.set(id, Math.max(this.#kept.get(id) ?? 0, Math.min(commitIndex, onDisk)));
     if (role === 'leader' && commitIndex > before) this.#checkDurable(raft);
+    if (commitIndex > before) this.#checkConfigurations(raft);
+  }
+
+  /** Who votes is what the log says, up to what is committed. */
+  #checkConfigurations({ id, configurations, commitIndex }: Raft): void {
+    for (const { index, configuration } of configurations) {
+      if (index === 0 || index > commitIndex) continue; // a newcomer knows nobody before it has read the log
+      const [found, wanted] = [configuration, this.#configurationAt(index)];
+      const wrong = `${id} takes ${JSON.stringify(found)} for the voters at ${index}, not ${JSON.stringify(wanted)}`;
+      check(sameConfiguration(found, wanted), 'I1', wrong);
+    }
   }
 
   /** When a leader commits, a majority of the voters' disks has it, and an entry of its own term: nobody without wins. */

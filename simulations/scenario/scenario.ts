@@ -114,8 +114,8 @@ export function scenarioOf(seed: number): Scenario {
     faults: faults.sort((a, b) => a.atMs - b.atMs),
     faultsForMs,
     weather: {
-      delayMostMs: quiet ? 20 : chance.pick([2, 50, 500, 5_000]),
-      lossPercent: none([0, 5, 50]),
+      delayMostMs: quiet ? 20 : chance.pick(alone ? [2, 50, 500, 5_000] : [2, 2, 50, 50, 500, 5_000]),
+      lossPercent: none(alone ? [0, 5, 50] : [0, 0, 5, 5, 50]),
       dropPercent: none([0, 0, 5, 20]),
       duplicatePercent: none([0, 10, 40]),
       lostWillPercent: none([0, 30]),
@@ -135,7 +135,7 @@ function inventWishes(chance: Chance, alone: boolean, faultsForMs: number): Vote
   const wish = (atMs: number, counts: readonly (1 | 3 | 5 | undefined)[]): VoterWish => {
     const count = chance.pick(counts);
     const patience = {
-      settleMs: chance.pick([500, 3_000, 10_000]),
+      settleMs: chance.pick([300, 300, 2_000, 10_000]),
       replaceAfterMs: chance.pick([2_000, 8_000, 30_000]),
     };
     return { atMs, ...(count === undefined ? {} : { count }), ...patience };
@@ -154,7 +154,7 @@ function inventFault(
   faultsForMs: number,
   kinds: readonly FaultKind[] = faultKinds,
 ): Fault {
-  const anyone = chance.percent(40) ? whoLeads : `n${chance.between(0, nodes - 1)}`;
+  const anyone = chance.percent(50) ? whoLeads : `n${chance.between(0, nodes - 1)}`;
   const kind = chance.pick(kinds);
   // What a leader of the past still says is what the fence is for.
   const machine = kind === 'stale-flush' && chance.percent(60) ? whoLeads : anyone;
@@ -170,6 +170,10 @@ function inventFault(
 /** Faults that say most together. */
 function withCompany(chance: Chance, fault: Fault, nodes: number, faultsForMs: number): Fault[] {
   const forMs = Math.min(fault.forMs, chance.between(1, 1_000));
+  // One that wakes up when another leads.
+  if (fault.kind === 'pause' && fault.machine === whoLeads && chance.percent(60)) {
+    return [{ ...fault, forMs: Math.min(faultsForMs - fault.atMs, chance.between(6_000, 20_000)) }];
+  }
   // What is flushed late, when its sender is another by then.
   if (fault.kind === 'stale-flush' && chance.percent(60)) {
     return [fault, { ...fault, kind: 'kill', atMs: fault.atMs + chance.between(0, fault.forMs >> 2), forMs }];

@@ -133,6 +133,8 @@ function apply(state: VoterState, entries: readonly LogEntry<LedgerCommand>[], a
   const events: LedgerEvent[] = [];
   let elected = false;
   for (const { command, configuration, index, term } of entries) {
+    // Twice, or with a gap, and this ledger is another than everybody's.
+    if (index !== state.appliedIndex + 1) throw new Error(`voter: entry ${index} comes after ${state.appliedIndex}`);
     if (command !== undefined) events.push(...applyCommand(state.ledger, command));
     // The entry that a leader writes first: with it applied, the ledger is as new as any.
     else if (configuration === undefined) elected ||= state.raft.role === 'leader' && term === state.raft.hard.term;
