@@ -84,7 +84,9 @@ class Simulation {
         checks.seen(topic, payload);
       },
     );
-    broker.weather = scenario.weather;
+    time.at(scenario.calmForMs, () => {
+      broker.weather = scenario.weather;
+    });
     const world: World = {
       time,
       trace,

@@ -31,7 +31,7 @@ export interface World {
   readonly traps: Trap[];
   /** The log of a node has made it leader. */
   elected(node: string): void;
-  /** A leader has begun to change the voters; these decide on it too. */
+  /** A leader goes on to change the voters; these must agree to it too. */
   changing(leader: string, others: readonly string[]): void;
   /** Whether this execution of a task throws. */
   throws(jobKey: string, task: string): boolean;

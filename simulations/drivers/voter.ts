@@ -169,11 +169,10 @@ export class VirtualVoter {
     const { world, life } = this.#options;
     const { id } = life.machine;
     for (const { configuration } of entries) {
-      if (configuration?.outgoing !== undefined)
-        world.changing(
-          id,
-          configuration.outgoing.filter((voter) => voter !== id),
-        );
+      const { voters = [], outgoing, learners = [] } = configuration ?? {};
+      const others = (outgoing ?? voters).filter((voter) => voter !== id);
+      if (outgoing !== undefined) world.changing(id, others);
+      else if (learners.length > 1 && others.length > 1) world.changing(id, others);
     }
   }
 

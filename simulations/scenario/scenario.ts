@@ -55,6 +55,8 @@ export interface Scenario {
   readonly pace: keyof typeof raftPaces;
   readonly jobs: readonly JobOptions[];
   readonly faults: readonly Fault[];
+  /** Until then nothing goes wrong, so that there are voters enough for what comes. */
+  readonly calmForMs: number;
   /** Weather and faults end then. */
   readonly faultsForMs: number;
   readonly weather: Weather;
@@ -84,22 +86,26 @@ export const whoLeads = 'leader';
 export function scenarioOf(seed: number): Scenario {
   const chance = new Chance(seed).fork('scenario');
   const quiet = chance.percent(10);
-  const alone = chance.percent(35);
+  const alone = chance.percent(30);
   const nodes = alone ? chance.between(1, 4) : chance.between(3, 7);
-  const faultsForMs = chance.between(alone ? 2_000 : 8_000, 90_000);
+  const calmForMs = alone ? 0 : chance.pick([0, 5_000, 12_000]);
+  const faultsForMs = calmForMs + chance.between(alone ? 2_000 : 8_000, alone ? 90_000 : 75_000);
+  const when = { fromMs: calmForMs, untilMs: faultsForMs };
   const jobs = Array.from({ length: chance.between(1, 5) }, (_, number) => ({
     job: `j${number}`,
     kind: quiet ? chance.pick(jobKinds.slice(0, 6)) : chance.pick(jobKinds),
     submitMs: chance.between(0, faultsForMs),
   }));
   const count = quiet ? 0 : chance.pick([0, 1, 2, 4, 8, 16, 30]);
-  const faults = Array.from({ length: count }, () => inventFault(chance, nodes, faultsForMs)).flatMap((fault) =>
+  const faults = Array.from({ length: count }, () => inventFault(chance, nodes, when)).flatMap((fault) =>
     withCompany(chance, fault, nodes, faultsForMs),
   );
   const voters = inventWishes(chance, alone, faultsForMs);
-  // Who is asked to change the voters again and again shall fall now and then while doing so.
-  if (count > 0 && voters.length > 2) {
-    const traps = Array.from({ length: 4 }, () => inventFault(chance, nodes, faultsForMs, ['change-crash']));
+  // Whoever changes the voters shall fall now and then while doing so.
+  if (count > 0 && !alone) {
+    const traps = Array.from({ length: voters.length > 2 ? 6 : 2 }, () =>
+      inventFault(chance, nodes, when, ['change-crash']),
+    );
     faults.push(...traps);
   }
   const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
@@ -112,6 +118,7 @@ export function scenarioOf(seed: number): Scenario {
     pace: chance.pick(['quick', 'patient'] as const),
     jobs,
     faults: faults.sort((a, b) => a.atMs - b.atMs),
+    calmForMs,
     faultsForMs,
     weather: {
       delayMostMs: quiet ? 20 : chance.pick(alone ? [2, 50, 500, 5_000] : [2, 2, 50, 50, 500, 5_000]),
@@ -144,25 +151,25 @@ function inventWishes(chance: Chance, alone: boolean, faultsForMs: number): Vote
   const wishes = [wish(0, [undefined, undefined, 3, 3, 5])];
   // Somebody who cannot make up his mind: voters that change are where elections and decisions go wrong.
   const more = chance.pick([0, 0, 1, 8]);
-  while (wishes.length <= more) wishes.push(wish(chance.between(1_000, faultsForMs), [undefined, 1, 3, 5]));
+  while (wishes.length <= more) wishes.push(wish(chance.between(1_000, faultsForMs), [undefined, 1, 3, 3, 5, 5]));
   return wishes.sort((a, b) => a.atMs - b.atMs);
 }
 
 function inventFault(
   chance: Chance,
   nodes: number,
-  faultsForMs: number,
+  { fromMs, untilMs }: { readonly fromMs: number; readonly untilMs: number },
   kinds: readonly FaultKind[] = faultKinds,
 ): Fault {
   const anyone = chance.percent(50) ? whoLeads : `n${chance.between(0, nodes - 1)}`;
   const kind = chance.pick(kinds);
   // What a leader of the past still says is what the fence is for.
   const machine = kind === 'stale-flush' && chance.percent(60) ? whoLeads : anyone;
-  const atMs = chance.between(0, faultsForMs - 1);
+  const atMs = chance.between(fromMs, untilMs - 1);
   return {
     kind,
     atMs,
-    forMs: Math.min(faultsForMs - atMs, chance.between(1, chance.pick([500, 10_000, 40_000]))),
+    forMs: Math.min(untilMs - atMs, chance.between(1, chance.pick([500, 10_000, 40_000]))),
     machine,
   };
 }

@@ -107,5 +107,5 @@ function shorter(best: Scenario): Scenario {
     .filter(({ atMs }) => atMs < faultsForMs)
     .map((fault) => ({ ...fault, forMs: Math.min(fault.forMs, faultsForMs - fault.atMs) }));
   const jobs = best.jobs.map((job) => ({ ...job, submitMs: Math.min(job.submitMs, faultsForMs) }));
-  return { ...best, faultsForMs, faults, jobs };
+  return { ...best, faultsForMs, calmForMs: Math.min(best.calmForMs, faultsForMs), faults, jobs };
 }
