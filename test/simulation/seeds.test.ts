@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { runScenario, type Scenario, scenarioOf } from '@foremesh/simulations';
 
-const seeds = 400;
+const seeds = 300;
 
 /** What the simulator can say of one run besides what it checks at every step. */
 describe('simulation: the core under faults', function () {
