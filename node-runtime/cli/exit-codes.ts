@@ -4,7 +4,10 @@ import type { ErrorCode } from '../contract/index.ts';
 export const exitCodes = {
   ok: { code: 0, meaning: 'done' },
   failed: { code: 1, meaning: 'the job failed, or the command could not finish' },
-  usage: { code: 2, meaning: 'the command line, the job file or its code is wrong, or the mesh refused the job' },
+  usage: {
+    code: 2,
+    meaning: "the command line, the job file, its code or the node's identity is wrong, or the mesh refused it",
+  },
   unreachable: { code: 3, meaning: 'the mesh could not be reached: no broker, not authorized, or no leader' },
   cancelled: { code: 4, meaning: 'the job was cancelled' },
   interrupted: { code: 130, meaning: '^C; a job that was accepted goes on' },
@@ -15,10 +18,13 @@ export type ExitName = keyof typeof exitCodes;
 const unreachable: readonly ErrorCode[] = ['MESH_UNREACHABLE', 'MESH_NOT_AUTHORIZED', 'MESH_NO_LEADER'];
 const usage: readonly ErrorCode[] = [
   'MESH_CONFIG_INVALID',
+  'MESH_IDENTITY_CLONED',
+  'MESH_IDENTITY_DAMAGED',
   'MESH_INPUT_INVALID',
   'MESH_JOB_CONFLICT',
   'MESH_JOB_UNKNOWN',
   'MESH_LIMIT_EXCEEDED',
+  'MESH_NOT_ADMITTED',
   'MESH_NOT_INSTALLED',
   'MESH_NO_ROOM',
   'MESH_QUOTA_EXCEEDED',

@@ -5,7 +5,9 @@ import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
+import { replayCommand } from './commands/replay.ts';
 import { submitCommand } from './commands/submit.ts';
+import { votersCommand } from './commands/voters.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { findExtensions } from './extensions.ts';
@@ -19,6 +21,8 @@ export const ownCommands: readonly CommandModule[] = [
   jobCommand,
   cancelCommand,
   nodesCommand,
+  votersCommand,
+  replayCommand,
 ];
 
 const intro = 'Foremesh: a handful of small machines as one computer that looks ahead.';

@@ -15,13 +15,13 @@ const messageCharacters = 500;
 
 export type Encoding = 'json' | 'cbor';
 
-/** Encodes one message. Throws `MESH_LIMIT_EXCEEDED` when it is larger than `payloadBytes`. */
-export function encode(message: unknown, encoding: Encoding): Uint8Array {
+/** Encodes one message. Throws `MESH_LIMIT_EXCEEDED` when it is larger than `payloadBytes`, less what is to follow it. */
+export function encode(message: unknown, encoding: Encoding, spareBytes = 0): Uint8Array {
   const payload = encoding === 'cbor' ? encodeCbor(message) : encodeJson(message);
-  if (payload.length > limits.payloadBytes) {
+  if (payload.length + spareBytes > limits.payloadBytes) {
     throw new MeshError(
       'MESH_LIMIT_EXCEEDED',
-      `payloadBytes is ${limits.payloadBytes}, this message has ${payload.length}`,
+      `payloadBytes is ${limits.payloadBytes}, this message has ${payload.length + spareBytes}`,
     );
   }
   return payload;

@@ -1,5 +1,6 @@
 import { MeshError } from './errors.ts';
 import { limits } from './limits.ts';
+import { isPublicKey } from './seal.ts';
 import { isIdentifier } from './topics.ts';
 
 /** All that a client or a node needs to reach its mesh. */
@@ -7,23 +8,29 @@ export interface Connection {
   readonly host: string;
   readonly port: number;
   readonly mesh: string;
+  /** The founder's public key: of all that call themselves by the mesh's name, which one is meant. Nodes need it. */
+  readonly meshId?: string;
   readonly account: string;
   readonly password: string;
+  /** How fast its voters notice that their leader is gone: `edge` (patient) unless founded otherwise. */
+  readonly profile?: 'edge' | 'lan';
 }
 
-const pattern = /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)$/;
+const pattern =
+  /^foremesh:\/\/([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:.]+\]|[^\s:@/[\]?#]+)(?::(\d{1,5}))?\/([^/?#]+)(?:\?([^#]*))?$/;
 const defaultPort = 1883;
+const wholeString = 'take the whole connection string that `foremesh init` printed';
 
-/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
+/** `foremesh://<account>:<password>@<host>[:<port>]/<mesh>[?id=<mesh id>&profile=lan]`, percent-encoded. Throws `MESH_CONFIG_INVALID`. */
 export function parseConnection(text: string, where = 'connection string'): Connection {
   const parts = pattern.exec(text.trim());
   if (parts === null) {
     throw new MeshError('MESH_CONFIG_INVALID', 'this is not a connection string', {
       where,
-      mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>; `foremesh init` prints one',
+      mend: 'it looks like foremesh://<account>:<password>@<host>:<port>/<mesh>?id=<mesh id>; `foremesh init` prints one',
     });
   }
-  const [, account, password, host, port, mesh] = parts;
+  const [, account, password, host, port, mesh, options = ''] = parts;
   const portNumber = port === undefined ? defaultPort : Number(port);
   if (portNumber < 1 || portNumber > 65_535) {
     throw new MeshError('MESH_CONFIG_INVALID', `${port} is not a port`, { where, mend: 'ports are 1 to 65535' });
@@ -34,7 +41,25 @@ export function parseConnection(text: string, where = 'connection string'): Conn
     mesh: nameOf(mesh!, 'mesh', where),
     account: nameOf(account!, 'account', where),
     password: decode(password!, where),
+    ...optionsOf(options, where),
   };
+}
+
+/** What follows the `?`: `id=<mesh id>`, `profile=lan`. */
+function optionsOf(text: string, where: string): Pick<Connection, 'meshId' | 'profile'> {
+  const options: { meshId?: string; profile?: 'edge' | 'lan' } = {};
+  for (const option of text === '' ? [] : text.split('&')) {
+    const [, name, value = ''] = /^(\w+)=(.*)$/.exec(option) ?? [];
+    if (name === 'id' && isPublicKey(value)) options.meshId = value;
+    else if (name === 'profile' && (value === 'lan' || value === 'edge')) options.profile = value;
+    else {
+      throw new MeshError('MESH_CONFIG_INVALID', `"${option.slice(0, 60)}" is no option of a connection string`, {
+        where,
+        mend: wholeString,
+      });
+    }
+  }
+  return options;
 }
 
 function nameOf(text: string, what: string, where: string): string {
@@ -58,8 +83,22 @@ function decode(text: string, where: string): string {
   }
 }
 
-export function formatConnection({ host, port, mesh, account, password }: Connection): string {
-  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}`;
+/** The id of the mesh, without which a node cannot tell its leader from whoever says so. Throws `MESH_CONFIG_INVALID`. */
+export function meshIdOf(connection: Connection, where = 'connection string'): string {
+  if (connection.meshId !== undefined) return connection.meshId;
+  throw new MeshError('MESH_CONFIG_INVALID', 'a node needs the id of its mesh, and ?id= is not there', {
+    where,
+    mend: wholeString,
+  });
+}
+
+export function formatConnection({ host, port, mesh, meshId, account, password, profile }: Connection): string {
+  const options = [
+    ...(meshId === undefined ? [] : [`id=${meshId}`]),
+    ...(profile === undefined ? [] : [`profile=${profile}`]),
+  ];
+  const query = options.length === 0 ? '' : `?${options.join('&')}`;
+  return `foremesh://${account}:${encodeURIComponent(password)}@${bracketed(host)}:${port}/${mesh}${query}`;
 }
 
 /** The same without the password: for logs and pages. */

@@ -12,6 +12,8 @@ export * from './messages/node.ts';
 export * from './messages/queries.ts';
 export * from './messages/raft.ts';
 export * from './messages/shared.ts';
+export * from './messages/trust.ts';
+export * from './seal.ts';
 export * from './text.ts';
 export * from './topics.ts';
 export * from './transport.ts';

@@ -5,6 +5,8 @@
 export const limits = {
   /** One MQTT payload. The smallest common denominator of the brokers we support; larger things are chunked. */
   payloadBytes: 262_144,
+  /** The seal at the end of a payload, which counts into `payloadBytes`. */
+  sealBytes: 89,
   /** One whole topic, UTF-8. */
   topicBytes: 200,
   topicLevels: 10,
@@ -42,6 +44,10 @@ export const limits = {
   jobsPerAccount: 1_000,
   /** Jobs that have not ended, over all accounts. */
   jobsAtOnce: 5_000,
+  /** Of jobs that have ended the newest are kept whole, of those before only what became of them. */
+  endedJobsKept: 1_000,
+  endedTasksKept: 100_000,
+  tombstonesKept: 10_000,
   /** Specs that the log has not answered for yet, and their bytes, at each voter. */
   specsHeld: 1_000,
   specsHeldBytes: 64 * 1024 ** 2,
@@ -51,11 +57,22 @@ export const limits = {
 
   /** Voters and learners: a set of each, and the outgoing voters while they change. */
   votersPerMesh: 7,
+  /** Links of the chain from the founder to the voters of today that are kept. */
+  votersLinks: 32,
+  /** The journal of a voter ends there. */
+  journalBytes: 1024 ** 3,
+  /** The longest that the mesh may be told to wait before it changes its voters. */
+  voterPatienceMs: 30 * 86_400_000,
   /** Log entries in one message between voters. */
   entriesPerAppend: 1_024,
   /** A message between voters that is larger than a payload is cut into this many parts at most. */
   partsPerRaftMessage: 16,
+  /** What one payload carries of a message between voters, or of a snapshot. */
+  raftPartBytes: 196_608,
+  snapshotBytes: 512 * 1024 ** 2,
   nodesPerMesh: 10_000,
+  /** Other boots under a node's own id that its status names. */
+  rivalsPerNode: 8,
   slotsPerNode: 256,
   /** Attempts that a node keeps waiting behind its slots. */
   queuePerNode: 256,

@@ -10,6 +10,11 @@ export function bytesOf(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** Base64url without padding (RFC 4648 section 5): for keys and signatures, which stand in names and in JSON. */
+export function base64UrlOf(bytes: Uint8Array): string {
+  return base64Of(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
 /** Base64 with padding (RFC 4648 section 4). */
 export function base64Of(bytes: Uint8Array): string {
   let binary = '';

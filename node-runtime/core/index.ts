@@ -1,9 +1,12 @@
 /** The pure state machines: events in, effects out; no clock, no random source, no I/O. */
 export * from './agent.ts';
+export * from './clone-watch.ts';
 export * from './job-plan.ts';
 export * from './ledger.ts';
 export * from './ledger-commands.ts';
+export { admissionProblem, votersToCertify } from './ledger-members.ts';
 export * from './planner/index.ts';
 export * from './raft/index.ts';
 export * from './task-states.ts';
+export * from './trust.ts';
 export * from './voter/index.ts';

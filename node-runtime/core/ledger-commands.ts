@@ -1,4 +1,4 @@
-import type { DataReference, Output, Problem, Usage } from '../contract/index.ts';
+import type { DataReference, NodeKey, Output, Problem, Usage, VotersLink } from '../contract/index.ts';
 import type { JobPlan } from './job-plan.ts';
 
 interface OfJob {
@@ -39,8 +39,14 @@ export interface VoterSettings {
 }
 
 /** What the log holds: only what cannot be asked again. */
-export type LedgerCommand =
-  | JobCommand
+export type LedgerCommand = JobCommand | MeshCommand;
+
+/** About who is in the mesh. */
+export type MeshCommand =
+  /** The first key of an id is the node's for good: whoever comes under the same id with another is somebody else. */
+  | (NodeKey & { readonly type: 'enroll-node'; readonly atMs: number })
+  /** These voters are in force, and one of those before them says so: see `votersLink`. */
+  | { readonly type: 'certify-voters'; readonly link: VotersLink }
   | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number };
 
 export type JobCommand =
@@ -73,6 +79,8 @@ export type JobCommand =
 
 /** What applying a command did: the same on every voter. */
 export type LedgerEvent =
+  | (NodeKey & { readonly type: 'node-enrolled' })
+  | { readonly type: 'voters-certified'; readonly index: number }
   | { readonly type: 'job-accepted'; readonly key: string }
   | { readonly type: 'stage-cut'; readonly key: string; readonly stage: string; readonly stageDone: boolean }
   | {

@@ -1,4 +1,12 @@
-import { type DataReference, limits, type Output, type Problem, type Usage } from '../contract/index.ts';
+import {
+  type DataReference,
+  limits,
+  type NodeKey,
+  type Output,
+  type Problem,
+  type Usage,
+  type VotersLink,
+} from '../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
 import type {
   Cut,
@@ -9,6 +17,7 @@ import type {
   RecordRange,
   VoterSettings,
 } from './ledger-commands.ts';
+import { applyMeshCommand, findMembersFault, isAboutMesh } from './ledger-members.ts';
 
 export interface LedgerTask {
   readonly task: string;
@@ -44,6 +53,13 @@ export interface LedgerJob {
   readonly stages: Map<string, LedgerStage>;
 }
 
+/** How much of the past is kept. */
+export interface LedgerRetention {
+  readonly endedJobs: number;
+  readonly endedTasks: number;
+  readonly tombstones: number;
+}
+
 export interface Tombstone {
   readonly key: string;
   readonly specHash: string;
@@ -52,22 +68,33 @@ export interface Tombstone {
 
 /**
  * What the mesh has promised and what has come of it: a deterministic state machine over the committed log, the same on
- * every voter. It knows no node and no clock.
+ * every voter. It knows no clock.
  */
 export interface Ledger {
+  /** Enrolled nodes, by id, in the order in which they came. */
+  readonly nodes: Map<string, { readonly publicKey: string }>;
+  /** From the founder to the voters of today; rising indexes. */
+  votersChain: readonly VotersLink[];
   readonly jobs: Map<string, LedgerJob>;
   /** Ended jobs in the order of their end: the oldest makes room. */
   readonly ended: string[];
   readonly tombstones: Map<string, Tombstone>;
   /** What a person wants of the voters; the default until somebody has said so. */
   voters?: VoterSettings;
-  readonly retain: { readonly endedJobs: number; readonly tombstones: number };
+  /** Tasks of ended jobs. */
+  endedTasks: number;
+  readonly retain: LedgerRetention;
 }
 
 export function createLedger(
-  retain: Ledger['retain'] = { endedJobs: limits.jobsPerAccount, tombstones: 10 * limits.jobsPerAccount },
+  retain: LedgerRetention = {
+    endedJobs: limits.endedJobsKept,
+    endedTasks: limits.endedTasksKept,
+    tombstones: limits.tombstonesKept,
+  },
 ): Ledger {
-  return { jobs: new Map(), ended: [], tombstones: new Map(), retain };
+  const empty = { nodes: new Map(), votersChain: [], jobs: new Map(), ended: [], endedTasks: 0, tombstones: new Map() };
+  return { ...empty, retain };
 }
 
 export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
@@ -103,11 +130,7 @@ export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
 
 /** Applies one committed command; returns what it did. Never throws on any command: a bad one is `dropped`. */
 export function applyCommand(ledger: Ledger, command: LedgerCommand): LedgerEvent[] {
-  if (command.type === 'set-voters') {
-    ledger.voters = command.settings;
-    return [{ type: 'voters-set' }];
-  }
-  return applyToJob(ledger, command);
+  return isAboutMesh(command) ? applyMeshCommand(ledger, command) : applyToJob(ledger, command);
 }
 
 function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
@@ -258,10 +281,12 @@ function end(
   job.endedAtMs = atMs;
   dropIntermediateOutputs(job);
   ledger.ended.push(key);
+  ledger.endedTasks += tasksOf(job);
   const events: LedgerEvent[] = [{ type: 'job-ended', key }];
-  while (ledger.ended.length > ledger.retain.endedJobs) {
+  while (hasTooMuch(ledger)) {
     const oldest = ledger.ended.shift()!;
     const forgotten = ledger.jobs.get(oldest)!;
+    ledger.endedTasks -= tasksOf(forgotten);
     ledger.jobs.delete(oldest);
     ledger.tombstones.set(oldest, {
       key: oldest,
@@ -277,6 +302,17 @@ function end(
   return events;
 }
 
+/** Never the one that has just ended: somebody waits for it. */
+function hasTooMuch({ ended, endedTasks, retain }: Ledger): boolean {
+  return ended.length > 1 && (ended.length > retain.endedJobs || endedTasks > retain.endedTasks);
+}
+
+function tasksOf(job: LedgerJob): number {
+  let tasks = 0;
+  for (const stage of job.stages.values()) tasks += stage.tasks.length;
+  return tasks;
+}
+
 function dropIntermediateOutputs(job: LedgerJob): void {
   for (const { stage, sink } of job.plan.stages) {
     const tasks = job.stages.get(stage)!.tasks;
@@ -287,8 +323,11 @@ function dropIntermediateOutputs(job: LedgerJob): void {
 /** A snapshot: plain data, CBOR- and JSON-able, from which `restoreLedger` makes the same ledger. */
 export function snapshotLedger(ledger: Ledger): unknown {
   return {
+    nodes: [...ledger.nodes].map(([node, { publicKey }]) => ({ node, publicKey })),
+    votersChain: ledger.votersChain,
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
+    endedTasks: ledger.endedTasks,
     tombstones: [...ledger.tombstones.values()],
     retain: ledger.retain,
     ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
@@ -297,14 +336,19 @@ export function snapshotLedger(ledger: Ledger): unknown {
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { jobs, ended, tombstones, retain, voters } = snapshot as {
+  const { nodes, votersChain, jobs, ended, endedTasks, tombstones, retain, voters } = snapshot as {
+    nodes: NodeKey[];
+    votersChain: VotersLink[];
     jobs: Plain[];
     ended: string[];
+    endedTasks: number;
     tombstones: Tombstone[];
-    retain: Ledger['retain'];
+    retain: LedgerRetention;
     voters?: VoterSettings;
   };
   return {
+    nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
+    votersChain,
     ...(voters === undefined ? {} : { voters }),
     jobs: new Map(
       jobs.map((job) => [
@@ -313,6 +357,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
       ]),
     ),
     ended,
+    endedTasks,
     tombstones: new Map(tombstones.map((each) => [each.key, each])),
     retain,
   };
@@ -320,6 +365,11 @@ export function restoreLedger(snapshot: unknown): Ledger {
 
 /** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
 export function validateLedger(ledger: Ledger): void {
+  const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
+  if (endedTasks !== ledger.endedTasks)
+    throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
+  const membersFault = findMembersFault(ledger);
+  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
       findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');

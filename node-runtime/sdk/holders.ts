@@ -1,4 +1,4 @@
-import { decode, type LeaderHint, leaderHint, MeshError, type Topics } from '../contract/index.ts';
+import { bodyOf, decode, type LeaderHint, leaderHint, MeshError, type Topics } from '../contract/index.ts';
 import type { MeshLink, Watch } from './mesh-link.ts';
 import { noAnswer } from './problems.ts';
 import { ChangeSignal } from './signal.ts';
@@ -42,7 +42,8 @@ export class Holders {
 
   #take(payload: Uint8Array): void {
     try {
-      const hint = decode(leaderHint, payload);
+      // A client knows no keys: it takes the hint as it is, sealed or not.
+      const hint = decode(leaderHint, bodyOf(payload));
       if (this.#hint === undefined || isLater(hint, this.#hint)) this.#hint = hint;
     } catch {
       return; // malformed or cleared: the one before stays

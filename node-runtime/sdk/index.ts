@@ -8,5 +8,6 @@ export {
   type MeshClientOptions,
   type Rows,
   type SubmitOptions,
+  type Voters,
 } from './mesh-client.ts';
 export { defaultTiming, type Timing } from './timing.ts';

@@ -13,10 +13,12 @@ import {
   MeshError,
   type NodeRow,
   parseConnection,
+  type QueryAnswer,
   type ResultOutput,
   type TaskRow,
   Topics,
   type Transport,
+  type VoterSettingsAsk,
 } from '../contract/index.ts';
 import { BlobClient, type BlobSource, specHashOf, type TransferOptions } from '../data/index.ts';
 import type { MqttConnectOptions } from '../shell/mqtt-transport.ts';
@@ -53,6 +55,8 @@ export interface Rows<T> {
   readonly rows: readonly T[];
   readonly truncated: number;
 }
+export type Voters = Pick<QueryAnswer & { query: 'voters' }, 'term' | 'voters' | 'settings' | 'candidates'>;
+
 export interface JobDetails {
   readonly state: JobState;
   readonly tasks: readonly TaskRow[];
@@ -154,6 +158,22 @@ export class MeshClient {
   async nodes(): Promise<Rows<NodeRow>> {
     const { nodes, truncated } = await this.#queries.ask({ query: 'nodes' });
     return { rows: nodes, truncated };
+  }
+
+  /** Who votes, how far each is, and what was asked for. Throws `MESH_NO_LEADER`. */
+  async voters(): Promise<Voters> {
+    const { term, voters, settings, candidates } = await this.#queries.ask({ query: 'voters' });
+    return { term, voters, settings, candidates };
+  }
+
+  /** Resolves when the mesh remembers it; the voters change by and by. Throws `MESH_NO_LEADER`. */
+  async setVoters(wanted: VoterSettingsAsk): Promise<Voters> {
+    for (;;) {
+      await this.#queries.ask({ query: 'set-voters', settings: wanted });
+      const voters = await this.voters();
+      const keys = Object.keys(wanted) as (keyof VoterSettingsAsk)[];
+      if (keys.every((key) => voters.settings[key] === wanted[key])) return voters;
+    }
   }
 
   /**

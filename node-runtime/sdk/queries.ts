@@ -94,5 +94,6 @@ export class Queries {
 }
 
 function nameOfQuery(body: QueryBody): string {
-  return body.query === 'job' ? `job ${body.job}` : `the ${body.query}`;
+  if (body.query === 'job') return `job ${body.job}`;
+  return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

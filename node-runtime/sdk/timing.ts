@@ -17,7 +17,7 @@ export const defaultTiming: Timing = {
   resubmitMs: 3_000,
   quietMs: 15_000,
   askAgainMs: 2_000,
-  queryTimeoutMs: 10_000,
+  queryTimeoutMs: 20_000, // an election on slow links takes up to 15
   backoffMs: 250,
   backoffMostMs: 10_000,
   connectTimeoutMs: 10_000,

@@ -2,22 +2,25 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type Connection, checkIdentifier, MeshError } from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
-import { type Home, identityOf, readConnection, readMeshFile, writeConnection } from './home.ts';
+import { type Home, openIdentity, readConnection, readMeshFile, writeConnection } from './home.ts';
+import { markVoter } from './voter/voter-mark.ts';
 
 export interface FoundOptions {
   readonly home: Home;
-  /** The id of the mesh; random when left out. */
+  /** The name of the mesh; random when left out. */
   readonly mesh?: string;
   readonly node?: string;
   readonly account?: string;
   readonly host?: string;
   readonly port?: number;
+  readonly profile?: Connection['profile'];
   /** Makes the first account at the broker; returns its password. */
   readonly createAccount: (directory: string, account: string) => Promise<string>;
 }
 
 /**
- * Founds a mesh in a home: its id, its founder (the first voter), the first account, the connection string. Nothing else
+ * Founds a mesh in a home: its name, its id, its founder (the first voter, whose key is the id), the first account, the
+ * connection string. Nothing else
  * ever founds one: a node that hears nobody waits. Throws `MESH_CONFIG_INVALID` when the home has a mesh.
  */
 export async function foundMesh(options: FoundOptions): Promise<Connection> {
@@ -36,11 +39,13 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   await mkdir(home.directory, { recursive: true, mode: 0o700 });
   const mesh = checkIdentifier(options.mesh ?? `mesh-${randomBytes(4).toString('hex')}`, 'mesh');
   const account = checkIdentifier(options.account ?? 'owner', 'account');
-  const founder = await identityOf(home, options.node);
+  const { node: founder, publicKey: meshId } = await openIdentity(home, options.node);
   const password = await options.createAccount(home.directory, account);
-  const connection = { host: options.host ?? '127.0.0.1', port: options.port ?? 1883, mesh, account, password };
+  const { host = '127.0.0.1', port = 1883, profile } = options;
+  const connection = { host, port, mesh, meshId, account, password, ...(profile === undefined ? {} : { profile }) };
   await writeConnection(home, connection);
+  await markVoter(home);
   // Last: with it the mesh is founded.
-  await writeDurably(home.meshFile, `${JSON.stringify({ v: 1, mesh, founder })}\n`);
+  await writeDurably(home.meshFile, `${JSON.stringify({ v: 1, mesh, id: meshId, founder })}\n`);
   return connection;
 }

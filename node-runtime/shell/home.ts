@@ -11,21 +11,28 @@ import {
   identifier,
   MeshError,
   parseConnection,
+  publicKey,
   version,
 } from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
+import { damagedKey, type KeyPair, makeKey, readKey } from './identity.ts';
 
 /** Where one node (and, on the founder's box, its broker) keeps everything. */
 export interface Home {
   readonly directory: string;
   readonly meshFile: string;
   readonly nodeFile: string;
+  /** The private key of this node. */
+  readonly keyFile: string;
   readonly connectionFile: string;
   /** The replicated log, on voters. */
   readonly logDirectory: string;
   readonly blobsDirectory: string;
   readonly outcomesFile: string;
   readonly termFile: string;
+  readonly trustFile: string;
+  /** Says that this node has a log. */
+  readonly voterFile: string;
   readonly lockFile: string;
 }
 
@@ -36,17 +43,20 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     directory,
     meshFile: join(directory, 'mesh.json'),
     nodeFile: join(directory, 'node.json'),
+    keyFile: join(directory, 'node.key'),
     connectionFile: join(directory, 'connection'),
     logDirectory: join(directory, 'node', 'log'),
     blobsDirectory: join(directory, 'node', 'blobs'),
     outcomesFile: join(directory, 'node', 'outcomes'),
     termFile: join(directory, 'node', 'term'),
+    trustFile: join(directory, 'node', 'trust.json'),
+    voterFile: join(directory, 'node', 'voter'),
     lockFile: join(directory, 'node', 'lock'),
   };
 }
 
-/** What `init` decides once for a mesh. */
-export const meshFile = z.object({ v: version, mesh: identifier, founder: identifier });
+/** What `init` decides once for a mesh. `id` is the founder's public key. */
+export const meshFile = z.object({ v: version, mesh: identifier, id: publicKey, founder: identifier });
 export type MeshFile = z.infer<typeof meshFile>;
 
 /** Who this node is; made at its first start. */
@@ -69,9 +79,18 @@ export async function writeConnection(home: Home, connection: Connection): Promi
   await writeDurably(home.connectionFile, `${formatConnection(connection)}\n`, 0o600);
 }
 
-/** The id in the home, or a new one: the name asked for, else the host's name and a few random letters. */
-export async function identityOf(home: Home, name: string | undefined): Promise<string> {
+/** Who this node is, and the key that shows it. */
+export interface Identity extends KeyPair {
+  readonly node: string;
+}
+
+/**
+ * The identity in the home, or a new one: the name asked for, else the host's name and a few random letters. Throws
+ * `MESH_IDENTITY_DAMAGED` when the home has an id without its key.
+ */
+export async function openIdentity(home: Home, name: string | undefined): Promise<Identity> {
   const known = await readNodeFile(home);
+  const key = await readKey(home.keyFile);
   if (known !== undefined) {
     if (name !== undefined && name !== known.node) {
       throw new MeshError('MESH_CONFIG_INVALID', `this home belongs to node "${known.node}", not "${name}"`, {
@@ -79,7 +98,8 @@ export async function identityOf(home: Home, name: string | undefined): Promise<
         mend: 'leave out --name, or use another --home',
       });
     }
-    return known.node;
+    if (key === undefined) throw damagedKey(home.keyFile, `the private key of node "${known.node}" is missing`);
+    return { node: known.node, ...key };
   }
   const host =
     hostname()
@@ -87,8 +107,15 @@ export async function identityOf(home: Home, name: string | undefined): Promise<
       .slice(0, 40) || 'node';
   if (name !== undefined) checkIdentifier(name, 'node'); // written down it would be there for good
   const node = name ?? `${host}-${randomBytes(3).toString('hex')}`;
+  // The key first: a crash between the two leaves a key without a name, which the next start takes up.
+  const made = key ?? (await makeKey(home.keyFile));
   await writeDurably(home.nodeFile, `${JSON.stringify({ v: 1, node })}\n`);
-  return node;
+  return { node, ...made };
+}
+
+/** The id alone. */
+export async function identityOf(home: Home, name: string | undefined): Promise<string> {
+  return (await openIdentity(home, name)).node;
 }
 
 async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {

@@ -3,6 +3,7 @@ import { arch, availableParallelism, platform, totalmem } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
+  asMeshError,
   brokerUrl,
   type Connection,
   decode,
@@ -17,11 +18,11 @@ import {
   Topics,
   type Transport,
 } from '../contract/index.ts';
+import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { HeapKeeper } from './heap-keeper.ts';
 import { type Home, identityOf, readMeshFile } from './home.ts';
-import type { LeaderLink } from './leader-link.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { openMachine } from './machine.ts';
@@ -30,6 +31,8 @@ import { MetricsPublisher } from './metrics-publisher.ts';
 import { release } from './release.ts';
 import { Sampler } from './sampler.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
+import type { VoterLink } from './voter/voter-link.ts';
+import { checkVoterMark, markVoter } from './voter/voter-mark.ts';
 
 export interface NodeOptions {
   readonly home: Home;
@@ -43,11 +46,14 @@ export interface NodeOptions {
   readonly labels?: readonly string[];
   readonly mayLead?: boolean;
   readonly cacheBytes?: number;
+  /** Where what comes into the decisions of this node is recorded, should it vote: see `Journal`. */
+  readonly journalDirectory?: string;
   readonly log: Logger;
 }
 
 export interface RunningNode {
   readonly node: string;
+  /** Whether it leads now, as far as it knows. */
   readonly leads: boolean;
   /** Resolves when the node is online for the first time. */
   readonly online: Promise<void>;
@@ -59,24 +65,28 @@ export interface RunningNode {
 const defaults = { share: 0.5, cacheBytes: 512 * 1024 ** 2, queue: 64, prefetchBytes: 32 * 1024 ** 2 };
 /** Statuses of one connection are numbered from a multiple of this; the will is above them all, and below the next connection's. */
 const statusesPerConnection = 1_000;
+/** After an election: how long nodes may say what still runs before anything is assigned anew. */
+const inventoryGraceMs = { lan: 500, edge: 1_500 };
 /** How long a node that stops waits for the broker to take its last status. */
 const goodbyeMs = 2_000;
 
-/** Starts the runtime of one device: joins the mesh, offers its share, and leads if it is the founder. */
+/** Starts the runtime of one device: joins the mesh, offers its share, and votes or leads when it is to. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const unlock = await lockHome(options.home.lockFile);
   try {
     const node = await identityOf(options.home, options.name);
     const mesh = await readMeshFile(options.home);
-    const running = new MeshNode(options, node);
-    await running.start(mesh?.founder === node && options.mayLead !== false).catch(async (error: unknown) => {
+    const running = new MeshNode(options, node, mesh?.founder === node);
+    await running.start().catch(async (error: unknown) => {
       await running.release();
       throw error;
     });
     let stopping: Promise<void> | undefined;
     return {
       node,
-      leads: running.leads,
+      get leads() {
+        return running.leads;
+      },
       online: running.online,
       failed: running.failed,
       stop: () => {
@@ -107,14 +117,17 @@ class MeshNode {
   #status!: Omit<NodeStatus, 'seq' | 'online'>;
   #link!: Link;
   #agent!: AgentDriver;
-  #leader: LeaderLink | undefined;
+  readonly #isFounder: boolean;
+  #voter: VoterLink | undefined;
+  #becomingVoter = false;
   #blobs!: BlobClient;
   #cache!: BlobStore;
   #metrics!: MetricsPublisher;
   #heap!: HeapKeeper;
 
-  constructor(options: NodeOptions, node: string) {
+  constructor(options: NodeOptions, node: string, isFounder: boolean) {
     this.#options = options;
+    this.#isFounder = isFounder;
     this.#node = node;
     this.#topics = new Topics(options.connection.mesh);
     this.#log = options.log.child({ node });
@@ -127,10 +140,13 @@ class MeshNode {
   }
 
   get leads(): boolean {
-    return this.#leader !== undefined;
+    return this.#voter?.isElected === true;
+  }
+  get #mayLead(): boolean {
+    return this.#options.mayLead !== false;
   }
 
-  async start(isVoter: boolean): Promise<void> {
+  async start(): Promise<void> {
     const { home, connection, log } = this.#options;
     const share = this.#options.share ?? defaults.share;
     const cores = availableParallelism();
@@ -156,13 +172,7 @@ class MeshNode {
       prefetchAttempts: defaults.queue,
       prefetchBytes: defaults.prefetchBytes,
     };
-    const shared = {
-      bootId: this.#bootId,
-      topics: this.#topics,
-      blobs: this.#blobs,
-      transport: () => this.#publisher(),
-      log: this.#log,
-    };
+    const shared = this.#shared();
     this.#agent = new AgentDriver({
       ...shared,
       node: this.#node,
@@ -186,9 +196,9 @@ class MeshNode {
       slots,
       queue: offer.queue,
       offeredMemoryBytes,
-      mayLead: this.#options.mayLead !== false,
+      mayLead: this.#mayLead,
     };
-    if (isVoter) await this.#openLeader(shared);
+    if (this.#mayLead && (await checkVoterMark(home))) await this.#openVoter();
     const sampler = new Sampler(await openMachine(), () => this.#agent.meshLoad());
     this.#metrics = new MetricsPublisher({ ...shared, node: this.#node, sampler });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
@@ -197,36 +207,66 @@ class MeshNode {
       onUp: (up) => this.#up(up),
       onDown: (reason) => {
         this.#log.warn(`connection lost: ${reason.message}`);
-        this.#leader?.disconnected();
+        this.#voter?.disconnected();
       },
       onTrouble: (error) => this.#log.warn(error.toLine()),
     });
     this.#log.info({ mesh: describeConnection(connection), slots, share }, 'starting');
   }
 
+  #shared() {
+    return {
+      bootId: this.#bootId,
+      topics: this.#topics,
+      blobs: this.#blobs,
+      transport: () => this.#publisher(),
+      log: this.#log,
+    };
+  }
+
   /** Only a voter loads what it takes to lead: raft, ledger, planner, placement, forecasters. */
-  async #openLeader(shared: {
-    bootId: string;
-    topics: Topics;
-    blobs: BlobClient;
-    transport: () => Publisher | undefined;
-    log: Logger;
-  }): Promise<void> {
-    const [{ LeaderLink }, { cutByWeights, placeByCurrentRoom, recordIndexProblem }, { lastValue }] = await Promise.all(
-      [import('./leader-link.ts'), import('@foremesh/partitioner'), import('@foremesh/models')],
-    );
-    this.#leader = await LeaderLink.open({
-      ...shared,
+  async #openVoter(): Promise<void> {
+    const profile = this.#options.connection.profile ?? 'edge';
+    const [{ VoterLink }, { planningPolicy }] = await Promise.all([
+      import('./voter/voter-link.ts'),
+      import('./voter/policy.ts'),
+    ]);
+    this.#voter = await VoterLink.open({
+      ...this.#shared(),
+      subscriptions: () => this.#link?.transport,
       id: this.#node,
+      founders: this.#isFounder ? [this.#node] : [],
+      profile: raftProfiles[profile],
       holders: this.#holders,
       logDirectory: this.#options.home.logDirectory,
-      policy: {
-        cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-        place: placeByCurrentRoom,
-        createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
-      },
+      policy: planningPolicy,
+      config: { inventoryGraceMs: inventoryGraceMs[profile] },
+      ...(this.#options.journalDirectory === undefined ? {} : { journalDirectory: this.#options.journalDirectory }),
       onFatal: (error) => this.#markFailed(error),
     });
+  }
+
+  /**
+   * A leader sends us its log: we are to vote. What it sends until ours is open is lost, and sent again. The mark comes first:
+   * a log that is lost later must not be taken for one that was never there.
+   */
+  async #becomeVoter(): Promise<void> {
+    if (this.#becomingVoter || !this.#mayLead) return;
+    this.#becomingVoter = true;
+    try {
+      await markVoter(this.#options.home);
+      await this.#openVoter();
+      const transport = this.#link.transport;
+      if (transport === undefined) return; // subscribes when it connects
+      await transport.subscribe(this.#voter!.filters(), 1);
+      this.#voter!.connected();
+    } catch (error) {
+      // Of the connection alone: it is made again. Of the disk: the node cannot do what it is asked to.
+      if (!(error instanceof MeshError) || error.code !== 'MESH_UNREACHABLE')
+        this.#markFailed(asMeshError(error, 'MESH_STORAGE_FAILED'));
+    } finally {
+      this.#becomingVoter = false;
+    }
   }
 
   #connectOptions() {
@@ -252,18 +292,23 @@ class MeshNode {
   async #up(transport: Transport): Promise<void> {
     transport.listen((topic, payload) => this.#hear(topic, payload));
     await transport.subscribe(
-      [this.#topics.nodeInbox(this.#node), this.#topics.leader(), ...(this.#leader?.filters() ?? [])],
+      [
+        this.#topics.nodeInbox(this.#node),
+        this.#topics.leader(),
+        ...(this.#mayLead ? [`${this.#topics.prefix}raft/${this.#node}/+`] : []),
+        ...(this.#voter?.filters() ?? []),
+      ],
       1,
     );
     await this.#announce(transport);
-    this.#leader?.connected();
+    this.#voter?.connected();
     this.#markOnline();
     this.#log.info('online');
   }
 
   #publisher(): Publisher | undefined {
     const transport = this.#link?.transport;
-    if (transport === undefined || this.#leader === undefined) return transport;
+    if (transport === undefined || this.#voter?.isElected !== true) return transport;
     const own = [this.#topics.nodeInbox(this.#node), this.#topics.nodeOutbox(this.#node)];
     return withShortcut(transport, own, (topic, payload) => this.#hear(topic, payload));
   }
@@ -280,7 +325,8 @@ class MeshNode {
     try {
       if (parsed.kind === 'inbox') this.#agent.hear(payload);
       else if (parsed.kind === 'leader') this.#hearLeader(payload);
-      else this.#leader?.hear(parsed, topic, payload);
+      else if (this.#voter !== undefined) this.#voter.hear(parsed, topic, payload);
+      else if (parsed.kind === 'raft') void this.#becomeVoter();
     } catch (error) {
       if (!(error instanceof MeshError)) throw error;
       this.#report(topic, error);
@@ -327,7 +373,7 @@ class MeshNode {
 
   /** Closes what has been opened, be it all or only some. */
   async release(): Promise<void> {
-    await this.#leader?.close();
+    await this.#voter?.close();
     await this.#agent?.close();
     await this.#link?.close();
     await this.#blobs?.close();

@@ -34,12 +34,14 @@ export class Outbox<Message> {
   #timer: NodeJS.Timeout | undefined;
   #sentMs = Number.NEGATIVE_INFINITY;
   #seq = 0;
+  #closed = false;
 
   constructor(options: OutboxOptions<Message>) {
     this.#options = options;
   }
 
   push(message: Message): void {
+    if (this.#closed) return;
     const { gatherMs = 0, patienceMs } = this.#options;
     this.#waiting.push(message);
     const nowMs = this.#nowMs();
@@ -49,6 +51,13 @@ export class Outbox<Message> {
     clearTimeout(this.#timer);
     if (dueMs > nowMs) this.#timer = setTimeout(() => this.#flush(), dueMs - nowMs);
     else queueMicrotask(() => this.#flush());
+  }
+
+  /** What waits is not sent any more, and nothing after it. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#closed = true;
+    this.#waiting = [];
   }
 
   #nowMs(): number {
@@ -70,7 +79,7 @@ export class Outbox<Message> {
     const envelope: Envelope<Message> = { v: 1, from, bootId, seq: this.#seq + 1, term: term(), messages };
     let payload: Uint8Array;
     try {
-      payload = encode(envelope, 'cbor');
+      payload = encode(envelope, 'cbor', limits.sealBytes); // what publishes it may seal it
     } catch (error) {
       if (!(error instanceof MeshError && error.code === 'MESH_LIMIT_EXCEEDED') || messages.length === 1) {
         this.#options.onProblem(error);

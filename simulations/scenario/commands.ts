@@ -12,6 +12,10 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       return { ...command, specHash: 'another' };
     case 'end-job':
       return { ...command, phase: command.phase === 'failed' ? 'cancelled' : 'failed' };
+    case 'enroll-node':
+      return { ...command, publicKey: 'A'.repeat(43) };
+    case 'certify-voters':
+      return command;
     case 'set-voters':
       return undefined;
   }
@@ -28,6 +32,10 @@ export function describeCommand(command: LedgerCommand): string {
       return `accept-job ${command.job}`;
     case 'end-job':
       return `end-job ${command.job} ${command.phase}: ${command.problem.message}`;
+    case 'enroll-node':
+      return `enroll-node ${command.node} with ${command.publicKey}`;
+    case 'certify-voters':
+      return `certify-voters ${command.link.voters.map((voter) => voter.node).join(' ')} of ${command.link.index}`;
     case 'set-voters':
       return `set-voters ${command.settings.count ?? 'auto'}`;
   }

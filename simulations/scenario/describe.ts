@@ -64,6 +64,8 @@ function describeOne(message: InboxMessage | OutboxMessage): string {
       return `has ${message.attempts.join(' and ') || 'nothing'} (${message.request})`;
     case 'inventory-request':
       return `what have you got (${message.request})`;
+    case 'refused':
+      return `not admitted: ${message.problem.message}`;
     default:
       return `${message.type} ${message.attempt}`;
   }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { formatConnection, MeshError } from '../../contract/index.ts';
 import { foundMesh } from '../../shell/found.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
@@ -10,6 +10,7 @@ interface InitOptions {
   readonly account: string;
   readonly host: string;
   readonly port: string;
+  readonly profile?: 'edge' | 'lan';
 }
 
 type CreateAccount = (home: string, name: string) => Promise<{ readonly password: string }>;
@@ -31,6 +32,12 @@ export const initCommand: CommandModule = {
       .option('--account <id>', 'the first account', 'owner')
       .option('--host <address>', 'where others will reach the broker', '127.0.0.1')
       .option('--port <number>', 'and on which port', '1883')
+      .addOption(
+        new Option('--profile <name>', 'how soon a lost leader is noticed: edge within 15 s, lan within 3').choices([
+          'edge',
+          'lan',
+        ]),
+      )
       .addHelpText('after', help)
       .action((options: InitOptions, self: Command) => runInit(options, self, context));
   },
@@ -68,6 +75,7 @@ async function runInit(options: InitOptions, command: Command, context: CommandC
     createAccount: async (directory, account) => (await createAccount(directory, account)).password,
     ...(options.mesh === undefined ? {} : { mesh: options.mesh }),
     ...(options.name === undefined ? {} : { node: options.name }),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
   const text = formatConnection(connection);
   if (session.json) {

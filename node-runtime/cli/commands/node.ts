@@ -9,6 +9,7 @@ interface NodeCommandOptions {
   readonly slots?: string;
   readonly labels?: string;
   readonly lead: boolean;
+  readonly journal?: string;
   readonly logLevel: string;
 }
 
@@ -16,7 +17,7 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 const help = `
 Examples:
-  $ foremesh node --join 'foremesh://owner:...@192.168.1.10:1883/mesh-1a2b3c4d'    join, and stay
+  $ foremesh node --join 'foremesh://owner:...@192.168.1.10:1883/mesh-1a2b3c4d?id=...'    join, and stay
   $ foremesh node                                    start again: the home knows the mesh
   $ foremesh node --share 25% --labels camera,gpu    offer a quarter of the machine
   $ foremesh node --slots 1 --no-lead                one task at a time, never the leader`;
@@ -33,6 +34,7 @@ export const nodeCommand: CommandModule = {
       .option('--slots <number>', 'tasks at once (one per core of the share)')
       .option('--labels <list>', 'what jobs can ask for, with commas')
       .option('--no-lead', 'never lead the mesh')
+      .option('--journal <folder>', 'record what this node decides from, should it vote; foremesh replay reads it')
       .option('--log-level <level>', levels.join(', '), 'info')
       .addHelpText('after', help)
       .action((options: NodeCommandOptions, self: Command) => runNode(options, self, context));
@@ -52,6 +54,7 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     mayLead: options.lead,
     ...(options.slots === undefined ? {} : { slots: slotsOf(options.slots) }),
     ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.journal === undefined ? {} : { journalDirectory: options.journal }),
   };
   const connection = options.join === undefined ? await session.connection() : parseConnection(options.join, '--join');
   const [{ default: pino }, { startNode }, { writeConnection }] = await Promise.all([

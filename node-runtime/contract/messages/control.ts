@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { problem } from './job.ts';
 import {
   codeReference,
   count,
@@ -67,6 +68,11 @@ export const inboxMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('committed'), attempts: z.array(attemptKey) }),
   /** Report again what was not committed, then say what is in hand. */
   z.object({ type: z.literal('inventory-request'), request: count }),
+  /**
+   * The mesh does not admit this boot of the node: its id is enrolled with another key, or nothing shows that it was let in.
+   * It ends. What was said to an earlier boot, and is said again, ends nobody.
+   */
+  z.object({ type: z.literal('refused'), bootId: identifier, problem }),
 ]);
 export type InboxMessage = z.infer<typeof inboxMessage>;
 

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
-import { count, engineName, fraction, identifier, version } from './shared.ts';
+import { termProof } from './raft.ts';
+import { count, engineName, fraction, identifier, publicKey, version } from './shared.ts';
+import { votersChain } from './trust.ts';
 
 /** What kind of machine a node runs on, for people: as its system tells it, empty where it does not. */
 export const machineDescription = z.object({
@@ -9,6 +11,11 @@ export const machineDescription = z.object({
   system: z.string().max(100),
 });
 export type MachineDescription = z.infer<typeof machineDescription>;
+
+/** What `admission` of a status authenticates. No field can hold a newline. */
+export function admissionStatement(meshId: string, node: string, publicKey: string): string {
+  return `foremesh admission v1\n${meshId}\n${node}\n${publicKey}`;
+}
 
 /** What a node offers. `nodes/<id>/status`, retained; the last will is the same with `online: false`. */
 export const nodeStatus = z.object({
@@ -37,6 +44,18 @@ export const nodeStatus = z.object({
   /** Memory that the mesh's tasks may use together. */
   offeredMemoryBytes: count,
   mayLead: z.boolean(),
+  /** The key that the node signs with. The first that is enrolled for an id stays. */
+  publicKey: publicKey.optional(),
+  /** Shows that the node was given the connection string: see `admissionStatement`. */
+  admission: z.string().length(43).optional(),
+  /**
+   * Other boots seen under this very id, and how long this one had been up when it first saw each. Of two boots that name
+   * each other both are alive: two machines have one identity.
+   */
+  rivals: z
+    .array(z.object({ bootId: identifier, uptimeMs: count }))
+    .max(limits.rivalsPerNode)
+    .optional(),
 });
 export type NodeStatus = z.infer<typeof nodeStatus>;
 
@@ -75,6 +94,10 @@ export const leaderHint = z.object({
   seq: count,
   /** Where blobs are put. */
   holders: z.array(identifier).min(1),
+  /** The leader's key; and why it leads: the votes of its term, and how those voters came to be voters. */
+  publicKey: publicKey.optional(),
+  proof: termProof.optional(),
+  chain: votersChain.optional(),
 });
 export type LeaderHint = z.infer<typeof leaderHint>;
 

@@ -6,11 +6,33 @@ import { count, identifier, version } from './shared.ts';
 
 const request = { v: version, id: identifier };
 
+/** How many voters, and how patient the mesh is before it changes them, milliseconds. */
+const voterSettings = z.object({
+  count: z.union([z.literal('auto'), z.literal(1), z.literal(3), z.literal(5)]).optional(),
+  settleMs: count.max(limits.voterPatienceMs).optional(),
+  replaceAfterMs: count.max(limits.voterPatienceMs).optional(),
+});
+export type VoterSettingsAsk = z.infer<typeof voterSettings>;
+
+export const voterRow = z.object({
+  node: identifier,
+  /** `joining`: it gets the log and does not count yet. `leaving`: it counts until those that come after it are in. */
+  role: z.enum(['leader', 'voter', 'joining', 'leaving']),
+  /** Entries of the log that it has not confirmed. */
+  behind: count,
+  /** Since when it does not answer; absent while it does. */
+  awayMs: count.optional(),
+});
+export type VoterRow = z.infer<typeof voterRow>;
+
 /** `queries/<account>/<client>/ask`, client -> leader. */
 export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('jobs'), phase: jobPhase.optional() }),
   z.object({ ...request, query: z.literal('job'), job: identifier }),
   z.object({ ...request, query: z.literal('nodes') }),
+  z.object({ ...request, query: z.literal('voters') }),
+  /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
+  z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
 ]);
 export type QueryAsk = z.infer<typeof queryAsk>;
 
@@ -46,6 +68,16 @@ export const queryAnswer = z.discriminatedUnion('query', [
     truncated: count,
   }),
   z.object({ ...request, query: z.literal('nodes'), nodes: z.array(nodeRow).max(limits.queryRows), truncated: count }),
+  z.object({
+    ...request,
+    query: z.literal('voters'),
+    term: count,
+    voters: z.array(voterRow).max(2 * limits.votersPerMesh),
+    settings: voterSettings.required(),
+    /** Nodes that could vote, and do not. */
+    candidates: z.array(identifier).max(limits.queryRows),
+  }),
+  z.object({ ...request, query: z.literal('set-voters') }),
   z.object({ ...request, query: z.literal('error'), problem }),
 ]);
 export type QueryAnswer = z.infer<typeof queryAnswer>;

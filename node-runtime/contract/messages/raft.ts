@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
-import { bytes, count, identifier, version } from './shared.ts';
+import { bytes, count, identifier, signature, version } from './shared.ts';
 
 /** Who votes; while `outgoing` is there both sets must agree. Learners get the log and count for nothing. */
 const members = z.array(identifier).max(limits.votersPerMesh);
@@ -82,14 +82,15 @@ export type RaftEnvelope = z.infer<typeof raftEnvelope>;
 
 /**
  * Why a node may raise its term: the votes that elected this leader, of a quorum of the voters it knows. `mesh` is the id
- * that the founder drew, not the name in the topics: of two meshes with one name none elects the other's leader.
+ * that the founder drew, not the name in the topics: of two meshes with one name none elects the other's leader. The
+ * signatures are text, not bytes, since the proof stands in the leader's hint, which is JSON.
  */
 export const termProof = z.object({
   mesh: identifier,
   term: count,
   candidate: identifier,
   votes: z
-    .array(z.object({ voter: identifier, signature: bytes }))
+    .array(z.object({ voter: identifier, signature }))
     .min(1)
     .max(2 * limits.votersPerMesh),
 });

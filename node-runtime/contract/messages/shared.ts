@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { isPublicKey, isSignature } from '../seal.ts';
 import { isIdentifier } from '../topics.ts';
 
 export const identifier = z.string().refine(isIdentifier, {
@@ -9,6 +10,8 @@ export const version = z.literal(1);
 export const fraction = z.number().min(0).max(1);
 export const count = z.number().int().min(0);
 export const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, { error: 'must be a byte string' });
+export const publicKey = z.string().refine(isPublicKey, { error: 'must be an Ed25519 public key in base64url' });
+export const signature = z.string().refine(isSignature, { error: 'must be an Ed25519 signature in base64url' });
 export const blobName = z
   .string()
   .regex(/^sha256-[0-9a-f]{64}$/, { error: 'must be sha256- and 64 hexadecimal digits' });

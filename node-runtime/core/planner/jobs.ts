@@ -173,7 +173,8 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     }
     return;
   }
-  if (event.type === 'voters-set') return; // the log itself sees to it
+  // Who is in the mesh, and who votes: the planner works with whom its driver shows it.
+  if (event.type === 'voters-set' || event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   if (event.type === 'job-forgotten') {
     const [account, job] = event.key.split('/') as [string, string];
     effects.push({ type: 'clear-job', account, job });

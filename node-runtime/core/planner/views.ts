@@ -237,7 +237,11 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
 }
 
 /** Answers a client's question; an account sees its own jobs only. */
-export function answerQuery(state: PlannerState, account: string, ask: QueryAsk): QueryAnswer {
+export function answerQuery(
+  state: PlannerState,
+  account: string,
+  ask: Exclude<QueryAsk, { query: 'voters' | 'set-voters' }>,
+): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {
     case 'jobs': {

@@ -30,6 +30,12 @@ export function watchSeats<Command>(
     if (!node.online || !node.status.mayLead) seats.presentSinceMs.delete(id);
     else if (!seats.presentSinceMs.has(id)) seats.presentSinceMs.set(id, nowMs);
   }
+  for (const node of seats.awaySinceMs.keys()) {
+    if (raft.progress.has(node)) continue;
+    // It lost its seat by not answering, though its status says that it is there: it has to settle again.
+    seats.awaySinceMs.delete(node);
+    if (seats.presentSinceMs.has(node)) seats.presentSinceMs.set(node, nowMs);
+  }
   for (const [member, progress] of raft.progress) {
     if (progress.answeredRound >= raft.round - roundsMissed) seats.awaySinceMs.delete(member);
     else if (!seats.awaySinceMs.has(member)) seats.awaySinceMs.set(member, nowMs);
@@ -55,7 +61,7 @@ export function wantedVoters(
     .sort((a, b) => Number(isAway(a)) - Number(isAway(b)) || order(a, b));
   const gone = others.filter(isGone).sort(order);
   const settled = [...seats.presentSinceMs]
-    .filter(([node, sinceMs]) => !voters.includes(node) && nowMs - sinceMs >= settings.settleMs)
+    .filter(([node, sinceMs]) => !voters.includes(node) && !isAway(node) && nowMs - sinceMs >= settings.settleMs)
     .sort(([a, sinceA], [b, sinceB]) => sinceA - sinceB || order(a, b))
     .map(([node]) => node);
   const inOrder = [leader, ...kept, ...settled, ...gone];

@@ -36,6 +36,10 @@ export function showEffect(effect: PlannerEffect): string {
 
 function showCommand(command: LedgerCommand): string {
   switch (command.type) {
+    case 'enroll-node':
+      return `enroll ${command.node} with ${command.publicKey}`;
+    case 'certify-voters':
+      return `certify voters of entry ${command.link.index}`;
     case 'accept-job':
       return `accept ${command.job} cut [${command.cuts.map((each) => each.stage).join(' ')}]`;
     case 'cut-stage': {
@@ -50,6 +54,8 @@ function showCommand(command: LedgerCommand): string {
       return `fail ${command.attempt} on ${command.node}: ${command.problem.code}`;
     case 'end-job':
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
+    case 'set-voters':
+      return `set voters ${command.settings.count ?? 'auto'}`;
   }
 }
 
@@ -63,6 +69,8 @@ function showMessage(message: InboxMessage): string {
       return `committed ${message.attempts.join(' ')}`;
     case 'inventory-request':
       return `inventory? ${message.request}`;
+    case 'refused':
+      return `refused: ${message.problem.code}`;
   }
 }
 

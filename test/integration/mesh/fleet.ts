@@ -14,6 +14,7 @@ export class Fleet {
   broker!: ForemeshProcess;
   readonly nodes = new Map<string, ForemeshProcess>();
   readonly #clients: MeshClient[] = [];
+  readonly #ends: (() => Promise<void>)[] = [];
 
   private constructor(directory: string, connectionString: string) {
     this.directory = directory;
@@ -22,7 +23,7 @@ export class Fleet {
   }
 
   /** Founds a mesh; starts its broker and its founder `ada`. */
-  static async start(): Promise<Fleet> {
+  static async start(...initOptions: string[]): Promise<Fleet> {
     const directory = await mkdtemp(join(tmpdir(), 'foremesh-fleet-'));
     const port = await freePort();
     const { code, stdout, stderr } = await foremesh(
@@ -34,6 +35,7 @@ export class Fleet {
       '--port',
       String(port),
       '--json',
+      ...initOptions,
     );
     if (code !== 0) throw new Error(`init failed: ${stderr}`);
     const fleet = new Fleet(directory, (JSON.parse(stdout) as { connection: string }).connection);
@@ -87,7 +89,20 @@ export class Fleet {
     return client;
   }
 
+  /** Ends a node in order. */
+  async stopNode(name: string): Promise<void> {
+    const node = this.nodes.get(name)!;
+    this.nodes.delete(name);
+    await node.kill('SIGTERM');
+  }
+
+  /** To be done before the mesh is stopped. */
+  later(end: () => Promise<void>): void {
+    this.#ends.push(end);
+  }
+
   async stop(): Promise<void> {
+    for (const end of this.#ends) await end();
     for (const client of this.#clients) await client.close();
     await Promise.all([...this.nodes.values()].map((node) => node.kill('SIGTERM')));
     await this.broker.kill('SIGTERM');

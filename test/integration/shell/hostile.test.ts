@@ -50,6 +50,7 @@ describe('a mesh among enemies', () => {
     ['cancel', ({ topics }) => topics.jobCancel('owner', 'job')],
     ['queries', ({ topics }) => topics.queryAsk('owner', 'me')],
     ['blobs', ({ topics }) => topics.blobAsk('broker', 'ada')],
+    ['raft', ({ topics }) => topics.raft('ada', 'bob')],
     ['answers', ({ topics }) => topics.blobAnswer('broker', 'ada')],
   ];
   for (const [name, topicOf] of garbled) {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LogStore } from '../../../node-runtime/shell/log-store.ts';
 import { OutcomeJournal } from '../../../node-runtime/shell/outcome-journal.ts';
+import { LogStore } from '../../../node-runtime/shell/voter/log-store.ts';
 import { skip } from '../../support/skip.ts';
 import { entriesFrom, entry } from '../../unit/shell/entries.ts';
 import { endAll, later, meshError, scratch, spawnScript, until } from './support.ts';
@@ -73,11 +73,7 @@ describe('a full disk', () => {
     };
     await assert.rejects(filling(), meshError('MESH_STORAGE_FAILED', directory));
     assert.ok(acknowledged > 5);
-    const later = [
-      store.persist(undefined, [entry(1)]),
-      store.persist({ term: 2 }, []),
-      store.compact(1, 1, {}, () => []),
-    ];
+    const later = [store.persist(undefined, [entry(1)]), store.persist({ term: 2 }, []), store.compact(1, 1, {}, [])];
     for (const each of later) await assert.rejects(each, meshError('MESH_STORAGE_FAILED', 'free space'));
     await store.close();
 
@@ -96,7 +92,7 @@ describe('a full disk', () => {
     const { store } = await LogStore.open(join(disk, 'log'));
     await store.persist({ term: 1 }, entriesFrom(1, 100));
     const { bavail, bsize } = await statfs(disk);
-    const compacting = store.compact(90, 1, 'x'.repeat(bavail * bsize), () => entriesFrom(91, 10));
+    const compacting = store.compact(90, 1, 'x'.repeat(bavail * bsize), entriesFrom(91, 10));
     await assert.rejects(compacting, meshError('MESH_STORAGE_FAILED'));
     await store.close();
     const { store: again, restored } = await LogStore.open(join(disk, 'log'));

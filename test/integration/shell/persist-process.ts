@@ -1,5 +1,5 @@
-import { LogStore } from '../../../node-runtime/shell/log-store.ts';
 import { OutcomeJournal } from '../../../node-runtime/shell/outcome-journal.ts';
+import { LogStore } from '../../../node-runtime/shell/voter/log-store.ts';
 import { entry } from '../../unit/shell/entries.ts';
 
 /**
@@ -27,7 +27,7 @@ async function persistLog(): Promise<void> {
       const index = snapshotIndex + log.length - 5;
       log.splice(0, index - snapshotIndex);
       snapshotIndex = index;
-      await store.compact(index, 1, { upTo: index }, () => [...log]);
+      await store.compact(index, 1, { upTo: index }, [...log]);
     }
     await persisted;
     process.stdout.write(`${acknowledged}\n`);

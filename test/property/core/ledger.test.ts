@@ -3,6 +3,7 @@ import { decodeCbor, encodeCbor, limits } from '@foremesh/node-runtime/contract'
 import {
   applyCommand,
   createLedger,
+  type JobCommand,
   type JobPlan,
   type Ledger,
   type LedgerCommand,
@@ -95,7 +96,30 @@ const ends = fc.record({
   phase: fc.constantFrom('failed' as const, 'cancelled' as const),
   problem: fc.constant({ code: 'MESH_JOB_CANCELLED', message: 'enough' }),
 });
+const key = fc.constantFrom('k', 'l').map((letter) => `${letter.repeat(42)}A`);
+const enrollments = fc.record({
+  type: fc.constant('enroll-node' as const),
+  node,
+  publicKey: key,
+  atMs: fc.nat(10_000),
+});
+const voters = fc.uniqueArray(fc.record({ node, publicKey: key }), { minLength: 1, selector: (voter) => voter.node });
+const links = fc.record({
+  type: fc.constant('certify-voters' as const),
+  link: fc.record(
+    { index: fc.nat(30), term: fc.nat(5), voters, outgoing: voters, signer: key, signature: fc.constant('s') },
+    { requiredKeys: ['index', 'term', 'voters', 'signer', 'signature'] },
+  ),
+});
+const settings = fc.record({
+  type: fc.constant('set-voters' as const),
+  settings: fc.record({ settleMs: fc.nat(9), replaceAfterMs: fc.nat(9) }),
+  atMs: fc.nat(10_000),
+});
 const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
+  { weight: 1, arbitrary: settings },
+  { weight: 2, arbitrary: enrollments },
+  { weight: 2, arbitrary: links },
   { weight: 4, arbitrary: accepts },
   { weight: 6, arbitrary: cuts },
   { weight: 10, arbitrary: commits },
@@ -110,8 +134,30 @@ class Model {
   readonly committed = new Map<string, string>();
   readonly failures = new Map<string, Set<string>>();
   readonly forgotten = new Set<string>();
+  readonly keys = new Map<string, string>();
+  newestVoters = -1;
+  wanted: number | undefined;
 
   follow(command: LedgerCommand, events: readonly LedgerEvent[]): void {
+    if (command.type === 'enroll-node') {
+      const before = this.keys.get(command.node);
+      if (before === undefined) this.keys.set(command.node, command.publicKey);
+      const { node, publicKey } = command;
+      const reason = before === publicKey ? 'known already' : 'the id has another key';
+      const enrolled: LedgerEvent = { type: 'node-enrolled', node, publicKey };
+      assert.deepEqual(events, [before === undefined ? enrolled : { type: 'dropped', command, reason }]);
+      return;
+    }
+    if (command.type === 'certify-voters') {
+      const { index } = command.link;
+      if (index <= this.newestVoters) assert.equal(events[0]!.type, 'dropped');
+      if (events[0]!.type !== 'dropped') this.newestVoters = index;
+      return;
+    }
+    if (command.type === 'set-voters') {
+      this.wanted = command.settings.settleMs;
+      return;
+    }
     const key = `${command.account}/${command.job}`;
     const before = this.phases.get(key);
     const dropped = events.length === 1 && events[0]!.type === 'dropped';
@@ -120,7 +166,7 @@ class Model {
     for (const event of events) this.take(command, event);
   }
 
-  private take(command: LedgerCommand, event: LedgerEvent): void {
+  private take(command: JobCommand, event: LedgerEvent): void {
     switch (event.type) {
       case 'job-accepted':
         this.phases.set(event.key, 'running');
@@ -146,11 +192,17 @@ class Model {
         this.forgotten.add(event.key);
         return;
       case 'stage-cut':
+      case 'node-enrolled':
+      case 'voters-certified':
+      case 'voters-set':
       case 'dropped':
     }
   }
 
   compare(ledger: Ledger): void {
+    assert.deepEqual(new Map([...ledger.nodes].map(([id, { publicKey }]) => [id, publicKey])), this.keys);
+    assert.equal(ledger.votersChain.at(-1)?.index ?? -1, this.newestVoters);
+    assert.equal(ledger.voters?.settleMs, this.wanted);
     assert.deepEqual(new Map([...ledger.jobs].map(([key, job]) => [key, job.phase as string])), this.phases);
     assert.deepEqual(new Set(ledger.tombstones.keys()), this.forgotten);
     for (const [key, job] of ledger.jobs) {
@@ -168,7 +220,7 @@ class Model {
 }
 
 function small(): Ledger {
-  return createLedger({ endedJobs: 2, tombstones: 100 });
+  return createLedger({ endedJobs: 2, endedTasks: 6, tombstones: 100 });
 }
 
 function throughDisk(ledger: Ledger): Ledger {
@@ -221,7 +273,7 @@ describe('ledger', () => {
   });
 
   it('keeps no more ended jobs and tombstones than it retains', () => {
-    const ledger = createLedger({ endedJobs: 3, tombstones: 5 });
+    const ledger = createLedger({ endedJobs: 3, endedTasks: 100, tombstones: 5 });
     for (let job = 0; job < 50; job += 1) {
       const of = { account: 'me', job: `j${job}`, atMs: 0 };
       applyCommand(ledger, { type: 'accept-job', ...of, specHash: 'h', plan: plans[0]!, cuts: [] });
@@ -229,6 +281,21 @@ describe('ledger', () => {
     }
     assert.deepEqual([...ledger.jobs.keys()], ['me/j47', 'me/j48', 'me/j49']);
     assert.equal(ledger.tombstones.size, 5);
-    assert.ok(limits.jobsPerAccount > 3);
+    assert.ok(limits.endedJobsKept > 3);
+  });
+
+  it('keeps no more tasks of ended jobs than it retains, and always the job that has just ended', () => {
+    const ledger = createLedger({ endedJobs: 100, endedTasks: 5, tombstones: 5 });
+    const kept = [2, 3, 4, 9, 1].map((tasks, number) => {
+      const of = { account: 'me', job: `j${number}`, atMs: 0 };
+      applyCommand(ledger, { type: 'accept-job', ...of, specHash: 'h', plan: plans[0]!, cuts: [] });
+      const { stage } = plans[0]!.stages[0]!;
+      const names = Array.from({ length: tasks }, (_, part) => ({ task: `${stage}-${part}` }));
+      applyCommand(ledger, { type: 'cut-stage', ...of, stage, tasks: names });
+      applyCommand(ledger, { type: 'end-job', ...of, phase: 'failed', problem: { code: 'X', message: 'x' } });
+      validateLedger(ledger);
+      return [...ledger.jobs.keys()].map((key) => key.slice(3));
+    });
+    assert.deepEqual(kept, [['j0'], ['j0', 'j1'], ['j2'], ['j3'], ['j4']]);
   });
 });

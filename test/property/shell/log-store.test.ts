@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, truncate } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { LogStore } from '../../../node-runtime/shell/log-store.ts';
+import { LogStore } from '../../../node-runtime/shell/voter/log-store.ts';
 import { type Entry, entry, plain } from '../../unit/shell/entries.ts';
 
 type Step =
@@ -81,7 +81,7 @@ class Model {
     if (index === this.#snapshotIndex) return Promise.resolve();
     const removed = this.#log.splice(0, index - this.#snapshotIndex);
     this.#snapshotIndex = index;
-    return this.#store.compact(index, removed.at(-1)!.term, { upTo: index }, () => [...this.#log]);
+    return this.#store.compact(index, removed.at(-1)!.term, { upTo: index }, [...this.#log]);
   }
 
   async run(step: Step): Promise<void> {

@@ -14,10 +14,15 @@ interface Definition {
   readonly getter?: () => z.ZodType;
 }
 
+/** Keys and signatures. */
+const ofBytes = (length: number) =>
+  fc.uint8Array({ minLength: length, maxLength: length }).map((bytes) => Buffer.from(bytes).toString('base64url'));
 const identifier = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
 const strings = fc.oneof(
   identifier,
   fc.constantFrom('constructor', 'toString', 'a'.repeat(64), '漢字', '\u0000\u001f', '"\\'),
+  ofBytes(32),
+  ofBytes(64),
   fc.stringMatching(/^sha256-[0-9a-f]{64}$/),
   fc
     .tuple(identifier, identifier, identifier, fc.nat(), fc.nat())

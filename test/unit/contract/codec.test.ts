@@ -24,6 +24,7 @@ import {
   queryAsk,
   raftEnvelope,
   termProof,
+  votersLink,
 } from '@foremesh/node-runtime/contract';
 import fc from 'fast-check';
 import type * as z from 'zod';
@@ -47,8 +48,9 @@ const schemas: Record<string, z.ZodType> = {
   queryAnswer,
   raftEnvelope,
   termProof,
+  votersLink,
 };
-const binary = ['inboxEnvelope', 'outboxEnvelope', 'assign', 'blobAsk', 'blobAnswer', 'raftEnvelope', 'termProof'];
+const binary = ['inboxEnvelope', 'outboxEnvelope', 'assign', 'blobAsk', 'blobAnswer', 'raftEnvelope'];
 const all = [...Object.values(schemas), jobSpec];
 
 /** Whatever the bytes are: a value, or a `MeshError`. */

@@ -5,19 +5,24 @@ import {
   describeConnection,
   formatConnection,
   MeshError,
+  meshIdOf,
   parseConnection,
 } from '@foremesh/node-runtime/contract';
 import fc from 'fast-check';
 
 const identifier = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
 const host = fc.oneof(fc.domain(), fc.ipV4(), fc.ipV6(), fc.constant('localhost'));
-const connections: fc.Arbitrary<Connection> = fc.record({
+const meshId = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((key) => Buffer.from(key).toString('base64url'));
+const fields = {
   host,
   port: fc.integer({ min: 1, max: 65_535 }),
   mesh: identifier,
   account: identifier,
   password: fc.string({ unit: 'grapheme', minLength: 1 }),
-});
+};
+const profile = fc.constantFrom('edge' as const, 'lan' as const);
+const requiredKeys = Object.keys(fields) as (keyof typeof fields)[];
+const connections: fc.Arbitrary<Connection> = fc.record({ ...fields, meshId, profile }, { requiredKeys });
 
 describe('connection string', () => {
   it('reads back what it wrote', () => {
@@ -65,10 +70,26 @@ describe('connection string', () => {
       'foremesh://a:b@ho st:1/m',
       'foremesh://a:b@h:1/m/n',
       'foremesh://a:b@h:1/m?x=1',
+      'foremesh://a:b@h:1/m?id=',
+      `foremesh://a:b@h:1/m?id=${'A'.repeat(42)}`,
+      `foremesh://a:b@h:1/m?id=${'A'.repeat(43)}&x=1`,
+      `foremesh://a:b@h:1/m?id=${'A'.repeat(42)}B`, // bits that no 32 bytes have
       'foremesh://a:b@::1:1883/m',
     ]) {
       assert.throws(() => parseConnection(text), { code: 'MESH_CONFIG_INVALID' }, text);
     }
+  });
+
+  it('that has no id is enough for a client, not for a node', () => {
+    const id = 'A'.repeat(43);
+    assert.equal(meshIdOf(parseConnection(`foremesh://a:b@h/m?id=${id}`)), id);
+    assert.throws(
+      () => meshIdOf(parseConnection('foremesh://a:b@h/m')),
+      (error: MeshError) => {
+        assert.equal(error.code, 'MESH_CONFIG_INVALID');
+        return /foremesh init/.test(error.mend ?? '');
+      },
+    );
   });
 
   it('takes the usual port unless one is named', () => {

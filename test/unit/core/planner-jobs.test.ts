@@ -46,7 +46,7 @@ describe('planner: jobs', () => {
   });
 
   it('answers whoever submits a job again that is forgotten', () => {
-    const leader = new Leader({}, createLedger({ endedJobs: 1, tombstones: 10 }));
+    const leader = new Leader({}, createLedger({ endedJobs: 1, endedTasks: 100, tombstones: 10 }));
     leader.elect();
     leader.join('bob');
     for (const job of ['j', 'k']) {

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Connection, formatConnection } from '../../../node-runtime/contract/index.ts';
+import { type Connection, formatConnection, isPublicKey } from '../../../node-runtime/contract/index.ts';
 import { writeDurably, writeDurablyNow } from '../../../node-runtime/shell/durable-file.ts';
 import { foundMesh } from '../../../node-runtime/shell/found.ts';
 import {
   type Home,
   identityOf,
   openHome,
+  openIdentity,
   readConnection,
   readMeshFile,
   readNodeFile,
@@ -16,7 +18,15 @@ import {
 import { readTerm } from '../../../node-runtime/shell/term-file.ts';
 import { endAll, meshError, scratch } from './scratch.ts';
 
-const connection: Connection = { host: '::1', port: 1884, mesh: 'm', account: 'owner', password: 'a:b/c@d %é' };
+const id = 'A'.repeat(43);
+const connection: Connection = {
+  host: '::1',
+  port: 1884,
+  mesh: 'm',
+  meshId: id,
+  account: 'owner',
+  password: 'a:b/c@d %é',
+};
 
 describe('a home', () => {
   let home: Home;
@@ -65,7 +75,17 @@ describe('a home', () => {
       'mesh.json',
       (at) => at.meshFile,
       readMeshFile,
-      ['', '{', 'null', '[]', '{"v":1}', '{"v":2,"mesh":"m","founder":"a"}', '{"v":1,"mesh":"m m","founder":"a"}'],
+      [
+        '',
+        '{',
+        'null',
+        '[]',
+        '{"v":1}',
+        `{"v":2,"mesh":"m","id":"${id}","founder":"a"}`,
+        `{"v":1,"mesh":"m m","id":"${id}","founder":"a"}`,
+        '{"v":1,"mesh":"m","id":"short","founder":"a"}',
+        '{"v":1,"mesh":"m","founder":"a"}',
+      ],
     ],
     [
       'node.json',
@@ -112,13 +132,53 @@ describe('a home', () => {
     });
   });
 
+  describe('the key of an identity', () => {
+    it('is made once, for its owner alone, and stays', async () => {
+      const made = await openIdentity(home, 'ada');
+      assert.ok(isPublicKey(made.publicKey));
+      assert.equal((await stat(home.keyFile)).mode & 0o777, 0o600);
+      assert.match(await readFile(home.keyFile, 'utf8'), /^-----BEGIN PRIVATE KEY-----\n/);
+      const again = await openIdentity(home, undefined);
+      assert.equal(again.publicKey, made.publicKey);
+      assert.ok(again.privateKey.equals(made.privateKey));
+      const other = await openIdentity(openHome(join(home.directory, 'other'), {}), 'ada');
+      assert.notEqual(other.publicKey, made.publicKey);
+    });
+
+    it('is on disk before the name: a crash between the two loses neither', async () => {
+      const made = await openIdentity(home, 'ada');
+      await rm(home.nodeFile);
+      assert.equal((await openIdentity(home, 'bob')).publicKey, made.publicKey);
+    });
+
+    it('that is missing or damaged is an error that says what to do, and is not replaced', async () => {
+      await openIdentity(home, 'ada');
+      const pem = await readFile(home.keyFile, 'utf8');
+      const foreign = generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
+      for (const content of ['', 'x', pem.slice(0, 60), pem.replace(/\n[A-Za-z0-9]{8}/, '\nAAAAAAAA'), foreign]) {
+        await writeFile(home.keyFile, content);
+        await assert.rejects(openIdentity(home, 'ada'), meshError('MESH_IDENTITY_DAMAGED', home.keyFile));
+        assert.equal(await readFile(home.keyFile, 'utf8'), content);
+      }
+      await rm(home.keyFile);
+      await assert.rejects(
+        openIdentity(home, 'ada'),
+        meshError('MESH_IDENTITY_DAMAGED', 'remove node.json and node.key'),
+      );
+      assert.deepEqual(await readdir(home.directory), ['node.json']);
+      await mkdir(home.keyFile);
+      await assert.rejects(openIdentity(home, 'ada'), meshError('MESH_STORAGE_FAILED', home.keyFile));
+    });
+  });
+
   describe('founding', () => {
     const createAccount = async () => 'secret';
 
     it('writes mesh, founder and connection, once', async () => {
       const made = await foundMesh({ home, node: 'ada', createAccount });
       assert.deepEqual(await readConnection(home), made);
-      assert.deepEqual(await readMeshFile(home), { v: 1, mesh: made.mesh, founder: 'ada' });
+      assert.deepEqual(await readMeshFile(home), { v: 1, mesh: made.mesh, id: made.meshId, founder: 'ada' });
+      assert.equal(made.meshId, (await openIdentity(home, undefined)).publicKey);
       assert.match(made.mesh, /^mesh-[0-9a-f]{8}$/);
       assert.equal((await stat(home.connectionFile)).mode & 0o777, 0o600);
       await assert.rejects(foundMesh({ home, createAccount }), meshError('MESH_CONFIG_INVALID', made.mesh));

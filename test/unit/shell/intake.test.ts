@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { bytesOf, encode, type JobSpecInput, limits, textOf } from '../../../node-runtime/contract/index.ts';
-import { parseSpec, planOf } from '../../../node-runtime/shell/intake.ts';
+import { parseSpec, planOf } from '../../../node-runtime/shell/voter/job-plans.ts';
 import { FakeBlobs } from './fake-blobs.ts';
 import { meshError } from './scratch.ts';
 

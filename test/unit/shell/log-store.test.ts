@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LogStore } from '../../../node-runtime/shell/log-store.ts';
+import { LogStore } from '../../../node-runtime/shell/voter/log-store.ts';
 import { type Entry, entriesFrom, entry, plain } from './entries.ts';
 import { endAll, meshError, scratch } from './scratch.ts';
 
@@ -25,7 +25,7 @@ async function makeLog(directory: string, compacted = false): Promise<void> {
   await store.persist(undefined, entriesFrom(1, 5));
   await store.persist({ term: 2, votedFor: 'ada' }, [entry(6, 'six', 2), entry(7, 'seven', 2)]);
   if (compacted)
-    await store.compact(3, 1, { upTo: 3 }, () => [...entriesFrom(4, 2), entry(6, 'six', 2), entry(7, 'seven', 2)]);
+    await store.compact(3, 1, { upTo: 3 }, [...entriesFrom(4, 2), entry(6, 'six', 2), entry(7, 'seven', 2)]);
   await store.close();
 }
 
@@ -79,7 +79,7 @@ describe('LogStore', () => {
     await run((store) => store.persist({ term: 5 }, more));
     log.push(...more);
     await check({ term: 5 });
-    await run((store) => store.compact(3, 4, { jobs: ['a'] }, () => log.slice(3)));
+    await run((store) => store.compact(3, 4, { jobs: ['a'] }, log.slice(3)));
     const { ledger, snapshotTerm } = await check({ term: 5 }, 3);
     assert.deepEqual([plain(ledger), snapshotTerm], [{ jobs: ['a'] }, 4]);
     await run((store) => store.persist(undefined, [entry(5, 'after the snapshot', 5)]));
@@ -110,7 +110,7 @@ describe('LogStore', () => {
     const log = entriesFrom(1, 50);
     await store.persist({ term: 1 }, log.slice(0, 20));
     const waiting = log.slice(20).map((each) => store.persist(undefined, [each]));
-    const compacted = store.compact(10, 1, 'snapshot', () => log.slice(10));
+    const compacted = store.compact(10, 1, 'snapshot', log.slice(10));
     await Promise.all([...waiting, compacted]);
     await store.close();
     const found = await reopen(directory);
@@ -137,7 +137,7 @@ describe('LogStore', () => {
       await store.persist({ term: 3 }, entriesFrom(1, 6));
       const old = await readFile(join(directory, 'segment-0000000000000001'));
       await store.persist({ term: 5 }, []);
-      const installed = store.compact(4, 5, { upTo: 4 }, () => [], configuration);
+      const installed = store.compact(4, 5, { upTo: 4 }, [], configuration);
       await Promise.all([installed, store.persist(undefined, [entry(5, 'new', 5)])]);
       await store.close();
       if (crashed) {
@@ -284,7 +284,7 @@ describe('LogStore', () => {
       await makeLog(before, true);
       await cp(before, after, { recursive: true });
       const { store, restored } = await LogStore.open(after);
-      await store.compact(6, 2, { upTo: 6 }, () => restored.log.slice(3));
+      await store.compact(6, 2, { upTo: 6 }, restored.log.slice(3));
       await store.close();
       return { before, after, folder };
     }
@@ -320,7 +320,7 @@ describe('LogStore', () => {
         await store.close();
         const again = await LogStore.open(state);
         assert.equal(again.restored.log.at(-1)!.index, 8);
-        await again.store.compact(8, 2, { upTo: 8 }, () => []);
+        await again.store.compact(8, 2, { upTo: 8 }, []);
         await again.store.close();
         assert.deepEqual((await readdir(state)).sort(), ['hard-state', 'segment-0000000000000009', 'snapshot-8']);
         assert.equal((await reopen(state)).snapshotIndex, 8);

@@ -50,7 +50,7 @@ describe('Outbox', () => {
       sent,
     );
     assert.ok(envelopes().every(({ messages }) => messages.length <= limits.messagesPerEnvelope));
-    assert.ok(payloads.every(({ length }) => length <= limits.payloadBytes));
+    assert.ok(payloads.every(({ length }) => length <= limits.payloadBytes - limits.sealBytes));
     assert.deepEqual(
       envelopes().map(({ seq }) => seq),
       payloads.map((_, index) => index + 1),

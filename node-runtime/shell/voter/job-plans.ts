@@ -12,11 +12,11 @@ import {
   MeshError,
   type StageSpec,
   type TaskLimits,
-} from '../contract/index.ts';
-import type { JobPlan, StagePlan } from '../core/index.ts';
-import type { BlobClient } from '../data/index.ts';
-import { specHashOf } from '../data/spec-hash.ts';
-import { builtinMergeCode } from '../engines/merges.ts';
+} from '../../contract/index.ts';
+import type { JobPlan, StagePlan } from '../../core/index.ts';
+import type { BlobClient } from '../../data/index.ts';
+import { specHashOf } from '../../data/spec-hash.ts';
+import { builtinMergeCode } from '../../engines/merges.ts';
 
 /** Checks a published spec. Throws `MESH_SPEC_INVALID` (with the path), or what `decode` throws. */
 export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readonly specHash: string } {

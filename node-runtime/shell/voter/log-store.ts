@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MeshError } from '../contract/index.ts';
-import type { Configuration, HardState, LedgerCommand, LogEntry, RaftRestored } from '../core/index.ts';
-import { onDisk, syncDirectory } from '../data/files.ts';
-import { writeDurably } from './durable-file.ts';
-import { encodeFrame, readFrames } from './frames.ts';
+import { encodeCbor, MeshError } from '../../contract/index.ts';
+import type { Configuration, HardState, LedgerCommand, LogEntry, RaftRestored } from '../../core/index.ts';
+import { onDisk, syncDirectory } from '../../data/files.ts';
+import { writeDurably } from '../durable-file.ts';
+import { encodeFrame, readFrames } from '../frames.ts';
 
 type Entry = LogEntry<LedgerCommand>;
 
@@ -28,7 +28,7 @@ interface Compaction {
   readonly kind: 'compaction';
   readonly index: number;
   readonly frame: Buffer;
-  readonly tail: readonly Entry[];
+  readonly tail: Buffer;
   readonly done: (error?: Error) => void;
 }
 
@@ -171,14 +171,14 @@ export class LogStore {
     index: number,
     term: number,
     ledger: unknown,
-    tail: () => readonly Entry[],
+    tail: readonly Entry[],
     configuration?: Configuration,
   ): Promise<void> {
     const changed = configuration === undefined ? {} : { configuration };
     const frame = encodeFrame({ index, term, ...changed, ledger } satisfies Snapshot);
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => (error === undefined ? resolve() : reject(error));
-      this.#queue.push({ kind: 'compaction', index, frame, tail: tail(), done });
+      this.#queue.push({ kind: 'compaction', index, frame, tail: Buffer.concat(tail.map(encodeFrame)), done });
       this.#writing ??= this.#drain();
     });
   }
@@ -188,15 +188,28 @@ export class LogStore {
     const snapshot = `snapshot-${index}`;
     await writeDurably(join(this.#directory, snapshot), frame, 0o600);
     const name = segmentName(index + 1);
-    const tailBytes = Buffer.concat(tail.map(encodeFrame));
     await this.#segment.close();
-    await writeDurably(join(this.#directory, name), tailBytes, 0o600);
+    await writeDurably(join(this.#directory, name), tail, 0o600);
     this.#segment = await openSegment(join(this.#directory, name));
-    this.#segmentBytes = tailBytes.length;
-    this.writtenBytes += frame.length + tailBytes.length;
+    this.#segmentBytes = tail.length;
+    this.writtenBytes += frame.length + tail.length;
     for (const old of before) {
       if ((isSegment(old) && old !== name) || (isSnapshot(old) && old !== snapshot))
         await unlink(join(this.#directory, old));
+    }
+  }
+
+  /** The newest snapshot as it is on disk, CBOR; undefined when there is none. Throws `MESH_LOG_CORRUPT`. */
+  async readSnapshot(): Promise<Buffer | undefined> {
+    for (;;) {
+      const newest = newestSnapshot(await readdir(this.#directory));
+      if (newest === undefined) return undefined;
+      const file = join(this.#directory, newest);
+      try {
+        return Buffer.from(encodeCbor(await readOnlyFrame(file)));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // else a newer one has just taken its place
+      }
     }
   }
 
@@ -245,9 +258,13 @@ async function readOnlyFrame(file: string): Promise<unknown> {
 }
 
 async function readSnapshot(directory: string, names: readonly string[]): Promise<Snapshot | undefined> {
+  const newest = newestSnapshot(names);
+  return newest === undefined ? undefined : ((await readOnlyFrame(join(directory, newest))) as Snapshot);
+}
+
+function newestSnapshot(names: readonly string[]): string | undefined {
   const indexes = names.filter(isSnapshot).map((name) => Number(name.slice('snapshot-'.length)));
-  if (indexes.length === 0) return undefined;
-  return (await readOnlyFrame(join(directory, `snapshot-${Math.max(...indexes)}`))) as Snapshot;
+  return indexes.length === 0 ? undefined : `snapshot-${Math.max(...indexes)}`;
 }
 
 async function readSegments(

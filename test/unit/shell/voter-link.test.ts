@@ -15,7 +15,8 @@ import {
   Topics,
   type Transport,
 } from '../../../node-runtime/contract/index.ts';
-import { LeaderLink } from '../../../node-runtime/shell/leader-link.ts';
+import { raftProfiles } from '../../../node-runtime/core/index.ts';
+import { VoterLink } from '../../../node-runtime/shell/voter/voter-link.ts';
 import { until } from '../../support/until.ts';
 import { FakeBlobs } from './fake-blobs.ts';
 import { endAll, later, meshError, scratch } from './scratch.ts';
@@ -30,7 +31,7 @@ class Stage {
   readonly published: { topic: string; payload: Uint8Array; retain: boolean }[] = [];
   /** Whether the broker acknowledges. */
   reachable = true;
-  link!: LeaderLink;
+  link!: VoterLink;
 
   readonly #transport = {
     publish: async (topic: string, payload: Uint8Array, { retain = false }: { retain?: boolean }) => {
@@ -40,13 +41,16 @@ class Stage {
   } as unknown as Transport;
 
   async open(logDirectory: string): Promise<void> {
-    this.link = await LeaderLink.open({
+    this.link = await VoterLink.open({
       id: 'ada',
       bootId: 'boot',
       holders: ['broker'],
       topics,
       blobs: this.blobs.client,
       transport: () => this.#transport,
+      subscriptions: () => undefined,
+      founders: ['ada'],
+      profile: raftProfiles.lan,
       log: pino({ level: 'silent' }),
       logDirectory,
       policy: {
@@ -77,7 +81,7 @@ class Stage {
   }
 }
 
-describe('LeaderLink', () => {
+describe('VoterLink', () => {
   let stage: Stage;
   let directory: string;
   beforeEach(async () => {

@@ -1,0 +1,115 @@
+import { limits, type NodeKey, type Problem, type VotersLink } from '../contract/index.ts';
+import type { Ledger } from './ledger.ts';
+import type { LedgerCommand, LedgerEvent, MeshCommand } from './ledger-commands.ts';
+import { type Configuration, sameSet } from './raft/configuration.ts';
+import { isVoterKey, shortened } from './voters-chain.ts';
+
+export function isAboutMesh(command: LedgerCommand): command is MeshCommand {
+  const { type } = command;
+  return type === 'enroll-node' || type === 'certify-voters' || type === 'set-voters';
+}
+
+/** What the ledger knows of who is in the mesh: the keys of nodes, and how the voters of today came to be. */
+export function applyMeshCommand(ledger: Ledger, command: MeshCommand): LedgerEvent[] {
+  if (command.type === 'set-voters') {
+    ledger.voters = command.settings;
+    return [{ type: 'voters-set' }];
+  }
+  const reason = command.type === 'enroll-node' ? enrollFault(ledger, command) : linkFault(ledger, command.link);
+  if (reason !== undefined) return [{ type: 'dropped', command, reason }];
+  if (command.type === 'enroll-node') {
+    const { node, publicKey } = command;
+    ledger.nodes.set(node, { publicKey });
+    return [{ type: 'node-enrolled', node, publicKey }];
+  }
+  ledger.votersChain = shortened([...ledger.votersChain, command.link]);
+  return [{ type: 'voters-certified', index: command.link.index }];
+}
+
+function enrollFault(
+  { nodes }: Ledger,
+  { node, publicKey }: MeshCommand & { type: 'enroll-node' },
+): string | undefined {
+  const known = nodes.get(node);
+  if (known !== undefined) return known.publicKey === publicKey ? 'known already' : 'the id has another key';
+  return nodes.size >= limits.nodesPerMesh ? `nodesPerMesh is ${limits.nodesPerMesh}` : undefined;
+}
+
+/** Signatures are checked by whoever proposes and by whoever follows the chain; here only that the links fit. */
+function linkFault({ votersChain }: Ledger, link: VotersLink): string | undefined {
+  const last = votersChain.at(-1);
+  if (last === undefined) return undefined;
+  if (link.index <= last.index) return 'a newer link is known';
+  if (link.term < last.term) return 'its term is older than that of the link before';
+  return isVoterKey(last, link.signer) ? undefined : 'no voter of the link before has signed it';
+}
+
+/** What contradicts itself, if anything does. */
+export function findMembersFault({ nodes, votersChain }: Ledger): string | undefined {
+  if (nodes.size > limits.nodesPerMesh) return `${nodes.size} nodes are enrolled`;
+  if (votersChain.length > limits.votersLinks) return `the chain of voters has ${votersChain.length} links`;
+  for (const [at, link] of votersChain.entries()) {
+    const before = votersChain[at - 1];
+    if (before === undefined) continue;
+    if (link.index <= before.index || link.term < before.term) return `link ${link.index} follows ${before.index}`;
+    if (!isVoterKey(before, link.signer)) return `link ${link.index} is signed by no voter of ${before.index}`;
+  }
+  return undefined;
+}
+
+/**
+ * What a leader signs once an entry with this configuration is committed; undefined when the voters are those that the
+ * chain ends with (only learners came or went), or when a voter is not enrolled yet.
+ */
+export function votersToCertify(
+  { nodes, votersChain }: Ledger,
+  { voters, outgoing }: Configuration,
+): Pick<VotersLink, 'voters' | 'outgoing'> | undefined {
+  const last = votersChain.at(-1);
+  const before: Configuration = {
+    voters: last?.voters.map(({ node }) => node) ?? [],
+    learners: [],
+    ...(last?.outgoing === undefined ? {} : { outgoing: last.outgoing.map(({ node }) => node) }),
+  };
+  if (sameSet(before.voters, voters) && sameSet(before.outgoing ?? [], outgoing ?? [])) return undefined;
+  const keysOf = (ids: readonly string[]): NodeKey[] =>
+    ids.flatMap((node) => {
+      const known = nodes.get(node);
+      return known === undefined ? [] : [{ node, publicKey: known.publicKey }];
+    });
+  const keys = { voters: keysOf(voters), ...(outgoing === undefined ? {} : { outgoing: keysOf(outgoing) }) };
+  const complete = keys.voters.length === voters.length && keys.outgoing?.length === outgoing?.length;
+  return complete ? keys : undefined;
+}
+
+/**
+ * Whether a leader works with who comes under this id: undefined when it is enrolled with this key, or may be enrolled
+ * (`admitted`: it has shown that it was let in). Otherwise what the node is told, and ends with.
+ */
+export function admissionProblem(
+  { nodes }: Ledger,
+  { node, publicKey }: NodeKey,
+  admitted: boolean,
+): Problem | undefined {
+  const known = nodes.get(node);
+  if (known?.publicKey === publicKey) return undefined;
+  if (known !== undefined) {
+    return {
+      code: 'MESH_NOT_ADMITTED',
+      message: `the mesh knows a node "${node}", with another key`,
+      mend: 'give this one another name: remove node.json and node.key, and start it with another --name',
+    };
+  }
+  if (!admitted) {
+    return {
+      code: 'MESH_NOT_ADMITTED',
+      message: `nothing shows that "${node}" was let in`,
+      mend: 'take the whole connection string that `foremesh init` printed',
+    };
+  }
+  if (nodes.size < limits.nodesPerMesh) return undefined;
+  return {
+    code: 'MESH_NOT_ADMITTED',
+    message: `nodesPerMesh is ${limits.nodesPerMesh}: there is no room for "${node}"`,
+  };
+}

@@ -1,0 +1,49 @@
+import { limits, type QueryAnswer, type QueryAsk, type VoterRow, type VoterSettingsAsk } from '../../contract/index.ts';
+import type { VoterSettings } from '../ledger-commands.ts';
+import { isVoter, lastIndex, membersOf } from '../raft/index.ts';
+import { votersDefault } from './seats.ts';
+import type { VoterState } from './state.ts';
+
+/** Who votes, how far each is, and what was asked for. */
+export function describeVoters(
+  state: VoterState,
+  { id }: Pick<QueryAsk, 'id'>,
+  nowMs: number,
+): QueryAnswer & { query: 'voters' } {
+  const { raft, planner } = state;
+  const { configuration } = raft.configurations.at(-1)!;
+  const voters = membersOf(configuration).map((node): VoterRow => {
+    const awaySinceMs = state.seats.awaySinceMs.get(node);
+    const isMe = node === raft.id;
+    return {
+      node,
+      role: isMe
+        ? 'leader'
+        : configuration.voters.includes(node)
+          ? 'voter'
+          : isVoter(configuration, node)
+            ? 'leaving'
+            : 'joining',
+      behind: Math.max(0, lastIndex(raft) - (isMe ? raft.persistedIndex : (raft.progress.get(node)?.match ?? 0))),
+      ...(awaySinceMs === undefined ? {} : { awayMs: Math.max(0, Math.round(nowMs - awaySinceMs)) }),
+    };
+  });
+  const { count = 'auto', settleMs, replaceAfterMs } = state.ledger.voters ?? votersDefault;
+  const candidates = [...planner.nodes.values()]
+    .filter(({ online, status }) => online && status.mayLead && !voters.some(({ node }) => node === status.node))
+    .map(({ status }) => status.node)
+    .slice(0, limits.queryRows);
+  const settings = { count: count as 'auto' | 1 | 3 | 5, settleMs, replaceAfterMs };
+  return { v: 1, id, query: 'voters', term: raft.hard.term, voters, settings, candidates };
+}
+
+/** What was asked for on top of what was there. */
+export function settingsWith(state: VoterState, asked: VoterSettingsAsk): VoterSettings {
+  const { count: countBefore, settleMs, replaceAfterMs } = state.ledger.voters ?? votersDefault;
+  const count = asked.count === undefined ? countBefore : asked.count === 'auto' ? undefined : asked.count;
+  return {
+    ...(count === undefined ? {} : { count }),
+    settleMs: asked.settleMs ?? settleMs,
+    replaceAfterMs: asked.replaceAfterMs ?? replaceAfterMs,
+  };
+}

@@ -1,0 +1,251 @@
+import type { Logger } from 'pino';
+import {
+  decode,
+  encode,
+  jobCancel,
+  MeshError,
+  nodeMetrics,
+  nodeStatus,
+  outboxEnvelope,
+  type ParsedTopic,
+  queryAsk,
+  type Topics,
+  type Transport,
+} from '../../contract/index.ts';
+import { type LedgerCommand, type RaftMessage, refusedStateOf } from '../../core/index.ts';
+import type { BlobClient } from '../../data/index.ts';
+import type { Publisher } from '../shortcut.ts';
+import { LeaderVoice, problemOf } from './leader-voice.ts';
+import { RaftWire, readRaftEnvelope } from './raft-wire.ts';
+import { SnapshotExchange } from './snapshot-exchange.ts';
+import { SpecIntake } from './spec-intake.ts';
+import { type OutwardEffect, Voter, type VoterOptions } from './voter.ts';
+
+export interface VoterLinkOptions extends Omit<VoterOptions, 'perform' | 'sendRaft' | 'fetchSnapshot'> {
+  readonly topics: Topics;
+  readonly blobs: BlobClient;
+  /** What is said goes here; what is said to ourselves comes back. */
+  readonly transport: () => Publisher | undefined;
+  readonly subscriptions: () => Pick<Transport, 'subscribe' | 'unsubscribe'> | undefined;
+  readonly log: Logger;
+}
+
+/**
+ * What a voter hears and says over MQTT. All voters hear each other, the statuses of nodes (whose last will says that a
+ * leader may be gone) and the specs of jobs, which they hold until the log has them; the one that leads hears everything.
+ */
+export class VoterLink {
+  readonly #options: VoterLinkOptions;
+  readonly #wire: RaftWire;
+  readonly #voice: LeaderVoice;
+  readonly #intake: SpecIntake;
+  readonly #snapshots: SnapshotExchange;
+  #voter!: Voter;
+  #behind = false;
+  /** Messages that were not what they should be; reported on `events`, otherwise ignored. */
+  malformed = 0;
+
+  private constructor(options: VoterLinkOptions) {
+    const { log, blobs, bootId } = options;
+    this.#options = options;
+    const voter = () => this.#voter;
+    this.#wire = new RaftWire(bootId);
+    this.#voice = new LeaderVoice({ ...options, voter });
+    this.#intake = new SpecIntake({
+      voter,
+      blobs,
+      log,
+      refuse: ({ account, job, specHash }, error) => this.#refuse(account, job, specHash, error),
+    });
+    this.#snapshots = new SnapshotExchange({
+      send: (to, content) => this.#publishRaft(to, this.#wire.payloadOf(content)),
+      read: () => this.#voter.readSnapshot(),
+      feed: (event) => this.#voter.feed(event),
+      onProblem: (text) => log.warn(text),
+    });
+  }
+
+  /** Reads the log back. Throws `MESH_LOG_CORRUPT` or `MESH_STORAGE_FAILED`. */
+  static async open(options: VoterLinkOptions): Promise<VoterLink> {
+    const link = new VoterLink(options);
+    link.#voter = await Voter.open({
+      ...options,
+      perform: (effect) => link.#perform(effect),
+      sendRaft: (to, message) => link.#sendRaft(to, message),
+      fetchSnapshot: (from, index, term) => link.#snapshots.fetch(from, index, term),
+    });
+    // Before a sole voter leads the planner takes nothing, and what is heard only then must not be lost.
+    await link.#voter.start();
+    return link;
+  }
+
+  /** What it subscribes to when it connects. */
+  filters(): string[] {
+    const always = ['nodes/+/status', 'jobs/+/+/spec'].map((leaf) => this.#options.topics.prefix + leaf);
+    return this.#voter.isElected ? [...always, ...this.#leaderFilters()] : always;
+  }
+
+  #leaderFilters(): string[] {
+    const leaves = ['nodes/+/metrics', 'nodes/+/outbox', 'jobs/+/+/cancel', 'queries/+/+/ask'];
+    return leaves.map((leaf) => this.#options.topics.prefix + leaf);
+  }
+
+  connected(): void {
+    this.#voice.connected();
+    this.#voter.feed({ type: 'connected' });
+  }
+  disconnected(): void {
+    this.#voter.feed({ type: 'disconnected' });
+  }
+
+  get isElected(): boolean {
+    return this.#voter.isElected;
+  }
+
+  /** Takes one message; what is malformed is counted and reported, never thrown. */
+  hear(parsed: ParsedTopic, topic: string, payload: Uint8Array): void {
+    try {
+      this.#hear(parsed, payload);
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error;
+      this.malformed += 1;
+      this.#voice.report('message-refused', 'warning', `${topic}: ${error.toLine()}`);
+    }
+  }
+
+  #hear(parsed: ParsedTopic, payload: Uint8Array): void {
+    switch (parsed.kind) {
+      case 'raft':
+        this.#hearRaft(parsed.from, payload);
+        return;
+      case 'status': {
+        if (payload.length === 0) return; // the record was cleared: the node was removed
+        const status = decode(nodeStatus, payload);
+        sameNode(status.node, parsed.node);
+        if (!status.online && status.node === this.#voter.leader)
+          this.#voter.feed({ type: 'suspected', node: status.node });
+        this.#voter.feed({ type: 'node-status', status });
+        return;
+      }
+      case 'metrics': {
+        const metrics = decode(nodeMetrics, payload);
+        sameNode(metrics.node, parsed.node);
+        this.#voter.feed({ type: 'node-metrics', metrics });
+        return;
+      }
+      case 'outbox': {
+        const { from, term, bootId, messages } = decode(outboxEnvelope, payload);
+        sameNode(from, parsed.node);
+        this.#noticeTerm(from, term);
+        this.#voter.feed({ type: 'node-reported', node: from, bootId, messages });
+        return;
+      }
+      case 'spec':
+        this.#intake.hear(parsed.account, parsed.job, payload);
+        return;
+      case 'cancel': {
+        const { reason } = payload.length === 0 ? {} : decode(jobCancel, payload);
+        this.#intake.cancel(parsed.account, parsed.job, reason ?? `cancelled by ${parsed.account}`);
+        return;
+      }
+      case 'queryAsk': {
+        if (!this.#voter.planner.leading) return;
+        const answer = this.#voter.answer(parsed.account, decode(queryAsk, payload));
+        this.#voice.say(this.#options.topics.queryAnswer(parsed.account, parsed.client), encode(answer, 'json'));
+      }
+    }
+  }
+
+  #hearRaft(from: string, payload: Uint8Array): void {
+    const envelope = readRaftEnvelope(payload);
+    const { content } = envelope;
+    if (content.kind === 'snapshot-ask') void this.#serve(from, content);
+    else if (content.kind === 'snapshot-chunk') this.#snapshots.hear(from, content);
+    else {
+      const message = this.#wire.messageOf(from, envelope);
+      if (message !== undefined) this.#voter.feed({ type: 'raft-received', from, message });
+    }
+  }
+
+  async #serve(from: string, ask: Parameters<SnapshotExchange['serve']>[1]): Promise<void> {
+    try {
+      await this.#snapshots.serve(from, ask);
+    } catch (error) {
+      this.#options.log.error(`the snapshot cannot be served: ${(error as Error).message}`);
+    }
+  }
+
+  #sendRaft(to: string, message: RaftMessage<LedgerCommand>): void {
+    for (const payload of this.#wire.payloadsOf(message)) this.#publishRaft(to, payload);
+  }
+
+  /** What is lost is sent again by the protocol itself. */
+  #publishRaft(to: string, payload: Uint8Array): void {
+    const { transport, topics, id, log } = this.#options;
+    transport()
+      ?.publish(topics.raft(to, id), payload, { qos: 0 })
+      .catch((error: unknown) => log.debug({ to, error: String(error) }, 'raft message not sent'));
+  }
+
+  /** A node that has seen a later term obeys us no more: our log is older than what the mesh had. Said once a leadership. */
+  #noticeTerm(node: string, term: number): void {
+    const { leading, term: ours } = this.#voter.planner;
+    if (!leading || term <= ours || this.#behind) return;
+    this.#behind = true;
+    const text =
+      `${node} has seen term ${term}, this leader is in term ${ours}: was its log restored from an ` +
+      'older copy? To go on from that copy remove node/term and node/outcomes in the homes of the other nodes';
+    this.#voice.report('term-behind', 'error', text);
+  }
+
+  #perform(effect: OutwardEffect): void {
+    switch (effect.type) {
+      case 'role-changed':
+        this.#changeRole(effect.role, effect.term, effect.leader);
+        return;
+      case 'take-spec':
+        void this.#intake.take(effect);
+        return;
+      default:
+        this.#voice.perform(effect);
+    }
+  }
+
+  /** Subscriptions go out before the first word of a leader, on the same connection: what is said in answer is heard. */
+  #changeRole(role: 'follower' | 'leader', term: number, leader: string | undefined): void {
+    const { log, subscriptions } = this.#options;
+    log.info({ role, term, leader }, 'role changed');
+    const connection = subscriptions();
+    this.#behind = false;
+    if (role === 'leader') this.#await(connection?.subscribe(this.#leaderFilters(), 1));
+    else {
+      this.#voice.fallSilent();
+      this.#await(connection?.unsubscribe(this.#leaderFilters()));
+    }
+  }
+
+  /** On a connection that is lost meanwhile it is done again when there is a new one. */
+  #await(done: Promise<void> | undefined): void {
+    done?.catch((error: unknown) => this.#options.log.debug(String(error)));
+  }
+
+  #refuse(account: string, job: string, specHash: string, error: MeshError): void {
+    const { topics } = this.#options;
+    const state = refusedStateOf(this.#voter.planner, { account, job, specHash }, problemOf(error));
+    this.#voice.say(topics.jobState(account, job), encode(state, 'json'));
+    this.#voice.clearSpec(account, job);
+    this.#voice.report('spec-refused', 'warning', `${topics.jobSpec(account, job)}: ${error.toLine()}`);
+  }
+
+  async close(): Promise<void> {
+    this.#intake.close();
+    this.#voice.close();
+    this.#snapshots.close();
+    await this.#voter.close();
+  }
+}
+
+function sameNode(claimed: string, topic: string): void {
+  if (claimed === topic) return;
+  throw new MeshError('MESH_MESSAGE_MALFORMED', `a message of "${claimed}" on the topic of "${topic}"`);
+}

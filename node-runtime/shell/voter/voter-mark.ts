@@ -1,0 +1,44 @@
+import { access, readdir } from 'node:fs/promises';
+import { MeshError } from '../../contract/index.ts';
+import { writeDurably } from '../durable-file.ts';
+import type { Home } from '../home.ts';
+import { LogStore } from './log-store.ts';
+
+/**
+ * That this node has (or had) a log stands outside of it: a voter whose log is lost has forgotten whom it voted for and what
+ * it answered for, and must not begin again under its old name. Makes the empty log too.
+ */
+export async function markVoter(home: Home): Promise<void> {
+  const { store } = await LogStore.open(home.logDirectory);
+  await store.close();
+  await writeDurably(home.voterFile, '1\n');
+}
+
+/** Whether this node has a log. Throws `MESH_LOG_LOST` when it had one and it is gone. */
+export async function checkVoterMark(home: Home): Promise<boolean> {
+  const marked = await isThere(home.voterFile);
+  if (marked && !(await hasSegment(home.logDirectory))) {
+    throw new MeshError('MESH_LOG_LOST', 'this node votes, and its log is gone', {
+      where: home.logDirectory,
+      mend: 'restore the folder; or give the node a new identity: remove node.json and the folder node beside it',
+    });
+  }
+  return marked;
+}
+
+async function hasSegment(directory: string): Promise<boolean> {
+  return (await isThere(directory)) && (await readdir(directory)).some((name) => name.startsWith('segment-'));
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw new MeshError('MESH_STORAGE_FAILED', `cannot read: ${(error as Error).message}`, {
+      where: path,
+      cause: error,
+    });
+  }
+}

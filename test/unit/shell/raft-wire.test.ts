@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { limits } from '../../../node-runtime/contract/index.ts';
+import type { LedgerCommand, RaftMessage } from '../../../node-runtime/core/index.ts';
+import { RaftWire, readRaftEnvelope } from '../../../node-runtime/shell/voter/raft-wire.ts';
+import { meshError } from './scratch.ts';
+
+function appendOf(bytes: number): RaftMessage<LedgerCommand> {
+  const problem = { code: 'X', message: 'x'.repeat(bytes) };
+  const command: LedgerCommand = { type: 'end-job', account: 'a', job: 'j', atMs: 1, phase: 'failed', problem };
+  const entries = [
+    { index: 5, term: 2, command },
+    { index: 6, term: 2, configuration: { voters: ['ada', 'bob'], outgoing: ['ada'], learners: [] } },
+    { index: 7, term: 2 },
+  ];
+  return { type: 'append', term: 2, round: 9, previousIndex: 4, previousTerm: 1, entries, commitIndex: 4 };
+}
+
+/** What the receiver makes of payloads, in the order they come. */
+function receive(receiver: RaftWire, payloads: readonly Uint8Array[], from = 'ada') {
+  return payloads
+    .map((payload) => receiver.messageOf(from, readRaftEnvelope(payload)))
+    .filter((message) => message !== undefined);
+}
+
+describe('RaftWire', () => {
+  const sender = new RaftWire('boot');
+
+  it('brings every message as it was', () => {
+    const messages: RaftMessage<LedgerCommand>[] = [
+      appendOf(10),
+      { type: 'vote-answer', term: 3, granted: true, signature: Buffer.from([1, 2]) },
+      { type: 'append-answer', term: 3, round: 1, reject: { previousIndex: 4, hintIndex: 2, hintTerm: 1 } },
+      { type: 'snapshot', term: 3, round: 2, index: 7, indexTerm: 2 },
+    ];
+    for (const message of messages) assert.deepEqual(receive(new RaftWire('x'), sender.payloadsOf(message)), [message]);
+  });
+
+  it('cuts what is larger than a payload, and joins it in any order, parts that come twice too', () => {
+    const message = appendOf(600_000);
+    const payloads = sender.payloadsOf(message);
+    assert.equal(payloads.length, 4);
+    for (const payload of payloads) assert.ok(payload.length <= limits.payloadBytes);
+    const receiver = new RaftWire('x');
+    const [first, ...rest] = payloads;
+    assert.deepEqual(receive(receiver, [...rest.reverse(), rest[0]!, first!]), [message]);
+  });
+
+  it('gives up a message of which a part is lost when a newer one comes, and takes no part for another message', () => {
+    const receiver = new RaftWire('x');
+    const [first, ...others] = sender.payloadsOf(appendOf(500_000));
+    const newer = sender.payloadsOf(appendOf(400_000));
+    assert.deepEqual(receive(receiver, others), []);
+    assert.equal(receive(receiver, newer).length, 1);
+    assert.deepEqual(receive(receiver, [first!]), []);
+    // Another boot counts anew.
+    const restarted = new RaftWire('other-boot').payloadsOf(appendOf(400_000));
+    assert.equal(receive(receiver, restarted).length, 1);
+  });
+
+  it('keeps the parts of two senders apart', () => {
+    const receiver = new RaftWire('x');
+    const a = new RaftWire('a').payloadsOf(appendOf(400_000));
+    const b = new RaftWire('b').payloadsOf(appendOf(300_000));
+    assert.deepEqual(receive(receiver, a.slice(1), 'ada'), []);
+    assert.equal(receive(receiver, b, 'bob').length, 1);
+    assert.equal(receive(receiver, a.slice(0, 1), 'ada').length, 1);
+  });
+
+  it('refuses what has too many parts', () => {
+    const tooMuch = limits.raftPartBytes * limits.partsPerRaftMessage;
+    assert.throws(() => sender.payloadsOf(appendOf(tooMuch)), meshError('MESH_LIMIT_EXCEEDED', 'partsPerRaftMessage'));
+  });
+});
