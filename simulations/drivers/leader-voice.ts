@@ -104,7 +104,9 @@ export class VirtualLeaderVoice {
       life,
       bootId,
       term: () => voter().state.planner.term,
-      publish: (payload) => connection()?.publish(topic, payload, { qos: 1 }),
+      publish: (payload) => {
+        if (voter().leadsNow()) connection()?.publish(topic, payload, { qos: 1 });
+      },
       gatherMs: inboxGatherMs,
       patienceMs: ({ type }) => (type === 'committed' ? committedPatienceMs : 0),
       tidy: committedTogether,
@@ -137,6 +139,7 @@ export class VirtualLeaderVoice {
   }
 
   #publishRetained(): void {
+    if (!this.#options.voter().leadsNow()) return;
     const topics = [...this.#retained];
     this.#retained.clear();
     for (const topic of topics) {

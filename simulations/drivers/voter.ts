@@ -84,6 +84,13 @@ export class VirtualVoter {
     return this.state.raft.role === 'leader';
   }
 
+  /** Whether it still leads: one that slept finds out here, before it says another word. */
+  leadsNow(): boolean {
+    const { nowMs } = this.#options.life.machine.clock;
+    if (nowMs >= (voterDueMs(this.state) ?? Number.POSITIVE_INFINITY)) this.feed({ type: 'tick' });
+    return this.isElected;
+  }
+
   start(): void {
     const { chance, clock } = this.#options.life.machine;
     this.#startedMs = clock.nowMs;
