@@ -10,6 +10,8 @@ import { cpuShares, loadAverage, residentMiB, treeOf } from './spine/proc.ts';
 import { median, quantile, round } from './spine/statistics.ts';
 
 const json = process.argv.includes('--json');
+/** Only what a single task costs: a matter of seconds. */
+const latencyOnly = process.argv.includes('--latency');
 const rounds = 5;
 const tasksPerJob = 4_096;
 const latencyJobsPerRound = 50;
@@ -28,23 +30,28 @@ class Figures {
   readonly #latenciesMs: number[] = [];
 
   async round(name: string, number: number, side: Side): Promise<void> {
-    const tasksPerSecond = (tasksPerJob * 1000) / (await side.throughput(tasksPerJob));
+    const did: string[] = [];
+    if (!latencyOnly) {
+      const tasksPerSecond = (tasksPerJob * 1000) / (await side.throughput(tasksPerJob));
+      this.#tasksPerSecond.push(tasksPerSecond);
+      did.push(`${Math.round(tasksPerSecond)} tasks/s`);
+    }
     const latenciesMs = await side.latencies(latencyJobsPerRound);
-    this.#tasksPerSecond.push(tasksPerSecond);
     this.#latenciesMs.push(...latenciesMs);
-    const p50 = quantile(latenciesMs, 0.5).toFixed(2);
-    say(`round ${number} of ${rounds}, ${name}: ${Math.round(tasksPerSecond)} tasks/s, p50 ${p50} ms`);
+    did.push(`p50 ${quantile(latenciesMs, 0.5).toFixed(2)} ms`);
+    say(`round ${number} of ${rounds}, ${name}: ${did.join(', ')}`);
   }
 
   summary() {
     return {
-      tasksPerSecond: round(median(this.#tasksPerSecond), 1),
+      tasksPerSecond: latencyOnly ? null : round(median(this.#tasksPerSecond), 1),
       latencyMsP50: round(quantile(this.#latenciesMs, 0.5), 2),
       latencyMsP99: round(quantile(this.#latenciesMs, 0.99), 2),
     };
   }
 }
 
+const unmeasured = { node: undefined, leader: undefined, broker: undefined };
 const absent = { tasksPerSecond: null, latencyMsP50: null, latencyMsP99: null };
 
 function say(text: string): void {
@@ -68,7 +75,7 @@ async function measure(directory: string) {
       if (dask !== undefined) notes.push(`Dask distributed ${dask.version}`);
       for (const side of dask === undefined ? [mesh] : [mesh, dask]) {
         await side.throughput(tasksPerJob); // warm
-        await side.latencies(5);
+        await side.latencies(latencyOnly ? latencyJobsPerRound : 5);
       }
       for (let number = 1; number <= rounds; number += 1) {
         await meshFigures.round('mesh', number, mesh);
@@ -78,7 +85,7 @@ async function measure(directory: string) {
       await dask?.end();
     }
     notes.push(`load average after the rounds: ${loadAverage()}`);
-    const idle = await measureIdle(mesh);
+    const idle = latencyOnly ? unmeasured : await measureIdle(mesh);
     const meshSide = meshFigures.summary();
     const daskSide = dask === undefined ? undefined : daskFigures.summary();
     return {
@@ -88,7 +95,10 @@ async function measure(directory: string) {
         daskSide === undefined
           ? { tasksPerSecond: null, latencyP50: null }
           : {
-              tasksPerSecond: round(meshSide.tasksPerSecond / daskSide.tasksPerSecond, 2),
+              tasksPerSecond:
+                meshSide.tasksPerSecond === null || daskSide.tasksPerSecond === null
+                  ? null
+                  : round(meshSide.tasksPerSecond / daskSide.tasksPerSecond, 2),
               latencyP50: round(meshSide.latencyMsP50 / daskSide.latencyMsP50, 2),
             },
       ...idle,
@@ -117,19 +127,20 @@ function table(figures: Awaited<ReturnType<typeof measure>>): string {
   const { mesh, dask, ratio, node, leader, broker, install, notes } = figures;
   const cell = (value: unknown) => String(value ?? '-').padStart(10);
   const row = (name: string, ...values: unknown[]) => `${name.padEnd(26)}${values.map(cell).join('')}`;
-  const target = (name: string, value: number, most: number, unit: string) =>
-    `${name.padEnd(26)}${cell(value)} ${unit} (at most ${most})${value <= most ? '' : '  OVER'}`;
+  const target = (name: string, value: number | undefined, most: number, unit: string) =>
+    `${name.padEnd(26)}${cell(value)} ${unit} (at most ${most})${value === undefined || value <= most ? '' : '  OVER'}`;
+  const percent = (share: number | undefined) => (share === undefined ? undefined : round(share * 100, 2));
   return [
     row('', 'mesh', 'dask', 'mesh/dask'),
     row('no-op tasks per second', mesh.tasksPerSecond, dask.tasksPerSecond, ratio.tasksPerSecond),
     row('latency p50, ms', mesh.latencyMsP50, dask.latencyMsP50, ratio.latencyP50),
     row('latency p99, ms', mesh.latencyMsP99, dask.latencyMsP99),
     '',
-    target('idle node, resident', node.residentMiB, 80, 'MiB'),
-    target('idle node, CPU', round(node.cpuShare * 100, 2), 1, '% of a core'),
-    target('idle broker, resident', broker.residentMiB, 96, 'MiB'),
+    target('idle node, resident', node?.residentMiB, 80, 'MiB'),
+    target('idle node, CPU', percent(node?.cpuShare), 1, '% of a core'),
+    target('idle broker, resident', broker?.residentMiB, 96, 'MiB'),
     target('device, installed', install.sizeMiB, 20, 'MiB'),
-    row('idle leader, MiB, % CPU', leader.residentMiB, round(leader.cpuShare * 100, 2)),
+    row('idle leader, MiB, % CPU', leader?.residentMiB, percent(leader?.cpuShare)),
     '',
     ...notes.map((note) => `* ${note}`),
   ].join('\n');

@@ -1,4 +1,4 @@
-import type { AedesOptions, AuthenticateError, Client } from 'aedes';
+import type { AedesOptions, AuthenticateError, Client, PublishPacket } from 'aedes';
 import type { Accounts } from './accounts.ts';
 import { type Connections, Dropped } from './connections.ts';
 import type { BrokerLimits } from './limits.ts';
@@ -28,6 +28,8 @@ export interface AdmissionParts {
   readonly clientOf: (clientId: string) => Client | undefined;
   /** How many messages wait for a client's socket. */
   readonly outstanding: (client: Client) => number;
+  /** Delivers a message that is not acknowledged yet. */
+  readonly begin: (packet: PublishPacket, client: Client) => void;
 }
 
 type Hooks = Required<
@@ -90,6 +92,8 @@ export class Admission {
         if (client === null || client.closed) return done();
         const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
         const stored = this.#parts.persistence.admit({ ...packet, payload });
+        // To be acknowledged means to be stored; to be delivered does not. (QoS 2 is published by Aedes, once only.)
+        if (packet.qos < 2) this.#parts.begin(packet, client);
         this.#inLine(client, stored, done);
       },
 
@@ -180,7 +184,7 @@ export class Admission {
     return null;
   }
 
-  /** Lets a client's publishes through in the order in which they came, though some wait for the disk. */
+  /** Lets a client's publishes be acknowledged in the order in which they came, though some wait for the disk. */
   #inLine(client: Client, stored: Promise<unknown> | undefined, done: (error?: Error | null) => void): void {
     const before = this.#lines.get(client);
     if (before === undefined && stored === undefined) {

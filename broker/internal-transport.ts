@@ -37,7 +37,7 @@ export class InternalTransport implements Transport {
     return new Promise((resolve, reject) => {
       const begin = () => {
         this.#checkOpen();
-        this.#broker.publish(packet, (error) => (error ? reject(error) : resolve()));
+        this.#broker.publish(packet, (error?: Error | null) => (error ? reject(error) : resolve()));
       };
       const stored = this.#isClosed ? undefined : this.#persistence.admit(packet);
       this.#line = this.#line

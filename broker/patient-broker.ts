@@ -1,9 +1,10 @@
-import { Aedes, type AedesOptions, type AedesPublishPacket, type Client } from 'aedes';
+import { Aedes, type AedesOptions, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { writeToStream } from 'mqtt-packet';
 
 // Its cache of all 65536 packet identifiers takes 6 MB, to save the making of two bytes.
 writeToStream.cacheNumbers = false;
 
+type PublishDone = (error?: Error | null) => void;
 type Deliver = (packet: AedesPublishPacket, delivered: () => void) => void;
 
 /** What is on its way to one client. */
@@ -12,6 +13,13 @@ interface Lane {
   outstanding: number;
   /** It kept a publisher waiting for `patienceMs`; until it has caught up nobody waits for it. */
   late: boolean;
+}
+
+/** A publish that was begun before Aedes asks for it. */
+interface BegunPublish {
+  /** What came of it, once it has ended. */
+  ended: { readonly error: Error | null | undefined } | undefined;
+  done: PublishDone | undefined;
 }
 
 interface Delivery {
@@ -33,6 +41,7 @@ export class PatientBroker extends Aedes {
   readonly #lanes = new WeakMap<Client, Lane>();
   /** Oldest first. */
   readonly #waiting = new Set<Delivery>();
+  readonly #begun = new WeakMap<object, BegunPublish>();
   #timer: NodeJS.Timeout | undefined;
   #forwarding: Client | undefined;
 
@@ -52,6 +61,37 @@ export class PatientBroker extends Aedes {
   /** Messages that are on their way to the client. */
   outstanding(client: Client): number {
     return this.#lanes.get(client)?.outstanding ?? 0;
+  }
+
+  /**
+   * Delivers a client's message before it is acknowledged. Aedes acknowledges first and publishes then: subscribers would wait
+   * for the disk as the publisher has to. When it comes to publish this packet, it only waits for what was begun here.
+   */
+  begin(packet: PublishPacket, client: Client): void {
+    const begun: BegunPublish = { ended: undefined, done: undefined };
+    this.#begun.set(packet, begun);
+    // Each in a turn of its own: Aedes numbers messages as they come and drops one that a later number has overtaken, which a
+    // message that takes more promises to be published would be.
+    setImmediate(() =>
+      this.#publish(packet, client, (error) => {
+        begun.ended = { error };
+        begun.done?.(error);
+      }),
+    );
+  }
+
+  /** Aedes calls it with the client between the two, which its types do not tell. */
+  override publish(packet: PublishPacket, ...rest: unknown[]): void {
+    const [client, done] = (rest.length > 1 ? rest : [null, rest[0]]) as [Client | null, PublishDone];
+    const begun = this.#begun.get(packet);
+    if (begun === undefined) this.#publish(packet, client, done);
+    else if (begun.ended === undefined) begun.done = done;
+    else done(begun.ended.error);
+  }
+
+  #publish(packet: PublishPacket, client: Client | null, done: PublishDone): void {
+    const publish = super.publish as (packet: PublishPacket, ...rest: never[]) => void;
+    Reflect.apply(publish, this, [packet, client, done]);
   }
 
   override subscribe(topic: string, deliver: Deliver, callback: () => void): void {

@@ -88,6 +88,7 @@ async function start(
     incidents,
     clientOf: (id) => clients.get(id),
     outstanding: (client) => broker.outstanding(client),
+    begin: (packet, client) => broker.begin(packet, client),
   });
   const broker: PatientBroker = makeBroker(settings, persistence, admission);
   persistence.identify((id) => {

@@ -26,6 +26,8 @@ interface SubscriptionLike {
   readonly qos: number;
 }
 
+/** The stream that gives nothing: Aedes asks no more of one than this. */
+const nothing: Pick<Readable, 'pipe'> = { pipe: (destination) => destination };
 /** Stands as broker id on messages that come from the queue; their counter is the queue's sequence number. */
 const fromQueue = 'queue';
 const metaKey = 'meta';
@@ -142,7 +144,9 @@ export class BrokerPersistence {
     if (!this.#admitted.has(packet.payload)) void this.#retain(packet);
   }
 
-  createRetainedStreamCombi(filters: readonly string[]): Readable {
+  createRetainedStreamCombi(filters: readonly string[]): Pick<Readable, 'pipe'> {
+    // Most subscriptions find nothing, and a stream costs more than all else of them.
+    if (!filters.some((filter) => this.retained.has(filter))) return nothing;
     return Readable.from(this.#retainedPackets(filters), { highWaterMark: 2 });
   }
 

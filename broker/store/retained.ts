@@ -64,6 +64,11 @@ export class RetainedStore {
     return this.#database.write(prefix + topic, value);
   }
 
+  /** Whether any retained message matches. */
+  has(filter: string): boolean {
+    return this.#topics(filter).length > 0;
+  }
+
   /** The retained messages that match, as they are when each is read. */
   async *matching(filter: string): AsyncGenerator<RetainedMessage> {
     for (const topic of this.#topics(filter)) {

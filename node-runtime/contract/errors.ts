@@ -20,6 +20,7 @@ export const errorCodes = {
   MESH_BLOB_CORRUPT: 'Bytes do not match the hash that names them.',
   MESH_STORAGE_FAILED: 'A disk operation failed.',
   MESH_LOG_CORRUPT: 'The log on disk is damaged before its end.',
+  MESH_LEADER_UNPROVEN: 'Somebody says that it leads, and does not show that the voters elected it.',
   MESH_LOG_LOST: 'This node votes, and its log is gone.',
   MESH_JOURNAL_INVALID: 'The file is no journal of a voter, or damaged.',
   MESH_REPLAY_DIFFERS: 'The machine decided otherwise than when the journal was written.',
@@ -48,6 +49,11 @@ export const errorCodes = {
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+/** What others say is a code may be one of another release. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorCodes, text);
+}
 
 export interface ErrorDetails {
   /** What to do about it: a sentence or a command. */

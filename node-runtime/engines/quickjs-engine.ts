@@ -3,10 +3,12 @@ import { QuickjsHost } from './quickjs-host.ts';
 import {
   findLayout,
   heapEnd,
+  type MemoryChanges,
   type MemoryImage,
   type MemoryLayout,
   seedRandom,
   setImage,
+  takeChanges,
   takeImage,
 } from './quickjs-image.ts';
 import { evalAsModule, evalAsScript, GuestError, Machine, type Roots, type Value } from './quickjs-machine.ts';
@@ -35,10 +37,10 @@ interface Entries {
   readonly fail: Value;
 }
 
-/** What is kept of one job's code: the memory after the module was evaluated, and a machine to set it back in. */
+/** What is kept of one job's code: how it left the memory when it was evaluated, and a machine to set that back in. */
 interface Loaded {
   machine: Machine | undefined;
-  readonly image: MemoryImage;
+  readonly changes: MemoryChanges;
   readonly main: Value;
 }
 
@@ -110,12 +112,8 @@ export class QuickjsEngine implements SandboxEngine {
       const kept = this.loaded.get(task.key);
       machine = kept?.machine ?? (await this.newMachine(task));
       machine.host = host;
-      if (kept === undefined) {
-        setImage(machine, this.layout, this.image);
-      } else {
-        setImage(machine, this.layout, kept.image);
-        kept.machine = machine;
-      }
+      setImage(machine, this.layout, this.image, kept?.changes);
+      if (kept !== undefined) kept.machine = machine;
       seedRandom(machine, this.layout, this.nextSeed());
       machine.setMemoryLimit(task.limits.memoryBytes);
       const main = kept?.main ?? (await this.load(machine, task, host, control));
@@ -192,7 +190,7 @@ export class QuickjsEngine implements SandboxEngine {
       return undefined;
     }
     if (!machine.hasJobs()) {
-      this.loaded.set(task.key, { machine, image: takeImage(machine, this.layout), main });
+      this.loaded.set(task.key, { machine, changes: takeChanges(machine, this.layout, this.image), main });
     }
     return main;
   }
@@ -240,7 +238,7 @@ export class QuickjsEngine implements SandboxEngine {
     const peakMemoryBytes = this.heapBytes(machine);
     const kept = this.loaded.get(task.key);
     if (machine?.broken === true) this.loaded.delete(task.key);
-    else if (kept !== undefined && peakMemoryBytes - kept.image.high.length > growthBytesMost) kept.machine = undefined;
+    else if (kept !== undefined && peakMemoryBytes - kept.changes.heapBytes > growthBytesMost) kept.machine = undefined;
     if (machine !== undefined) machine.host = undefined;
     const failed = (code: Extract<TaskResult, { type: 'failed' }>['code'], message: string): TaskResult => ({
       type: 'failed',

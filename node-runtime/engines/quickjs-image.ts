@@ -11,6 +11,18 @@ export interface MemoryImage {
   readonly high: Uint8Array;
 }
 
+/**
+ * What a job's code changed of the image that its machine began with. It changes a few pages: to keep those takes a tenth of the
+ * time and the memory that an image of its own would.
+ */
+export interface MemoryChanges {
+  readonly pieces: readonly { readonly at: number; readonly bytes: Uint8Array }[];
+  /** What the heap grew by. */
+  readonly behind: Uint8Array;
+  /** How large the heap was. */
+  readonly heapBytes: number;
+}
+
 /** Where the pinned QuickJS module keeps what an image must know. Found by looking, once per process, and checked. */
 export interface MemoryLayout {
   /** Address of the word that says where the heap ends; 0 when it was not found: then the memory's size is taken. */
@@ -47,13 +59,45 @@ export function takeImage(machine: Machine, layout: MemoryLayout): MemoryImage {
   };
 }
 
-/** Sets the memory back. What the heap had grown to beyond the image becomes zero again. */
-export function setImage(machine: Machine, layout: MemoryLayout, image: MemoryImage): void {
+/** What makes of `image` the memory as it is now. */
+export function takeChanges(machine: Machine, layout: MemoryLayout, image: MemoryImage): MemoryChanges {
+  const bytes = Buffer.from(machine.memory.buffer);
+  const heapBytes = heapEnd(machine, layout) - image.highAt;
+  const pieces = [...changedPieces(bytes, 0, image.low), ...changedPieces(bytes, image.highAt, image.high)];
+  // The heap only ever grows: `sbrk` of this build gives nothing back.
+  const behind = new Uint8Array(bytes.subarray(image.highAt + image.high.length, image.highAt + heapBytes));
+  return { pieces, behind, heapBytes };
+}
+
+/** Copies of the pages that differ from `before`, those that adjoin in one. */
+function* changedPieces(bytes: Buffer, at: number, before: Uint8Array): Generator<{ at: number; bytes: Uint8Array }> {
+  let from: number | undefined;
+  for (let page = 0; page < before.length; page += pageBytes) {
+    const end = Math.min(page + pageBytes, before.length);
+    if (bytes.compare(before, page, end, at + page, at + end) !== 0) {
+      from ??= page;
+      continue;
+    }
+    if (from !== undefined) yield { at: at + from, bytes: new Uint8Array(bytes.subarray(at + from, at + page)) };
+    from = undefined;
+  }
+  if (from !== undefined) {
+    yield { at: at + from, bytes: new Uint8Array(bytes.subarray(at + from, at + before.length)) };
+  }
+}
+
+/** Sets the memory back. What the heap had grown to beyond that becomes zero again. */
+export function setImage(machine: Machine, layout: MemoryLayout, image: MemoryImage, changes?: MemoryChanges): void {
   const grownTo = heapEnd(machine, layout);
   const bytes = new Uint8Array(machine.memory.buffer);
   bytes.set(image.low, 0);
   bytes.set(image.high, image.highAt);
-  const end = image.highAt + image.high.length;
+  let end = image.highAt + image.high.length;
+  if (changes !== undefined) {
+    for (const piece of changes.pieces) bytes.set(piece.bytes, piece.at);
+    bytes.set(changes.behind, end);
+    end += changes.behind.length;
+  }
   if (grownTo > end) bytes.fill(0, end, grownTo);
 }
 

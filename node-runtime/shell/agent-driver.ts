@@ -3,12 +3,11 @@ import {
   type Assign,
   asMeshError,
   bytesOf,
-  decode,
   encode,
-  inboxEnvelope,
+  type InboxEnvelope,
   type JobLogs,
   limits,
-  MeshError,
+  type MeshError,
   type OutboxMessage,
   type Outcome,
   type Output,
@@ -25,14 +24,12 @@ import {
 } from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { type EngineOutcome, type EngineRequest, SandboxPool } from '../engines/index.ts';
-import { writeDurablyNow } from './durable-file.ts';
 import type { Home } from './home.ts';
 import { Outbox } from './outbox.ts';
 import { OutcomeJournal } from './outcome-journal.ts';
 import type { MeshLoad } from './sampler.ts';
 import type { Publisher } from './shortcut.ts';
 import { TaskLoader } from './task-loader.ts';
-import { readTerm } from './term-file.ts';
 
 export interface AgentDriverOptions {
   readonly node: string;
@@ -43,6 +40,10 @@ export interface AgentDriverOptions {
   readonly blobs: BlobClient;
   readonly transport: () => Publisher | undefined;
   readonly log: Logger;
+  /** The highest term that was proven to this node. */
+  readonly term: number;
+  /** Returns when the term is on disk. Throws `MESH_STORAGE_FAILED`: then nothing of it may be done. */
+  readonly persistTerm: (term: number) => void;
   /** The disk failed: nothing more can be promised, the process must end. */
   readonly onFatal: (error: MeshError) => void;
   /** The sandbox processes of an idle node end after this. */
@@ -74,7 +75,7 @@ export class AgentDriver {
     const { node, bootId, home, offer, topics, blobs } = options;
     this.#options = options;
     this.#journal = new OutcomeJournal(home.outcomesFile);
-    this.#state = createAgent(node, offer, { term: readTerm(home.termFile), outcomes: this.#journal.held() });
+    this.#state = createAgent(node, offer, { term: options.term, outcomes: this.#journal.held() });
     this.#loader = new TaskLoader(blobs);
     this.#outbox = new Outbox<OutboxMessage>({
       from: node,
@@ -113,10 +114,9 @@ export class AgentDriver {
     return this.#pool.load();
   }
 
-  /** One envelope from the inbox. Throws a `MeshError` when it is malformed. */
-  hear(payload: Uint8Array): void {
-    const envelope = decode(inboxEnvelope, payload);
-    this.#step({ type: 'inbox', term: envelope.term, messages: envelope.messages });
+  /** One envelope from the inbox, of a leader that has shown that it leads. */
+  hear({ term, messages }: InboxEnvelope): void {
+    this.#step({ type: 'inbox', term, messages });
   }
 
   #step(event: AgentEvent): void {
@@ -158,18 +158,12 @@ export class AgentDriver {
 
   /** Without the fence on disk nothing of the new term may be done: the node ends. */
   #persistTerm(term: number): void {
-    const { home, onFatal } = this.#options;
     try {
-      writeDurablyNow(home.termFile, `${term}\n`);
+      this.#options.persistTerm(term);
     } catch (error) {
-      const failure = new MeshError('MESH_STORAGE_FAILED', `the term cannot be written: ${(error as Error).message}`, {
-        where: home.termFile,
-        mend: 'free space or replace the disk, then start the node again',
-        cause: error,
-      });
       this.#closed = true;
-      onFatal(failure);
-      throw failure;
+      this.#options.onFatal(asMeshError(error, 'MESH_STORAGE_FAILED'));
+      throw error;
     }
   }
 

@@ -29,7 +29,6 @@ export interface Home {
   readonly logDirectory: string;
   readonly blobsDirectory: string;
   readonly outcomesFile: string;
-  readonly termFile: string;
   readonly trustFile: string;
   /** Says that this node has a log. */
   readonly voterFile: string;
@@ -48,7 +47,6 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     logDirectory: join(directory, 'node', 'log'),
     blobsDirectory: join(directory, 'node', 'blobs'),
     outcomesFile: join(directory, 'node', 'outcomes'),
-    termFile: join(directory, 'node', 'term'),
     trustFile: join(directory, 'node', 'trust.json'),
     voterFile: join(directory, 'node', 'voter'),
     lockFile: join(directory, 'node', 'lock'),

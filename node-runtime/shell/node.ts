@@ -9,28 +9,34 @@ import {
   decode,
   describeConnection,
   encode,
+  inboxEnvelope,
+  isErrorCode,
   type LeaderHint,
-  leaderHint,
   limits,
   MeshError,
   type MeshEvent,
-  type NodeStatus,
+  meshIdOf,
   Topics,
   type Transport,
 } from '../contract/index.ts';
 import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
+import { admissionOf } from './admission.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { HeapKeeper } from './heap-keeper.ts';
-import { type Home, identityOf, readMeshFile } from './home.ts';
+import { type Home, type Identity, openIdentity, readMeshFile } from './home.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { openMachine } from './machine.ts';
 import { describeMachine } from './machine-facts.ts';
 import { MetricsPublisher } from './metrics-publisher.ts';
+import { Presence } from './presence.ts';
 import { release } from './release.ts';
 import { Sampler } from './sampler.ts';
+import { openOf, withSeals } from './sealed.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
+import { Signer } from './signing.ts';
+import { TrustKeeper } from './trust-keeper.ts';
 import type { VoterLink } from './voter/voter-link.ts';
 import { checkVoterMark, markVoter } from './voter/voter-mark.ts';
 
@@ -63,8 +69,6 @@ export interface RunningNode {
 }
 
 const defaults = { share: 0.5, cacheBytes: 512 * 1024 ** 2, queue: 64, prefetchBytes: 32 * 1024 ** 2 };
-/** Statuses of one connection are numbered from a multiple of this; the will is above them all, and below the next connection's. */
-const statusesPerConnection = 1_000;
 /** After an election: how long nodes may say what still runs before anything is assigned anew. */
 const inventoryGraceMs = { lan: 500, edge: 1_500 };
 /** How long a node that stops waits for the broker to take its last status. */
@@ -74,9 +78,10 @@ const goodbyeMs = 2_000;
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const unlock = await lockHome(options.home.lockFile);
   try {
-    const node = await identityOf(options.home, options.name);
+    const identity = await openIdentity(options.home, options.name);
+    const { node } = identity;
     const mesh = await readMeshFile(options.home);
-    const running = new MeshNode(options, node, mesh?.founder === node);
+    const running = new MeshNode(options, identity, mesh?.founder === node);
     await running.start().catch(async (error: unknown) => {
       await running.release();
       throw error;
@@ -110,14 +115,14 @@ class MeshNode {
   readonly failed: Promise<MeshError>;
   #markOnline!: () => void;
   #markFailed!: (error: MeshError) => void;
-  #connections = 0;
-  #statuses = 0;
   #hint: LeaderHint | undefined;
   #holders: readonly string[] = ['broker'];
-  #status!: Omit<NodeStatus, 'seq' | 'online'>;
+  #presence!: Presence;
   #link!: Link;
   #agent!: AgentDriver;
   readonly #isFounder: boolean;
+  readonly #signer: Signer;
+  readonly #trust: TrustKeeper;
   #voter: VoterLink | undefined;
   #becomingVoter = false;
   #blobs!: BlobClient;
@@ -125,12 +130,16 @@ class MeshNode {
   #metrics!: MetricsPublisher;
   #heap!: HeapKeeper;
 
-  constructor(options: NodeOptions, node: string, isFounder: boolean) {
+  /** Throws what `TrustKeeper` throws, and `MESH_CONFIG_INVALID` when the connection names no mesh id. */
+  constructor(options: NodeOptions, identity: Identity, isFounder: boolean) {
+    const meshId = meshIdOf(options.connection);
     this.#options = options;
     this.#isFounder = isFounder;
-    this.#node = node;
+    this.#node = identity.node;
+    this.#signer = new Signer(identity, meshId);
+    this.#trust = new TrustKeeper(options.home.trustFile, meshId);
     this.#topics = new Topics(options.connection.mesh);
-    this.#log = options.log.child({ node });
+    this.#log = options.log.child({ node: this.#node });
     this.online = new Promise((resolve) => {
       this.#markOnline = resolve;
     });
@@ -178,10 +187,15 @@ class MeshNode {
       node: this.#node,
       home,
       offer,
+      term: this.#trust.term,
+      persistTerm: (term) => {
+        // It is on disk since it was proven; what was not is no term of ours.
+        if (term > this.#trust.term) throw new MeshError('MESH_LEADER_UNPROVEN', `term ${term} was not proven`);
+      },
       onFatal: (error) => this.#markFailed(error),
     });
-    this.#status = {
-      v: 1,
+    const status = {
+      v: 1 as const,
       node: this.#node,
       bootId: this.#bootId,
       release,
@@ -189,7 +203,7 @@ class MeshNode {
       platform: platform(),
       cores,
       memoryBytes: totalmem(),
-      engines: ['js'],
+      engines: ['js' as const],
       ...(await describeMachine(home, this.#log)),
       labels: [...(this.#options.labels ?? [])],
       share,
@@ -197,7 +211,20 @@ class MeshNode {
       queue: offer.queue,
       offeredMemoryBytes,
       mayLead: this.#mayLead,
+      publicKey: this.#signer.publicKey,
+      admission: admissionOf(connection, this.#node, this.#signer.publicKey),
     };
+    this.#presence = new Presence(
+      {
+        topics: this.#topics,
+        signer: this.#signer,
+        transport,
+        log: this.#log,
+        tell: (event) => this.#tell(event),
+        onCloned: (error) => this.#markFailed(error),
+      },
+      status,
+    );
     if (this.#mayLead && (await checkVoterMark(home))) await this.#openVoter();
     const sampler = new Sampler(await openMachine(), () => this.#agent.meshLoad());
     this.#metrics = new MetricsPublisher({ ...shared, node: this.#node, sampler });
@@ -234,7 +261,12 @@ class MeshNode {
     this.#voter = await VoterLink.open({
       ...this.#shared(),
       subscriptions: () => this.#link?.transport,
+      signer: this.#signer,
+      connection: this.#options.connection,
+      provenKeyOf: (node) => this.#trust.keyOf(node),
+      onAnnounce: (hint) => this.#obey(hint),
       id: this.#node,
+      publicKey: this.#signer.publicKey,
       founders: this.#isFounder ? [this.#node] : [],
       profile: raftProfiles[profile],
       holders: this.#holders,
@@ -259,6 +291,7 @@ class MeshNode {
       const transport = this.#link.transport;
       if (transport === undefined) return; // subscribes when it connects
       await transport.subscribe(this.#voter!.filters(), 1);
+      await transport.unsubscribe([this.#presence.topic]);
       this.#voter!.connected();
     } catch (error) {
       // Of the connection alone: it is made again. Of the disk: the node cannot do what it is asked to.
@@ -271,21 +304,14 @@ class MeshNode {
 
   #connectOptions() {
     const { connection } = this.#options;
-    this.#connections += 1;
-    this.#statuses = this.#connections * statusesPerConnection;
-    const will = { ...this.#status, seq: this.#statuses + statusesPerConnection - 1, online: false };
+    const { number, will } = this.#presence.nextConnection();
     return {
       url: brokerUrl(connection),
       // A new id per connection: taking over an id does not silence the old holder at once on every broker.
-      clientId: `${this.#node}-${this.#bootId.slice(0, 4)}-${this.#connections}`,
+      clientId: `${this.#node}-${this.#bootId.slice(0, 4)}-${number}`,
       username: connection.account,
       password: connection.password,
-      will: {
-        topic: this.#topics.nodeStatus(this.#node),
-        payload: encode(will, 'json'),
-        qos: 1 as const,
-        retain: true,
-      },
+      will,
     };
   }
 
@@ -296,11 +322,12 @@ class MeshNode {
         this.#topics.nodeInbox(this.#node),
         this.#topics.leader(),
         ...(this.#mayLead ? [`${this.#topics.prefix}raft/${this.#node}/+`] : []),
-        ...(this.#voter?.filters() ?? []),
+        // A voter hears the statuses of all.
+        ...(this.#voter?.filters() ?? [this.#presence.topic]),
       ],
       1,
     );
-    await this.#announce(transport);
+    await this.#presence.announce(transport);
     this.#voter?.connected();
     this.#markOnline();
     this.#log.info('online');
@@ -308,25 +335,25 @@ class MeshNode {
 
   #publisher(): Publisher | undefined {
     const transport = this.#link?.transport;
-    if (transport === undefined || this.#voter?.isElected !== true) return transport;
+    if (transport === undefined) return undefined;
+    const sealed = withSeals(transport, this.#topics, this.#signer);
+    if (this.#voter?.isElected !== true) return sealed;
     const own = [this.#topics.nodeInbox(this.#node), this.#topics.nodeOutbox(this.#node)];
-    return withShortcut(transport, own, (topic, payload) => this.#hear(topic, payload));
+    return withShortcut(sealed, own, (topic, payload) => this.#hear(topic, payload, true));
   }
 
-  #announce(transport: Transport): Promise<void> {
-    this.#statuses += 1;
-    const status: NodeStatus = { ...this.#status, seq: this.#statuses, online: true };
-    return transport.publish(this.#topics.nodeStatus(this.#node), encode(status, 'json'), { qos: 1, retain: true });
-  }
-
-  #hear(topic: string, payload: Uint8Array): void {
+  /** `isOwn`: from this very process, round the broker and without a seal. */
+  #hear(topic: string, payload: Uint8Array, isOwn = false): void {
     const parsed = this.#topics.parse(topic);
     if (parsed === undefined) return;
     try {
-      if (parsed.kind === 'inbox') this.#agent.hear(payload);
-      else if (parsed.kind === 'leader') this.#hearLeader(payload);
-      else if (this.#voter !== undefined) this.#voter.hear(parsed, topic, payload);
-      else if (parsed.kind === 'raft') void this.#becomeVoter();
+      if (parsed.kind === 'inbox') this.#hearInbox(topic, payload, isOwn);
+      else if (parsed.kind === 'leader') this.#hearLeader(topic, payload);
+      else {
+        if (topic === this.#presence.topic) this.#presence.hear(payload);
+        if (this.#voter !== undefined) this.#voter.hear(parsed, topic, payload, isOwn);
+        else if (parsed.kind === 'raft') this.#hearVoter(parsed.from, topic, payload);
+      }
     } catch (error) {
       if (!(error instanceof MeshError)) throw error;
       this.#report(topic, error);
@@ -336,38 +363,72 @@ class MeshNode {
   /** What is not what it should be is told, and otherwise ignored. */
   #report(topic: string, error: MeshError): void {
     const text = `${topic}: ${error.toLine()}`.slice(0, 1_000);
-    this.#log.warn(text);
-    const event: MeshEvent = { v: 1, source: this.#node, kind: 'message-refused', severity: 'warning', text };
+    if (error.code === 'MESH_STORAGE_FAILED') this.#markFailed(error);
+    this.#tell({ kind: 'message-refused', severity: 'warning', text });
+  }
+
+  #tell(told: Omit<MeshEvent, 'v' | 'source'>): void {
+    this.#log.warn({ kind: told.kind }, told.text);
+    const event: MeshEvent = { v: 1, source: this.#node, ...told };
     this.#link.transport
       ?.publish(this.#topics.events(), encode(event, 'json'), { qos: 0 })
       .catch((failure: unknown) => this.#log.debug(String(failure)));
   }
 
-  /** A leader asks, by announcing itself, who is there. */
-  #hearLeader(payload: Uint8Array): void {
+  #hearInbox(topic: string, payload: Uint8Array, isOwn: boolean): void {
+    const envelope = isOwn ? decode(inboxEnvelope, payload) : this.#trust.openInbox(payload, topic);
+    if (envelope === undefined || envelope.term !== this.#trust.term) return;
+    for (const message of envelope.messages) {
+      if (message.type !== 'refused' || message.bootId !== this.#bootId) continue;
+      const { code, message: text, mend } = message.problem;
+      this.#markFailed(
+        new MeshError(isErrorCode(code) ? code : 'MESH_NOT_ADMITTED', text, mend === undefined ? {} : { mend }),
+      );
+    }
+    this.#agent.hear(envelope);
+  }
+
+  /** The first word of a log: from the leader that was proven, and from nobody else. */
+  #hearVoter(from: string, topic: string, payload: Uint8Array): void {
+    openOf(from, this.#trust.keyOf(from), payload, topic, this.#trust.meshId);
+    void this.#becomeVoter();
+  }
+
+  #hearLeader(topic: string, payload: Uint8Array): void {
     if (payload.length === 0) return;
-    const hint = decode(leaderHint, payload);
+    const hint = this.#trust.openHint(payload, topic);
+    if (hint === undefined) return; // a leader of the past
+    this.#follow(hint);
+    for (const waited of this.#trust.proven()) this.#hear(waited.topic, waited.payload);
+  }
+
+  /** Our own announcement: the node of a leader obeys it by the same proof as all others. */
+  #obey(hint: LeaderHint): void {
+    try {
+      this.#trust.prove(hint);
+    } catch (error) {
+      const failure = asMeshError(error, 'MESH_STORAGE_FAILED');
+      if (failure.code === 'MESH_STORAGE_FAILED') this.#markFailed(failure);
+      else this.#log.warn(failure.toLine()); // the voters will sign who they are, and it announces itself again
+      return;
+    }
+    this.#follow(hint);
+  }
+
+  /** A leader asks, by announcing itself, who is there. */
+  #follow(hint: LeaderHint): void {
     const before = this.#hint;
     if (before !== undefined && before.bootId === hint.bootId && before.seq === hint.seq) return;
-    if (before !== undefined && hint.term < before.term) return; // a leader of the past
     this.#hint = hint;
     this.#holders = hint.holders;
-    const transport = this.#link.transport;
     // On a first connection the status has just been published; the leader has not announced itself in answer to it.
-    if (transport !== undefined) this.#announce(transport).catch((error: unknown) => this.#log.debug(String(error)));
+    this.#presence.announceNow();
   }
 
   async stop(): Promise<void> {
     this.#metrics.close();
     this.#heap.close();
-    const transport = this.#link.transport;
-    if (transport !== undefined) {
-      const status: NodeStatus = { ...this.#status, seq: this.#statuses + 1, online: false };
-      const said = transport
-        .publish(this.#topics.nodeStatus(this.#node), encode(status, 'json'), { qos: 1, retain: true })
-        .catch((error: unknown) => this.#log.debug(String(error))); // the will says the same
-      await Promise.race([said, setTimeout(goodbyeMs, undefined, { ref: false })]);
-    }
+    await Promise.race([this.#presence.sayGoodbye(), setTimeout(goodbyeMs, undefined, { ref: false })]);
     await this.release();
   }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { bytes, count, identifier, signature, version } from './shared.ts';
+import { votersLink } from './trust.ts';
 
 /** Who votes; while `outgoing` is there both sets must agree. Learners get the log and count for nothing. */
 const members = z.array(identifier).max(limits.votersPerMesh);
@@ -66,6 +67,8 @@ export const raftEnvelope = z.object({
       parts: z.number().int().min(2).max(limits.partsPerRaftMessage),
       bytes,
     }),
+    /** Who votes now, signed by the sender, for the leader to put it into the log. */
+    z.object({ kind: z.literal('voters'), link: votersLink }),
     /** The receiver of a `snapshot` message asks for its bytes, chunk by chunk, at its own pace; also again after a loss. */
     z.object({ kind: z.literal('snapshot-ask'), ...ofSnapshot }),
     /** Of this snapshot or of a newer one, if that is what there is; then it begins at offset 0. The hash is of the whole. */

@@ -26,6 +26,8 @@ export type PlannerEvent =
   | { readonly type: 'elected'; readonly term: number }
   /** Another leads, or nobody: what is not in the log is forgotten. */
   | { readonly type: 'deposed' }
+  /** Somebody needs to hear again who leads. */
+  | { readonly type: 'asked-who-leads' }
   | { readonly type: 'connected' }
   | { readonly type: 'disconnected' }
   /** A spec whose code and input are durable. */

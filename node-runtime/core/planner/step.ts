@@ -73,6 +73,9 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       else if (stage.phase === 'index') effects.push(endJob(state, job, event.problem)); // else it comes late
       return;
     }
+    case 'asked-who-leads':
+      if (state.connected) announce(state, effects);
+      return;
     case 'node-status':
       if (state.nodes.size < limits.nodesPerMesh || state.nodes.has(event.status.node))
         hearStatus(state, event.status, effects);

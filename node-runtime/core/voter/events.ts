@@ -1,10 +1,14 @@
+import type { NodeStatus, VotersLink } from '../../contract/index.ts';
 import type { LedgerCommand, VoterSettings } from '../ledger-commands.ts';
 import type { PlannerEffect, PlannerEvent } from '../planner/index.ts';
 import type { Configuration, HardState, LogEntry, RaftMessage, Vote } from '../raft/index.ts';
 import type { JobSpecBytes } from './specs.ts';
 
 /** What the planner hears of the mesh; `elected` and the like come from the log, not from outside. */
-type HeardEvent = Exclude<PlannerEvent, { type: 'elected' | 'deposed' | 'applied' | 'tick' }>;
+type HeardEvent = Exclude<
+  PlannerEvent,
+  { type: 'elected' | 'deposed' | 'applied' | 'tick' | 'node-status' | 'asked-who-leads' }
+>;
 
 /** What happened to a voter, as its driver tells it; every event comes with the time, see `stepVoter`. */
 export type VoterEvent =
@@ -26,6 +30,10 @@ export type VoterEvent =
   | ({ readonly type: 'spec-heard' } & JobSpecBytes)
   /** The topic of a spec was cleared: it is in the log, or refused, or withdrawn. */
   | { readonly type: 'spec-cleared'; readonly account: string; readonly job: string }
+  /** By the owner of the key in it; `admitted`: it shows that the node was let in. */
+  | { readonly type: 'status-heard'; readonly status: NodeStatus; readonly admitted: boolean }
+  /** Who votes, signed by a voter. */
+  | { readonly type: 'voters-certified'; readonly link: VotersLink }
   /** A person wants this many voters, or leaves it to the mesh. */
   | { readonly type: 'voters-wanted'; readonly settings: VoterSettings };
 
@@ -59,6 +67,12 @@ export type VoterEffect =
       readonly term: number;
       readonly leader?: string;
       readonly votes?: readonly Vote[];
+    }
+  /** Sign it; feed it back as `voters-certified`, here or at the leader. */
+  | {
+      readonly type: 'certify-voters';
+      readonly to: string;
+      readonly link: Pick<VotersLink, 'index' | 'term' | 'voters' | 'outgoing'>;
     }
   /** Make its code and input durable, then feed `submitted`; or refuse it. */
   | ({ readonly type: 'take-spec' } & JobSpecBytes);

@@ -1,4 +1,4 @@
-import { encodeCbor, limits } from '../../contract/index.ts';
+import { encodeCbor, limits, type NodeStatus } from '../../contract/index.ts';
 import { createLedger, type Ledger, restoreLedger } from '../ledger.ts';
 import type { LedgerCommand } from '../ledger-commands.ts';
 import { createPlanner, type PlannerOptions, type PlannerState } from '../planner/index.ts';
@@ -20,6 +20,12 @@ export interface VoterState {
   readonly specs: HeldSpecs;
   readonly seats: Seats;
   planDueMs: number;
+  /** Its own key, by which others know what it signs; undefined where nothing is signed. */
+  readonly publicKey: string | undefined;
+  readonly isFounder: boolean;
+  /** Of a leader: the newest status of those whose key is on its way into the log. */
+  readonly newcomers: Map<string, NodeStatus>;
+  certifyDueMs: number;
   /** Commands of this step that are still to be proposed. */
   proposals: LedgerCommand[];
 }
@@ -28,6 +34,7 @@ export interface VoterOptions extends Omit<PlannerOptions, 'ledger'> {
   /** Those that vote until the log says otherwise: the founder at the founder's, nobody elsewhere. */
   readonly founders: readonly string[];
   readonly profile: RaftProfile;
+  readonly publicKey?: string;
 }
 
 /** What the disk held at the start: the log, and the ledger at its snapshot. */
@@ -53,6 +60,10 @@ export function createVoter(options: VoterOptions, restored: VoterRestored): Vot
     specs: new HeldSpecs(),
     seats: createSeats(),
     planDueMs: Number.POSITIVE_INFINITY,
+    publicKey: options.publicKey,
+    isFounder: founders.includes(id),
+    newcomers: new Map(),
+    certifyDueMs: Number.NEGATIVE_INFINITY,
     proposals: [],
   };
 }

@@ -14,6 +14,7 @@ import {
   stepRaft,
 } from '../raft/index.ts';
 import type { VoterEffect, VoterEvent, VoterSnapshot } from './events.ts';
+import { admit, certify } from './members.ts';
 import { createSeats, seatsToChange, votersDefault, watchSeats } from './seats.ts';
 import type { JobSpecBytes } from './specs.ts';
 import { schedulePlan, type VoterState } from './state.ts';
@@ -31,6 +32,7 @@ export function stepVoter(state: VoterState, event: VoterEvent, at: Instant): Vo
     stepLog(state, { type: 'tick', nowMs: at.nowMs }, at, out);
   state.planner.leased = holdsLease(state.raft, at.nowMs);
   take(state, event, at, out);
+  certify(state, at.nowMs, out);
   while (state.proposals.length > 0) {
     const commands = state.proposals;
     state.proposals = [];
@@ -76,6 +78,13 @@ function take(state: VoterState, event: VoterEvent, at: Instant, out: VoterEffec
       return;
     case 'spec-cleared':
       state.specs.drop(event.account, event.job);
+      return;
+    case 'status-heard':
+      if (state.planner.leading && admit(state, event.status, event.admitted, at.wallMs, out))
+        plan(state, { type: 'node-status', status: event.status }, at, out);
+      return;
+    case 'voters-certified':
+      if (state.planner.leading) state.proposals.push({ type: 'certify-voters', link: event.link });
       return;
     case 'voters-wanted':
       if (state.planner.leading)
@@ -142,7 +151,22 @@ function apply(state: VoterState, entries: readonly LogEntry<LedgerCommand>[], a
   }
   for (const event of events) if (event.type === 'job-accepted') dropSpec(state, event.key);
   if (elected) takeOver(state, at, out);
-  else if (events.length > 0) plan(state, { type: 'applied', events }, at, out);
+  else if (events.length > 0) {
+    plan(state, { type: 'applied', events }, at, out);
+    if (state.planner.leading) for (const event of events) followMembers(state, event, at, out);
+  }
+}
+
+function followMembers(state: VoterState, event: LedgerEvent, at: Instant, out: VoterEffect[]): void {
+  // Nodes that could not follow who votes now, and so not believe this leader, can with the new link.
+  if (event.type === 'voters-certified') plan(state, { type: 'asked-who-leads' }, at, out);
+  const node = event.type === 'node-enrolled' ? event.node : undefined;
+  const dropped = event.type === 'dropped' && event.command.type === 'enroll-node' ? event.command.node : undefined;
+  const status = state.newcomers.get(node ?? dropped ?? '');
+  if (status === undefined) return;
+  state.newcomers.delete(status.node);
+  if (status.publicKey === state.ledger.nodes.get(status.node)?.publicKey)
+    plan(state, { type: 'node-status', status }, at, out);
 }
 
 function dropSpec(state: VoterState, key: string): void {
@@ -153,6 +177,7 @@ function dropSpec(state: VoterState, key: string): void {
 /** Elected, and the ledger as new as any. */
 function takeOver(state: VoterState, at: Instant, out: VoterEffect[]): void {
   Object.assign(state.seats, createSeats());
+  state.newcomers.clear();
   schedulePlan(state, at.nowMs);
   state.planner.leased = holdsLease(state.raft, at.nowMs);
   plan(state, { type: 'elected', term: state.raft.hard.term }, at, out);

@@ -15,7 +15,7 @@ import {
 } from '../../core/index.ts';
 import { encodeFrame, readFrames } from '../frames.ts';
 
-type Start = Pick<VoterOptions, 'id' | 'bootId' | 'holders' | 'founders' | 'profile' | 'config'>;
+type Start = Pick<VoterOptions, 'id' | 'bootId' | 'holders' | 'founders' | 'profile' | 'config' | 'publicKey'>;
 
 interface Beginning {
   readonly v: 1;

@@ -6,6 +6,8 @@ import {
   encodeCbor,
   type InboxEnvelope,
   type InboxMessage,
+  jobEndPhases,
+  type LeaderHint,
   limits,
   type MeshError,
   type MeshEvent,
@@ -18,6 +20,8 @@ import { Outbox } from '../outbox.ts';
 import type { Publisher } from '../shortcut.ts';
 import type { Voter } from './voter.ts';
 
+export type LeaderClaim = Pick<LeaderHint, 'publicKey' | 'proof' | 'chain'>;
+
 export interface LeaderVoiceOptions {
   readonly id: string;
   readonly bootId: string;
@@ -25,6 +29,10 @@ export interface LeaderVoiceOptions {
   readonly blobs: BlobClient;
   readonly transport: () => Publisher | undefined;
   readonly voter: () => Voter;
+  /** What shows that this node leads, for its hints. */
+  readonly claim: () => LeaderClaim;
+  /** Hears our own announcements at once: the node of a leader obeys it by the same proof as all others. */
+  readonly onAnnounce: (hint: LeaderHint) => void;
   readonly log: Logger;
 }
 
@@ -33,6 +41,8 @@ const clearSpecsMs = 500;
 const inboxGatherMs = 4;
 /** A node can wait to forget an outcome: it goes with the next assignment. */
 const committedPatienceMs = 50;
+/** How a job stands is news only when it does not end at once. */
+const statePatienceMs = 20;
 
 /** What a leader says: assignments to nodes, states and results to clients; and what it asks of holders for its planner. */
 export class LeaderVoice {
@@ -44,6 +54,9 @@ export class LeaderVoice {
   readonly #unacknowledged = new Map<string, Uint8Array>();
   /** Of these, the ones to be published in the next turn. */
   #retained: string[] = [];
+  /** And the ones to be published a moment later, unless something newer comes. */
+  readonly #patient = new Set<string>();
+  #patience: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: LeaderVoiceOptions) {
@@ -61,6 +74,8 @@ export class LeaderVoice {
     this.#specsToClear.clear();
     this.#unacknowledged.clear();
     this.#retained = [];
+    this.#patient.clear();
+    this.#endPatience();
   }
 
   perform(effect: Exclude<PlannerEffect, { type: 'propose' }>): void {
@@ -69,14 +84,18 @@ export class LeaderVoice {
       case 'send':
         this.#send(effect.node, effect.message);
         return;
-      case 'announce':
-        this.#retain(topics.leader(), encode({ v: 1, ...effect.hint }, 'json'));
+      case 'announce': {
+        const hint: LeaderHint = { v: 1, ...effect.hint, ...this.#options.claim() };
+        this.#options.onAnnounce(hint);
+        this.#retain(topics.leader(), encode(hint, 'json', limits.sealBytes));
         return;
+      }
       case 'publish-state': {
         const { account, job, phase } = effect.state;
         const payload = encode(effect.state, 'json');
         if (phase === 'refused') this.say(topics.jobState(account, job), payload);
-        else this.#retain(topics.jobState(account, job), payload);
+        else if (jobEndPhases.includes(phase)) this.#retain(topics.jobState(account, job), payload);
+        else this.#retainPatiently(topics.jobState(account, job), payload);
         return;
       }
       case 'publish-result': {
@@ -183,12 +202,29 @@ export class LeaderVoice {
   }
 
   /**
-   * A broker takes what is retained to its disk, and what comes behind it from the same connection waits: so it is
-   * published last of what a step gives, after the assignments.
+   * A broker takes what is retained to its disk, and with some brokers what comes behind it from the same connection waits: so
+   * it is published last of what a step gives, after the assignments.
    */
   #retain(topic: string, payload: Uint8Array): void {
     this.#unacknowledged.set(topic, payload);
+    if (this.#patient.delete(topic) && this.#patient.size === 0) this.#endPatience();
     if (this.#retained.push(topic) === 1) setImmediate(() => this.#publishRetained());
+  }
+
+  #retainPatiently(topic: string, payload: Uint8Array): void {
+    this.#unacknowledged.set(topic, payload);
+    this.#patient.add(topic);
+    this.#patience ??= setTimeout(() => {
+      this.#patience = undefined;
+      this.#retained.push(...this.#patient);
+      this.#patient.clear();
+      this.#publishRetained();
+    }, statePatienceMs);
+  }
+
+  #endPatience(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
   }
 
   #publishRetained(): void {

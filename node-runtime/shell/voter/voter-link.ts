@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import {
+  bodyOf,
+  type Connection,
   decode,
   encode,
   jobCancel,
@@ -9,13 +11,20 @@ import {
   outboxEnvelope,
   type ParsedTopic,
   queryAsk,
+  type TermProof,
   type Topics,
   type Transport,
+  type VotersLink,
+  votersStatement,
+  voteStatement,
 } from '../../contract/index.ts';
-import { type LedgerCommand, type RaftMessage, refusedStateOf } from '../../core/index.ts';
+import { type LedgerCommand, type RaftMessage, refusedStateOf, termProofOf } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
+import { isAdmitted } from '../admission.ts';
+import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
-import { LeaderVoice, problemOf } from './leader-voice.ts';
+import { isSignedBy, type Signer } from '../signing.ts';
+import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
 import { RaftWire, readRaftEnvelope } from './raft-wire.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { SpecIntake } from './spec-intake.ts';
@@ -26,6 +35,11 @@ export interface VoterLinkOptions extends Omit<VoterOptions, 'perform' | 'sendRa
   readonly blobs: BlobClient;
   /** What is said goes here; what is said to ourselves comes back. */
   readonly transport: () => Publisher | undefined;
+  readonly signer: Signer;
+  readonly connection: Connection;
+  /** The key of a node, as far as the proofs that this one has seen tell it. */
+  readonly provenKeyOf: (node: string) => string | undefined;
+  readonly onAnnounce: LeaderVoiceOptions['onAnnounce'];
   readonly subscriptions: () => Pick<Transport, 'subscribe' | 'unsubscribe'> | undefined;
   readonly log: Logger;
 }
@@ -42,6 +56,8 @@ export class VoterLink {
   readonly #snapshots: SnapshotExchange;
   #voter!: Voter;
   #behind = false;
+  /** The votes that elected this one. */
+  #proof: TermProof | undefined;
   /** Messages that were not what they should be; reported on `events`, otherwise ignored. */
   malformed = 0;
 
@@ -50,7 +66,7 @@ export class VoterLink {
     this.#options = options;
     const voter = () => this.#voter;
     this.#wire = new RaftWire(bootId);
-    this.#voice = new LeaderVoice({ ...options, voter });
+    this.#voice = new LeaderVoice({ ...options, voter, claim: () => this.#claim() });
     this.#intake = new SpecIntake({
       voter,
       blobs,
@@ -103,9 +119,9 @@ export class VoterLink {
   }
 
   /** Takes one message; what is malformed is counted and reported, never thrown. */
-  hear(parsed: ParsedTopic, topic: string, payload: Uint8Array): void {
+  hear(parsed: ParsedTopic, topic: string, payload: Uint8Array, isOwn = false): void {
     try {
-      this.#hear(parsed, payload);
+      this.#hear(parsed, topic, payload, isOwn);
     } catch (error) {
       if (!(error instanceof MeshError)) throw error;
       this.malformed += 1;
@@ -113,28 +129,33 @@ export class VoterLink {
     }
   }
 
-  #hear(parsed: ParsedTopic, payload: Uint8Array): void {
+  #hear(parsed: ParsedTopic, topic: string, payload: Uint8Array, isOwn: boolean): void {
     switch (parsed.kind) {
       case 'raft':
-        this.#hearRaft(parsed.from, payload);
+        this.#hearRaft(parsed.from, this.#open(parsed.from, payload, topic, isOwn));
         return;
       case 'status': {
         if (payload.length === 0) return; // the record was cleared: the node was removed
-        const status = decode(nodeStatus, payload);
-        sameNode(status.node, parsed.node);
+        const { signer, connection } = this.#options;
+        const status = decode(nodeStatus, bodyOf(payload));
+        const { node, publicKey, admission } = status;
+        sameNode(node, parsed.node);
+        openOf(node, publicKey, payload, topic, signer.meshId);
         if (!status.online && status.node === this.#voter.leader)
           this.#voter.feed({ type: 'suspected', node: status.node });
-        this.#voter.feed({ type: 'node-status', status });
+        const admitted = publicKey !== undefined && isAdmitted(connection, node, publicKey, admission);
+        this.#voter.feed({ type: 'status-heard', status, admitted });
         return;
       }
       case 'metrics': {
-        const metrics = decode(nodeMetrics, payload);
+        const metrics = decode(nodeMetrics, this.#open(parsed.node, payload, topic, isOwn));
         sameNode(metrics.node, parsed.node);
         this.#voter.feed({ type: 'node-metrics', metrics });
         return;
       }
       case 'outbox': {
-        const { from, term, bootId, messages } = decode(outboxEnvelope, payload);
+        const body = this.#open(parsed.node, payload, topic, isOwn);
+        const { from, term, bootId, messages } = decode(outboxEnvelope, body);
         sameNode(from, parsed.node);
         this.#noticeTerm(from, term);
         this.#voter.feed({ type: 'node-reported', node: from, bootId, messages });
@@ -156,15 +177,61 @@ export class VoterLink {
     }
   }
 
+  /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */
+  #open(node: string, payload: Uint8Array, topic: string, isOwn: boolean): Uint8Array {
+    if (isOwn) return payload;
+    const key = this.#voter.ledger.nodes.get(node)?.publicKey ?? this.#options.provenKeyOf(node);
+    return openOf(node, key, payload, topic, this.#options.signer.meshId);
+  }
+
   #hearRaft(from: string, payload: Uint8Array): void {
     const envelope = readRaftEnvelope(payload);
     const { content } = envelope;
-    if (content.kind === 'snapshot-ask') void this.#serve(from, content);
+    if (content.kind === 'voters') this.#hearVoters(content.link);
+    else if (content.kind === 'snapshot-ask') void this.#serve(from, content);
     else if (content.kind === 'snapshot-chunk') this.#snapshots.hear(from, content);
     else {
       const message = this.#wire.messageOf(from, envelope);
-      if (message !== undefined) this.#voter.feed({ type: 'raft-received', from, message });
+      if (message !== undefined && this.#isSignedVote(from, message))
+        this.#voter.feed({ type: 'raft-received', from, message });
     }
+  }
+
+  /** A vote that cannot be shown to others is none. */
+  #isSignedVote(from: string, message: RaftMessage<LedgerCommand>): boolean {
+    if (message.type !== 'vote-answer' || !message.granted) return true;
+    const { id, signer, provenKeyOf } = this.#options;
+    const key = this.#voter.ledger.nodes.get(from)?.publicKey ?? provenKeyOf(from);
+    const statement = voteStatement({ mesh: signer.meshId, term: message.term, candidate: id, voter: from });
+    if (key !== undefined && message.signature !== undefined)
+      return isSignedBy(key, statement, Buffer.from(message.signature).toString('base64url'));
+    return false;
+  }
+
+  #signVote(to: string, message: RaftMessage<LedgerCommand>): RaftMessage<LedgerCommand> {
+    if (message.type !== 'vote-answer' || !message.granted) return message;
+    const { id, signer } = this.#options;
+    const statement = voteStatement({ mesh: signer.meshId, term: message.term, candidate: to, voter: id });
+    return { ...message, signature: Buffer.from(signer.sign(statement), 'base64url') };
+  }
+
+  #hearVoters(link: VotersLink): void {
+    if (isSignedBy(link.signer, votersStatement(this.#options.signer.meshId, link), link.signature))
+      this.#voter.feed({ type: 'voters-certified', link });
+  }
+
+  /** Committed voters, signed by this one: into the log, by whoever leads. */
+  #certify({ to, link }: OutwardEffect & { type: 'certify-voters' }): void {
+    const { signer, id } = this.#options;
+    const signed = { ...link, signer: signer.publicKey, signature: signer.sign(votersStatement(signer.meshId, link)) };
+    if (to === id) this.#voter.feed({ type: 'voters-certified', link: signed });
+    else this.#publishRaft(to, this.#wire.payloadOf({ kind: 'voters', link: signed }));
+  }
+
+  #claim(): LeaderClaim {
+    const { publicKey } = this.#options.signer;
+    const chain = [...this.#voter.ledger.votersChain];
+    return { publicKey, chain, ...(this.#proof === undefined ? {} : { proof: this.#proof }) };
   }
 
   async #serve(from: string, ask: Parameters<SnapshotExchange['serve']>[1]): Promise<void> {
@@ -176,7 +243,7 @@ export class VoterLink {
   }
 
   #sendRaft(to: string, message: RaftMessage<LedgerCommand>): void {
-    for (const payload of this.#wire.payloadsOf(message)) this.#publishRaft(to, payload);
+    for (const payload of this.#wire.payloadsOf(this.#signVote(to, message))) this.#publishRaft(to, payload);
   }
 
   /** What is lost is sent again by the protocol itself. */
@@ -194,14 +261,17 @@ export class VoterLink {
     this.#behind = true;
     const text =
       `${node} has seen term ${term}, this leader is in term ${ours}: was its log restored from an ` +
-      'older copy? To go on from that copy remove node/term and node/outcomes in the homes of the other nodes';
+      'older copy? To go on from that copy remove node/trust.json and node/outcomes in the homes of the other nodes';
     this.#voice.report('term-behind', 'error', text);
   }
 
   #perform(effect: OutwardEffect): void {
     switch (effect.type) {
       case 'role-changed':
-        this.#changeRole(effect.role, effect.term, effect.leader);
+        this.#changeRole(effect);
+        return;
+      case 'certify-voters':
+        this.#certify(effect);
         return;
       case 'take-spec':
         void this.#intake.take(effect);
@@ -212,11 +282,15 @@ export class VoterLink {
   }
 
   /** Subscriptions go out before the first word of a leader, on the same connection: what is said in answer is heard. */
-  #changeRole(role: 'follower' | 'leader', term: number, leader: string | undefined): void {
-    const { log, subscriptions } = this.#options;
+  #changeRole({ role, term, leader, votes = [] }: OutwardEffect & { type: 'role-changed' }): void {
+    const { log, subscriptions, id, signer } = this.#options;
     log.info({ role, term, leader }, 'role changed');
     const connection = subscriptions();
     this.#behind = false;
+    this.#proof =
+      role === 'leader'
+        ? termProofOf({ mesh: signer.meshId, term, candidate: id }, votes, (statement) => signer.sign(statement))
+        : undefined;
     if (role === 'leader') this.#await(connection?.subscribe(this.#leaderFilters(), 1));
     else {
       this.#voice.fallSilent();

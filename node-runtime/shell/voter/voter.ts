@@ -5,6 +5,7 @@ import {
   answerQuery,
   createVoter,
   describeVoters,
+  type Ledger,
   type LedgerCommand,
   type LogEntry,
   type PlannerState,
@@ -69,8 +70,9 @@ export class Voter {
     const { store, restored, ledger, tornBytes } = await LogStore.open(options.logDirectory);
     if (tornBytes > 0)
       options.log.warn({ tornBytes }, 'the last write of the log was cut off; it had not been answered for');
-    const { id, bootId, holders, founders, profile, config, journalDirectory, log } = options;
-    const start = { id, bootId, holders, founders, profile, ...(config === undefined ? {} : { config }) };
+    const { id, bootId, holders, founders, profile, config, publicKey, journalDirectory, log } = options;
+    const optional = { ...(config === undefined ? {} : { config }), ...(publicKey === undefined ? {} : { publicKey }) };
+    const start = { id, bootId, holders, founders, profile, ...optional };
     const begin = { release, start, restored: { ...restored, ledger } };
     const journal = journalDirectory === undefined ? undefined : await Journal.create(journalDirectory, begin, log);
     return new Voter(options, store, createVoter(options, begin.restored), journal);
@@ -90,6 +92,9 @@ export class Voter {
       default:
         return answerQuery(this.#state.planner, account, ask);
     }
+  }
+  get ledger(): Ledger {
+    return this.#state.ledger;
   }
   /** It leads by the log's word; `planner.leading` follows when the ledger is as new as any. */
   get isElected(): boolean {

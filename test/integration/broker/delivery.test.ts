@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Database } from '../../../broker/store/database.ts';
 import { until } from '../../support/until.ts';
 import { account, endAll, makeBroker, makeClient, type TestClient } from './support.ts';
 
@@ -55,6 +56,41 @@ describe('broker: delivery', () => {
     await later.client.subscribeAsync('o/same');
     await until('the retained one arrives', () => later.messages.length === 1);
     assert.deepEqual(later.messages[0], { topic: 'o/same', text: '597', retain: true, qos: 0, dup: false });
+  });
+
+  it('delivers what is to be kept before the disk has it, and acknowledges it after', async () => {
+    const broker = await makeBroker();
+    const subscriber = await makeClient(broker.url);
+    await subscriber.client.subscribeAsync('k/#', { qos: 1 });
+    const publisher = await makeClient(broker.url);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { write } = Database.prototype;
+    Database.prototype.write = function (this: Database, key, value) {
+      const written = write.call(this, key, value);
+      return held.then(() => written);
+    };
+    try {
+      const acknowledged: string[] = [];
+      const publish = (text: string, qos: 0 | 1, retain: boolean) =>
+        publisher.client.publishAsync('k/1', text, { qos, retain }).then(() => qos === 1 && acknowledged.push(text));
+      const all = [publish('kept', 1, true), publish('passing', 1, false), publish('unheard of', 0, false)];
+      await until('they arrive', () => subscriber.messages.length === 3);
+      assert.deepEqual(texts(subscriber), ['kept', 'passing', 'unheard of']);
+      // Another client's answer shows that the broker goes on while that one waits.
+      await subscriber.client.publishAsync('k/2', 'by another', { qos: 1 });
+      assert.deepEqual(acknowledged, []);
+      release();
+      await Promise.all(all);
+      assert.deepEqual(acknowledged, ['kept', 'passing']);
+      await until('nothing comes twice', () => subscriber.messages.length >= 4);
+      assert.equal(subscriber.messages.length, 4);
+    } finally {
+      release();
+      Database.prototype.write = write;
+    }
   });
 
   it('gives retained messages to wildcards, in the subscription’s QoS, and forgets cleared ones', async () => {

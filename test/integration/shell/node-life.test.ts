@@ -28,8 +28,8 @@ describe('the life of a node', () => {
     await writeFile(join(home.logDirectory, 'hard-state'), 'damaged');
     for (let tries = 0; tries < 2; tries += 1)
       await assert.rejects(mesh.node('ada'), meshError('MESH_LOG_CORRUPT', 'hard-state'));
-    await writeFile(home.termFile, '');
-    await assert.rejects(mesh.node('ada'), meshError('MESH_STORAGE_FAILED', home.termFile));
+    await writeFile(home.trustFile, '');
+    await assert.rejects(mesh.node('ada'), meshError('MESH_STORAGE_FAILED', home.trustFile));
   });
 
   it('goes on where it was when it is stopped in the midst of a job', async () => {

@@ -13,8 +13,10 @@ describe('broker admission', () => {
       admit: ({ retain }: { retain: boolean }) =>
         retain ? new Promise<void>((resolve, reject) => writes.push({ resolve, reject })) : undefined,
     };
+    const begun: string[] = [];
     const parts = {
       persistence,
+      begin: ({ payload }: { payload: Buffer }) => begun.push(`${payload}`),
       limits: brokerLimits,
       incidents: new Incidents(undefined, 1, 1),
       outstanding: () => 0,
@@ -33,12 +35,12 @@ describe('broker admission', () => {
       authorizePublish(client, packet, (error) => admitted.push(error ? `${name}: ${error.message}` : name));
     };
     const settle = () => new Promise((resolve) => setImmediate(resolve));
-    return { writes, admitted, publish, settle };
+    return { writes, begun, admitted, publish, settle };
   }
   const makeClient = (closed = false) => ({ closed }) as unknown as Client;
 
-  it('lets a message through, and so acknowledges it, only once it is stored, and later ones after it', async () => {
-    const { writes, admitted, publish, settle } = makeAdmission();
+  it('acknowledges a message only once it is stored, and later ones after it; delivers them as they come', async () => {
+    const { writes, begun, admitted, publish, settle } = makeAdmission();
     const client = makeClient();
     publish(client, 'free', false);
     assert.deepEqual(admitted, ['free']);
@@ -46,6 +48,7 @@ describe('broker admission', () => {
     publish(client, 'second', true);
     publish(client, 'third', false);
     publish(makeClient(), 'another client', false);
+    assert.deepEqual(begun, ['free', 'first', 'second', 'third', 'another client']);
     writes[1]!.resolve();
     await settle();
     assert.deepEqual(admitted, ['free', 'another client']);
@@ -65,11 +68,11 @@ describe('broker admission', () => {
   });
 
   it('lets a will through at once, and none on a forbidden topic', () => {
-    const { writes, admitted, publish } = makeAdmission();
+    const { writes, begun, admitted, publish } = makeAdmission();
     publish(makeClient(true), 'will', true);
     publish(null, 'orphan', true);
     publish(null, '+', true);
-    assert.equal(writes.length, 0);
+    assert.deepEqual([writes.length, begun.length], [0, 0]);
     assert.deepEqual(admitted, ['will', 'orphan', '+: a topic to publish to has no wildcards']);
   });
 });

@@ -59,6 +59,7 @@ export function arbitraryOf(schema: z.ZodType): fc.Arbitrary<unknown> {
         )
         .filter(fits);
     case 'optional':
+    case 'nonoptional':
       return arbitraryOf(definition.innerType!);
     case 'literal':
       return fc.constantFrom(...definition.values!);

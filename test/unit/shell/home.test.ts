@@ -15,7 +15,6 @@ import {
   readNodeFile,
   writeConnection,
 } from '../../../node-runtime/shell/home.ts';
-import { readTerm } from '../../../node-runtime/shell/term-file.ts';
 import { endAll, meshError, scratch } from './scratch.ts';
 
 const id = 'A'.repeat(43);
@@ -37,7 +36,7 @@ describe('a home', () => {
 
   it('is what is asked for, else $FOREMESH_HOME, else ~/.foremesh', () => {
     assert.equal(openHome('/a', { FOREMESH_HOME: '/b' }).directory, '/a');
-    assert.equal(openHome(undefined, { FOREMESH_HOME: '/b' }).termFile, '/b/node/term');
+    assert.equal(openHome(undefined, { FOREMESH_HOME: '/b' }).trustFile, '/b/node/trust.json');
     assert.match(openHome(undefined, {}).connectionFile, /\/\.foremesh\/connection$/);
   });
 
@@ -201,40 +200,6 @@ describe('a home', () => {
       await assert.rejects(failing, /no disk/);
       await foundMesh({ home, createAccount });
       assert.equal((await readMeshFile(home))?.founder, 'ada');
-    });
-  });
-
-  describe('the highest term seen', () => {
-    it('is 0 at first, and then what was written', () => {
-      assert.equal(readTerm(home.termFile), 0);
-      for (const term of [1, 41, Number.MAX_SAFE_INTEGER]) {
-        writeDurablyNow(home.termFile, `${term}\n`);
-        assert.equal(readTerm(home.termFile), term);
-      }
-    });
-
-    it('is never guessed from a damaged file', async () => {
-      readTerm(home.termFile);
-      for (const content of [
-        '',
-        '\n',
-        ' ',
-        '12',
-        '-1\n',
-        '1e3\n',
-        '0x10\n',
-        '1.5\n',
-        '9'.repeat(30),
-        'NaN\n',
-        '\u0000\u0000\n',
-      ]) {
-        await writeFile(home.termFile, content);
-        assert.throws(
-          () => readTerm(home.termFile),
-          meshError('MESH_STORAGE_FAILED', home.termFile),
-          JSON.stringify(content),
-        );
-      }
     });
   });
 

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { type Connection, limits, parseConnection, voteStatement } from '../../../node-runtime/contract/index.ts';
 import { admissionOf, isAdmitted } from '../../../node-runtime/shell/admission.ts';
-import { type KeyPair, makeKey, readKey } from '../../../node-runtime/shell/identity.ts';
+import { makeKey, readKey } from '../../../node-runtime/shell/identity.ts';
 import { isSignedBy, openSeal, Signer } from '../../../node-runtime/shell/signing.ts';
+import { keyPair as pair } from './keys.ts';
 import { endAll, meshError, scratch } from './scratch.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-
-function pair(): KeyPair {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  return { publicKey: publicKey.export({ format: 'jwk' }).x!, privateKey };
-}
 
 describe('a signer', () => {
   afterEach(endAll);

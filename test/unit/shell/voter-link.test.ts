@@ -12,13 +12,16 @@ import {
   MeshError,
   type MeshEvent,
   meshEvent,
+  parseConnection,
   Topics,
   type Transport,
 } from '../../../node-runtime/contract/index.ts';
 import { raftProfiles } from '../../../node-runtime/core/index.ts';
+import { Signer } from '../../../node-runtime/shell/signing.ts';
 import { VoterLink } from '../../../node-runtime/shell/voter/voter-link.ts';
 import { until } from '../../support/until.ts';
 import { FakeBlobs } from './fake-blobs.ts';
+import { keyPair } from './keys.ts';
 import { endAll, later, meshError, scratch } from './scratch.ts';
 
 const topics = new Topics('mesh');
@@ -32,6 +35,8 @@ class Stage {
   /** Whether the broker acknowledges. */
   reachable = true;
   link!: VoterLink;
+  readonly signer = new Signer(keyPair(), keyPair().publicKey);
+  readonly connection = parseConnection(`foremesh://owner:secret@host/mesh?id=${this.signer.meshId}`);
 
   readonly #transport = {
     publish: async (topic: string, payload: Uint8Array, { retain = false }: { retain?: boolean }) => {
@@ -49,6 +54,10 @@ class Stage {
       blobs: this.blobs.client,
       transport: () => this.#transport,
       subscriptions: () => undefined,
+      signer: this.signer,
+      connection: this.connection,
+      provenKeyOf: () => undefined,
+      onAnnounce: () => undefined,
       founders: ['ada'],
       profile: raftProfiles.lan,
       log: pino({ level: 'silent' }),
@@ -140,7 +149,7 @@ describe('VoterLink', () => {
       stage.events.map(({ kind, severity }) => `${kind} ${severity}`),
       Array(3).fill('message-refused warning'),
     );
-    assert.match(stage.events[1]!.text, /nodes\/bob\/outbox: v: version 3/);
+    assert.match(stage.events[1]!.text, /nodes\/bob\/outbox: nobody here knows the key of "bob"/);
   });
 
   it('publishes retained words again that the broker had not acknowledged', async () => {

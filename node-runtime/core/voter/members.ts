@@ -1,0 +1,51 @@
+import type { NodeStatus } from '../../contract/index.ts';
+import { admissionProblem, votersToCertify } from '../ledger-members.ts';
+import { isVoterKey } from '../voters-chain.ts';
+import type { VoterEffect } from './events.ts';
+import type { VoterState } from './state.ts';
+
+/** A link that was signed and has not come into the log yet is asked for again after this, milliseconds. */
+const certifyAgainMs = 1_000;
+
+/**
+ * Whether the planner is to hear of this status now. A newcomer is enrolled first: what it says counts once the log has its
+ * key. One that the mesh does not admit is told why.
+ */
+export function admit(
+  state: VoterState,
+  status: NodeStatus,
+  admitted: boolean,
+  wallMs: number,
+  out: VoterEffect[],
+): boolean {
+  const { node, publicKey, bootId, online } = status;
+  if (publicKey === undefined) return false; // it came without a seal: who knows whose it is
+  const problem = admissionProblem(state.ledger, { node, publicKey }, admitted);
+  if (problem !== undefined) {
+    if (online) out.push({ type: 'send', node, message: { type: 'refused', bootId, problem } });
+    return false;
+  }
+  if (state.ledger.nodes.has(node)) return true;
+  if (!online) return false;
+  if (!state.newcomers.has(node)) state.proposals.push({ type: 'enroll-node', node, publicKey, atMs: wallMs });
+  state.newcomers.set(node, status);
+  return false;
+}
+
+/**
+ * Committed voters that nobody has signed yet: any voter of those before them can, and each does, for the leader need not be
+ * one of them. What is signed already is dropped by the ledger.
+ */
+export function certify(state: VoterState, nowMs: number, out: VoterEffect[]): void {
+  const { raft, ledger, publicKey } = state;
+  const { leader } = raft;
+  if (publicKey === undefined || leader === undefined || nowMs < state.certifyDueMs) return;
+  const committed = raft.configurations.findLast(({ index }) => index <= state.appliedIndex);
+  const voters = committed === undefined ? undefined : votersToCertify(ledger, committed.configuration);
+  if (committed === undefined || voters === undefined) return;
+  const last = ledger.votersChain.at(-1);
+  if (last === undefined ? !state.isFounder : !isVoterKey(last, publicKey)) return;
+  state.certifyDueMs = nowMs + certifyAgainMs;
+  const { term } = raft.hard;
+  out.push({ type: 'certify-voters', to: leader, link: { index: committed.index, term, ...voters } });
+}
