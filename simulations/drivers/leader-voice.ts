@@ -1,4 +1,4 @@
-import { encode, type InboxMessage, type RecordIndex } from '@foremesh/node-runtime/contract';
+import { encode, type InboxMessage, type LeaderHint, type RecordIndex } from '@foremesh/node-runtime/contract';
 import { committedTogether, type PlannerEffect } from '@foremesh/node-runtime/core';
 import type { Published, VirtualConnection } from '../engine/broker.ts';
 import type { Lifetime } from '../engine/machine.ts';
@@ -12,6 +12,10 @@ export interface VirtualLeaderVoiceOptions {
   readonly bootId: string;
   readonly connection: () => Pick<VirtualConnection, 'publish'> | undefined;
   readonly voter: () => VirtualVoter;
+  /** Why this one leads. */
+  readonly claim: () => Pick<LeaderHint, 'publicKey' | 'proof' | 'chain'>;
+  /** The node of a leader obeys it by the same proof as all others. */
+  readonly onAnnounce: (hint: LeaderHint) => void;
 }
 
 const inboxGatherMs = 4;
@@ -55,7 +59,7 @@ export class VirtualLeaderVoice {
         this.#inbox(effect.node).push(effect.message);
         return;
       case 'announce':
-        this.#retain(topics.leader(), encode({ v: 1, ...effect.hint }, 'json'));
+        this.#announce({ v: 1, ...effect.hint, ...this.#options.claim() });
         return;
       case 'publish-state': {
         const { account, job, phase } = effect.state;
@@ -82,6 +86,11 @@ export class VirtualLeaderVoice {
       case 'event':
         this.#publish(topics.events(), encode({ v: 1, source: life.machine.id, ...effect.event }, 'json'), { qos: 0 });
     }
+  }
+
+  #announce(hint: LeaderHint): void {
+    this.#options.onAnnounce(hint);
+    this.#retain(this.#options.world.topics.leader(), encode(hint, 'json'));
   }
 
   #clearSpec(topic: string): void {

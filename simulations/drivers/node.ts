@@ -1,6 +1,8 @@
 import {
   decode,
   encode,
+  type InboxEnvelope,
+  inboxEnvelope,
   type LeaderHint,
   leaderHint,
   type NodeStatus,
@@ -9,9 +11,11 @@ import {
 import type { AgentOffer } from '@foremesh/node-runtime/core';
 import type { VirtualConnection } from '../engine/broker.ts';
 import { Lifetime, type Machine } from '../engine/machine.ts';
+import { publicKeyOf } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
 import { VirtualAgent } from './agent.ts';
 import { VirtualLogStore } from './log-store.ts';
+import { VirtualTrust } from './trust.ts';
 import type { VirtualVoter } from './voter.ts';
 import { VirtualVoterLink } from './voter-link.ts';
 
@@ -103,6 +107,7 @@ class NodeProcess {
   readonly #bootId: string;
   readonly #life: Lifetime;
   readonly #agent: VirtualAgent;
+  readonly #trust: VirtualTrust;
   readonly #onFatal: (error: Error) => void;
   #connection: VirtualConnection | undefined;
   #isUp = false;
@@ -118,8 +123,9 @@ class NodeProcess {
     this.#bootId = bootId;
     this.#life = new Lifetime(options.machine);
     this.#onFatal = onFatal;
-    const shared = { world, life: this.#life, bootId, connection: () => this.#publisher(), onFatal };
-    this.#agent = new VirtualAgent({ ...shared, offer: options.offer });
+    this.#trust = new VirtualTrust(options.machine.disk);
+    const shared = { world, life: this.#life, bootId, connection: () => this.#publisher() };
+    this.#agent = new VirtualAgent({ ...shared, offer: options.offer, trust: this.#trust });
   }
 
   start(): void {
@@ -138,6 +144,8 @@ class NodeProcess {
       founders: isFounder ? [machine.id] : [],
       connection: () => this.#publisher(),
       subscriptions: () => this.#connection,
+      provenKeyOf: (node) => this.#trust.keyOf(node),
+      onAnnounce: (hint) => this.#obey(hint),
       onFatal: this.#onFatal,
     });
     this.voter = voter;
@@ -265,6 +273,7 @@ class NodeProcess {
       queue,
       offeredMemoryBytes: memoryBytes,
       mayLead: this.#options.mayLead,
+      publicKey: publicKeyOf(machine.id),
     };
   }
 
@@ -289,28 +298,55 @@ class NodeProcess {
   #hear(topic: string, payload: Uint8Array): void {
     const parsed = this.#world.topics.parse(topic);
     if (parsed === undefined) return;
-    if (parsed.kind === 'inbox') this.#agent.hear(payload);
+    if (parsed.kind === 'inbox') this.#hearInbox(decode(inboxEnvelope, payload));
     else if (parsed.kind === 'leader') this.#hearLeader(payload);
     else if (parsed.kind === 'raft') this.#hearRaft(parsed, payload);
     else this.voter?.hear(parsed, payload);
   }
 
-  /** Whoever is spoken to as a voter begins an empty log, if it has none. */
+  /** Whoever is spoken to as a voter, by the leader that was proven, begins an empty log, if it has none. */
   #hearRaft(parsed: ParsedTopic & { kind: 'raft' }, payload: Uint8Array): void {
-    if (parsed.to !== this.#options.machine.id) return;
-    if (this.voter === undefined) {
-      const opened = this.#openVoter();
-      this.#connection?.subscribe(opened.filters(), () => {});
-      if (this.#isUp) opened.connected();
+    if (this.voter !== undefined) {
+      this.voter.hear(parsed, payload);
+      return;
     }
-    this.voter!.hear(parsed, payload);
+    if (this.#trust.keyOf(parsed.from) === undefined) return;
+    const opened = this.#openVoter();
+    this.#connection?.subscribe(opened.filters(), () => {});
+    if (this.#isUp) opened.connected();
+  }
+
+  #hearInbox(envelope: InboxEnvelope): void {
+    if (this.#trust.obeys(envelope)) this.#agent.hear(envelope);
   }
 
   #hearLeader(payload: Uint8Array): void {
     if (payload.length === 0) return;
     const hint = decode(leaderHint, payload);
+    if (hint.term < this.#trust.term) return;
+    this.#obey(hint);
+    for (const waited of this.#trust.proven()) this.#hearInbox(waited);
+  }
+
+  /** The node of a leader obeys it by the same proof as all others. */
+  #obey(hint: LeaderHint): void {
+    try {
+      const doubts = this.#trust.doubts(hint);
+      if (doubts !== undefined) {
+        const { id } = this.#options.machine;
+        this.#world.trace.say(this.#world.time.nowMs, `${id} does not believe ${hint.node}: ${doubts}`);
+        return;
+      }
+    } catch (error) {
+      this.#onFatal(error as Error);
+      return;
+    }
+    this.#follow(hint);
+  }
+
+  /** A leader asks, by announcing itself, who is there. */
+  #follow(hint: LeaderHint): void {
     const before = this.#hint;
-    if (before !== undefined && hint.term < before.term) return;
     if (before !== undefined && before.bootId === hint.bootId && before.seq === hint.seq) return;
     this.#hint = hint;
     this.#announce();

@@ -18,6 +18,7 @@ import {
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
 import { describeCommand, rivalOf } from '../scenario/commands.ts';
+import { publicKeyOf } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
 import { VirtualLogStore } from './log-store.ts';
 
@@ -75,7 +76,10 @@ export class VirtualVoter {
     this.#store = new VirtualLogStore(life);
     const { restored, durable } = this.#store;
     const config = { ...world.planner, nodeFaultsMost };
-    this.state = createVoter({ id, bootId, holders: ['broker'], policy, config, founders, profile }, restored);
+    this.state = createVoter(
+      { id, bootId, publicKey: publicKeyOf(id), holders: ['broker'], policy, config, founders, profile },
+      restored,
+    );
     this.#shownIndex = this.state.appliedIndex;
     world.checks.log.opened(id, durable, this.state.raft.hard);
   }

@@ -38,6 +38,7 @@ export function describe(topics: Topics, topic: string, payload: Uint8Array): st
 
 function describeRaft(content: RaftEnvelope['content']): string {
   if (content.kind === 'part') return `part ${content.part} of ${content.parts}`;
+  if (content.kind === 'voters') return `these vote: ${content.link.voters.map(({ node }) => node).join(' ')}`;
   if (content.kind !== 'message') return `${content.kind} ${content.index} from byte ${content.offset}`;
   const { message } = content;
   const head = `${message.type} of term ${message.term}`;
