@@ -32,6 +32,7 @@ export class Checks {
   readonly #commits = new Map<string, string>();
   readonly #acknowledged = new Set<string>();
   readonly #nodeTerms = new Map<string, number>();
+  readonly #believedTerms = new Map<string, number>();
   readonly #newestStates = new Map<string, readonly [term: number, revision: number]>();
   readonly #results = new Map<string, string>();
   /** Phases of ended jobs, as published. */
@@ -179,6 +180,13 @@ export class Checks {
       'I2',
       `${node} obeyed term ${messageTerm} in term ${before[0]}`,
     );
+  }
+
+  /** The highest term that was proven to the node: its fence. */
+  nodeBelieves(node: string, term: number): void {
+    const before = this.#believedTerms.get(node) ?? 0;
+    check(term >= before, 'I2', `${node} obeys term ${term} after term ${before}`);
+    this.#believedTerms.set(node, term);
   }
 
   /** The node acts, or speaks, in this term: it must never act in a lower one again. */

@@ -9,6 +9,7 @@ import {
   type ParsedTopic,
 } from '@foremesh/node-runtime/contract';
 import type { AgentOffer } from '@foremesh/node-runtime/core';
+import { Violation } from '../checks/violation.ts';
 import type { VirtualConnection } from '../engine/broker.ts';
 import { Lifetime, type Machine } from '../engine/machine.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
@@ -322,9 +323,7 @@ class NodeProcess {
 
   #hearLeader(payload: Uint8Array): void {
     if (payload.length === 0) return;
-    const hint = decode(leaderHint, payload);
-    if (hint.term < this.#trust.term) return;
-    this.#obey(hint);
+    this.#obey(decode(leaderHint, payload));
     for (const waited of this.#trust.proven()) this.#hearInbox(waited);
   }
 
@@ -332,12 +331,14 @@ class NodeProcess {
   #obey(hint: LeaderHint): void {
     try {
       const doubts = this.#trust.doubts(hint);
+      this.#world.checks.nodeBelieves(this.#options.machine.id, this.#trust.term);
       if (doubts !== undefined) {
         const { id } = this.#options.machine;
         this.#world.trace.say(this.#world.time.nowMs, `${id} does not believe ${hint.node}: ${doubts}`);
         return;
       }
     } catch (error) {
+      if (error instanceof Violation) throw error;
       this.#onFatal(error as Error);
       return;
     }
