@@ -101,6 +101,7 @@ class Simulation {
       planner: { inventoryIntervalMs: scenario.inventoryIntervalMs, inventoryGraceMs: scenario.inventoryGraceMs },
       profile: raftPaces[scenario.pace],
       traps: [],
+      blackout: (forMs) => this.#blackout(forMs),
       elected: (id) => this.#elected(id),
       changing: (id, others) => this.#changing(id, others),
       throws: (jobKey, task) => this.#throws(jobKey, task),
@@ -192,6 +193,13 @@ class Simulation {
     const wish = this.#scenario.voters.findLast(({ atMs }) => atMs <= time.nowMs);
     if (wish !== undefined) this.#mesh.want(wish);
     time.after(wantEveryMs, () => this.#wantVoters());
+  }
+
+  #blackout(forMs: number): void {
+    for (const node of this.#mesh.nodes) {
+      node.crash('power');
+      this.world.time.after(node.machine.chance.between(0, forMs), () => node.start());
+    }
   }
 
   #trapOn(on: 'election' | 'change'): { readonly forMs: number } | undefined {

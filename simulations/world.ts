@@ -27,6 +27,8 @@ export interface World {
   readonly strayPercent: number;
   readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs'>;
   readonly profile: RaftProfile;
+  /** Every machine loses its power, and has it back at some moment within this time. */
+  blackout(forMs: number): void;
   /** Whoever is elected, or changes the voters, falls into the first of them that is for that. */
   readonly traps: Trap[];
   /** The log of a node has made it leader. */

@@ -23,6 +23,9 @@ export function strike(world: World, node: VirtualNode, { kind, forMs }: Fault):
       node.crash('wipe');
       later(() => node.start());
       return;
+    case 'blackout':
+      world.blackout(forMs);
+      return;
     case 'elected-crash':
     case 'change-crash':
       world.traps.push({ on: kind === 'elected-crash' ? 'election' : 'change', forMs });

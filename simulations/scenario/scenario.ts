@@ -21,8 +21,11 @@ export const faultKinds = [
   'broker-lost-store',
   'elected-crash',
   'change-crash',
+  'blackout',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
+/** A blackout is drawn on its own. */
+const usualKinds = faultKinds.filter((kind) => kind !== 'blackout');
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -108,6 +111,8 @@ export function scenarioOf(seed: number): Scenario {
     );
     faults.push(...traps);
   }
+  const dark = new Chance(seed).fork('blackout');
+  if (count > 0 && dark.percent(12)) faults.push(inventFault(dark, nodes, when, ['blackout']));
   const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
   return {
     seed,
@@ -159,7 +164,7 @@ function inventFault(
   chance: Chance,
   nodes: number,
   { fromMs, untilMs }: { readonly fromMs: number; readonly untilMs: number },
-  kinds: readonly FaultKind[] = faultKinds,
+  kinds: readonly FaultKind[] = usualKinds,
 ): Fault {
   const anyone = chance.percent(50) ? whoLeads : `n${chance.between(0, nodes - 1)}`;
   const kind = chance.pick(kinds);

@@ -16,7 +16,7 @@ describe('simulation: the core under faults', function () {
       assert.equal(violation, undefined, `${again}: ${violation?.checker}: ${violation?.message}`);
       for (const { kind } of scenario.faults) kinds.add(kind);
     }
-    assert.equal(kinds.size, 17, 'every kind of fault struck');
+    assert.equal(kinds.size, 18, 'every kind of fault struck');
   });
 
   it('runs the same seed the same way, to the byte', () => {
