@@ -1,5 +1,5 @@
 /** Foremesh under a virtual clock: what `foremesh sim` does, as functions. */
-export { Violation } from './checks.ts';
+export { Violation } from './checks/violation.ts';
 export { brokerProfiles, calmWeather, VirtualBroker, type VirtualConnection } from './engine/broker.ts';
 export { Chance } from './engine/chance.ts';
 export { VirtualDisk } from './engine/disk.ts';

@@ -1,10 +1,15 @@
 import type { Topics } from '@foremesh/node-runtime/contract';
-import type { PlannerConfig } from '@foremesh/node-runtime/core';
-import type { Checks } from './checks.ts';
+import type { PlannerConfig, RaftProfile } from '@foremesh/node-runtime/core';
+import type { Checks } from './checks/checks.ts';
 import type { VirtualBroker } from './engine/broker.ts';
 import type { Timeline } from './engine/timeline.ts';
 import type { Trace } from './engine/trace.ts';
 import type { Blobs, VirtualJob } from './scenario/virtual-jobs.ts';
+
+interface Trap {
+  readonly on: 'election' | 'change';
+  readonly forMs: number;
+}
 
 /** What the drivers of all machines share. */
 export interface World {
@@ -21,6 +26,15 @@ export interface World {
   /** Of the proposals: those that come with one that is too late. */
   readonly strayPercent: number;
   readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs'>;
+  readonly profile: RaftProfile;
+  /** Every machine loses its power, and has it back at some moment within this time. */
+  blackout(forMs: number): void;
+  /** Whoever is elected, or changes the voters, falls into the first of them that is for that. */
+  readonly traps: Trap[];
+  /** The log of a node has made it leader. */
+  elected(node: string): void;
+  /** A leader goes on to change the voters; these must agree to it too. */
+  changing(leader: string, others: readonly string[]): void;
   /** Whether this execution of a task throws. */
   throws(jobKey: string, task: string): boolean;
 }

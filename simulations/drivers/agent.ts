@@ -1,7 +1,6 @@
 import {
   type Assign,
-  decode,
-  inboxEnvelope,
+  type InboxEnvelope,
   type OutboxMessage,
   type Outcome,
   parseAttemptKey,
@@ -22,14 +21,15 @@ import type { Lifetime } from '../engine/machine.ts';
 import { bytesOfNumbers, compute } from '../scenario/virtual-jobs.ts';
 import type { World } from '../world.ts';
 import { VirtualOutbox } from './outbox.ts';
+import type { VirtualTrust } from './trust.ts';
 
 export interface VirtualAgentOptions {
   readonly world: World;
   readonly life: Lifetime;
   readonly bootId: string;
   readonly offer: AgentOffer;
+  readonly trust: VirtualTrust;
   readonly connection: () => Pick<VirtualConnection, 'publish'> | undefined;
-  readonly onFatal: (error: Error) => void;
 }
 
 type JournalLine = { readonly keep: Outcome } | { readonly forget: readonly string[] };
@@ -54,17 +54,16 @@ export class VirtualAgent {
 
   constructor(options: VirtualAgentOptions) {
     const { life, world, bootId, offer, connection } = options;
-    const { id, disk } = life.machine;
+    const { id } = life.machine;
     this.#options = options;
     const outcomes = this.#readJournal();
-    const term = (readFrames(disk.read('term') ?? new Uint8Array()).values[0] as number | undefined) ?? 0;
-    this.#state = createAgent(id, offer, { term, outcomes });
+    this.#state = createAgent(id, offer, { term: options.trust.term, outcomes });
     this.#outbox = new VirtualOutbox<OutboxMessage>({
       life,
       bootId,
       term: () => this.#state.term,
       publish: (payload) => {
-        world.checks.nodeActs(id, this.#state.term, this.#termOnDisk());
+        world.checks.nodeActs(id, this.#state.term, options.trust.termOnDisk);
         connection()?.publish(world.topics.nodeOutbox(id), payload, { qos: 1 });
       },
       gatherMs: reportGatherMs,
@@ -86,16 +85,8 @@ export class VirtualAgent {
     return [...held.values()];
   }
 
-  #termOnDisk(): number {
-    return (
-      (readFrames(this.#options.life.machine.disk.read('term') ?? new Uint8Array()).values[0] as number | undefined) ??
-      0
-    );
-  }
-
-  hear(payload: Uint8Array): void {
+  hear(envelope: InboxEnvelope): void {
     const { world, life } = this.#options;
-    const envelope = decode(inboxEnvelope, payload);
     const seen = () => [this.#state.term, this.#state.held.size, this.#state.outcomes.size];
     const before = seen();
     this.#step({ type: 'inbox', term: envelope.term, messages: envelope.messages });
@@ -112,16 +103,12 @@ export class VirtualAgent {
   }
 
   #perform(effect: AgentEffect): void {
-    const { world, life, onFatal } = this.#options;
-    const { disk, id } = life.machine;
+    const { world, life, trust } = this.#options;
+    const { id } = life.machine;
     switch (effect.type) {
       case 'persist-term':
-        try {
-          disk.replaceNow('term', encodeFrame(effect.term));
-        } catch (error) {
-          this.#closed = true;
-          onFatal(error as Error);
-        }
+        // It was proven, and is there already.
+        if (effect.term > trust.term) throw new Error(`I2: ${id} takes term ${effect.term}, which was not proven`);
         return;
       case 'keep-outcome':
         this.#journaled.add(effect.outcome.attempt);
@@ -135,7 +122,7 @@ export class VirtualAgent {
         this.#fetch(effect.assign);
         return;
       case 'run':
-        world.checks.nodeActs(id, this.#state.term, this.#termOnDisk());
+        world.checks.nodeActs(id, this.#state.term, trust.termOnDisk);
         this.#pool.push(effect.assign);
         this.#fill();
         return;

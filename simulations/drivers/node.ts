@@ -1,16 +1,31 @@
-import { decode, encode, type LeaderHint, leaderHint, type NodeStatus } from '@foremesh/node-runtime/contract';
+import {
+  decode,
+  encode,
+  type InboxEnvelope,
+  inboxEnvelope,
+  type LeaderHint,
+  leaderHint,
+  type NodeStatus,
+  type ParsedTopic,
+} from '@foremesh/node-runtime/contract';
 import type { AgentOffer } from '@foremesh/node-runtime/core';
+import { Violation } from '../checks/violation.ts';
 import type { VirtualConnection } from '../engine/broker.ts';
 import { Lifetime, type Machine } from '../engine/machine.ts';
+import { publicKeyOf } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
 import { VirtualAgent } from './agent.ts';
-import { VirtualLeaderLink } from './leader-link.ts';
+import { VirtualLogStore } from './log-store.ts';
+import { VirtualTrust } from './trust.ts';
+import type { VirtualVoter } from './voter.ts';
+import { VirtualVoterLink } from './voter-link.ts';
 
 export interface VirtualNodeOptions {
   readonly machine: Machine;
   readonly offer: AgentOffer;
   readonly labels: readonly string[];
-  readonly isVoter: boolean;
+  readonly isFounder: boolean;
+  readonly mayLead: boolean;
 }
 
 const statusesPerConnection = 1_000;
@@ -21,18 +36,31 @@ const backoffMs = { least: 200, most: 5_000 };
 
 /** The runtime of one machine: a process that comes and goes, a disk that stays. As `shell/node.ts` and `shell/link.ts`. */
 export class VirtualNode {
-  readonly options: VirtualNodeOptions;
   readonly #world: World;
+  #options: VirtualNodeOptions;
   #process: NodeProcess | undefined;
   #boots = 0;
+  #identities = 1;
 
   constructor(world: World, options: VirtualNodeOptions) {
     this.#world = world;
-    this.options = options;
+    this.#options = options;
+  }
+
+  get machine(): Machine {
+    return this.#options.machine;
   }
 
   get id(): string {
-    return this.options.machine.id;
+    return this.machine.id;
+  }
+
+  get voter(): VirtualVoter | undefined {
+    return this.#process?.voter?.voter;
+  }
+
+  get mayLead(): boolean {
+    return this.#options.mayLead;
   }
 
   get process(): NodeProcess | undefined {
@@ -43,7 +71,7 @@ export class VirtualNode {
     if (this.#process !== undefined) return;
     this.#boots += 1;
     this.#say(`${this.id} starts`);
-    this.#process = new NodeProcess(this.#world, this.options, `${this.id}-${this.#boots}`, (error) => {
+    this.#process = new NodeProcess(this.#world, this.#options, `${this.id}-${this.#boots}`, (error) => {
       this.#say(`${this.id} ends: ${error.message}`);
       this.crash('kill');
       this.#world.time.after(restartMs, () => this.start());
@@ -56,11 +84,15 @@ export class VirtualNode {
     this.#say(`${this.id} dies (${how})`);
     this.#process.end();
     this.#process = undefined;
-    const { disk } = this.options.machine;
-    disk.crash(how !== 'kill');
+    const { machine } = this;
+    machine.disk.crash(how !== 'kill');
     if (how !== 'wipe') return;
-    disk.wipe();
+    machine.disk.wipe();
     this.#world.checks.diskWasLost(this.id);
+    // Whoever has forgotten what it promised must not go on under the name in which it did.
+    this.#identities += 1;
+    const id = `${machine.hardware}-again${this.#identities}`;
+    this.#options = { ...this.#options, machine: { ...machine, id }, isFounder: false };
   }
 
   #say(line: string): void {
@@ -70,12 +102,14 @@ export class VirtualNode {
 
 /** One life of the runtime. */
 class NodeProcess {
-  readonly leader: VirtualLeaderLink | undefined;
+  voter: VirtualVoterLink | undefined;
   readonly #world: World;
   readonly #options: VirtualNodeOptions;
   readonly #bootId: string;
   readonly #life: Lifetime;
   readonly #agent: VirtualAgent;
+  readonly #trust: VirtualTrust;
+  readonly #onFatal: (error: Error) => void;
   #connection: VirtualConnection | undefined;
   #isUp = false;
   #connections = 0;
@@ -89,15 +123,35 @@ class NodeProcess {
     this.#options = options;
     this.#bootId = bootId;
     this.#life = new Lifetime(options.machine);
-    const shared = { world, life: this.#life, bootId, connection: () => this.#publisher(), onFatal };
-    this.#agent = new VirtualAgent({ ...shared, offer: options.offer });
-    if (options.isVoter) this.leader = new VirtualLeaderLink({ ...shared, onElected: () => this.#connect() });
+    this.#onFatal = onFatal;
+    this.#trust = new VirtualTrust(options.machine.disk);
+    const shared = { world, life: this.#life, bootId, connection: () => this.#publisher() };
+    this.#agent = new VirtualAgent({ ...shared, offer: options.offer, trust: this.#trust });
   }
 
   start(): void {
-    if (this.leader === undefined) this.#connect();
-    else this.leader.start();
+    const { isFounder, mayLead, machine } = this.#options;
+    if (isFounder || (mayLead && VirtualLogStore.isThere(machine))) this.#openVoter();
+    this.#connect();
     this.#life.every(metricsIntervalMs, () => this.#publishMetrics());
+  }
+
+  #openVoter(): VirtualVoterLink {
+    const { isFounder, machine } = this.#options;
+    const voter = new VirtualVoterLink({
+      world: this.#world,
+      life: this.#life,
+      bootId: this.#bootId,
+      founders: isFounder ? [machine.id] : [],
+      connection: () => this.#publisher(),
+      subscriptions: () => this.#connection,
+      provenKeyOf: (node) => this.#trust.keyOf(node),
+      onAnnounce: (hint) => this.#obey(hint),
+      onFatal: this.#onFatal,
+    });
+    this.voter = voter;
+    voter.voter.start();
+    return voter;
   }
 
   end(): void {
@@ -112,7 +166,7 @@ class NodeProcess {
   // The connection.
 
   #connect(): void {
-    const { id } = this.#options.machine;
+    const { id, hardware } = this.#options.machine;
     this.#connections += 1;
     this.#statuses = this.#connections * statusesPerConnection;
     const will = this.#status(false, this.#statuses + statusesPerConnection - 1);
@@ -121,7 +175,7 @@ class NodeProcess {
     this.#world.broker.connect(
       {
         clientId: `${this.#bootId}-${this.#connections}`,
-        machine: id,
+        machine: hardware,
         will: { topic: this.#world.topics.nodeStatus(id), payload: encode(will, 'json') },
         onMessage: this.#life.wrap((topic: string, payload: Uint8Array) => {
           if (mine(made)) this.#hear(topic, payload);
@@ -149,7 +203,8 @@ class NodeProcess {
     const { topics } = this.#world;
     const { id } = this.#options.machine;
     this.#connection = connection;
-    const filters = [topics.nodeInbox(id), topics.leader(), ...(this.leader?.filters() ?? [])];
+    const raft = this.#options.mayLead ? [topics.raft(id, '+')] : [];
+    const filters = [topics.nodeInbox(id), topics.leader(), ...raft, ...(this.voter?.filters() ?? [])];
     const go = this.#life.wrap(() => {
       if (this.#connection !== connection) return;
       this.#announce(
@@ -157,7 +212,7 @@ class NodeProcess {
           if (this.#connection !== connection) return;
           this.#isUp = true;
           this.#failures = 0;
-          this.leader?.connected();
+          this.voter?.connected();
         }),
       );
     });
@@ -167,7 +222,7 @@ class NodeProcess {
   #down(reason: string): void {
     this.#world.trace.say(this.#world.time.nowMs, `${this.#options.machine.id} lost its connection: ${reason}`);
     this.#connection = undefined;
-    if (this.#isUp) this.leader?.disconnected();
+    if (this.#isUp) this.voter?.disconnected();
     this.#isUp = false;
     this.#again();
   }
@@ -182,13 +237,14 @@ class NodeProcess {
   /** A leader and the node in its own process talk past the broker, as long as there is a connection. */
   #publisher(): Pick<VirtualConnection, 'publish'> | undefined {
     const connection = this.#connection;
-    if (connection === undefined || this.leader === undefined) return connection;
+    if (connection === undefined || this.voter === undefined) return connection;
     const { topics } = this.#world;
     const { id } = this.#options.machine;
     const own = [topics.nodeInbox(id), topics.nodeOutbox(id)];
     return {
       publish: (topic, payload, options, done) => {
-        if (!own.includes(topic)) connection.publish(topic, payload, options, done);
+        if (!own.includes(topic) || this.voter?.voter.isElected !== true)
+          connection.publish(topic, payload, options, done);
         else this.#life.after(0, () => this.#hear(topic, payload));
       },
     };
@@ -217,7 +273,8 @@ class NodeProcess {
       slots,
       queue,
       offeredMemoryBytes: memoryBytes,
-      mayLead: this.#options.isVoter,
+      mayLead: this.#options.mayLead,
+      publicKey: publicKeyOf(machine.id),
     };
   }
 
@@ -242,16 +299,55 @@ class NodeProcess {
   #hear(topic: string, payload: Uint8Array): void {
     const parsed = this.#world.topics.parse(topic);
     if (parsed === undefined) return;
-    if (parsed.kind === 'inbox') this.#agent.hear(payload);
+    if (parsed.kind === 'inbox') this.#hearInbox(decode(inboxEnvelope, payload));
     else if (parsed.kind === 'leader') this.#hearLeader(payload);
-    else this.leader?.hear(parsed, payload);
+    else if (parsed.kind === 'raft') this.#hearRaft(parsed, payload);
+    else this.voter?.hear(parsed, payload);
+  }
+
+  /** Whoever is spoken to as a voter, by the leader that was proven, begins an empty log, if it has none. */
+  #hearRaft(parsed: ParsedTopic & { kind: 'raft' }, payload: Uint8Array): void {
+    if (this.voter !== undefined) {
+      this.voter.hear(parsed, payload);
+      return;
+    }
+    if (this.#trust.keyOf(parsed.from) === undefined) return;
+    const opened = this.#openVoter();
+    this.#connection?.subscribe(opened.filters(), () => {});
+    if (this.#isUp) opened.connected();
+  }
+
+  #hearInbox(envelope: InboxEnvelope): void {
+    if (this.#trust.obeys(envelope)) this.#agent.hear(envelope);
   }
 
   #hearLeader(payload: Uint8Array): void {
     if (payload.length === 0) return;
-    const hint = decode(leaderHint, payload);
+    this.#obey(decode(leaderHint, payload));
+    for (const waited of this.#trust.proven()) this.#hearInbox(waited);
+  }
+
+  /** The node of a leader obeys it by the same proof as all others. */
+  #obey(hint: LeaderHint): void {
+    try {
+      const doubts = this.#trust.doubts(hint);
+      this.#world.checks.nodeBelieves(this.#options.machine.id, this.#trust.term);
+      if (doubts !== undefined) {
+        const { id } = this.#options.machine;
+        this.#world.trace.say(this.#world.time.nowMs, `${id} does not believe ${hint.node}: ${doubts}`);
+        return;
+      }
+    } catch (error) {
+      if (error instanceof Violation) throw error;
+      this.#onFatal(error as Error);
+      return;
+    }
+    this.#follow(hint);
+  }
+
+  /** A leader asks, by announcing itself, who is there. */
+  #follow(hint: LeaderHint): void {
     const before = this.#hint;
-    if (before !== undefined && hint.term < before.term) return;
     if (before !== undefined && before.bootId === hint.bootId && before.seq === hint.seq) return;
     this.#hint = hint;
     this.#announce();

@@ -35,6 +35,12 @@ export class VirtualOutbox<Message> {
     });
   }
 
+  /** What waits is not said any more. */
+  close(): void {
+    this.#waiting = [];
+    this.#dueMs = Number.POSITIVE_INFINITY;
+  }
+
   #flush(): void {
     const { life, bootId, term, publish, tidy } = this.#options;
     const messages = tidy(this.#waiting);

@@ -1,37 +1,42 @@
 import { lastValue } from '@foremesh/models';
 import {
-  applyCommand,
-  createLedger,
-  createPlanner,
-  createRaft,
-  type Ledger,
+  createVoter,
   type LedgerCommand,
-  type LedgerEvent,
   type LogEntry,
-  lastIndex,
-  type PlannerEffect,
-  type PlannerEvent,
-  type PlannerState,
-  type RaftEvent,
-  type RaftState,
-  restoreLedger,
-  snapshotLedger,
-  stepPlanner,
-  stepRaft,
+  type PlannerOptions,
+  type RaftMessage,
+  stepVoter,
+  type VoterEffect,
+  type VoterEvent,
+  type VoterState,
   validateLedger,
   validatePlanner,
   validateRaft,
+  validateVoter,
+  voterDueMs,
 } from '@foremesh/node-runtime/core';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
+import { describeCommand, rivalOf } from '../scenario/commands.ts';
+import { publicKeyOf } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
 import { VirtualLogStore } from './log-store.ts';
+
+/** What is of the mesh, not of the disk. */
+export type OutwardEffect = Exclude<
+  VoterEffect,
+  { type: 'persist' | 'install-snapshot' | 'compact' | 'send-raft' | 'fetch-snapshot' }
+>;
 
 export interface VirtualVoterOptions {
   readonly world: World;
   readonly life: Lifetime;
   readonly bootId: string;
-  readonly perform: (effect: Exclude<PlannerEffect, { type: 'propose' }>) => void;
+  /** Only the founder's is not empty. */
+  readonly founders: readonly string[];
+  readonly perform: (effect: OutwardEffect) => void;
+  readonly sendRaft: (to: string, message: RaftMessage<LedgerCommand>) => void;
+  readonly fetchSnapshot: (from: string, index: number, term: number) => void;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -39,168 +44,235 @@ const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
-} satisfies Parameters<typeof createPlanner>[0]['policy'];
+} satisfies PlannerOptions['policy'];
 
 /** Nodes fail here far more often than in any mesh: no job shall fail by that. */
 const nodeFaultsMost = 1_000;
 
-/** Log, ledger and planner of a voter, driven as `shell/voter.ts` drives them, on a virtual disk. */
+/** A log that grows by a few entries is worth a snapshot here, so that snapshots are everyday things. */
+const compactPercent = 5;
+
+/** Drives the machine of a voter as `shell/voter/voter.ts` does, on a virtual disk, and shows each step to the checks. */
 export class VirtualVoter {
-  readonly planner: PlannerState;
+  readonly state: VoterState;
   readonly #options: VirtualVoterOptions;
   readonly #store: VirtualLogStore;
-  readonly #raft: RaftState<LedgerCommand>;
-  readonly #ledger: Ledger;
-  #appliedIndex: number;
+  #waiting: VoterEvent[] | undefined;
+  #timerDueMs = Number.POSITIVE_INFINITY;
+  #startedMs = 0;
+  #steppedMs = 0;
+  /** The last entry that the checks were shown. */
+  #shownIndex: number;
+  /** Specs that the log does not have. */
+  readonly #heard = new Map<string, VoterEvent & { type: 'spec-heard' }>();
   /** Commands that came too late: their place in the log is taken. */
   readonly #settled: LedgerCommand[] = [];
 
   constructor(options: VirtualVoterOptions) {
-    const { life, world, bootId } = options;
+    const { life, world, bootId, founders } = options;
     const { id } = life.machine;
+    const { profile } = world;
     this.#options = options;
     this.#store = new VirtualLogStore(life);
-    const { restored, ledger } = this.#store;
-    this.#raft = createRaft<LedgerCommand>(id, [id], restored);
-    this.#ledger = ledger === undefined ? createLedger() : restoreLedger(ledger);
-    this.#appliedIndex = this.#raft.snapshotIndex;
-    const config = { ...options.world.planner, nodeFaultsMost };
-    this.planner = createPlanner({ id, bootId, holders: ['broker'], ledger: this.#ledger, policy, config });
-    world.checks.restored(id, { term: restored.hard.term, lastIndex: lastIndex(this.#raft) });
+    const { restored, durable } = this.#store;
+    const config = { ...world.planner, nodeFaultsMost };
+    this.state = createVoter(
+      { id, bootId, publicKey: publicKeyOf(id), holders: ['broker'], policy, config, founders, profile },
+      restored,
+    );
+    this.#shownIndex = this.state.appliedIndex;
+    world.checks.log.opened(id, durable, this.state.raft.hard);
   }
 
-  get ledger(): Ledger {
-    return this.#ledger;
+  get isElected(): boolean {
+    return this.state.raft.role === 'leader';
+  }
+
+  /** Whether it still leads: one that slept finds out here, before it says another word. */
+  leadsNow(): boolean {
+    const { nowMs } = this.#options.life.machine.clock;
+    if (nowMs >= (voterDueMs(this.state) ?? Number.POSITIVE_INFINITY)) this.feed({ type: 'tick' });
+    return this.isElected;
   }
 
   start(): void {
     const { chance, clock } = this.#options.life.machine;
-    this.#stepRaft({ type: 'start', nowMs: clock.nowMs, seed: chance.between(0, 2 ** 31) });
+    this.#startedMs = clock.nowMs;
+    this.#steppedMs = clock.nowMs;
+    this.feed({ type: 'start', seed: chance.between(0, 2 ** 31) });
   }
 
-  feed(event: PlannerEvent): void {
-    const { life, perform } = this.#options;
+  /** One event; its effects are carried out before this returns, except what waits for the disk. */
+  feed(event: VoterEvent): void {
+    const { life } = this.#options;
     if (life.ended) return;
-    const { nowMs, wallMs } = life.machine.clock;
-    const effects = stepPlanner(this.planner, event, { nowMs, wallMs });
-    validatePlanner(this.planner);
-    const commands: LedgerCommand[] = [];
-    for (const effect of effects) {
-      if (effect.type === 'propose') commands.push(...effect.commands);
-      else perform(effect);
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(event);
+      return;
     }
-    if (commands.length > 0) this.#stepRaft({ type: 'propose', commands: [...commands, ...this.#stray()] });
+    this.#waiting = [event];
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      if (life.ended) return;
+      this.#step(next);
+    }
+    this.#waiting = undefined;
+    this.#setTimer();
+  }
+
+  #step(event: VoterEvent): void {
+    const { world, life } = this.#options;
+    const { state } = this;
+    const { nowMs, wallMs } = life.machine.clock;
+    const before = { role: state.raft.role, term: state.raft.hard.term, leading: state.planner.leading };
+    this.#noteSpec(event);
+    const effects = stepVoter(state, event, { nowMs, wallMs });
+    world.checks.log.slept(state.raft, before, nowMs - this.#steppedMs);
+    this.#steppedMs = nowMs;
+    const shown = this.#shownIndex;
+    this.#show(effects);
+    if (state.planner.leading && !before.leading) world.checks.elected(state, effects, this.#heard.values());
+    for (const effect of effects) if (!life.ended) this.#perform(effect);
+    if (this.#shownIndex === shown || life.ended) return;
+    if (!state.compacting && life.machine.chance.percent(compactPercent)) this.feed({ type: 'compaction-due' });
+  }
+
+  #noteSpec(event: VoterEvent): void {
+    if (event.type !== 'spec-heard' && event.type !== 'spec-cleared') return;
+    const key = `${event.account}/${event.job}`;
+    if (event.type === 'spec-cleared') this.#heard.delete(key);
+    else if (!this.state.ledger.jobs.has(key)) this.#heard.set(key, event);
+  }
+
+  /** What is checked after every step of every voter. */
+  #show(effects: readonly VoterEffect[]): void {
+    const { world, life } = this.#options;
+    const { state } = this;
+    const { log } = world.checks;
+    const { id } = life.machine;
+    validateRaft(state.raft);
+    validatePlanner(state.planner);
+    validateVoter(state);
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'role-changed':
+          world.trace.say(world.time.nowMs, `${id} is ${effect.role} of term ${effect.term}`);
+          if (effect.role === 'leader') log.becameLeader(state.raft);
+          break;
+        case 'persist':
+          log.writes(id, effect);
+          this.#noteChange(effect.entries);
+          break;
+        case 'install-snapshot':
+          world.trace.say(world.time.nowMs, `${id} takes the snapshot up to ${effect.index}`);
+          this.#shownIndex = effect.index;
+          log.snapshot(id, effect);
+          break;
+        case 'compact':
+          log.snapshot(id, effect);
+      }
+    }
+    this.#showApplied();
+    log.moved(state.raft);
+  }
+
+  #noteChange(entries: readonly LogEntry<LedgerCommand>[]): void {
+    if (!this.isElected) return;
+    const { world, life } = this.#options;
+    const { id } = life.machine;
+    for (const { configuration } of entries) {
+      const { voters = [], outgoing, learners = [] } = configuration ?? {};
+      const others = (outgoing ?? voters).filter((voter) => voter !== id);
+      if (outgoing !== undefined) world.changing(id, others);
+      else if (learners.length > 1 && others.length > 1) world.changing(id, others);
+    }
+  }
+
+  #showApplied(): void {
+    const { world, life } = this.#options;
+    const { raft, appliedIndex, ledger } = this.state;
+    if (this.#shownIndex >= appliedIndex) return;
+    const { id } = life.machine;
+    while (this.#shownIndex < appliedIndex) {
+      this.#shownIndex += 1;
+      const entry = raft.log[this.#shownIndex - raft.snapshotIndex - 1]!;
+      world.checks.applied(raft, entry, this.#shownIndex);
+      world.trace.say(world.time.nowMs, `${id} applied ${entry.index}: ${describeEntry(entry)}`);
+      const rival = entry.command === undefined ? undefined : rivalOf(entry.command);
+      if (rival !== undefined) this.#settled.push(rival);
+    }
+    validateLedger(ledger);
+    for (const key of this.#heard.keys()) if (ledger.jobs.has(key)) this.#heard.delete(key);
+  }
+
+  #perform(effect: VoterEffect): void {
+    const { world, life, sendRaft, fetchSnapshot, perform } = this.#options;
+    switch (effect.type) {
+      case 'persist':
+        this.#store.persist(effect.hard, effect.entries, this.#written(effect.sequence));
+        if (effect.entries.some(({ command }) => command !== undefined)) this.#stray();
+        return;
+      case 'install-snapshot':
+        this.#store.replace(effect, effect.tail, this.#written(effect.sequence));
+        return;
+      case 'compact':
+        this.#store.replace(effect, effect.tail, this.#whenDone({ type: 'compacted' }));
+        return;
+      case 'send-raft':
+        world.checks.log.sends(this.state.raft, effect, life.machine.clock.nowMs - this.#startedMs);
+        sendRaft(effect.to, effect.message);
+        return;
+      case 'fetch-snapshot':
+        fetchSnapshot(effect.from, effect.index, effect.term);
+        return;
+      default:
+        perform(effect);
+    }
+  }
+
+  #written(sequence: number): (error?: Error) => void {
+    return this.#whenDone({ type: 'persisted', sequence });
+  }
+
+  #whenDone(event: VoterEvent): (error?: Error) => void {
+    const { life, onFatal } = this.#options;
+    return (error) => {
+      if (life.ended) return;
+      if (error === undefined) this.feed(event);
+      else onFatal(error);
+    };
   }
 
   /** Now and then somebody proposes once more what the log has, with another content: the first must win. */
-  #stray(): LedgerCommand[] {
+  #stray(): void {
     const { world, life } = this.#options;
     const { chance } = life.machine;
-    if (!world.faulty || !chance.percent(world.strayPercent) || this.#settled.length === 0) return [];
-    return [chance.pick(this.#settled)];
+    if (!this.isElected || !world.faulty || !chance.percent(world.strayPercent) || this.#settled.length === 0) return;
+    this.state.proposals.push(chance.pick(this.#settled));
   }
 
-  #stepRaft(event: RaftEvent<LedgerCommand>): void {
-    const { world, life, onFatal } = this.#options;
-    const effects = stepRaft(this.#raft, event);
-    validateRaft(this.#raft);
-    const { hard, commitIndex } = this.#raft;
-    world.checks.logMoved(life.machine.id, { term: hard.term, commitIndex, durableIndex: this.#store.durableIndex });
-    for (const effect of effects) {
-      switch (effect.type) {
-        case 'persist': {
-          const { sequence } = effect;
-          this.#store.persist(effect.hard, effect.entries, (error) => {
-            if (life.ended) return;
-            if (error !== undefined) onFatal(error);
-            else this.#stepRaft({ type: 'persisted', nowMs: life.machine.clock.nowMs, sequence });
-          });
-          break;
-        }
-        case 'apply':
-          this.#apply(effect.entries);
-          break;
-        case 'role-changed':
-          world.trace.say(world.time.nowMs, `${life.machine.id} is ${effect.role} of term ${effect.term}`);
-          if (effect.role === 'leader') world.checks.becameLeader(life.machine.id, effect.term);
-          break;
-        default:
-          throw new Error(`raft: a sole voter has no use for ${effect.type}`);
-      }
-    }
+  /** One that is there already and not too late may stay: an early tick does no harm. */
+  #setTimer(): void {
+    const dueMs = voterDueMs(this.state) ?? Number.POSITIVE_INFINITY;
+    if (dueMs >= this.#timerDueMs) return;
+    const { life } = this.#options;
+    this.#timerDueMs = dueMs;
+    life.after(Math.max(1, Math.ceil(dueMs - life.machine.clock.nowMs)), () => {
+      if (this.#timerDueMs !== dueMs) return;
+      this.#timerDueMs = Number.POSITIVE_INFINITY;
+      if ((voterDueMs(this.state) ?? Number.POSITIVE_INFINITY) <= life.machine.clock.nowMs) this.feed({ type: 'tick' });
+      else this.#setTimer();
+    });
   }
 
-  #apply(entries: readonly LogEntry<LedgerCommand>[]): void {
-    const { world, life } = this.#options;
-    const { id, chance } = life.machine;
-    const events: LedgerEvent[] = [];
-    let elected: number | undefined;
-    for (const entry of entries) {
-      world.checks.applied(id, entry, this.#appliedIndex + 1);
-      if (entry.command !== undefined) {
-        events.push(...applyCommand(this.#ledger, entry.command));
-        validateLedger(this.#ledger);
-        const rival = rivalOf(entry.command);
-        if (rival !== undefined) this.#settled.push(rival);
-      } else if (entry.configuration === undefined && entry.term === this.#raft.hard.term) elected = entry.term;
-      this.#appliedIndex = entry.index;
-      world.trace.say(world.time.nowMs, `${id} applied ${entry.index}: ${describeCommand(entry.command)}`);
-    }
-    world.checks.ledgerMoved(events, this.#ledger);
-    if (elected !== undefined) {
-      world.checks.elected(this.#ledger);
-      this.feed({ type: 'elected', term: elected });
-    } else if (events.length > 0) this.feed({ type: 'applied', events });
-    if (chance.percent(5)) this.#compact();
-  }
-
-  #compact(): void {
-    const index = this.#appliedIndex;
-    const snapshot = snapshotLedger(this.#ledger);
-    this.#stepRaft({ type: 'compacted', index });
-    const { snapshotIndex, snapshotTerm } = this.#raft;
-    this.#store.compact(snapshotIndex, snapshotTerm, snapshot, () => [...this.#raft.log]);
+  readSnapshot(): Uint8Array | undefined {
+    return this.#store.readSnapshot();
   }
 }
 
-/** What another leader might have proposed in its place. */
-function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
-  switch (command.type) {
-    case 'commit-task':
-    case 'fail-attempt':
-      return command.type === 'fail-attempt' ? command : { ...command, attempt: `${command.attempt}9` };
-    case 'cut-stage':
-      return { ...command, tasks: command.tasks.slice(0, 1).map(({ task }) => ({ task })) };
-    case 'accept-job':
-      return { ...command, specHash: 'another' };
-    case 'end-job':
-      return { ...command, phase: command.phase === 'failed' ? 'cancelled' : 'failed' };
-    case 'enroll-node':
-      return { ...command, publicKey: 'A'.repeat(43) };
-    case 'certify-voters':
-      return command;
-    case 'set-voters':
-      return undefined;
-  }
-}
-
-function describeCommand(command: LedgerCommand | undefined): string {
-  if (command === undefined) return 'a new term';
-  switch (command.type) {
-    case 'commit-task':
-    case 'fail-attempt':
-      return `${command.type} ${command.attempt} of ${command.node}`;
-    case 'cut-stage':
-      return `cut-stage ${command.job}/${command.stage} into ${command.tasks.length}`;
-    case 'accept-job':
-      return `accept-job ${command.job}`;
-    case 'end-job':
-      return `end-job ${command.job} ${command.phase}: ${command.problem.message}`;
-    case 'enroll-node':
-      return `enroll-node ${command.node} with ${command.publicKey}`;
-    case 'certify-voters':
-      return `certify-voters ${command.link.voters.map((voter) => voter.node).join(' ')} of ${command.link.index}`;
-    case 'set-voters':
-      return `set-voters ${command.settings.count ?? 'auto'}`;
-  }
+function describeEntry({ command, configuration }: LogEntry<LedgerCommand>): string {
+  if (command !== undefined) return describeCommand(command);
+  if (configuration === undefined) return 'a new term';
+  const { voters, outgoing, learners } = configuration;
+  const before = outgoing === undefined ? '' : ` instead of ${outgoing.join(' ')}`;
+  return `voters ${voters.join(' ')}${before}${learners.length === 0 ? '' : `, learners ${learners.join(' ')}`}`;
 }

@@ -60,6 +60,7 @@ export interface VirtualConnection {
   /** `done`: the broker has acknowledged it (QoS 1 only). */
   publish(topic: string, payload: Uint8Array, options: Published, done?: () => void): void;
   subscribe(filters: readonly string[], done: () => void): void;
+  unsubscribe(filters: readonly string[]): void;
   /** In order: no will. */
   close(): void;
   /** The process is gone. */
@@ -71,7 +72,8 @@ interface Ends {
   readonly options: ConnectOptions;
   clientOpen: boolean;
   brokerOpen: boolean;
-  readonly filters: Set<string>;
+  /** With their segments. */
+  readonly filters: Map<string, readonly string[]>;
   /** When the last message upwards arrives: the next is not earlier. */
   upAtMs: number;
   /** The same downwards, for every publisher on its own. */
@@ -134,7 +136,7 @@ export class VirtualBroker {
         options,
         clientOpen: true,
         brokerOpen: true,
-        filters: new Set(),
+        filters: new Map(),
         upAtMs: nowMs,
         downAtMs: new Map(),
       };
@@ -152,6 +154,10 @@ export class VirtualBroker {
         this.#up(ends, () => {
           for (const filter of filters) this.#subscribe(ends, filter);
           this.#down(ends, 0, () => done());
+        }),
+      unsubscribe: (filters) =>
+        this.#up(ends, () => {
+          for (const filter of filters) ends.filters.delete(filter);
         }),
       close: () => {
         if (!ends.clientOpen) return;
@@ -177,8 +183,10 @@ export class VirtualBroker {
       if (payload.length === 0) this.#retained.delete(topic);
       else if (!stale) this.#retained.set(topic, payload);
     }
+    const segments = topic.split('/');
     for (const ends of this.#connections) {
-      if (ends.brokerOpen && matchesAny(ends.filters, topic)) this.#deliver(ends, publisher, topic, payload, qos);
+      if (ends.brokerOpen && matchesAny(ends.filters, topic, segments))
+        this.#deliver(ends, publisher, topic, payload, qos);
     }
   }
 
@@ -194,10 +202,11 @@ export class VirtualBroker {
   }
 
   #subscribe(ends: Ends, filter: string): void {
-    ends.filters.add(filter);
+    const wanted = filter.split('/');
+    ends.filters.set(filter, wanted);
     if (filter.includes('+') && !this.#profile.retainedToWildcards) return;
     for (const [topic, payload] of this.#retained) {
-      if (matches(filter, topic)) this.#down(ends, -2, () => ends.options.onMessage(topic, payload, true));
+      if (matches(wanted, topic.split('/'))) this.#down(ends, -2, () => ends.options.onMessage(topic, payload, true));
     }
   }
 
@@ -365,16 +374,19 @@ export class VirtualBroker {
   }
 }
 
-function matchesAny(filters: ReadonlySet<string>, topic: string): boolean {
-  if (filters.has(topic)) return true;
-  for (const filter of filters) if (filter.includes('+') && matches(filter, topic)) return true;
-  return false;
+/** Topic filters with `+`; `#` is not used in a mesh. */
+function matches(filter: readonly string[], topic: readonly string[]): boolean {
+  if (filter.length !== topic.length) return false;
+  for (let at = filter.length - 1; at >= 0; at -= 1) if (filter[at] !== '+' && filter[at] !== topic[at]) return false;
+  return true;
 }
 
-/** Topic filters with `+`; `#` is not used in a mesh. */
-function matches(filter: string, topic: string): boolean {
-  if (filter === topic) return true;
-  const wanted = filter.split('/');
-  const found = topic.split('/');
-  return wanted.length === found.length && wanted.every((segment, at) => segment === '+' || segment === found[at]);
+function matchesAny(
+  filters: ReadonlyMap<string, readonly string[]>,
+  topic: string,
+  segments: readonly string[],
+): boolean {
+  if (filters.has(topic)) return true;
+  for (const [filter, wanted] of filters) if (filter.includes('+') && matches(wanted, segments)) return true;
+  return false;
 }

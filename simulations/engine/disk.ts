@@ -71,6 +71,10 @@ export class VirtualDisk {
     this.#files.delete(name);
   }
 
+  has(name: string): boolean {
+    return this.#files.has(name);
+  }
+
   read(name: string): Uint8Array | undefined {
     const file = this.#files.get(name);
     return file === undefined ? undefined : concat([...file.synced, ...file.unsynced]);
@@ -104,6 +108,11 @@ export class VirtualDisk {
   truncate(name: string, bytes: number): void {
     const whole = this.read(name);
     if (whole !== undefined) this.#files.set(name, { synced: [whole.slice(0, bytes)], unsynced: [] });
+  }
+
+  /** What a reader puts in the place of what it found, smaller than that: there is room for it on a full disk too. */
+  rewrite(name: string, bytes: Uint8Array): void {
+    this.#files.set(name, { synced: [bytes], unsynced: [] });
   }
 
   #later(run: () => void): void {

@@ -4,7 +4,10 @@ import type { MachineClock } from './machine-clock.ts';
 
 /** What outlives a process: the machine that it runs on. */
 export interface Machine {
+  /** Who it is in the mesh: another, once its disk was lost. */
   readonly id: string;
+  /** Whose way to the broker it takes, whoever it is. */
+  readonly hardware: string;
   readonly clock: MachineClock;
   readonly disk: VirtualDisk;
   readonly chance: Chance;

@@ -5,18 +5,6 @@ const file = 'agent.ts';
 /** Bugs of a node. */
 export const agentMutants: readonly Mutant[] = [
   {
-    name: 'forget the fence',
-    file,
-    find: 'if (event.term < state.term) return []; // a leader of the past',
-    replace: '',
-  },
-  {
-    name: 'keep the fence in memory',
-    file,
-    find: "effects.push({ type: 'persist-term', term: event.term });",
-    replace: '',
-  },
-  {
     name: 'do not keep an outcome',
     file,
     find: "effects.push({ type: 'keep-outcome', outcome }, { type: 'report', message: outcome });",

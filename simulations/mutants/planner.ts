@@ -57,6 +57,12 @@ export const plannerMutants: readonly Mutant[] = [
     replace: '&& !attempt.task.committing',
   },
   {
+    name: 'refuse a job that is said twice',
+    file: 'planner/step.ts',
+    find: 'if (held !== specHash) return',
+    replace: "if (held !== '') return",
+  },
+  {
     name: 'one retry less than promised',
     file: 'planner/jobs.ts',
     find: 'failures.length > task.stage.plan.retries',

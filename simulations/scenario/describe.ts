@@ -6,6 +6,8 @@ import {
   nodeStatus,
   type OutboxMessage,
   outboxEnvelope,
+  type RaftEnvelope,
+  raftEnvelope,
   type Topics,
 } from '@foremesh/node-runtime/contract';
 
@@ -27,8 +29,31 @@ export function describe(topics: Topics, topic: string, payload: Uint8Array): st
       const { phase, term, revision } = decode(jobState, payload);
       return `${phase} (${term}.${revision})`;
     }
+    case 'raft':
+      return describeRaft(decode(raftEnvelope, payload).content);
     default:
       return '';
+  }
+}
+
+function describeRaft(content: RaftEnvelope['content']): string {
+  if (content.kind === 'part') return `part ${content.part} of ${content.parts}`;
+  if (content.kind === 'voters') return `these vote: ${content.link.voters.map(({ node }) => node).join(' ')}`;
+  if (content.kind !== 'message') return `${content.kind} ${content.index} from byte ${content.offset}`;
+  const { message } = content;
+  const head = `${message.type} of term ${message.term}`;
+  switch (message.type) {
+    case 'append': {
+      const { previousIndex, entries, commitIndex, round } = message;
+      return `${head}, ${entries.length} after ${previousIndex}, committed ${commitIndex} (${round})`;
+    }
+    case 'append-answer':
+      return `${head}: ${message.match === undefined ? 'not that' : `has ${message.match}`} (${message.round})`;
+    case 'pre-vote-answer':
+    case 'vote-answer':
+      return `${head}: ${message.granted ? 'yes' : 'no'}`;
+    default:
+      return head;
   }
 }
 

@@ -8,43 +8,55 @@ const clashEveryMs = 1_500;
 /** Does to the mesh what a fault says; what was broken is mended after its time. */
 export function strike(world: World, node: VirtualNode, { kind, forMs }: Fault): void {
   const { time, broker, trace } = world;
-  const { machine } = node.options;
+  const { machine } = node;
   const later = (mend: () => void) => time.after(forMs, mend);
   trace.say(time.nowMs, `fault: ${kind} of ${machine.id} for ${forMs} ms`);
   switch (kind) {
     case 'kill':
     case 'power-cut':
-    case 'lost-disk':
-      node.crash(kind === 'kill' ? 'kill' : kind === 'power-cut' ? 'power' : 'wipe');
+      node.crash(kind === 'kill' ? 'kill' : 'power');
       later(() => node.start());
+      return;
+    case 'lost-disk':
+      // No mesh survives the loss of a majority.
+      if (!world.checks.log.mayLoseDisk(node.id)) return;
+      node.crash('wipe');
+      later(() => node.start());
+      return;
+    case 'blackout':
+      world.blackout(forMs);
+      return;
+    case 'elected-crash':
+    case 'change-crash':
+      world.traps.push({ on: kind === 'elected-crash' ? 'election' : 'change', forMs });
       return;
     case 'pause':
       machine.clock.pause(forMs);
       // A process that is stopped answers no ping.
-      broker.block(machine.id, 'both', forMs);
+      broker.block(machine.hardware, 'both', forMs);
       return;
     case 'reset':
-      broker.cut(machine.id);
+      broker.cut(machine.hardware);
       return;
     case 'stale-flush':
-      broker.stall(machine.id, forMs);
+      broker.stall(machine.hardware, forMs);
       return;
     case 'partition':
-      broker.block(machine.id, 'both', forMs);
+      broker.block(machine.hardware, 'both', forMs);
       return;
     case 'partition-up':
-      broker.block(machine.id, 'up', forMs);
+      broker.block(machine.hardware, 'up', forMs);
       return;
     case 'partition-down':
-      broker.block(machine.id, 'down', forMs);
+      broker.block(machine.hardware, 'down', forMs);
       return;
     case 'frozen-subscriber':
-      broker.freeze(machine.id, forMs);
+      broker.freeze(machine.hardware, forMs);
       return;
     case 'id-clash': {
       const untilMs = time.nowMs + forMs;
       const clash = () => {
-        broker.clash(machine.id);
+        broker.clash(machine.hardware);
         if (time.nowMs + clashEveryMs < untilMs) time.after(clashEveryMs, clash);
       };
       clash();

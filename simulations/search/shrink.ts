@@ -58,8 +58,14 @@ function simpler(from: Scenario): ((best: Scenario) => Scenario)[] {
     ways.push((best) => ({
       ...best,
       nodes: best.nodes - 1,
+      mayLead: Math.min(best.mayLead, best.nodes - 1),
       faults: best.faults.filter(({ machine }) => machine !== `n${best.nodes - 1}`),
     }));
+  }
+  if (from.voters.length > 1) ways.push((best) => ({ ...best, voters: best.voters.slice(0, 1) }));
+  if (from.voters[0]?.count !== 1) {
+    ways.push((best) => ({ ...best, voters: best.voters.map((wish) => ({ ...wish, count: 1 as const })) }));
+    ways.push((best) => ({ ...best, voters: best.voters.map((wish) => ({ ...wish, count: 3 as const })) }));
   }
   if (from.profile !== 'plain') ways.push((best) => ({ ...best, profile: 'plain' }));
   for (const key of Object.keys(calmWeather) as (keyof typeof calmWeather)[]) {
@@ -101,5 +107,5 @@ function shorter(best: Scenario): Scenario {
     .filter(({ atMs }) => atMs < faultsForMs)
     .map((fault) => ({ ...fault, forMs: Math.min(fault.forMs, faultsForMs - fault.atMs) }));
   const jobs = best.jobs.map((job) => ({ ...job, submitMs: Math.min(job.submitMs, faultsForMs) }));
-  return { ...best, faultsForMs, faults, jobs };
+  return { ...best, faultsForMs, calmForMs: Math.min(best.calmForMs, faultsForMs), faults, jobs };
 }

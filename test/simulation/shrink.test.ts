@@ -4,7 +4,7 @@ import { runScenario, type Scenario, scenarioOf, shrink, tellStory, Violation } 
 /** A planted bug: the mesh "loses a job" when a node is killed while a job that is cut is there. */
 function planted(scenario: Scenario) {
   const result = runScenario({ ...scenario, faults: [], jobs: [] });
-  const kill = scenario.faults.some(({ kind, machine }) => kind === 'kill' && machine === 'n0');
+  const kill = scenario.faults.some(({ kind, machine }) => kind === 'kill' && machine === 'leader');
   const broken = kill && scenario.jobs.some(({ kind }) => kind === 'map' || kind === 'chain');
   return broken ? { ...result, violation: new Violation('I3', 'job lost') } : result;
 }
@@ -22,7 +22,7 @@ describe('simulation: shrinker', function () {
     const { faults, jobs, nodes, weather, profile, inventoryGraceMs } = small.scenario;
     assert.deepEqual(
       faults.map(({ kind, machine }) => [kind, machine]),
-      [['kill', 'n0']],
+      [['kill', 'leader']],
     );
     assert.ok(faults[0]!.forMs <= 100);
     assert.equal(jobs.length, 1);

@@ -1,11 +1,25 @@
 import type { NodeStatus } from '../../contract/index.ts';
 import { admissionProblem, votersToCertify } from '../ledger-members.ts';
+import { membersOf } from '../raft/index.ts';
 import { isVoterKey } from '../voters-chain.ts';
 import type { VoterEffect } from './events.ts';
 import type { VoterState } from './state.ts';
 
 /** A link that was signed and has not come into the log yet is asked for again after this, milliseconds. */
 const certifyAgainMs = 1_000;
+
+/**
+ * The key of a node as this voter knows it. One that was restarted has applied nothing of its log yet, and cannot before it
+ * hears the other voters: of those it takes what the log says, committed or not.
+ */
+export function knownKeyOf({ raft, ledger }: VoterState, node: string): string | undefined {
+  const known = ledger.nodes.get(node)?.publicKey;
+  if (known !== undefined) return known;
+  if (!raft.configurations.some(({ configuration }) => membersOf(configuration).includes(node))) return undefined;
+  for (const { command } of raft.log)
+    if (command?.type === 'enroll-node' && command.node === node) return command.publicKey;
+  return undefined;
+}
 
 /**
  * Whether the planner is to hear of this status now. A newcomer is enrolled first: what it says counts once the log has its

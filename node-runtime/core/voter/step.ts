@@ -7,6 +7,7 @@ import {
   holdsLease,
   isFetchedFrom,
   type LogEntry,
+  membersOf,
   type RaftEffect,
   type RaftEvent,
   raftDueMs,
@@ -141,6 +142,8 @@ function apply(state: VoterState, entries: readonly LogEntry<LedgerCommand>[], a
   const events: LedgerEvent[] = [];
   let elected = false;
   for (const { command, configuration, index, term } of entries) {
+    // Twice, or with a gap, and this ledger is another than everybody's.
+    if (index !== state.appliedIndex + 1) throw new Error(`voter: entry ${index} comes after ${state.appliedIndex}`);
     if (command !== undefined) events.push(...applyCommand(state.ledger, command));
     // The entry that a leader writes first: with it applied, the ledger is as new as any.
     else if (configuration === undefined) elected ||= state.raft.role === 'leader' && term === state.raft.hard.term;
@@ -195,6 +198,9 @@ function hearSpec(state: VoterState, spec: JobSpecBytes, at: Instant, out: Voter
 function compact(state: VoterState, at: Instant, out: VoterEffect[]): void {
   const { raft } = state;
   if (state.compacting || state.appliedIndex <= raft.snapshotIndex || isFetchedFrom(raft)) return;
+  // A newcomer that has not read yet who votes: its snapshot could not say it.
+  const known = raft.configurations.findLast(({ index }) => index <= state.appliedIndex);
+  if (known === undefined || membersOf(known.configuration).length === 0) return;
   state.compacting = true;
   stepLog(state, { type: 'compacted', index: state.appliedIndex }, at, out);
   out.push({ type: 'compact', ...snapshotOf(state), tail: raft.log });

@@ -180,7 +180,7 @@ export class VoterLink {
   /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */
   #open(node: string, payload: Uint8Array, topic: string, isOwn: boolean): Uint8Array {
     if (isOwn) return payload;
-    const key = this.#voter.ledger.nodes.get(node)?.publicKey ?? this.#options.provenKeyOf(node);
+    const key = this.#voter.keyOf(node) ?? this.#options.provenKeyOf(node);
     return openOf(node, key, payload, topic, this.#options.signer.meshId);
   }
 
@@ -201,7 +201,7 @@ export class VoterLink {
   #isSignedVote(from: string, message: RaftMessage<LedgerCommand>): boolean {
     if (message.type !== 'vote-answer' || !message.granted) return true;
     const { id, signer, provenKeyOf } = this.#options;
-    const key = this.#voter.ledger.nodes.get(from)?.publicKey ?? provenKeyOf(from);
+    const key = this.#voter.keyOf(from) ?? provenKeyOf(from);
     const statement = voteStatement({ mesh: signer.meshId, term: message.term, candidate: id, voter: from });
     if (key !== undefined && message.signature !== undefined)
       return isSignedBy(key, statement, Buffer.from(message.signature).toString('base64url'));

@@ -5,6 +5,7 @@ import {
   answerQuery,
   createVoter,
   describeVoters,
+  knownKeyOf,
   type Ledger,
   type LedgerCommand,
   type LogEntry,
@@ -104,6 +105,9 @@ export class Voter {
   leadsNow(): boolean {
     if (performance.now() >= (voterDueMs(this.#state) ?? Number.POSITIVE_INFINITY)) this.feed({ type: 'tick' });
     return this.isElected;
+  }
+  keyOf(node: string): string | undefined {
+    return knownKeyOf(this.#state, node);
   }
   get leader(): string | undefined {
     return this.#state.raft.leader;

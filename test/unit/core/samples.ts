@@ -98,7 +98,7 @@ export function json(value: unknown): Output {
   return { encoding: 'json', inline: new TextEncoder().encode(JSON.stringify(value)) };
 }
 
-const policy: PlannerPolicy = {
+export const policy: PlannerPolicy = {
   createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,

@@ -8,144 +8,94 @@ import {
   type Topics,
 } from '@foremesh/node-runtime/contract';
 import {
-  applyCommand,
-  createLedger,
-  type Ledger,
+  holdsLease,
   type LedgerCommand,
   type LedgerEvent,
   type LogEntry,
-  type PlannerState,
-  snapshotLedger,
+  type RaftState,
+  type VoterEffect,
+  type VoterEvent,
+  type VoterState,
 } from '@foremesh/node-runtime/core';
-import { plainText } from './engine/plain-text.ts';
-import { type Blobs, expectedOutputs, type VirtualJob } from './scenario/virtual-jobs.ts';
-
-/** Something that must always hold did not. `checker` names the promise (I1 to I9) or the machine that contradicts itself. */
-export class Violation extends Error {
-  readonly checker: string;
-
-  constructor(checker: string, message: string) {
-    super(message);
-    this.name = 'Violation';
-    this.checker = checker;
-  }
-}
-
-/** An error that the core threw is a violation too: of the machine whose check it was. */
-export function asViolation(error: unknown): Violation {
-  if (error instanceof Violation) return error;
-  const { message, stack = '' } = error as Error;
-  const named = /^(I\d|planner|ledger|raft|agent|MESH_ILLEGAL_TRANSITION)\b/.exec(message)?.[1];
-  return new Violation(named ?? 'exception', named === undefined ? stack.split('\n').slice(0, 4).join(' ') : message);
-}
-
-function check(holds: boolean, checker: string, message: string): asserts holds {
-  if (!holds) throw new Violation(checker, message);
-}
+import { plainText } from '../engine/plain-text.ts';
+import { type Blobs, expectedOutputs, type VirtualJob } from '../scenario/virtual-jobs.ts';
+import { LogChecks } from './log-checks.ts';
+import { check } from './violation.ts';
 
 /** What one needs to see the whole mesh for: an observer that no machine knows of. */
 export class Checks {
   readonly #blobs: Blobs;
   readonly #jobs: ReadonlyMap<string, VirtualJob>;
   readonly #topics: Topics;
-  /** The log as it was committed, wherever: the index of an entry minus one. */
-  readonly #log: string[] = [];
-  readonly #commands: (LedgerCommand | undefined)[] = [];
-  readonly #leaders = new Map<number, string>();
-  readonly #commitIndexes = new Map<string, number>();
-  readonly #terms = new Map<string, number>();
+  readonly log: LogChecks;
   readonly #attempts = new Set<string>();
   readonly #commits = new Map<string, string>();
   readonly #acknowledged = new Set<string>();
   readonly #nodeTerms = new Map<string, number>();
+  readonly #believedTerms = new Map<string, number>();
   readonly #newestStates = new Map<string, readonly [term: number, revision: number]>();
   readonly #results = new Map<string, string>();
   /** Phases of ended jobs, as published. */
   readonly ended = new Map<string, string>();
   runs = 0;
 
-  constructor(topics: Topics, blobs: Blobs, jobs: ReadonlyMap<string, VirtualJob>) {
+  constructor(topics: Topics, blobs: Blobs, jobs: ReadonlyMap<string, VirtualJob>, founder: string) {
+    this.log = new LogChecks(founder);
     this.#topics = topics;
     this.#blobs = blobs;
     this.#jobs = jobs;
   }
 
-  // I1.
-
-  becameLeader(voter: string, term: number): void {
-    const other = this.#leaders.get(term);
-    check(other === undefined, 'I1', `${voter} leads in term ${term}, in which ${other} has led`);
-    this.#leaders.set(term, voter);
-  }
-
-  /** After every step of a voter's log. */
-  logMoved(
-    voter: string,
-    { term, commitIndex, durableIndex }: Record<'term' | 'commitIndex' | 'durableIndex', number>,
-  ): void {
-    check(term >= (this.#terms.get(voter) ?? 0), 'I1', `${voter} went back to term ${term}`);
-    check(commitIndex >= (this.#commitIndexes.get(voter) ?? 0), 'I1', `${voter} went back to commit ${commitIndex}`);
-    check(commitIndex <= durableIndex, 'I1', `${voter} committed ${commitIndex}, on its disk is ${durableIndex}`);
-    this.#terms.set(voter, term);
-    this.#commitIndexes.set(voter, commitIndex);
-  }
-
-  /** A process of the voter starts: the disk must still have all that it answered for, the memory need not. */
-  restored(voter: string, { term, lastIndex }: Record<'term' | 'lastIndex', number>): void {
-    const committed = this.#commitIndexes.get(voter) ?? 0;
-    // The term that it stood for last need not have reached the disk: nothing was answered in it.
-    check(term >= (this.#terms.get(voter) ?? 0) - 1, 'I1', `${voter} forgot term ${this.#terms.get(voter)}`);
-    check(lastIndex >= committed, 'I1', `${voter} had committed ${committed}, its disk ends with ${lastIndex}`);
-    this.#commitIndexes.set(voter, 0);
-    this.#terms.set(voter, term);
-  }
-
-  applied(voter: string, entry: LogEntry<LedgerCommand>, expectedIndex: number): void {
-    const { index, command } = entry;
-    check(index === expectedIndex, 'I1', `${voter} applied ${index}, not ${expectedIndex}`);
-    const text = plainText(entry);
-    const known = this.#log[index - 1];
-    if (known === undefined) {
-      check(index === this.#log.length + 1, 'I1', `entry ${index} was committed before those ahead of it`);
-      this.#log.push(text);
-      this.#commands.push(command);
-    } else check(known === text, 'I1', `entry ${index} was ${known}, now ${text}`);
-  }
-
   // I3, I4, I5.
 
-  ledgerMoved(events: readonly LedgerEvent[], ledger: Ledger): void {
-    for (const event of events) {
-      if (event.type !== 'task-committed') continue;
-      const task = `${event.key}/${event.task}`;
-      const before = this.#commits.get(task);
-      check(
-        before === undefined || before === event.attempt,
-        'I4',
-        `${task} was committed by ${before} and ${event.attempt}`,
-      );
-      this.#commits.set(task, event.attempt);
-      const output = ledger.jobs
-        .get(event.key)
-        ?.stages.get(event.stage)
-        ?.tasks.find((each) => each.task === event.task)?.output;
-      if (output !== undefined && 'blob' in output) {
-        check(this.#blobs.has(output.blob), 'I5', `${task} is committed, its output is nowhere`);
-      }
+  /** A voter has applied an entry; what the first of them makes of the jobs is looked at. */
+  applied(raft: RaftState<LedgerCommand>, entry: LogEntry<LedgerCommand>, expectedIndex: number): void {
+    for (const event of this.log.applied(raft, entry, expectedIndex)) this.#ledgerMoved(event);
+  }
+
+  #ledgerMoved(event: LedgerEvent): void {
+    if (event.type !== 'task-committed') return;
+    const task = `${event.key}/${event.task}`;
+    const before = this.#commits.get(task);
+    check(
+      before === undefined || before === event.attempt,
+      'I4',
+      `${task} was committed by ${before} and ${event.attempt}`,
+    );
+    this.#commits.set(task, event.attempt);
+    const output = this.log.ledger.jobs
+      .get(event.key)
+      ?.stages.get(event.stage)
+      ?.tasks.find((each) => each.task === event.task)?.output;
+    if (output !== undefined && 'blob' in output) {
+      check(this.#blobs.has(output.blob), 'I5', `${task} is committed, its output is nowhere`);
     }
   }
 
-  /** A new leader has read the log. */
-  elected(ledger: Ledger): void {
+  /** A new leader has read the log, and begins to plan. */
+  elected(
+    { raft, ledger, appliedIndex }: VoterState,
+    effects: readonly VoterEffect[],
+    heard: Iterable<VoterEvent & { type: 'spec-heard' }>,
+  ): void {
+    this.log.isAsNew(raft, appliedIndex);
     for (const key of this.#acknowledged)
       check(ledger.jobs.has(key) || ledger.tombstones.has(key), 'I3', `job ${key} is lost`);
+    for (const { account, job, specHash } of heard) {
+      const taken = effects.some(
+        (each) =>
+          each.type === 'take-spec' && each.account === account && each.job === job && each.specHash === specHash,
+      );
+      check(taken, 'specs', `${raft.id} leads, has heard the spec of ${account}/${job}, and does not take it in`);
+    }
   }
 
   // What the leader says.
 
-  leaderSends(planner: PlannerState, node: string, message: InboxMessage): void {
+  leaderSends({ planner, raft }: VoterState, node: string, message: InboxMessage): void {
     if (message.type !== 'assign') return;
     const { attempt, account, job, stage, task } = message;
+    check(holdsLease(raft, planner.nowMs), 'lease', `${raft.id} assigns ${attempt}, and its lease has run out`);
     check(!this.#attempts.has(attempt), 'attempts', `${attempt} was assigned before`);
     this.#attempts.add(attempt);
     this.runs += 1;
@@ -179,7 +129,8 @@ export class Checks {
     const { account, job, phase, problem, term, revision } = decode(jobState, payload);
     const key = `${account}/${job}`;
     check(phase !== 'refused', 'I3', `${key} was refused: ${problem?.message}`);
-    const inLog = this.#commands.some((each) => each?.type === 'accept-job' && `${each.account}/${each.job}` === key);
+    const { jobs, tombstones } = this.log.ledger;
+    const inLog = jobs.has(key) || tombstones.has(key);
     check(inLog, 'I3', `${key} was acknowledged and is not in the log`);
     this.#acknowledged.add(key);
     // What a leader of the past still had on the way says nothing, and whoever reads it sees that.
@@ -231,6 +182,13 @@ export class Checks {
     );
   }
 
+  /** The highest term that was proven to the node: its fence. */
+  nodeBelieves(node: string, term: number): void {
+    const before = this.#believedTerms.get(node) ?? 0;
+    check(term >= before, 'I2', `${node} obeys term ${term} after term ${before}`);
+    this.#believedTerms.set(node, term);
+  }
+
   /** The node acts, or speaks, in this term: it must never act in a lower one again. */
   nodeActs(node: string, term: number, termOnDisk: number): void {
     check(term <= termOnDisk, 'I2', `${node} acts in term ${term}, on its disk is ${termOnDisk}`);
@@ -247,6 +205,7 @@ export class Checks {
   }
 
   diskWasLost(node: string): void {
+    this.log.diskWasLost(node);
     this.#nodeTerms.delete(node);
   }
 
@@ -264,22 +223,6 @@ export class Checks {
 
   // The end.
 
-  /** The ledger of a voter is what its log says, however often it was restored from a snapshot meanwhile. */
-  sameAsLog(ledger: Ledger, voter: string): void {
-    const fresh = createLedger(ledger.retain);
-    for (const command of this.#commands) if (command !== undefined) applyCommand(fresh, command);
-    const text = (which: Ledger) => plainText(snapshotLedger(which));
-    const [wanted, found] = [text(fresh), text(ledger)];
-    let at = 0;
-    while (at < wanted.length && wanted[at] === found[at]) at += 1;
-    const around = (which: string) => which.slice(Math.max(0, at - 60), at + 60);
-    check(
-      wanted === found,
-      'ledger',
-      `the ledger of ${voter} has ...${around(found)}..., by the log ...${around(wanted)}...`,
-    );
-  }
-
   everyJobEnded(withinMs: number, story: () => string): void {
     const open = [...this.#jobs.keys()].filter((key) => !this.#results.has(key) || !this.ended.has(key));
     check(
@@ -293,6 +236,11 @@ export class Checks {
     return this.#results.size === this.#jobs.size && this.ended.size === this.#jobs.size;
   }
 
+  /** Something that must come to be within a while, faults or not, has. */
+  inTime(reached: boolean, checker: string, what: string, withinMs: number): void {
+    check(reached, checker, `${withinMs / 1_000} s have passed, and ${what}`);
+  }
+
   settled(leftovers: readonly string[], withinMs: number): void {
     check(
       leftovers.length === 0,
@@ -303,6 +251,7 @@ export class Checks {
 
   /** Nothing was lost, nobody died, no task threw: then nothing ran twice. */
   nothingRanTwice(): void {
+    if (this.log.terms > 1) return; // a new leader may have to ask twice
     check(
       this.runs === this.#commits.size,
       'waste',

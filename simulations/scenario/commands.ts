@@ -1,0 +1,42 @@
+import type { LedgerCommand } from '@foremesh/node-runtime/core';
+
+/** What another leader might have proposed in its place. */
+export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
+  switch (command.type) {
+    case 'commit-task':
+    case 'fail-attempt':
+      return command.type === 'fail-attempt' ? command : { ...command, attempt: `${command.attempt}9` };
+    case 'cut-stage':
+      return { ...command, tasks: command.tasks.slice(0, 1).map(({ task }) => ({ task })) };
+    case 'accept-job':
+      return { ...command, specHash: 'another' };
+    case 'end-job':
+      return { ...command, phase: command.phase === 'failed' ? 'cancelled' : 'failed' };
+    case 'enroll-node':
+      return { ...command, publicKey: 'A'.repeat(43) };
+    case 'certify-voters':
+      return command;
+    case 'set-voters':
+      return undefined;
+  }
+}
+
+export function describeCommand(command: LedgerCommand): string {
+  switch (command.type) {
+    case 'commit-task':
+    case 'fail-attempt':
+      return `${command.type} ${command.attempt} of ${command.node}`;
+    case 'cut-stage':
+      return `cut-stage ${command.job}/${command.stage} into ${command.tasks.length}`;
+    case 'accept-job':
+      return `accept-job ${command.job}`;
+    case 'end-job':
+      return `end-job ${command.job} ${command.phase}: ${command.problem.message}`;
+    case 'enroll-node':
+      return `enroll-node ${command.node} with ${command.publicKey}`;
+    case 'certify-voters':
+      return `certify-voters ${command.link.voters.map((voter) => voter.node).join(' ')} of ${command.link.index}`;
+    case 'set-voters':
+      return `set-voters ${command.settings.count ?? 'auto'}`;
+  }
+}
