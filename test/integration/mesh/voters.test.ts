@@ -142,6 +142,21 @@ describe('a mesh that any of its voters can lead', function () {
     await untilVoters(client, 3);
   });
 
+  it('loses nothing when the power of all machines fails at once', async () => {
+    await client.setVoters({ count: 3, settleMs: 500 });
+    const before = await untilVoters(client, 3);
+    const handle = client.submit(squaresJob(240, 24, 200_000), { id: 'blackout' });
+    await untilMidJob(client, handle, before.leader, 4);
+    const names = [...fleet.nodes.keys()];
+    await Promise.all([fleet.broker.kill('SIGKILL'), ...names.map(kill)]);
+    await fleet.startBroker();
+    for (const name of names) await fleet.startNode(name);
+    assert.equal(outputOf(await handle.result()), sumOfSquares(240));
+    const after = await untilVoters(client, 3);
+    assert.deepEqual(after.names.sort(), before.names.sort());
+    assert.ok(after.term > before.term);
+  });
+
   it('does not let a voter begin again without its log', async () => {
     await client.setVoters({ count: 3, settleMs: 500 });
     const { names } = await untilVoters(client, 3);
