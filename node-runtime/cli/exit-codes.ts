@@ -24,6 +24,7 @@ const usage: readonly ErrorCode[] = [
   'MESH_JOB_CONFLICT',
   'MESH_JOB_UNKNOWN',
   'MESH_LIMIT_EXCEEDED',
+  'MESH_NODE_UNKNOWN',
   'MESH_NOT_ADMITTED',
   'MESH_NOT_INSTALLED',
   'MESH_NO_ROOM',

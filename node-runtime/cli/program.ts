@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
+import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
 import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
@@ -21,6 +22,7 @@ export const ownCommands: readonly CommandModule[] = [
   jobCommand,
   cancelCommand,
   nodesCommand,
+  historyCommand,
   votersCommand,
   replayCommand,
 ];

@@ -37,6 +37,8 @@ export const errorCodes = {
   MESH_SANDBOX_DIED: 'The sandbox process ended without a word.',
   MESH_NODE_FULL: 'The node was asked to run more than it offered.',
   MESH_ENGINE_UNKNOWN: 'The node has no such engine.',
+  MESH_NODE_UNKNOWN: 'No such node.',
+  MESH_NODE_AWAY: 'The node that was asked for is not connected, or did not answer in time.',
   MESH_NODE_LOST: 'The node that ran the attempt is gone.',
   MESH_IDENTITY_IN_USE: 'Another process uses this data directory or this identity.',
   MESH_IDENTITY_DAMAGED: "The node's private key is missing or damaged.",

@@ -6,6 +6,7 @@ export * from './errors.ts';
 export * from './limits.ts';
 export * from './messages/blobs.ts';
 export * from './messages/control.ts';
+export * from './messages/history.ts';
 export * from './messages/job.ts';
 export * from './messages/job-spec.ts';
 export * from './messages/node.ts';

@@ -79,6 +79,13 @@ export const limits = {
   outcomesHeldPerNode: 10_000,
   messagesPerEnvelope: 512,
   samplesPerBatch: 120,
+  /** Samples of a node's history in one answer: more are asked for by `from`. */
+  historySamplesPerAnswer: 1_000,
+  /** Questions for histories that a leader waits with for nodes, and how long for each. */
+  historyQueries: 64,
+  historyWaitMs: 8_000,
+  /** Questions for its history that a node answers one after the other; more are dropped, and asked again. */
+  historyRequestsHeld: 16,
   logLineCharacters: 2_000,
   logLinesPerTask: 1_000,
   queryRows: 1_000,

@@ -1,4 +1,5 @@
 /** The SDK: submit jobs to a mesh from a program, follow them, read what came of them. */
+export type { History, HistoryOptions, HistorySample } from './history.ts';
 export { JobHandle } from './job-handle.ts';
 export { makeJobId } from './job-id.ts';
 export {

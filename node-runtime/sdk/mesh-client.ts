@@ -22,6 +22,7 @@ import {
 } from '../contract/index.ts';
 import { BlobClient, type BlobSource, specHashOf, type TransferOptions } from '../data/index.ts';
 import type { MqttConnectOptions } from '../shell/mqtt-transport.ts';
+import { type History, type HistoryOptions, readHistory } from './history.ts';
 import { Holders } from './holders.ts';
 import { JobFollower } from './job-follower.ts';
 import { JobHandle } from './job-handle.ts';
@@ -158,6 +159,14 @@ export class MeshClient {
   async nodes(): Promise<Rows<NodeRow>> {
     const { nodes, truncated } = await this.#queries.ask({ query: 'nodes' });
     return { rows: nodes, truncated };
+  }
+
+  /**
+   * What a node has measured, the oldest first; the node answers, the leader passes it on. Throws `MESH_NODE_UNKNOWN`,
+   * `MESH_NODE_AWAY` or `MESH_NO_LEADER`.
+   */
+  history(node: string, options: HistoryOptions): Promise<History> {
+    return readHistory(this.#queries, checkIdentifier(node, 'node'), options);
   }
 
   /** Who votes, how far each is, and what was asked for. Throws `MESH_NO_LEADER`. */

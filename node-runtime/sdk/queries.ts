@@ -95,5 +95,6 @@ export class Queries {
 
 function nameOfQuery(body: QueryBody): string {
   if (body.query === 'job') return `job ${body.job}`;
+  if (body.query === 'history') return `the history of ${body.node}`;
   return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

@@ -119,6 +119,11 @@ export class AgentDriver {
     this.#step({ type: 'inbox', term, messages });
   }
 
+  /** What is not the agent's own goes in the same envelopes. */
+  report(message: OutboxMessage): void {
+    this.#outbox.push(message);
+  }
+
   #step(event: AgentEvent): void {
     if (this.#closed) return;
     for (const effect of stepAgent(this.#state, event)) this.#perform(effect);

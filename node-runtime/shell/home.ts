@@ -29,6 +29,8 @@ export interface Home {
   readonly logDirectory: string;
   readonly blobsDirectory: string;
   readonly outcomesFile: string;
+  /** What the machine has measured. */
+  readonly historyDirectory: string;
   readonly trustFile: string;
   /** Says that this node has a log. */
   readonly voterFile: string;
@@ -47,6 +49,7 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     logDirectory: join(directory, 'node', 'log'),
     blobsDirectory: join(directory, 'node', 'blobs'),
     outcomesFile: join(directory, 'node', 'outcomes'),
+    historyDirectory: join(directory, 'node', 'history'),
     trustFile: join(directory, 'node', 'trust.json'),
     voterFile: join(directory, 'node', 'voter'),
     lockFile: join(directory, 'node', 'lock'),

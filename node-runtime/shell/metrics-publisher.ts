@@ -9,6 +9,8 @@ export interface MetricsPublisherOptions {
   readonly topics: Topics;
   readonly transport: () => Publisher | undefined;
   readonly sampler: Sampler;
+  /** Every sample, be it published or not. */
+  readonly onSample?: (sample: Sample) => void;
   readonly log: Logger;
   readonly sampleIntervalMs?: number;
 }
@@ -30,10 +32,13 @@ export class MetricsPublisher {
   async #tick(): Promise<void> {
     if (this.#sampling) return;
     this.#sampling = true;
-    const { log, sampler } = this.#options;
+    const { log, sampler, onSample } = this.#options;
     try {
       const sample = await sampler.sample();
-      if (sample !== undefined) this.#samples.push(sample);
+      if (sample !== undefined) {
+        this.#samples.push(sample);
+        onSample?.(sample);
+      }
       if (this.#samples.length > limits.samplesPerBatch) this.#samples.shift();
       await this.#publish();
     } catch (error) {

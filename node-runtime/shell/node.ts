@@ -28,12 +28,10 @@ import { HeapKeeper } from './heap-keeper.ts';
 import { type Home, type Identity, openIdentity, readMeshFile } from './home.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
-import { openMachine } from './machine.ts';
 import { describeMachine } from './machine-facts.ts';
-import { MetricsPublisher } from './metrics-publisher.ts';
+import { Metrics } from './metrics.ts';
 import { Presence } from './presence.ts';
 import { release } from './release.ts';
-import { Sampler } from './sampler.ts';
 import { openOf, withSeals } from './sealed.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
 import { Signer } from './signing.ts';
@@ -55,6 +53,8 @@ export interface NodeOptions {
   readonly cacheBytes?: number;
   /** Where what comes into the decisions of this node is recorded, should it vote: see `Journal`. */
   readonly journalDirectory?: string;
+  /** How far apart the samples are that are published and kept: five seconds, for tests less. */
+  readonly sampleIntervalMs?: number;
   readonly log: Logger;
 }
 
@@ -128,7 +128,7 @@ class MeshNode {
   #becomingVoter = false;
   #blobs!: BlobClient;
   #cache!: BlobStore;
-  #metrics!: MetricsPublisher;
+  #metrics: Metrics | undefined;
   #heap!: HeapKeeper;
 
   /** Throws what `TrustKeeper` throws, and `MESH_CONFIG_INVALID` when the connection names no mesh id. */
@@ -227,8 +227,9 @@ class MeshNode {
       status,
     );
     if (this.#mayLead && (await checkVoterMark(home))) await this.#openVoter();
-    const sampler = new Sampler(await openMachine(), () => this.#agent.meshLoad());
-    this.#metrics = new MetricsPublisher({ ...shared, node: this.#node, sampler });
+    const { sampleIntervalMs } = this.#options;
+    const measured = { node: this.#node, home, meshLoad: () => this.#agent.meshLoad() };
+    this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
     this.#link = new Link({
       connectOptions: () => this.#connectOptions(),
@@ -380,6 +381,7 @@ class MeshNode {
     const envelope = isOwn ? decode(inboxEnvelope, payload) : this.#trust.openInbox(payload, topic);
     if (envelope === undefined || envelope.term !== this.#trust.term) return;
     for (const message of envelope.messages) {
+      void this.#metrics?.hear(message, (answer) => this.#agent.report(answer));
       if (message.type !== 'refused' || message.bootId !== this.#bootId) continue;
       const { code, message: text, mend } = message.problem;
       this.#markFailed(
@@ -427,7 +429,6 @@ class MeshNode {
   }
 
   async stop(): Promise<void> {
-    this.#metrics.close();
     this.#heap.close();
     await Promise.race([this.#presence.sayGoodbye(), setTimeout(goodbyeMs, undefined, { ref: false })]);
     await this.release();
@@ -435,6 +436,7 @@ class MeshNode {
 
   /** Closes what has been opened, be it all or only some. */
   async release(): Promise<void> {
+    await this.#metrics?.close();
     await this.#voter?.close();
     await this.#agent?.close();
     await this.#link?.close();

@@ -1,5 +1,6 @@
 import type { MetricSample } from '../contract/index.ts';
 import type { Machine, MachineReading } from './machine.ts';
+import type { Vitals } from './vitals.ts';
 
 /** The mesh's own processes: what they take is not the device's own work. */
 export interface MeshLoad {
@@ -16,6 +17,7 @@ export interface Sample extends Omit<MetricSample, 'ageMs'> {
 export class Sampler {
   readonly #machine: Machine;
   readonly #meshLoad: () => MeshLoad;
+  readonly #readVitals: () => Promise<Vitals>;
   #before: { readonly atMs: number; readonly machine: MachineReading; readonly meshCpuMs: number } | undefined;
   readonly #processCpuMs = new Map<number, number>();
   #meshCpuMs = 0;
@@ -23,16 +25,18 @@ export class Sampler {
   /** What was counted of processes that are gone, but whose whole time is not in `endedCpuMs` yet. */
   #countedOfEndedMs = 0;
 
-  constructor(machine: Machine, meshLoad: () => MeshLoad) {
+  constructor(machine: Machine, meshLoad: () => MeshLoad, readVitals: () => Promise<Vitals> = async () => ({})) {
     this.#machine = machine;
     this.#meshLoad = meshLoad;
+    this.#readVitals = readVitals;
   }
 
   async sample(): Promise<Sample | undefined> {
     const load = this.#meshLoad();
-    const [machine, processes] = await Promise.all([
+    const [machine, processes, vitals] = await Promise.all([
       this.#machine.read(),
       this.#machine.readProcesses([process.pid, ...load.processIds]),
+      this.#readVitals(),
     ]);
     const atMs = performance.now();
     let residentBytes = 0;
@@ -69,6 +73,7 @@ export class Sampler {
       memoryMeshBytes: residentBytes,
       networkReceivedBytesPerSecond: rate(machine.networkReceivedBytes, before.machine.networkReceivedBytes, seconds),
       networkSentBytesPerSecond: rate(machine.networkSentBytes, before.machine.networkSentBytes, seconds),
+      ...vitals,
     };
   }
 }

@@ -67,6 +67,10 @@ function describeOne(message: InboxMessage | OutboxMessage): string {
       return `what have you got (${message.request})`;
     case 'refused':
       return `not admitted: ${message.problem.message}`;
+    case 'history-request':
+    case 'history':
+    case 'history-failed':
+      return `${message.type} (${message.request})`;
     default:
       return `${message.type} ${message.attempt}`;
   }

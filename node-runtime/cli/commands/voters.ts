@@ -1,7 +1,8 @@
-import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { VoterRow, VoterSettingsAsk } from '../../contract/index.ts';
 import type { Voters } from '../../sdk/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { parseDuration } from '../durations.ts';
 import { type Column, renderTable } from '../table.ts';
 import { durationText, plural } from '../text.ts';
 
@@ -70,13 +71,6 @@ function remarks({ voters: rows, settings, candidates }: Voters): string[] {
   if (candidates.length > 0) lines.push(`could vote too: ${candidates.slice(0, 8).join(' ')}`);
   else if (counted.length < 3) lines.push('no other node could vote: foremesh node --join starts one');
   return lines;
-}
-
-/** `250ms`, `30s`, `5m`, `2h`, in milliseconds. */
-function parseDuration(text: string): number {
-  const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
-  if (value === undefined) throw new InvalidArgumentError('it looks like 30s, 5m or 2h.');
-  return Math.round(Number(value) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h']);
 }
 
 const columns: readonly Column<VoterRow>[] = [

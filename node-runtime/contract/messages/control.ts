@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { historyAsk, historyPage } from './history.ts';
 import { problem } from './job.ts';
 import {
   codeReference,
@@ -73,6 +74,8 @@ export const inboxMessage = z.discriminatedUnion('type', [
    * It ends. What was said to an earlier boot, and is said again, ends nobody.
    */
   z.object({ type: z.literal('refused'), bootId: identifier, problem }),
+  /** Somebody wants to see what the node has measured. */
+  z.object({ type: z.literal('history-request'), request: count, ...historyAsk.shape }),
 ]);
 export type InboxMessage = z.infer<typeof inboxMessage>;
 
@@ -101,6 +104,8 @@ export const outboxMessage = z.discriminatedUnion('type', [
    * yet: an attempt that the leader assigned before it asked, and that neither reports nor is listed, is lost.
    */
   z.object({ type: z.literal('inventory'), request: count, attempts: z.array(attemptKey) }),
+  z.object({ type: z.literal('history'), request: count, page: historyPage }),
+  z.object({ type: z.literal('history-failed'), request: count, problem }),
 ]);
 export type OutboxMessage = z.infer<typeof outboxMessage>;
 

@@ -72,6 +72,13 @@ export const metricSample = z.object({
   memoryMeshBytes: count,
   networkReceivedBytesPerSecond: z.number().min(0),
   networkSentBytesPerSecond: z.number().min(0),
+  /** Where the machine tells: the disk with the node's home; its hottest processor; whether heat or a weak supply slows it down. */
+  diskFreeBytes: count.optional(),
+  diskTotalBytes: count.optional(),
+  temperatureCelsius: z.number().min(-200).max(1_000).optional(),
+  isThrottled: z.boolean().optional(),
+  /** What the runtime has made the machine write to its disks since the runtime started. */
+  writtenBytes: count.optional(),
 });
 export type MetricSample = z.infer<typeof metricSample>;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { historyAsk, historyPage } from './history.ts';
 import { jobPhase, jobState, problem } from './job.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { count, identifier, version } from './shared.ts';
@@ -31,6 +32,8 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('job'), job: identifier }),
   z.object({ ...request, query: z.literal('nodes') }),
   z.object({ ...request, query: z.literal('voters') }),
+  /** The leader asks the node, and passes on what it says. */
+  z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
   /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
   z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
 ]);
@@ -78,6 +81,7 @@ export const queryAnswer = z.discriminatedUnion('query', [
     candidates: z.array(identifier).max(limits.queryRows),
   }),
   z.object({ ...request, query: z.literal('set-voters') }),
+  z.object({ ...request, query: z.literal('history'), page: historyPage }),
   z.object({ ...request, query: z.literal('error'), problem }),
 ]);
 export type QueryAnswer = z.infer<typeof queryAnswer>;

@@ -24,6 +24,7 @@ import { isAdmitted } from '../admission.ts';
 import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
+import { HistoryRelay, splitHistory } from './history-relay.ts';
 import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
 import { RaftWire, readRaftEnvelope } from './raft-wire.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
@@ -54,6 +55,7 @@ export class VoterLink {
   readonly #voice: LeaderVoice;
   readonly #intake: SpecIntake;
   readonly #snapshots: SnapshotExchange;
+  readonly #histories: HistoryRelay;
   #voter!: Voter;
   #behind = false;
   /** The votes that elected this one. */
@@ -78,6 +80,11 @@ export class VoterLink {
       read: () => this.#voter.readSnapshot(),
       feed: (event) => this.#voter.feed(event),
       onProblem: (text) => log.warn(text),
+    });
+    this.#histories = new HistoryRelay({
+      isOnline: (node) => this.#voter.planner.nodes.get(node)?.online,
+      send: (node, message) => this.#voice.perform({ type: 'send', node, message }),
+      answer: (account, client, payload) => this.#voice.say(options.topics.queryAnswer(account, client), payload),
     });
   }
 
@@ -158,7 +165,9 @@ export class VoterLink {
         const { from, term, bootId, messages } = decode(outboxEnvelope, body);
         sameNode(from, parsed.node);
         this.#noticeTerm(from, term);
-        this.#voter.feed({ type: 'node-reported', node: from, bootId, messages });
+        const { history, rest } = splitHistory(messages);
+        this.#voter.feed({ type: 'node-reported', node: from, bootId, messages: rest });
+        for (const message of history) this.#histories.hear(from, message);
         return;
       }
       case 'spec':
@@ -171,8 +180,14 @@ export class VoterLink {
       }
       case 'queryAsk': {
         if (!this.#voter.planner.leading) return;
-        const answer = this.#voter.answer(parsed.account, decode(queryAsk, payload));
-        this.#voice.say(this.#options.topics.queryAnswer(parsed.account, parsed.client), encode(answer, 'json'));
+        const { account, client } = parsed;
+        const ask = decode(queryAsk, payload);
+        if (ask.query === 'history') {
+          this.#histories.ask(account, client, ask);
+          return;
+        }
+        const answer = this.#voter.answer(account, ask);
+        this.#voice.say(this.#options.topics.queryAnswer(account, client), encode(answer, 'json'));
       }
     }
   }
@@ -294,6 +309,7 @@ export class VoterLink {
     if (role === 'leader') this.#await(connection?.subscribe(this.#leaderFilters(), 1));
     else {
       this.#voice.fallSilent();
+      this.#histories.close();
       this.#await(connection?.unsubscribe(this.#leaderFilters()));
     }
   }
@@ -313,6 +329,7 @@ export class VoterLink {
 
   async close(): Promise<void> {
     this.#intake.close();
+    this.#histories.close();
     this.#voice.close();
     this.#snapshots.close();
     await this.#voter.close();

@@ -83,7 +83,7 @@ export class Voter {
     return this.#state.planner;
   }
   /** The answer to a client's question, of one that leads. */
-  answer(account: string, ask: QueryAsk): QueryAnswer {
+  answer(account: string, ask: Exclude<QueryAsk, { query: 'history' }>): QueryAnswer {
     switch (ask.query) {
       case 'voters':
         return describeVoters(this.#state, ask, performance.now());

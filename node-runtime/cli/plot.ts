@@ -1,0 +1,52 @@
+import { durationText } from './text.ts';
+
+const blocks = ' ▁▂▃▄▅▆▇█';
+const eighths = 8;
+
+/** One value and how long ago it was. */
+export interface Dot {
+  readonly ageMs: number;
+  readonly value: number;
+}
+
+/** The mean of each of `columns` equal spans of the time from `spanMs` ago to now; undefined where there is nothing. */
+export function columnsOf(dots: readonly Dot[], spanMs: number, columns: number): (number | undefined)[] {
+  const sums = Array.from({ length: columns }, () => ({ sum: 0, count: 0 }));
+  for (const { ageMs, value } of dots) {
+    if (ageMs > spanMs) continue;
+    const column = sums[Math.min(columns - 1, Math.floor(((spanMs - ageMs) / spanMs) * columns))]!;
+    column.sum += value;
+    column.count += 1;
+  }
+  return sums.map(({ sum, count }) => (count === 0 ? undefined : sum / count));
+}
+
+/** Bars of block characters, `rows` high, the first line the top. What is known is at least a thin line; a gap is empty. */
+export function barsOf(values: readonly (number | undefined)[], top: number, rows: number): string[] {
+  const heights = values.map((value) => {
+    if (value === undefined) return 0;
+    const height = top <= 0 ? 0 : Math.round((Math.min(value, top) / top) * rows * eighths);
+    return Math.max(1, height);
+  });
+  return Array.from({ length: rows }, (_, row) => {
+    const below = (rows - 1 - row) * eighths;
+    return heights
+      .map((height) => blocks[Math.min(eighths, Math.max(0, height - below))])
+      .join('')
+      .trimEnd();
+  });
+}
+
+/** A line with marks at its quarters, and a line that says how long ago each is. */
+export function axisOf(spanMs: number, columns: number): [line: string, labels: string] {
+  const marks = [0, 1, 2, 3].map((quarter) => Math.floor((quarter * columns) / 4));
+  const line = Array.from({ length: columns }, (_, column) => (marks.includes(column) ? '┴' : '─')).join('');
+  let labels = '';
+  for (const [quarter, column] of marks.entries()) {
+    const label = `-${durationText(spanMs * (1 - quarter / 4))}`;
+    if (column > 0 && labels.length >= column) continue; // no room for it
+    labels = labels.padEnd(column) + label;
+  }
+  const now = 'now';
+  return [line, labels.length + 1 + now.length > columns ? labels : labels.padEnd(columns - now.length) + now];
+}
