@@ -9,8 +9,16 @@ export interface Dot {
   readonly value: number;
 }
 
-/** The mean of each of `columns` equal spans of the time from `spanMs` ago to now; undefined where there is nothing. */
-export function columnsOf(dots: readonly Dot[], spanMs: number, columns: number): (number | undefined)[] {
+/**
+ * The mean of each of `columns` equal spans of the time from `spanMs` ago to now; one finer than `intervalMs` shows the sample
+ * that it lies in. Undefined where there is nothing.
+ */
+export function columnsOf(
+  dots: readonly Dot[],
+  spanMs: number,
+  columns: number,
+  intervalMs: number,
+): (number | undefined)[] {
   const sums = Array.from({ length: columns }, () => ({ sum: 0, count: 0 }));
   for (const { ageMs, value } of dots) {
     if (ageMs > spanMs) continue;
@@ -18,7 +26,12 @@ export function columnsOf(dots: readonly Dot[], spanMs: number, columns: number)
     column.sum += value;
     column.count += 1;
   }
-  return sums.map(({ sum, count }) => (count === 0 ? undefined : sum / count));
+  return sums.map(({ sum, count }, column) => {
+    if (count > 0) return sum / count;
+    const middleMs = spanMs * (1 - (column + 0.5) / columns);
+    // The times between two samples are never quite equal.
+    return dots.find(({ ageMs }) => ageMs <= middleMs && middleMs - ageMs < 1.5 * intervalMs)?.value;
+  });
 }
 
 /** Bars of block characters, `rows` high, the first line the top. What is known is at least a thin line; a gap is empty. */
@@ -44,7 +57,7 @@ export function axisOf(spanMs: number, columns: number): [line: string, labels: 
   let labels = '';
   for (const [quarter, column] of marks.entries()) {
     const label = `-${durationText(spanMs * (1 - quarter / 4))}`;
-    if (column > 0 && labels.length >= column) continue; // no room for it
+    if (column > 0 && labels.length + 1 > column) continue; // no room for it
     labels = labels.padEnd(column) + label;
   }
   const now = 'now';

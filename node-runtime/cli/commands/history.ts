@@ -92,7 +92,8 @@ const charts: readonly Chart[] = [
 const labelColumns = 24;
 const chartRows = 3;
 
-function pictureOf(node: string, { samples, ...about }: History, sinceMs: number, terminalColumns: number): string[] {
+function pictureOf(node: string, found: History, sinceMs: number, terminalColumns: number): string[] {
+  const { samples } = found;
   const columns = Math.min(120, Math.max(20, terminalColumns - labelColumns - 3));
   // What there is fills the picture, also on the first day.
   const spanMs = Math.max(1, Math.min(sinceMs, samples[0]!.ageMs));
@@ -103,35 +104,32 @@ function pictureOf(node: string, { samples, ...about }: History, sinceMs: number
   return [
     `${node}: the last ${durationText(spanMs)}, ${plural(samples.length, 'sample')}${restarts}`,
     '',
-    ...charts.flatMap((chart) => chartOf(chart, samples, spanMs, columns)),
+    ...charts.flatMap((chart) => chartOf(chart, found, spanMs, columns)),
     `${indent} └${line}`,
     `${indent}  ${labels}`,
     '',
-    ...remarks(samples, about),
+    ...remarks(found),
   ];
 }
 
 function chartOf(
   { title, metric, text, top }: Chart,
-  samples: readonly HistorySample[],
+  { samples, intervalMs }: History,
   spanMs: number,
   columns: number,
 ) {
   const dots = samples.flatMap(({ ageMs, [metric]: value }) => (value === undefined ? [] : [{ ageMs, value }]));
   if (dots.length === 0) return [];
-  const values = columnsOf(dots, spanMs, columns);
+  const values = columnsOf(dots, spanMs, columns, intervalMs);
   const highest = top ?? Math.max(...values.map((value) => value ?? 0));
-  const labels = [[title, text(highest)], [`now ${text(dots.at(-1)!.value)}`], []] as const;
+  const labels = [[title, text(highest)], [`last ${text(dots.at(-1)!.value)}`], []] as const;
   return barsOf(values, highest, chartRows).map((bars, row) => {
     const [left = '', right = ''] = labels[row] ?? [];
     return `${left}${right.padStart(labelColumns - left.length)} ${row === 0 ? '┤' : '│'}${bars}`;
   });
 }
 
-function remarks(
-  samples: readonly HistorySample[],
-  { diskBytesMost, writtenBytes }: Omit<History, 'samples'>,
-): string[] {
+function remarks({ samples, diskBytesMost, writtenBytes }: History): string[] {
   const lines: string[] = [];
   const { diskFreeBytes, diskTotalBytes } = samples.at(-1)!;
   if (diskFreeBytes !== undefined && diskTotalBytes !== undefined)

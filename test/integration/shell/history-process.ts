@@ -1,0 +1,19 @@
+import { parseConnection } from '@foremesh/node-runtime/contract';
+import { openHome, startNode } from '@foremesh/node-runtime/shell';
+import { pino } from 'pino';
+
+/** A node that samples faster than one in earnest. Arguments: home, connection string, name, sample interval. */
+const [directory, connectionString, name, sampleIntervalMs] = process.argv.slice(2) as [string, string, string, string];
+const connection = parseConnection(connectionString);
+const node = await startNode({
+  home: openHome(directory, {}),
+  connection,
+  name,
+  slots: 0,
+  mayLead: false,
+  sampleIntervalMs: Number(sampleIntervalMs),
+  log: pino({ level: 'warn' }, process.stderr),
+});
+await node.online;
+process.stdout.write('online\n');
+process.once('SIGTERM', () => void node.stop().then(() => process.exit(0)));
