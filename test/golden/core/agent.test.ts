@@ -130,6 +130,7 @@ function showEffect(effect: AgentEffect): string {
       const { message: said } = effect;
       if (said.type === 'inventory') return `report inventory request=${said.request} [${said.attempts.join(' ')}]`;
       if (said.type === 'failed') return `report failed ${said.attempt} ${said.fault} ${said.code}: ${said.message}`;
+      if (said.type === 'history' || said.type === 'history-failed') throw new Error('an agent tells no history');
       return `report ${said.type} ${said.attempt}${said.type === 'progress' ? ` ${said.fraction}` : ''}`;
     }
   }

@@ -71,6 +71,8 @@ function showMessage(message: InboxMessage): string {
       return `inventory? ${message.request}`;
     case 'refused':
       return `refused: ${message.problem.code}`;
+    case 'history-request':
+      return `history? ${message.request}`;
   }
 }
 

@@ -49,7 +49,7 @@ describe('the history of a node', function () {
     bob = await startBob();
     const after = await until('it has new samples', async () => {
       const found = await counts('bob', '5s');
-      return (found.get(2) ?? 0) > 12 && found;
+      return (found.get(2) ?? 0) > 12 ? found : undefined;
     });
     assert.ok(after.get(1)! >= before.get(1)! - 12, `${before.get(1)} samples before, ${after.get(1)} of them after`);
     assert.ok((await counts('bob', '1m')).get(1)! >= 4, 'minutes were not on disk: they are made again');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type HistoryResolution, historyResolution } from '../../../node-runtime/contract/index.ts';
+import { type HistoryPage, type HistoryResolution, historyResolution } from '../../../node-runtime/contract/index.ts';
 import { History } from '../../../node-runtime/shell/history/history.ts';
 
 export type Step =
@@ -146,7 +146,10 @@ export class Model {
     const rows: { run: number; ageMs: number; value: number }[] = [];
     const now = { atMs: this.#atMs + 1_000, wallMs: this.#wallMs + 1_000 };
     for (let from: number | undefined = 0; from !== undefined; ) {
-      const page = (await this.#history.page({ resolution, from, metrics: ['memoryAvailableBytes'] }, () => now))!;
+      const page: HistoryPage = (await this.#history.page(
+        { resolution, from, metrics: ['memoryAvailableBytes'] },
+        () => now,
+      ))!;
       const values = page.values.memoryAvailableBytes!;
       rows.push(...page.agesMs.map((ageMs, index) => ({ run: page.runs[index]!, ageMs, value: values[index]! })));
       from = page.next;

@@ -61,6 +61,8 @@ export function arbitraryOf(schema: z.ZodType): fc.Arbitrary<unknown> {
     case 'optional':
     case 'nonoptional':
       return arbitraryOf(definition.innerType!);
+    case 'nullable':
+      return fc.option(arbitraryOf(definition.innerType!), { nil: null });
     case 'literal':
       return fc.constantFrom(...definition.values!);
     case 'enum':

@@ -4,6 +4,7 @@ import {
   type HistoryPage,
   type InboxMessage,
   limits,
+  type OutboxMessage,
   type QueryAnswer,
   queryAnswer,
 } from '../../../node-runtime/contract/index.ts';
@@ -58,7 +59,7 @@ describe('HistoryRelay', () => {
     });
     relay.hear('cyd', { type: 'history', request: bob, page }); // not who was asked
     relay.hear('bob', { type: 'history', request: bob + 9, page });
-    assert.deepEqual(answers, []);
+    assert.equal(answers.length, 0);
     relay.hear('bob', { type: 'history', request: bob, page });
     relay.hear('bob', { type: 'history', request: bob, page });
     assert.deepEqual(answers, [{ to: 'owner/cli', answer: { v: 1, id: 'q1', query: 'history', page } }]);
@@ -121,7 +122,7 @@ describe('HistoryRelay', () => {
 
   it('keeps histories from the planner and its journal', () => {
     const history = { type: 'history', request: 1, page } as const;
-    const inventory = { type: 'inventory', request: 5, attempts: [] } as const;
+    const inventory: OutboxMessage = { type: 'inventory', request: 5, attempts: [] };
     assert.deepEqual(splitHistory([history, inventory]), { history: [history], rest: [inventory] });
   });
 });
