@@ -54,12 +54,12 @@ export function barsOf(values: readonly (number | undefined)[], top: number, row
 export function axisOf(spanMs: number, columns: number): [line: string, labels: string] {
   const marks = [0, 1, 2, 3].map((quarter) => Math.floor((quarter * columns) / 4));
   const line = Array.from({ length: columns }, (_, column) => (marks.includes(column) ? '┴' : '─')).join('');
+  const now = ' now';
   let labels = '';
   for (const [quarter, column] of marks.entries()) {
     const label = `-${durationText(spanMs * (1 - quarter / 4))}`;
-    if (column > 0 && labels.length + 1 > column) continue; // no room for it
-    labels = labels.padEnd(column) + label;
+    const hasRoom = labels.length < column && column + label.length + now.length <= columns;
+    if (column === 0 || hasRoom) labels = labels.padEnd(column) + label;
   }
-  const now = 'now';
-  return [line, labels.length + 1 + now.length > columns ? labels : labels.padEnd(columns - now.length) + now];
+  return [line, labels.padEnd(columns - now.length) + now];
 }

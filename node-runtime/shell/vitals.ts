@@ -21,7 +21,7 @@ export interface VitalsOptions {
   readonly nowMs?: () => number;
 }
 
-/** Files alone, no processes: some 0.1 ms. Elsewhere than on Linux only the disk is known. */
+/** Files alone, no processes: well below a millisecond. Elsewhere than on Linux only the disk is known. */
 export class VitalsReader {
   readonly #options: VitalsOptions;
   #disk: Vitals = {};
@@ -36,15 +36,15 @@ export class VitalsReader {
   async read(): Promise<Vitals> {
     const { root = '/' } = this.#options;
     this.#sources ??= findSources(root);
-    const { zones, coolers } = await this.#sources;
-    const [disk, temperatures, states, firmware, io] = await Promise.all([
+    const { zones, coolers, firmware, io } = await this.#sources;
+    const [disk, temperatures, states, bits, counts] = await Promise.all([
       this.#readDisk(),
       Promise.all(zones.map(text)),
       Promise.all(coolers.map(text)),
-      text(join(root, 'sys/devices/platform/soc/soc:firmware/get_throttled')),
-      text(join(root, 'proc/self/io')),
+      Promise.all(firmware.map(text)),
+      Promise.all(io.map(text)),
     ]);
-    return { ...disk, ...hottest(temperatures), ...throttled(firmware, states), ...written(io) };
+    return { ...disk, ...hottest(temperatures), ...throttled(bits[0], states), ...written(counts[0]) };
   }
 
   async #readDisk(): Promise<Vitals> {
@@ -64,6 +64,9 @@ export class VitalsReader {
 interface Sources {
   readonly zones: readonly string[];
   readonly coolers: readonly string[];
+  /** One, or none where there is none. */
+  readonly firmware: readonly string[];
+  readonly io: readonly string[];
 }
 
 /** Zones of the processor if any says that it is one, else all; and what slows the processor down when it is hot. */
@@ -81,6 +84,8 @@ async function findSources(root: string): Promise<Sources> {
   return {
     zones: (ofProcessor.length > 0 ? ofProcessor : zones).map(({ name }) => join(folder, name, 'temp')),
     coolers: coolers.map(({ name }) => join(folder, name, 'cur_state')),
+    firmware: await ifThere(join(root, 'sys/devices/platform/soc/soc:firmware/get_throttled')),
+    io: await ifThere(join(root, 'proc/self/io')),
   };
 }
 
@@ -106,6 +111,10 @@ function written(io: string | undefined): Vitals {
 
 function wholeOf(reading: string | undefined): number {
   return /^-?\d+\s*$/.test(reading ?? '') ? Number(reading) : Number.NaN;
+}
+
+async function ifThere(file: string): Promise<string[]> {
+  return (await text(file)) === undefined ? [] : [file];
 }
 
 /** Undefined where there is no such file, or no reading it: some sensors fail now and then. */
