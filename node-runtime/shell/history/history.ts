@@ -81,23 +81,30 @@ export class History {
     for (const [index, spanMs] of this.#spansMs().entries()) {
       const ring = this.#rings[index + 1]!;
       const finer = await this.#rings[index]!.read();
-      for (const mean of Means.after(ring.last, finer, spanMs)) await ring.add(mean);
+      for (const mean of Means.after(ring.last, finer, spanMs)) await this.#telling(() => ring.add(mean));
     }
   }
 
   /** Never fails: what cannot be written is told, and lost. */
   add(sample: Sample, wallMs: number): void {
     const record = { run: this.#run, atMs: sample.atMs, wallMs, samples: 1, values: valuesOf(sample) };
-    void this.#enqueue(async () => {
-      try {
-        await this.#add(0, record);
-        this.#failing = false;
-      } catch (error) {
-        // Once, not every five seconds.
-        if (!this.#failing) this.#options.onProblem(`history is not written: ${(error as Error).message}`);
-        this.#failing = true;
-      }
-    });
+    void this.#enqueue(() => this.#telling(() => this.#add(0, record)));
+  }
+
+  /** A disk that fails is told once, until something was written again: not every minute. */
+  async #telling(write: () => Promise<void>): Promise<void> {
+    const writtenBytes = this.#writtenBytes;
+    try {
+      await write();
+      if (this.#writtenBytes > writtenBytes) this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) this.#options.onProblem(`history is not written: ${(error as Error).message}`);
+      this.#failing = true;
+    }
+  }
+
+  get #writtenBytes(): number {
+    return this.#rings.reduce((sum, ring) => sum + ring.writtenBytes, 0);
   }
 
   async #add(index: number, record: HistoryRecord): Promise<void> {
@@ -142,7 +149,7 @@ export class History {
       intervalMs: resolutions[resolution].samples * this.#options.sampleIntervalMs,
       ...(given.length < wanted.length ? { next: wanted[given.length]!.record.position } : {}),
       diskBytesMost: this.#rings.reduce((sum, ring) => sum + ring.sizeBytesMost, 0),
-      writtenBytes: this.#rings.reduce((sum, ring) => sum + ring.writtenBytes, 0),
+      writtenBytes: this.#writtenBytes,
     };
   }
 
@@ -155,9 +162,7 @@ export class History {
   /** Writes the samples that wait. What they are means of is made again from them. */
   close(): Promise<void> {
     return this.#enqueue(async () => {
-      await this.#rings[0]!.flush().catch((error: Error) =>
-        this.#options.onProblem(`history is not written: ${error.message}`),
-      );
+      await this.#telling(() => this.#rings[0]!.flush());
       await Promise.all(this.#rings.map((ring) => ring.close()));
     });
   }

@@ -62,9 +62,11 @@ export class Ring {
   /** Written when a block is full. Throws what the file system throws: then the block is lost. */
   async add(record: HistoryRecord): Promise<void> {
     const kept = rounded(record);
-    if (!fitsBlock(this.#waiting, kept)) await this.flush();
+    // What waits is taken at once: the new record is kept even if the others cannot be written.
+    const flushed = fitsBlock(this.#waiting, kept) ? undefined : this.flush();
     this.#waiting.push(kept);
     this.#last = kept;
+    await flushed;
     if (this.#waiting.length === this.#size.recordsPerBlock) await this.flush();
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { historyPage, limits } from '../../../node-runtime/contract/index.ts';
@@ -7,6 +8,7 @@ import { agesOf } from '../../../node-runtime/shell/history/ages.ts';
 import { History } from '../../../node-runtime/shell/history/history.ts';
 import { type HistoryRecord, rounded } from '../../../node-runtime/shell/history/record.ts';
 import type { Sample } from '../../../node-runtime/shell/sampler.ts';
+import { skip } from '../../support/skip.ts';
 import { endAll, scratch } from './scratch.ts';
 
 const sample = (atMs: number, more: Partial<Sample> = {}): Sample => ({
@@ -123,6 +125,20 @@ describe('History', () => {
     await rm(directory, { recursive: true });
     await writeFile(directory, 'no folder');
     await assert.rejects(open());
+  });
+
+  it('goes on without a disk that is full, says so once, and still has minutes', async function () {
+    if (!existsSync('/dev/full')) skip(this, 'this system has no /dev/full');
+    await mkdir(directory, { recursive: true });
+    await symlink('/dev/full', join(directory, '5s'));
+    const history = await open();
+    for (let n = 1; n <= 40; n += 1) history.add(sample(n * 5_000), 0);
+    const now = () => ({ atMs: 201_000, wallMs: 0 });
+    assert.equal((await history.page({ resolution: '1m' }, now))!.agesMs.length, 3);
+    assert.deepEqual((await history.page({ resolution: '5s' }, now))!.agesMs, [16_000, 11_000, 6_000, 1_000]);
+    await history.close();
+    assert.equal(problems.length, 1, problems.join('\n'));
+    assert.match(problems[0]!, /^history is not written: ENOSPC/);
   });
 
   it('answers so many at once, and not more', async () => {
