@@ -7,12 +7,14 @@ import { DaskUnderTest, findPython } from './spine/dask.ts';
 import { installDevice } from './spine/install.ts';
 import { MeshUnderTest } from './spine/mesh.ts';
 import { cpuShares, loadAverage, residentMiB, treeOf } from './spine/proc.ts';
+import { slowDisk, slowDiskMs } from './spine/slow-disk.ts';
 import { median, quantile, round } from './spine/statistics.ts';
 
 const json = process.argv.includes('--json');
 /** Only what a single task costs: a matter of seconds. */
 const latencyOnly = process.argv.includes('--latency');
 const rounds = 5;
+const slowRounds = 3;
 const tasksPerJob = 4_096;
 const latencyJobsPerRound = 50;
 /** The sandbox processes of a node end ten seconds after the last task. */
@@ -39,7 +41,7 @@ class Figures {
     const latenciesMs = await side.latencies(latencyJobsPerRound);
     this.#latenciesMs.push(...latenciesMs);
     did.push(`p50 ${quantile(latenciesMs, 0.5).toFixed(2)} ms`);
-    say(`round ${number} of ${rounds}, ${name}: ${did.join(', ')}`);
+    say(`round ${number}, ${name}: ${did.join(', ')}`);
   }
 
   summary() {
@@ -85,6 +87,7 @@ async function measure(directory: string) {
       await dask?.end();
     }
     notes.push(`load average after the rounds: ${loadAverage()}`);
+    const slow = await measureSlowDisk(directory, command, notes);
     const idle = latencyOnly ? unmeasured : await measureIdle(mesh);
     const meshSide = meshFigures.summary();
     const daskSide = dask === undefined ? undefined : daskFigures.summary();
@@ -101,10 +104,30 @@ async function measure(directory: string) {
                   : round(meshSide.tasksPerSecond / daskSide.tasksPerSecond, 2),
               latencyP50: round(meshSide.latencyMsP50 / daskSide.latencyMsP50, 2),
             },
+      slowDisk: slow,
       ...idle,
       install: { sizeMiB: round(sizeMiB, 2) },
       notes,
     };
+  } finally {
+    await mesh.end();
+  }
+}
+
+/** The same on a disk that is as slow as an SD card; beside the mesh of before, on whose disk it is. */
+async function measureSlowDisk(directory: string, deviceCommand: string, notes: string[]) {
+  const environment = slowDisk(directory);
+  if (environment === undefined) {
+    notes.push('slow disk: null, since there is no C compiler here (Debian: gcc)');
+    return absent;
+  }
+  say(`the same with ${slowDiskMs} ms more for every fsync`);
+  const mesh = await MeshUnderTest.start({ directory: join(directory, 'slow'), deviceCommand, environment });
+  try {
+    if (!latencyOnly) await mesh.throughput(tasksPerJob); // warm
+    const figures = new Figures();
+    for (let number = 1; number <= slowRounds; number += 1) await figures.round('slow disk', number, mesh);
+    return figures.summary();
   } finally {
     await mesh.end();
   }
@@ -124,7 +147,7 @@ async function measureIdle({ broker, founder, follower }: MeshUnderTest) {
 }
 
 function table(figures: Awaited<ReturnType<typeof measure>>): string {
-  const { mesh, dask, ratio, node, leader, broker, install, notes } = figures;
+  const { mesh, dask, ratio, slowDisk: slow, node, leader, broker, install, notes } = figures;
   const cell = (value: unknown) => String(value ?? '-').padStart(10);
   const row = (name: string, ...values: unknown[]) => `${name.padEnd(26)}${values.map(cell).join('')}`;
   const target = (name: string, value: number | undefined, most: number, unit: string) =>
@@ -135,6 +158,10 @@ function table(figures: Awaited<ReturnType<typeof measure>>): string {
     row('no-op tasks per second', mesh.tasksPerSecond, dask.tasksPerSecond, ratio.tasksPerSecond),
     row('latency p50, ms', mesh.latencyMsP50, dask.latencyMsP50, ratio.latencyP50),
     row('latency p99, ms', mesh.latencyMsP99, dask.latencyMsP99),
+    '',
+    row(`fsync + ${slowDiskMs} ms`, 'slow disk', 'this disk'),
+    row('no-op tasks per second', slow.tasksPerSecond, mesh.tasksPerSecond),
+    row('latency p50, ms', slow.latencyMsP50, mesh.latencyMsP50),
     '',
     target('idle node, resident', node?.residentMiB, 80, 'MiB'),
     target('idle node, CPU', percent(node?.cpuShare), 1, '% of a core'),

@@ -92,8 +92,9 @@ export class Admission {
         if (client === null || client.closed) return done();
         const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
         const stored = this.#parts.persistence.admit({ ...packet, payload });
-        // To be acknowledged means to be stored; to be delivered does not. (QoS 2 is published by Aedes, once only.)
-        if (packet.qos < 2) this.#parts.begin(packet, client);
+        // To be acknowledged means to be stored; to be delivered does not. Unless somebody has a queue: what is on its way to
+        // a client and into its queue at once would come twice. (QoS 2 is published by Aedes, once only.)
+        if (packet.qos < 2 && this.#parts.persistence.sessions.size === 0) this.#parts.begin(packet, client);
         this.#inLine(client, stored, done);
       },
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  bodyOf,
   brokerUrl,
   decode,
   inboxEnvelope,
@@ -50,7 +51,7 @@ export class Watch {
       const seen = this.#results.get(parsed.job) ?? new Set();
       this.#results.set(parsed.job, seen.add(Buffer.from(payload).toString()));
     } else if (parsed?.kind === 'inbox') {
-      const { term, messages } = decode(inboxEnvelope, payload);
+      const { term, messages } = decode(inboxEnvelope, bodyOf(payload));
       if (term <= this.#dispatch.term || !messages.some(({ type }) => type === 'assign')) return;
       this.#dispatch = { term, atMs: performance.now() };
       this.#onDispatch?.(this.#dispatch);

@@ -15,6 +15,8 @@ export interface MeshOptions {
   readonly deviceCommand: string;
   /** Flags of Node for the three processes, to profile them: `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
+  /** Of broker and nodes, beside the usual. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** A broker, a founder and a second node as they ship, one slot each, and a client in this process. */
@@ -31,11 +33,11 @@ export class MeshUnderTest {
     this.client = client;
   }
 
-  static async start({ directory, deviceCommand, nodeFlags = [] }: MeshOptions): Promise<MeshUnderTest> {
+  static async start({ directory, deviceCommand, nodeFlags = [], environment }: MeshOptions): Promise<MeshUnderTest> {
     if (!existsSync(launcher)) throw new Error(`there is no ${launcher}`);
     const home = (name: string) => join(directory, name);
     const run = (name: string, command: string, ...words: string[]) =>
-      new LineProcess(name, process.execPath, [...nodeFlags, command, ...words, '--json']);
+      new LineProcess(name, process.execPath, [...nodeFlags, command, ...words, '--json'], environment);
     const port = String(await freePort());
     const founding = run('init', launcher, 'init', '--home', home('ada'), '--name', 'ada', '--port', port);
     const connection = String((await founding.next()).connection);

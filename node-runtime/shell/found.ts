@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type Connection, checkIdentifier, MeshError } from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
-import { type Home, openIdentity, readConnection, readMeshFile, writeConnection } from './home.ts';
+import {
+  type Home,
+  type Identity,
+  type MeshFile,
+  openIdentity,
+  readConnection,
+  readMeshFile,
+  writeConnection,
+} from './home.ts';
 import { markVoter } from './voter/voter-mark.ts';
 
 export interface FoundOptions {
@@ -48,4 +56,13 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   // Last: with it the mesh is founded.
   await writeDurably(home.meshFile, `${JSON.stringify({ v: 1, mesh, id: meshId, founder })}\n`);
   return connection;
+}
+
+/** Throws `MESH_IDENTITY_DAMAGED` when the mesh was founded under this name with another key. */
+export function isFounderOf(mesh: MeshFile | undefined, { node, publicKey }: Identity): boolean {
+  if (mesh?.founder !== node) return false;
+  if (mesh.id === publicKey) return true;
+  throw new MeshError('MESH_IDENTITY_DAMAGED', `"${node}" founded this mesh with another key`, {
+    mend: 'put node.key back from a backup; without it nobody can show that this is the mesh that was founded',
+  });
 }

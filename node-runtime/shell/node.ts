@@ -23,6 +23,7 @@ import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
 import { admissionOf } from './admission.ts';
 import { AgentDriver } from './agent-driver.ts';
+import { isFounderOf } from './found.ts';
 import { HeapKeeper } from './heap-keeper.ts';
 import { type Home, type Identity, openIdentity, readMeshFile } from './home.ts';
 import { Link } from './link.ts';
@@ -80,8 +81,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   try {
     const identity = await openIdentity(options.home, options.name);
     const { node } = identity;
-    const mesh = await readMeshFile(options.home);
-    const running = new MeshNode(options, identity, mesh?.founder === node);
+    const isFounder = isFounderOf(await readMeshFile(options.home), identity);
+    const running = new MeshNode(options, identity, isFounder);
     await running.start().catch(async (error: unknown) => {
       await running.release();
       throw error;

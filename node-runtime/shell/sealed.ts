@@ -5,16 +5,12 @@ import { openSeal, type Signer } from './signing.ts';
 /** Topics on which nodes speak to each other: whoever hears something there checks who says it. */
 const sealedKinds: readonly ParsedTopic['kind'][] = ['status', 'metrics', 'inbox', 'outbox', 'leader', 'raft'];
 
-export function isSealed(parsed: ParsedTopic): boolean {
-  return sealedKinds.includes(parsed.kind);
-}
-
 /** Seals what nodes say to each other, and leaves alone what clients read. */
 export function withSeals(transport: Publisher, topics: Topics, signer: Signer): Publisher {
   return {
     publish: (topic, payload, options) => {
       const parsed = topics.parse(topic);
-      const sealed = parsed !== undefined && payload.length > 0 && isSealed(parsed);
+      const sealed = parsed !== undefined && payload.length > 0 && sealedKinds.includes(parsed.kind);
       return transport.publish(topic, sealed ? signer.seal(payload, topic) : payload, options);
     },
   };

@@ -7,7 +7,7 @@ import {
   leaderHint,
   MeshError,
 } from '../contract/index.ts';
-import { createTrust, proveTerm, type Trust } from '../core/index.ts';
+import { createTrust, proveTerm, type Trust, type TrustRecord } from '../core/index.ts';
 import { openOf } from './sealed.ts';
 import { isSignedBy } from './signing.ts';
 import { readTrust, writeTrust } from './trust-file.ts';
@@ -57,15 +57,25 @@ export class TrustKeeper {
 
   /** The same for what we say ourselves. */
   prove({ node, publicKey, term, proof, chain = [] }: LeaderHint): void {
+    const before = this.#trust.record;
     const proven = proof?.term === term && publicKey !== undefined;
     const verdict = proven
       ? proveTerm(this.#trust, { proof, chain, leader: { node, publicKey } })
       : { accepted: false as const, changed: false, reason: 'it shows no votes' };
-    if (verdict.changed) writeTrust(this.#file, this.meshId, this.#trust.record);
+    if (verdict.changed) this.#write(before);
     if (verdict.accepted) return;
     throw new MeshError('MESH_LEADER_UNPROVEN', `${node} says that it leads in term ${term}: ${verdict.reason}`, {
       mend: 'if this node was away while the voters changed often, let it join anew: remove node/trust.json in its home',
     });
+  }
+
+  #write(before: TrustRecord): void {
+    try {
+      writeTrust(this.#file, this.meshId, this.#trust.record);
+    } catch (error) {
+      this.#trust.record = before; // what is not on disk is not believed
+      throw error;
+    }
   }
 
   /**

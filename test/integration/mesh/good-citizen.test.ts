@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { brokerUrl, decode, nodeMetrics, Topics } from '@foremesh/node-runtime/contract';
+import { bodyOf, brokerUrl, decode, nodeMetrics, Topics } from '@foremesh/node-runtime/contract';
 import { connectMqtt } from '@foremesh/node-runtime/shell';
 import { until } from '../../support/until.ts';
 import { Fleet } from './fleet.ts';
@@ -46,7 +46,7 @@ describe('a node as a good citizen', function () {
     });
     const beats: { seq: number; cpuShare: number; background: number }[] = [];
     transport.listen((_topic, payload) => {
-      const { seq, samples } = decode(nodeMetrics, payload);
+      const { seq, samples } = decode(nodeMetrics, bodyOf(payload));
       for (const sample of samples)
         beats.push({ seq, cpuShare: sample.cpuShare, background: sample.cpuBackgroundShare });
     });

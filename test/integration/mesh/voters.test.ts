@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { brokerUrl, decodeUnchecked, Topics } from '@foremesh/node-runtime/contract';
+import { bodyOf, brokerUrl, decodeUnchecked, Topics } from '@foremesh/node-runtime/contract';
 import type { MeshClient } from '@foremesh/node-runtime/sdk';
 import { connectMqtt } from '@foremesh/node-runtime/shell';
 import { until } from '../../support/until.ts';
@@ -40,7 +40,7 @@ async function listenTo(node: string, fleet: Fleet): Promise<Word[]> {
   const words: Word[] = [];
   transport.listen((topic, payload, retained) => {
     if (retained || payload.length === 0) return;
-    const message = decodeUnchecked(payload) as { from?: string; node?: string; term?: number };
+    const message = decodeUnchecked(bodyOf(payload)) as { from?: string; node?: string; term?: number };
     const isState = topic.includes('/jobs/');
     // A state does not say whose it is; its term does: nobody else has led in it.
     if (message.term !== undefined && (isState || message.from === node || message.node === node))
@@ -140,6 +140,21 @@ describe('a mesh that any of its voters can lead', function () {
     await fleet.startBroker();
     assert.equal(outputOf(await handle.result()), sumOfSquares(240));
     await untilVoters(client, 3);
+  });
+
+  it('loses nothing when the power of all machines fails at once', async () => {
+    await client.setVoters({ count: 3, settleMs: 500 });
+    const before = await untilVoters(client, 3);
+    const handle = client.submit(squaresJob(240, 24, 200_000), { id: 'blackout' });
+    await untilMidJob(client, handle, before.leader, 4);
+    const names = [...fleet.nodes.keys()];
+    await Promise.all([fleet.broker.kill('SIGKILL'), ...names.map(kill)]);
+    await fleet.startBroker();
+    for (const name of names) await fleet.startNode(name);
+    assert.equal(outputOf(await handle.result()), sumOfSquares(240));
+    const after = await untilVoters(client, 3);
+    assert.deepEqual(after.names.sort(), before.names.sort());
+    assert.ok(after.term > before.term);
   });
 
   it('does not let a voter begin again without its log', async () => {

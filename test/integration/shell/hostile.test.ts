@@ -1,4 +1,10 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { bodyOf, meshIdOf, voteStatement } from '@foremesh/node-runtime/contract';
+import { openHome } from '@foremesh/node-runtime/shell';
+import { readKey } from '../../../node-runtime/shell/identity.ts';
+import { Signer } from '../../../node-runtime/shell/signing.ts';
+import { readTrust } from '../../../node-runtime/shell/trust-file.ts';
 import { type AttemptMessage, attempts, garbage, hostileSpecs } from './hostile-samples.ts';
 import { jobOf, Mesh } from './mesh.ts';
 import { endAll, makeTransport, until } from './support.ts';
@@ -122,16 +128,56 @@ describe('a mesh among enemies', () => {
     await goesOn();
   });
 
-  it('a node under the name of another is not heard', async () => {
-    const before = mesh.events.length;
-    await attack(
-      mesh.topics.nodeOutbox('bob'),
-      envelope('ada', 'x', [{ type: 'inventory', request: 0, attempts: [] }]),
+  /** What a node itself says: one that has been broken into has its key. */
+  async function signedBy(node: string, topic: string, payload: Uint8Array | string): Promise<Uint8Array> {
+    const { keyFile } = openHome(join(mesh.directory, node), {});
+    const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    return new Signer((await readKey(keyFile))!, meshIdOf(mesh.connection)).seal(body, topic);
+  }
+
+  it('a node under the name of another is not heard, with a seal, with its own, or with none', async () => {
+    const topic = mesh.topics.nodeOutbox('bob');
+    const inventory = [{ type: 'inventory' as const, request: 0, attempts: [] }];
+    const told = async (payload: Uint8Array, text: string) => {
+      const before = mesh.events.length;
+      await attack(topic, payload);
+      await until(text, () => mesh.events.slice(before).some((event) => event.text.includes(text)));
+    };
+    await told(Buffer.from(envelope('bob', 'x', inventory)), 'the message is not signed');
+    await told(
+      await signedBy('ada', topic, envelope('bob', 'x', inventory)),
+      'the message is not by the node whose key',
     );
-    await until('it is told', () =>
-      mesh.events.slice(before).some(({ text }) => text.includes('a message of "ada" on the topic of "bob"')),
+    const elsewhere = await signedBy('bob', mesh.topics.nodeInbox('bob'), envelope('bob', 'x', inventory));
+    await told(elsewhere, 'the message is not by the node whose key');
+    await told(
+      await signedBy('bob', topic, envelope('ada', 'x', inventory)),
+      'a message of "ada" on the topic of "bob"',
     );
     await goesOn();
+  });
+
+  it('nobody leads, or is obeyed, who shows no votes', async () => {
+    const before = mesh.events.length;
+    const told = (text: string) =>
+      until(text, () => mesh.events.slice(before).some((event) => event.text.includes(text)));
+    const { publicKey } = (await readKey(openHome(join(mesh.directory, 'bob'), {}).keyFile))!;
+    const hint = { v: 1, node: 'bob', bootId: 'x', term: 99, seq: 1, holders: ['nobody'], publicKey };
+    await attack(mesh.topics.leader(), JSON.stringify(hint));
+    await told('the message is not signed');
+    await attack(mesh.topics.leader(), await signedBy('bob', mesh.topics.leader(), JSON.stringify(hint)));
+    await told('bob says that it leads in term 99: it shows no votes');
+    const statement = voteStatement({ mesh: meshIdOf(mesh.connection), term: 99, candidate: 'bob', voter: 'bob' });
+    const signer = new Signer((await readKey(openHome(join(mesh.directory, 'bob'), {}).keyFile))!, publicKey);
+    const votes = [{ voter: 'bob', signature: signer.sign(statement) }];
+    const proof = { mesh: meshIdOf(mesh.connection), term: 99, candidate: 'bob', votes };
+    const claim = JSON.stringify({ ...hint, seq: 2, proof, chain: [] });
+    await attack(mesh.topics.leader(), await signedBy('bob', mesh.topics.leader(), claim));
+    await told('bob is no voter, or has another key');
+    const order = envelope('bob', 'x', [{ type: 'inventory-request', request: 1 }], 99);
+    await attack(mesh.topics.nodeInbox('bob'), await signedBy('bob', mesh.topics.nodeInbox('bob'), order));
+    await goesOn();
+    assert.equal(readTrust(openHome(join(mesh.directory, 'bob'), {}).trustFile, meshIdOf(mesh.connection))?.term, 1);
   });
 
   it('reports of attempts, tasks and jobs that nobody knows count for nothing, from strangers and from members', async () => {
@@ -141,15 +187,12 @@ describe('a mesh among enemies', () => {
       ['bob', 'another-boot'],
       ['bob', boot],
     ] as const) {
-      for (const message of attempts()) await attack(mesh.topics.nodeOutbox(from), envelope(from, bootId, [message]));
-      await attack(
-        mesh.topics.nodeOutbox(from),
-        envelope(
-          from,
-          bootId,
-          Array.from({ length: 512 }, () => attempts()[0]!),
-        ),
-      );
+      const topic = mesh.topics.nodeOutbox(from);
+      const many = Array.from({ length: 512 }, () => attempts()[0]!);
+      for (const messages of [...attempts().map((message) => [message]), many]) {
+        const payload = envelope(from, bootId, messages);
+        await attack(topic, from === 'bob' ? await signedBy(from, topic, payload) : payload);
+      }
     }
     await goesOn();
   });
@@ -197,7 +240,7 @@ describe('a mesh among enemies', () => {
       password: mesh.connection.password,
     });
     transport.listen((_, payload) =>
-      boots.push((JSON.parse(Buffer.from(payload).toString()) as { bootId: string }).bootId),
+      boots.push((JSON.parse(Buffer.from(bodyOf(payload)).toString()) as { bootId: string }).bootId),
     );
     await transport.subscribe([mesh.topics.nodeStatus(node)], 1);
     return until(`${node} has a status`, () => boots[0]);

@@ -7,9 +7,10 @@ type Client = NonNullable<Parameters<AdmissionParts['outstanding']>[0]>;
 
 describe('broker admission', () => {
   /** A store whose every write is finished by hand. */
-  function makeAdmission() {
+  function makeAdmission(sessions = 0) {
     const writes: { resolve: () => void; reject: (error: Error) => void }[] = [];
     const persistence = {
+      sessions: { size: sessions },
       admit: ({ retain }: { retain: boolean }) =>
         retain ? new Promise<void>((resolve, reject) => writes.push({ resolve, reject })) : undefined,
     };
@@ -57,6 +58,13 @@ describe('broker admission', () => {
     assert.deepEqual(admitted, ['free', 'another client', 'first', 'second', 'third']);
     publish(client, 'free again', false);
     assert.equal(admitted.at(-1), 'free again');
+  });
+
+  it('delivers nothing ahead of the store while somebody has a queue: it would come twice', () => {
+    const { begun, admitted, publish } = makeAdmission(1);
+    publish(makeClient(), 'free', false);
+    publish(makeClient(), 'kept', true);
+    assert.deepEqual([begun, admitted], [[], ['free']]);
   });
 
   it('refuses a message that could not be stored', async () => {
