@@ -15,6 +15,7 @@ import {
   knownKeyOf,
   type LedgerCommand,
   type RaftMessage,
+  RaftWire,
   termProofOf,
   type VoterSettings,
 } from '@foremesh/node-runtime/core';
@@ -22,8 +23,8 @@ import type { VirtualConnection } from '../engine/broker.ts';
 import type { Lifetime } from '../engine/machine.ts';
 import { meshId, publicKeyOf, sign, verify } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
+import { pieceBytes } from '../world.ts';
 import { VirtualLeaderVoice } from './leader-voice.ts';
-import { VirtualRaftWire } from './raft-wire.ts';
 import { VirtualSnapshotExchange } from './snapshot-exchange.ts';
 import { type OutwardEffect, VirtualVoter } from './voter.ts';
 
@@ -44,7 +45,7 @@ export interface VirtualVoterLinkOptions {
 export class VirtualVoterLink {
   readonly voter: VirtualVoter;
   readonly #options: VirtualVoterLinkOptions;
-  readonly #wire: VirtualRaftWire;
+  readonly #wire: RaftWire;
   readonly #voice: VirtualLeaderVoice;
   readonly #snapshots: VirtualSnapshotExchange;
   #proof: TermProof | undefined;
@@ -55,7 +56,7 @@ export class VirtualVoterLink {
   constructor(options: VirtualVoterLinkOptions) {
     const { life, bootId } = options;
     this.#options = options;
-    this.#wire = new VirtualRaftWire(bootId);
+    this.#wire = new RaftWire(bootId, pieceBytes);
     this.#voice = new VirtualLeaderVoice({ ...options, voter: () => this.voter, claim: () => this.#claim() });
     this.#snapshots = new VirtualSnapshotExchange({
       life,
