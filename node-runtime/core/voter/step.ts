@@ -1,6 +1,7 @@
 import { jobKeyOf } from '../job-plan.ts';
 import { applyCommand, restoreLedger, snapshotLedger } from '../ledger.ts';
 import type { LedgerCommand, LedgerEvent } from '../ledger-commands.ts';
+import { areCertified } from '../ledger-members.ts';
 import { type Instant, type PlannerEvent, stepPlanner } from '../planner/index.ts';
 import {
   changeProblem,
@@ -109,6 +110,9 @@ function lookAround(state: VoterState, at: Instant, out: VoterEffect[]): void {
   plan(state, { type: 'tick' }, at, out);
   watchSeats(seats, raft, planner.nodes, at.nowMs);
   const voters = seatsToChange(seats, raft, state.ledger.voters ?? votersDefault, at.nowMs);
+  // Those who elected this leader must be known by their signatures before others take their place: else no node could
+  // ever check the votes of this term.
+  if (state.publicKey !== undefined && !areCertified(state.ledger, raft.configurations.at(-1)!.configuration)) return;
   if (voters !== undefined && changeProblem(raft, voters, []) === undefined)
     stepLog(state, { type: 'change-voters', voters, learners: [] }, at, out);
 }
