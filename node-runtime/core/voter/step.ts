@@ -84,6 +84,9 @@ function take(state: VoterState, event: VoterEvent, at: Instant, out: VoterEffec
       if (state.planner.leading && admit(state, event.status, event.admitted, at.wallMs, out))
         plan(state, { type: 'node-status', status: event.status }, at, out);
       return;
+    case 'stranger-heard':
+      state.planner.strangers = true;
+      return;
     case 'voters-certified':
       if (state.planner.leading) state.proposals.push({ type: 'certify-voters', link: event.link });
       return;
