@@ -115,13 +115,20 @@ function lookAround(state: VoterState, at: Instant, out: VoterEffect[]): void {
   const voters = seatsToChange(seats, raft, state.ledger.voters ?? votersDefault, at.nowMs);
   // Those who elected this leader must be known by their signatures before others take their place: else no node could
   // ever check the votes of this term.
-  if (state.publicKey !== undefined && !areCertified(state.ledger, raft.configurations.at(-1)!.configuration)) return;
+  if (!isSigned(state)) return;
   if (voters !== undefined && changeProblem(raft, voters, []) === undefined)
     stepLog(state, { type: 'change-voters', voters, learners: [] }, at, out);
 }
 
 function stepLog(state: VoterState, event: RaftStep, at: Instant, out: VoterEffect[]): void {
+  // Those who leave sign who comes after them while they are still needed: afterwards they may be gone for good.
+  state.raft.staysJoint = !isSigned(state);
   for (const effect of stepRaft(state.raft, event)) perform(state, effect, at, out);
+}
+
+/** Whether the voters of today are known by signatures, as far as anything is signed. */
+function isSigned({ publicKey, ledger, raft }: VoterState): boolean {
+  return publicKey === undefined || areCertified(ledger, raft.configurations.at(-1)!.configuration);
 }
 
 function perform(state: VoterState, effect: RaftEffect<LedgerCommand>, at: Instant, out: VoterEffect[]): void {
