@@ -103,7 +103,7 @@ export class VirtualVoterLink {
   hear(parsed: ParsedTopic, payload: Uint8Array): void {
     switch (parsed.kind) {
       case 'raft':
-        if (this.#keyOf(parsed.from) !== undefined) this.#hearRaft(parsed.from, payload);
+        if (this.#isKnown(parsed.from)) this.#hearRaft(parsed.from, payload);
         return;
       case 'status': {
         if (payload.length === 0) return;
@@ -114,12 +114,12 @@ export class VirtualVoterLink {
         return;
       }
       case 'metrics':
-        if (this.#keyOf(parsed.node) !== undefined)
+        if (this.#isKnown(parsed.node))
           this.voter.feed({ type: 'node-metrics', metrics: decode(nodeMetrics, payload) });
         return;
       case 'outbox': {
         const { from, bootId, messages } = decode(outboxEnvelope, payload);
-        if (this.#keyOf(from) !== undefined) this.voter.feed({ type: 'node-reported', node: from, bootId, messages });
+        if (this.#isKnown(from)) this.voter.feed({ type: 'node-reported', node: from, bootId, messages });
         return;
       }
       case 'spec': {
@@ -149,6 +149,12 @@ export class VirtualVoterLink {
   /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */
   #keyOf(node: string): string | undefined {
     return knownKeyOf(this.voter.state, node) ?? this.#options.provenKeyOf(node);
+  }
+
+  #isKnown(node: string): boolean {
+    if (this.#keyOf(node) !== undefined) return true;
+    this.voter.feed({ type: 'stranger-heard' });
+    return false;
   }
 
   /** A vote that cannot be shown to others is none. */

@@ -187,6 +187,7 @@ export class VoterLink {
   #open(node: string, payload: Uint8Array, topic: string, isOwn: boolean): Uint8Array {
     if (isOwn) return payload;
     const key = this.#voter.keyOf(node) ?? this.#options.provenKeyOf(node);
+    if (key === undefined) this.#voter.feed({ type: 'stranger-heard' });
     return openOf(node, key, payload, topic, this.#options.signer.meshId);
   }
 
