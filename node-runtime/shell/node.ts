@@ -226,7 +226,7 @@ class MeshNode {
       },
       status,
     );
-    if (this.#mayLead && (await checkVoterMark(home))) await this.#openVoter();
+    if (this.#mayLead && (await checkVoterMark(home, this.#isFounder))) await this.#openVoter();
     const sampler = new Sampler(await openMachine(), () => this.#agent.meshLoad());
     this.#metrics = new MetricsPublisher({ ...shared, node: this.#node, sampler });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
