@@ -2,7 +2,7 @@ import { access, readdir } from 'node:fs/promises';
 import { MeshError } from '../../contract/index.ts';
 import { writeDurably } from '../durable-file.ts';
 import type { Home } from '../home.ts';
-import { LogStore } from './log-store.ts';
+import { LogStore, newIdentityMend } from './log-store.ts';
 
 /**
  * That this node has (or had) a log stands outside of it: a voter whose log is lost has forgotten whom it voted for and what
@@ -23,7 +23,7 @@ export async function checkVoterMark(home: Home, isFounder: boolean): Promise<bo
   if (marked && !(await hasSegment(home.logDirectory))) {
     throw new MeshError('MESH_LOG_LOST', 'this node votes, and its log is gone', {
       where: home.logDirectory,
-      mend: 'restore the folder; or give the node a new identity: remove node.json, node.key and the folder node beside them',
+      mend: newIdentityMend,
     });
   }
   return marked;
