@@ -186,6 +186,7 @@ describe('VoterLink', () => {
     const before = stage.states.length;
     await new Promise(setImmediate);
     stage.link.connected();
+    await new Promise(setImmediate); // retained words go out a turn later
     assert.equal(stage.states.length, before, 'what was acknowledged is not said again');
   });
 
