@@ -107,10 +107,8 @@ export function watchNodes(state: PlannerState, effects: PlannerEffect[]): void 
     }
     const { inventoryIntervalMs, idleInventoryIntervalMs } = state.config;
     const busy = node.attempts.size > 0 || node.owes || !node.confirmed;
-    if (state.nowMs - node.requestedMs <= (busy ? inventoryIntervalMs : idleInventoryIntervalMs)) continue;
-    // It was asked and has not answered: perhaps it has heard of a leader of the past only, from a broker that keeps not the last.
-    if (!node.confirmed) state.strangers = true;
-    askInventory(state, node, effects);
+    if (state.nowMs - node.requestedMs > (busy ? inventoryIntervalMs : idleInventoryIntervalMs))
+      askInventory(state, node, effects);
   }
 }
 

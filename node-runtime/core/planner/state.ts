@@ -139,7 +139,7 @@ export interface PlannerState {
   graceUntilMs: number;
   announcements: number;
   announcedMs: number;
-  /** Something was heard from a node, or a boot of it, whose status is not known; or one does not answer. */
+  /** Something was heard from a node, or a boot of it, whose status is not known. */
   strangers: boolean;
   /** Grows whenever what the nodes offer changes: what fitted nowhere is tried again then, not before. */
   fleet: number;

@@ -58,17 +58,6 @@ describe('planner: the fleet', () => {
     assert.ok(!leader.step({ type: 'tick' }, 10_001).some((effect) => effect.type === 'announce'));
   });
 
-  it('says again who leads when a node does not answer: it may believe a leader of the past', () => {
-    const leader = new Leader();
-    leader.elect();
-    const announces = (ms: number) => leader.step({ type: 'tick' }, ms).some((effect) => effect.type === 'announce');
-    leader.step({ type: 'node-status', status: nodeStatus('bob') });
-    assert.ok(!announces(1_000));
-    assert.ok(announces(9_001));
-    leader.report('bob', [{ type: 'inventory', request: leader.planner.nodes.get('bob')!.request, attempts: [] }]);
-    assert.ok(!announces(10_001));
-  });
-
   it('does not stand a task in its queue twice', () => {
     const ledger = createLedger();
     const before = new Leader({}, ledger, 1);
