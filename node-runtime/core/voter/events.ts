@@ -29,6 +29,8 @@ export type VoterEvent =
   | { readonly type: 'spec-cleared'; readonly account: string; readonly job: string }
   /** By the owner of the key in it; `admitted`: it shows that the node was let in. */
   | { readonly type: 'status-heard'; readonly status: NodeStatus; readonly admitted: boolean }
+  /** Something came from a node whose key nobody here knows: its status must have been lost. */
+  | { readonly type: 'stranger-heard' }
   /** Who votes, signed by a voter. */
   | { readonly type: 'voters-certified'; readonly link: VotersLink }
   /** A person wants this many voters, or leaves it to the mesh. */

@@ -89,6 +89,12 @@ export function seatsToChange<Command>(
   const { configuration } = raft.configurations.at(-1)!;
   if (raft.role !== 'leader' || !isVoter(configuration, raft.id)) return undefined;
   const wanted = wantedVoters(seats, configuration, raft.id, settings, nowMs);
+  // A new leader has not found out yet who is gone: with most of them gone the mesh would never decide anything again.
+  const answers = (voter: string) =>
+    voter === raft.id ||
+    !configuration.voters.includes(voter) ||
+    (raft.progress.get(voter)?.answeredRound ?? 0) >= Math.max(1, raft.round - roundsMissed);
+  if (2 * wanted.filter(answers).length <= wanted.length) return undefined;
   const goal = raft.target?.voters ?? configuration.voters;
   const reached = raft.target !== undefined || configuration.learners.length === 0;
   const same = wanted.length === goal.length && wanted.every((voter) => goal.includes(voter));
