@@ -226,7 +226,7 @@ class MeshNode {
       },
       status,
     );
-    if (this.#mayLead && (await checkVoterMark(home))) await this.#openVoter();
+    if (this.#mayLead && (await checkVoterMark(home, this.#isFounder))) await this.#openVoter();
     const sampler = new Sampler(await openMachine(), () => this.#agent.meshLoad());
     this.#metrics = new MetricsPublisher({ ...shared, node: this.#node, sampler });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
@@ -398,7 +398,11 @@ class MeshNode {
   #hearLeader(topic: string, payload: Uint8Array): void {
     if (payload.length === 0) return;
     const hint = this.#trust.openHint(payload, topic);
-    if (hint === undefined) return; // a leader of the past
+    if (hint === undefined) {
+      // A leader of the past, and perhaps what the broker keeps now: a node that is new would wait for it for ever.
+      this.#voter?.remindWhoLeads();
+      return;
+    }
     this.#follow(hint);
     for (const waited of this.#trust.proven()) this.#hear(waited.topic, waited.payload);
   }

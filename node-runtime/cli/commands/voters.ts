@@ -1,5 +1,5 @@
 import { Argument, type Command, InvalidArgumentError } from 'commander';
-import type { VoterRow, VoterSettingsAsk } from '../../contract/index.ts';
+import { limits, type VoterRow, type VoterSettingsAsk } from '../../contract/index.ts';
 import type { Voters } from '../../sdk/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { type Column, renderTable } from '../table.ts';
@@ -76,7 +76,10 @@ function remarks({ voters: rows, settings, candidates }: Voters): string[] {
 function parseDuration(text: string): number {
   const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
   if (value === undefined) throw new InvalidArgumentError('it looks like 30s, 5m or 2h.');
-  return Math.round(Number(value) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h']);
+  const ms = Math.round(Number(value) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h']);
+  // The leader would pass over the question without a word.
+  if (ms > limits.voterPatienceMs) throw new InvalidArgumentError(`at most ${durationText(limits.voterPatienceMs)}.`);
+  return ms;
 }
 
 const columns: readonly Column<VoterRow>[] = [

@@ -5,10 +5,7 @@ import type { Configuration, HardState, LogEntry, RaftMessage, Vote } from '../r
 import type { JobSpecBytes } from './specs.ts';
 
 /** What the planner hears of the mesh; `elected` and the like come from the log, not from outside. */
-type HeardEvent = Exclude<
-  PlannerEvent,
-  { type: 'elected' | 'deposed' | 'applied' | 'tick' | 'node-status' | 'asked-who-leads' }
->;
+type HeardEvent = Exclude<PlannerEvent, { type: 'elected' | 'deposed' | 'applied' | 'tick' | 'node-status' }>;
 
 /** What happened to a voter, as its driver tells it; every event comes with the time, see `stepVoter`. */
 export type VoterEvent =

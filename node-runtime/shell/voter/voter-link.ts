@@ -124,6 +124,11 @@ export class VoterLink {
     return this.#voter.isElected;
   }
 
+  /** Somebody may believe a leader of the past: the one that leads says so again. */
+  remindWhoLeads(): void {
+    this.#voter.feed({ type: 'asked-who-leads' });
+  }
+
   /** Takes one message; what is malformed is counted and reported, never thrown. */
   hear(parsed: ParsedTopic, topic: string, payload: Uint8Array, isOwn = false): void {
     try {
