@@ -30,7 +30,7 @@ export interface Home {
   readonly blobsDirectory: string;
   readonly outcomesFile: string;
   readonly trustFile: string;
-  /** Says that this node has a log. */
+  /** Says that this node has a log; beside its identity, so that one does not outlive the other. */
   readonly voterFile: string;
   readonly lockFile: string;
 }
@@ -48,7 +48,7 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     blobsDirectory: join(directory, 'node', 'blobs'),
     outcomesFile: join(directory, 'node', 'outcomes'),
     trustFile: join(directory, 'node', 'trust.json'),
-    voterFile: join(directory, 'node', 'voter'),
+    voterFile: join(directory, 'node.voter'),
     lockFile: join(directory, 'node', 'lock'),
   };
 }

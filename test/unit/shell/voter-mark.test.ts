@@ -18,10 +18,12 @@ describe('the mark of a voter', () => {
     await assert.rejects(checkVoterMark(home, false), meshError('MESH_LOG_LOST', 'node.key'));
   });
 
-  it('is not needed of a founder, who would found its mesh a second time', async () => {
+  it('outlives the folder of the log, and is not needed of a founder, who would found its mesh a second time', async () => {
     const home = openHome(await scratch(), {});
     await markVoter(home);
     await rm(join(home.directory, 'node'), { recursive: true });
+    await assert.rejects(checkVoterMark(home, false), meshError('MESH_LOG_LOST', 'node.voter'));
+    await rm(home.voterFile);
     await assert.rejects(checkVoterMark(home, true), meshError('MESH_LOG_LOST', home.logDirectory));
   });
 });
