@@ -82,6 +82,8 @@ export class VirtualMesh {
     if (voters.length % 2 === 0 || (count !== undefined && voters.length > count)) return `${voters} vote, too many`;
     const gone = voters.filter((voter) => !able.includes(voter));
     if (gone.length > 0 && able.length >= voters.length) return `${gone} keeps a seat, and will never be back`;
+    const doubting = [...this.#nodes.values()].find(({ process }) => process?.term !== state.planner.term);
+    if (doubting !== undefined) return `${doubting.id} does not believe ${raft.id} in term ${state.planner.term}`;
     return voters.map((voter) => this.#behind(voter)).find((problem) => problem !== undefined);
   }
 

@@ -35,6 +35,10 @@ export interface RunResult {
   readonly trace: readonly string[];
   readonly steps: number;
   readonly virtualMs: number;
+  /** Those that voted at once, at most. */
+  readonly votersMost: number;
+  /** In which somebody has led. */
+  readonly terms: number;
 }
 
 /** Runs a scenario: a phase with faults, then none, then every job must have ended. Never throws. */
@@ -46,7 +50,7 @@ export function runScenario(scenario: Scenario, options: { readonly trace?: bool
   } catch (error) {
     violation = asViolation(error);
   }
-  const { time, trace } = simulation.world;
+  const { time, trace, checks } = simulation.world;
   if (violation !== undefined) trace.say(time.nowMs, `violation of ${violation.checker}: ${violation.message}`);
   return {
     ...(violation === undefined ? {} : { violation }),
@@ -54,6 +58,8 @@ export function runScenario(scenario: Scenario, options: { readonly trace?: bool
     trace: trace.lines,
     steps: time.steps,
     virtualMs: time.nowMs,
+    votersMost: checks.log.votersMost,
+    terms: checks.log.terms,
   };
 }
 

@@ -11,6 +11,9 @@ interface Trap {
   readonly forMs: number;
 }
 
+/** Small, so that messages in parts and snapshots in chunks are everyday things here. */
+export const pieceBytes = 6_000;
+
 /** What the drivers of all machines share. */
 export interface World {
   readonly time: Timeline;

@@ -1,6 +1,6 @@
 import { checkLimit } from './errors.ts';
 import { limits } from './limits.ts';
-import { bytesOf, textOf } from './text.ts';
+import { bytesOf, joinedBytes, textOf } from './text.ts';
 
 // Bytes have many spellings in base64url when the last character may hold bits that mean nothing: only the one without.
 const key = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
@@ -27,7 +27,7 @@ export interface Sealed {
  * place can be said again in another. Neither can hold a newline.
  */
 export function sealStatement(meshId: string, topic: string, body: Uint8Array): Uint8Array {
-  return joined(bytesOf(`foremesh message v1\n${meshId}\n${topic}\n`), body);
+  return joinedBytes([bytesOf(`foremesh message v1\n${meshId}\n${topic}\n`), body]);
 }
 
 /**
@@ -36,7 +36,7 @@ export function sealStatement(meshId: string, topic: string, body: Uint8Array): 
  */
 export function joinSeal(body: Uint8Array, signature: string): Uint8Array {
   checkLimit('payloadBytes with its seal', body.length + limits.sealBytes, limits.payloadBytes);
-  return joined(body, bytesOf(`\n"${signature}"`));
+  return joinedBytes([body, bytesOf(`\n"${signature}"`)]);
 }
 
 /** Undefined when the payload has no seal. */
@@ -50,11 +50,4 @@ export function splitSeal(payload: Uint8Array): Sealed | undefined {
 /** The body of a payload, sealed or not; the seal is not checked. */
 export function bodyOf(payload: Uint8Array): Uint8Array {
   return splitSeal(payload)?.body ?? payload;
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const all = new Uint8Array(first.length + second.length);
-  all.set(first);
-  all.set(second, first.length);
-  return all;
 }

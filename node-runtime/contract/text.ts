@@ -10,6 +10,16 @@ export function bytesOf(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+export function joinedBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** Base64url without padding (RFC 4648 section 5): for keys and signatures, which stand in names and in JSON. */
 export function base64UrlOf(bytes: Uint8Array): string {
   return base64Of(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');

@@ -57,21 +57,28 @@ export function findMembersFault({ nodes, votersChain }: Ledger): string | undef
   return undefined;
 }
 
-/**
- * What a leader signs once an entry with this configuration is committed; undefined when the voters are those that the
- * chain ends with (only learners came or went), or when a voter is not enrolled yet.
- */
-export function votersToCertify(
-  { nodes, votersChain }: Ledger,
-  { voters, outgoing }: Configuration,
-): Pick<VotersLink, 'voters' | 'outgoing'> | undefined {
+/** Whether the chain ends with these voters: whoever follows it knows them. */
+export function areCertified({ votersChain }: Ledger, { voters, outgoing }: Configuration): boolean {
   const last = votersChain.at(-1);
   const before: Configuration = {
     voters: last?.voters.map(({ node }) => node) ?? [],
     learners: [],
     ...(last?.outgoing === undefined ? {} : { outgoing: last.outgoing.map(({ node }) => node) }),
   };
-  if (sameSet(before.voters, voters) && sameSet(before.outgoing ?? [], outgoing ?? [])) return undefined;
+  return sameSet(before.voters, voters) && sameSet(before.outgoing ?? [], outgoing ?? []);
+}
+
+/**
+ * What a leader signs once an entry with this configuration is committed; undefined when the voters are those that the
+ * chain ends with (only learners came or went), or when a voter is not enrolled yet.
+ */
+export function votersToCertify(
+  ledger: Ledger,
+  configuration: Configuration,
+): Pick<VotersLink, 'voters' | 'outgoing'> | undefined {
+  if (areCertified(ledger, configuration)) return undefined;
+  const { nodes } = ledger;
+  const { voters, outgoing } = configuration;
   const keysOf = (ids: readonly string[]): NodeKey[] =>
     ids.flatMap((node) => {
       const known = nodes.get(node);

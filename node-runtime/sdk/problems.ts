@@ -13,7 +13,7 @@ export function errorOfProblem(problem: Problem, fallback: ErrorCode): MeshError
 export function noAnswer(connected: boolean, what: string): MeshError {
   return connected
     ? new MeshError('MESH_NO_LEADER', `${what}: no node leads the mesh, or it did not answer in time`, {
-        mend: 'is a node running? `foremesh node` starts one; the founder leads',
+        mend: 'do more than half of the voters run? With one voter that is the founder; `foremesh node` starts a node',
       })
     : new MeshError(
         'MESH_UNREACHABLE',

@@ -32,7 +32,7 @@ export interface Home {
   /** What the machine has measured. */
   readonly historyDirectory: string;
   readonly trustFile: string;
-  /** Says that this node has a log. */
+  /** Says that this node has a log; beside its identity, so that one does not outlive the other. */
   readonly voterFile: string;
   readonly lockFile: string;
 }
@@ -51,7 +51,7 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     outcomesFile: join(directory, 'node', 'outcomes'),
     historyDirectory: join(directory, 'node', 'history'),
     trustFile: join(directory, 'node', 'trust.json'),
-    voterFile: join(directory, 'node', 'voter'),
+    voterFile: join(directory, 'node.voter'),
     lockFile: join(directory, 'node', 'lock'),
   };
 }

@@ -226,7 +226,7 @@ class MeshNode {
       },
       status,
     );
-    if (this.#mayLead && (await checkVoterMark(home))) await this.#openVoter();
+    if (this.#mayLead && (await checkVoterMark(home, this.#isFounder))) await this.#openVoter();
     const { sampleIntervalMs } = this.#options;
     const measured = { node: this.#node, home, meshLoad: () => this.#agent.meshLoad() };
     this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
@@ -400,7 +400,11 @@ class MeshNode {
   #hearLeader(topic: string, payload: Uint8Array): void {
     if (payload.length === 0) return;
     const hint = this.#trust.openHint(payload, topic);
-    if (hint === undefined) return; // a leader of the past
+    if (hint === undefined) {
+      // A leader of the past, and perhaps what the broker keeps now: a node that is new would wait for it for ever.
+      this.#voter?.remindWhoLeads();
+      return;
+    }
     this.#follow(hint);
     for (const waited of this.#trust.proven()) this.#hear(waited.topic, waited.payload);
   }

@@ -64,6 +64,10 @@ export class LogChecks {
     return this.#committedConfigurations.at(-1)!.configuration;
   }
 
+  get votersMost(): number {
+    return Math.max(...this.#committedConfigurations.map(({ configuration }) => configuration.voters.length));
+  }
+
   get terms(): number {
     return this.#leaders.size;
   }

@@ -1,4 +1,10 @@
-import { encode, type InboxMessage, type LeaderHint, type RecordIndex } from '@foremesh/node-runtime/contract';
+import {
+  encode,
+  type InboxMessage,
+  jobEndPhases,
+  type LeaderHint,
+  type RecordIndex,
+} from '@foremesh/node-runtime/contract';
 import { committedTogether, type PlannerEffect } from '@foremesh/node-runtime/core';
 import type { Published, VirtualConnection } from '../engine/broker.ts';
 import type { Lifetime } from '../engine/machine.ts';
@@ -21,6 +27,7 @@ export interface VirtualLeaderVoiceOptions {
 const inboxGatherMs = 4;
 const committedPatienceMs = 50;
 const clearSpecsMs = 500;
+const statePatienceMs = 20;
 
 /** What a leader says over virtual MQTT, as `shell/voter/leader-voice.ts` does. */
 export class VirtualLeaderVoice {
@@ -32,6 +39,8 @@ export class VirtualLeaderVoice {
   readonly #unacknowledged = new Map<string, Uint8Array>();
   /** Of these, the ones to be published in the next turn. */
   readonly #retained = new Set<string>();
+  /** And the ones to be published a moment later, unless something newer comes. */
+  readonly #patient = new Set<string>();
 
   constructor(options: VirtualLeaderVoiceOptions) {
     this.#options = options;
@@ -48,6 +57,7 @@ export class VirtualLeaderVoice {
     this.#specsToClear.clear();
     this.#unacknowledged.clear();
     this.#retained.clear();
+    this.#patient.clear();
   }
 
   perform(effect: Exclude<PlannerEffect, { type: 'propose' }>): void {
@@ -65,7 +75,8 @@ export class VirtualLeaderVoice {
         const { account, job, phase } = effect.state;
         const payload = encode(effect.state, 'json');
         if (phase === 'refused') this.#publish(topics.jobState(account, job), payload, { qos: 1 });
-        else this.#retain(topics.jobState(account, job), payload);
+        else if (jobEndPhases.includes(phase)) this.#retain(topics.jobState(account, job), payload);
+        else this.#retainPatiently(topics.jobState(account, job), payload);
         return;
       }
       case 'publish-result': {
@@ -143,8 +154,20 @@ export class VirtualLeaderVoice {
   /** What is retained goes in the next turn, behind the assignments of this one, and once. */
   #retain(topic: string, payload: Uint8Array): void {
     this.#unacknowledged.set(topic, payload);
+    this.#patient.delete(topic);
     this.#retained.add(topic);
     if (this.#retained.size === 1) this.#options.life.after(0, () => this.#publishRetained());
+  }
+
+  #retainPatiently(topic: string, payload: Uint8Array): void {
+    this.#unacknowledged.set(topic, payload);
+    this.#patient.add(topic);
+    if (this.#patient.size > 1) return;
+    this.#options.life.after(statePatienceMs, () => {
+      for (const each of this.#patient) this.#retained.add(each);
+      this.#patient.clear();
+      this.#publishRetained();
+    });
   }
 
   #publishRetained(): void {

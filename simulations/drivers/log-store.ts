@@ -1,8 +1,7 @@
-import { encodeCbor } from '@foremesh/node-runtime/contract';
+import { encodeCbor, joinedBytes } from '@foremesh/node-runtime/contract';
 import type { HardState, LedgerCommand, LogEntry, VoterRestored, VoterSnapshot } from '@foremesh/node-runtime/core';
 import { encodeFrame, readFrames } from '../engine/frames.ts';
 import type { Lifetime } from '../engine/machine.ts';
-import { joined } from './raft-wire.ts';
 
 type Entry = LogEntry<LedgerCommand>;
 
@@ -61,7 +60,7 @@ export class VirtualLogStore {
     for (const entry of segment.values as Entry[]) addEntry(log, entry);
     const entries = entriesAfter(log, snapshot?.index ?? 0, snapshot?.term ?? 0);
     // A crash came between a snapshot and its segment: what was to be in it may not mingle with what the old one has.
-    if (log.length > 0 && log[0] !== entries[0]) disk.rewrite('segment', joined(entries.map(encodeFrame)));
+    if (log.length > 0 && log[0] !== entries[0]) disk.rewrite('segment', joinedBytes(entries.map(encodeFrame)));
     this.durable = {
       hard,
       snapshotIndex: snapshot?.index ?? 0,
@@ -152,7 +151,7 @@ export class VirtualLogStore {
     const { disk } = this.#life.machine;
     const replaceSegment = this.#life.wrap((error?: Error) => {
       if (error !== undefined) return done(error);
-      disk.replace('segment', joined(tail.map(encodeFrame)), (failure) => {
+      disk.replace('segment', joinedBytes(tail.map(encodeFrame)), (failure) => {
         if (failure === undefined) this.#noteSnapshot(index, term, tail);
         done(failure);
       });

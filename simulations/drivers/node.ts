@@ -159,6 +159,11 @@ class NodeProcess {
     this.#connection?.drop();
   }
 
+  /** The term of the leader that it obeys. */
+  get term(): number {
+    return this.#trust.term;
+  }
+
   leftovers(): string[] {
     return this.#agent.leftovers();
   }

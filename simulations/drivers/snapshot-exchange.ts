@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { decodeCbor, type RaftEnvelope } from '@foremesh/node-runtime/contract';
+import { decodeCbor, joinedBytes, type RaftEnvelope } from '@foremesh/node-runtime/contract';
 import type { VoterEvent, VoterSnapshot } from '@foremesh/node-runtime/core';
 import type { Lifetime } from '../engine/machine.ts';
-import { joined, pieceBytes } from './raft-wire.ts';
+import { pieceBytes } from '../world.ts';
 
 type Content = RaftEnvelope['content'];
 type Ask = Content & { kind: 'snapshot-ask' };
@@ -105,7 +105,7 @@ export class VirtualSnapshotExchange {
   }
 
   #complete(fetching: Fetching, sha256: string): void {
-    const bytes = joined(fetching.chunks);
+    const bytes = joinedBytes(fetching.chunks);
     if (createHash('sha256').update(bytes).digest('hex') !== sha256) {
       this.#fail(fetching);
       return;

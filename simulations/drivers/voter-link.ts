@@ -15,6 +15,7 @@ import {
   knownKeyOf,
   type LedgerCommand,
   type RaftMessage,
+  RaftWire,
   termProofOf,
   type VoterSettings,
 } from '@foremesh/node-runtime/core';
@@ -22,8 +23,8 @@ import type { VirtualConnection } from '../engine/broker.ts';
 import type { Lifetime } from '../engine/machine.ts';
 import { meshId, publicKeyOf, sign, verify } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
+import { pieceBytes } from '../world.ts';
 import { VirtualLeaderVoice } from './leader-voice.ts';
-import { VirtualRaftWire } from './raft-wire.ts';
 import { VirtualSnapshotExchange } from './snapshot-exchange.ts';
 import { type OutwardEffect, VirtualVoter } from './voter.ts';
 
@@ -44,7 +45,7 @@ export interface VirtualVoterLinkOptions {
 export class VirtualVoterLink {
   readonly voter: VirtualVoter;
   readonly #options: VirtualVoterLinkOptions;
-  readonly #wire: VirtualRaftWire;
+  readonly #wire: RaftWire;
   readonly #voice: VirtualLeaderVoice;
   readonly #snapshots: VirtualSnapshotExchange;
   #proof: TermProof | undefined;
@@ -55,7 +56,7 @@ export class VirtualVoterLink {
   constructor(options: VirtualVoterLinkOptions) {
     const { life, bootId } = options;
     this.#options = options;
-    this.#wire = new VirtualRaftWire(bootId);
+    this.#wire = new RaftWire(bootId, pieceBytes);
     this.#voice = new VirtualLeaderVoice({ ...options, voter: () => this.voter, claim: () => this.#claim() });
     this.#snapshots = new VirtualSnapshotExchange({
       life,
@@ -102,7 +103,7 @@ export class VirtualVoterLink {
   hear(parsed: ParsedTopic, payload: Uint8Array): void {
     switch (parsed.kind) {
       case 'raft':
-        if (this.#keyOf(parsed.from) !== undefined) this.#hearRaft(parsed.from, payload);
+        if (this.#isKnown(parsed.from)) this.#hearRaft(parsed.from, payload);
         return;
       case 'status': {
         if (payload.length === 0) return;
@@ -113,12 +114,12 @@ export class VirtualVoterLink {
         return;
       }
       case 'metrics':
-        if (this.#keyOf(parsed.node) !== undefined)
+        if (this.#isKnown(parsed.node))
           this.voter.feed({ type: 'node-metrics', metrics: decode(nodeMetrics, payload) });
         return;
       case 'outbox': {
         const { from, bootId, messages } = decode(outboxEnvelope, payload);
-        if (this.#keyOf(from) !== undefined) this.voter.feed({ type: 'node-reported', node: from, bootId, messages });
+        if (this.#isKnown(from)) this.voter.feed({ type: 'node-reported', node: from, bootId, messages });
         return;
       }
       case 'spec': {
@@ -148,6 +149,12 @@ export class VirtualVoterLink {
   /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */
   #keyOf(node: string): string | undefined {
     return knownKeyOf(this.voter.state, node) ?? this.#options.provenKeyOf(node);
+  }
+
+  #isKnown(node: string): boolean {
+    if (this.#keyOf(node) !== undefined) return true;
+    this.voter.feed({ type: 'stranger-heard' });
+    return false;
   }
 
   /** A vote that cannot be shown to others is none. */

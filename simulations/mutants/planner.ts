@@ -87,6 +87,12 @@ export const plannerMutants: readonly Mutant[] = [
     replace: 'state.ready',
   },
   {
+    name: 'say but once who leads',
+    file: 'planner/step.ts',
+    find: "if (watchNodes(state, effects)) effects.push({ type: 'announce', hint: hintOf(state) });",
+    replace: 'watchNodes(state, effects);',
+  },
+  {
     name: 'say nothing of jobs that the leader before ended',
     file: 'planner/step.ts',
     find: 'else publishEnd(state, job, effects);',

@@ -27,7 +27,7 @@ const byChecker: Readonly<Record<string, string>> = {
 };
 
 describe('simulation: mutants', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
 
   it('change what stands exactly once in the core of today, and have a name of their own', () => {
     for (const mutant of mutants) {

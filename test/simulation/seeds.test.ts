@@ -1,22 +1,27 @@
 import assert from 'node:assert/strict';
 import { runScenario, type Scenario, scenarioOf } from '@foremesh/simulations';
 
-const seeds = 300;
+const seeds = 200;
 
 /** What the simulator can say of one run besides what it checks at every step. */
 describe('simulation: the core under faults', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
 
   it(`keeps every promise in seeds 1 to ${seeds}`, () => {
     const kinds = new Set<string>();
+    const runsBy = { voters: new Map<number, number>(), terms: 0 };
     for (let seed = 1; seed <= seeds; seed += 1) {
       const scenario = scenarioOf(seed);
-      const { violation } = runScenario(scenario);
+      const { violation, votersMost, terms } = runScenario(scenario);
       const again = `foremesh sim run --seed ${seed}`;
       assert.equal(violation, undefined, `${again}: ${violation?.checker}: ${violation?.message}`);
       for (const { kind } of scenario.faults) kinds.add(kind);
+      runsBy.voters.set(votersMost, (runsBy.voters.get(votersMost) ?? 0) + 1);
+      if (terms > 1) runsBy.terms += 1;
     }
     assert.equal(kinds.size, 18, 'every kind of fault struck');
+    for (const voters of [1, 3, 5]) assert.ok(runsBy.voters.get(voters)! > seeds / 6, `${voters} voters`);
+    assert.ok(runsBy.terms > seeds / 3, 'leaders changed');
   });
 
   it('runs the same seed the same way, to the byte', () => {

@@ -1,5 +1,5 @@
-import { Argument, type Command } from 'commander';
-import type { VoterRow, VoterSettingsAsk } from '../../contract/index.ts';
+import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { limits, type VoterRow, type VoterSettingsAsk } from '../../contract/index.ts';
 import type { Voters } from '../../sdk/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { parseDuration } from '../durations.ts';
@@ -24,8 +24,8 @@ export const votersCommand: CommandModule = {
   register(command: Command, context: CommandContext) {
     command
       .addArgument(new Argument('[count]', 'how many nodes shall vote').choices(['1', '3', '5', 'auto']))
-      .option('--settle <time>', 'how long a node must have been there before it votes: 30s, 5m', parseDuration)
-      .option('--replace-after <time>', 'how long a voter may stay away before it loses its seat: 5m', parseDuration)
+      .option('--settle <time>', 'how long a node must have been there before it votes: 30s, 5m', parsePatience)
+      .option('--replace-after <time>', 'how long a voter may stay away before it loses its seat: 5m', parsePatience)
       .addHelpText('after', examples)
       .action((count: string | undefined, options: { settle?: number; replaceAfter?: number }) =>
         voters(new Session(command, context), wantedOf(count, options)),
@@ -71,6 +71,13 @@ function remarks({ voters: rows, settings, candidates }: Voters): string[] {
   if (candidates.length > 0) lines.push(`could vote too: ${candidates.slice(0, 8).join(' ')}`);
   else if (counted.length < 3) lines.push('no other node could vote: foremesh node --join starts one');
   return lines;
+}
+
+function parsePatience(text: string): number {
+  const ms = parseDuration(text);
+  // The leader would pass over the question without a word.
+  if (ms > limits.voterPatienceMs) throw new InvalidArgumentError(`at most ${durationText(limits.voterPatienceMs)}.`);
+  return ms;
 }
 
 const columns: readonly Column<VoterRow>[] = [

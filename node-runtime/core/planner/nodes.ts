@@ -96,9 +96,13 @@ function loseNode(state: PlannerState, node: NodeView, why: string, effects: Pla
   for (const attempt of [...node.attempts]) loseAttempt(state, attempt, why);
 }
 
-/** Time passes: silent nodes are lost, all others are asked what they have, those with work often. */
-export function watchNodes(state: PlannerState, effects: PlannerEffect[]): void {
-  if (!state.connected) return; // it is we who are away
+/**
+ * Time passes: silent nodes are lost, all others are asked what they have, those with work often. Returns whether one is
+ * asked again that has not answered: perhaps it has not heard who leads.
+ */
+export function watchNodes(state: PlannerState, effects: PlannerEffect[]): boolean {
+  if (!state.connected) return false; // it is we who are away
+  let unheard = false;
   for (const node of state.nodes.values()) {
     if (!node.online) continue;
     if (state.nowMs - node.seenMs > state.config.nodeSilenceMs) {
@@ -107,9 +111,11 @@ export function watchNodes(state: PlannerState, effects: PlannerEffect[]): void 
     }
     const { inventoryIntervalMs, idleInventoryIntervalMs } = state.config;
     const busy = node.attempts.size > 0 || node.owes || !node.confirmed;
-    if (state.nowMs - node.requestedMs > (busy ? inventoryIntervalMs : idleInventoryIntervalMs))
-      askInventory(state, node, effects);
+    if (state.nowMs - node.requestedMs <= (busy ? inventoryIntervalMs : idleInventoryIntervalMs)) continue;
+    unheard ||= !node.confirmed;
+    askInventory(state, node, effects);
   }
+  return unheard;
 }
 
 function say(effects: PlannerEffect[], kind: string, severity: 'info' | 'warning', text: string): void {

@@ -1,4 +1,4 @@
-import { limits, type Problem } from '../../contract/index.ts';
+import { type LeaderHint, limits, type Problem } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { dispatch } from './dispatch.ts';
 import type { PlannerEffect, PlannerEvent } from './events.ts';
@@ -90,7 +90,8 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       return;
     }
     case 'tick':
-      watchNodes(state, effects);
+      // The same announcement as before: whoever has it does not answer it again.
+      if (watchNodes(state, effects)) effects.push({ type: 'announce', hint: hintOf(state) });
       if (state.connected && state.strangers && state.nowMs - state.announcedMs > state.config.inventoryIntervalMs) {
         announce(state, effects);
       }
@@ -125,8 +126,11 @@ function announce(state: PlannerState, effects: PlannerEffect[]): void {
   state.announcements += 1;
   state.announcedMs = state.nowMs;
   state.strangers = false;
-  const { id: node, bootId, term, holders } = state;
-  effects.push({ type: 'announce', hint: { node, bootId, term, seq: state.announcements, holders: [...holders] } });
+  effects.push({ type: 'announce', hint: hintOf(state) });
+}
+
+function hintOf({ id: node, bootId, term, announcements: seq, holders }: PlannerState): Omit<LeaderHint, 'v'> {
+  return { node, bootId, term, seq, holders: [...holders] };
 }
 
 function submit(state: PlannerState, event: PlannerEvent & { type: 'submitted' }, effects: PlannerEffect[]): void {

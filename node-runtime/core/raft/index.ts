@@ -1,5 +1,5 @@
 /** The replicated log: Raft (Ongaro and Ousterhout 2014; the dissertation for PreVote, CheckQuorum, the lease, membership). */
-export { type Configuration, isVoter, membersOf, quorumSize, sameConfiguration } from './configuration.ts';
+export { type Configuration, isSoleVoter, isVoter, membersOf, quorumSize, sameConfiguration } from './configuration.ts';
 export { changeProblem } from './membership.ts';
 export * from './messages.ts';
 export { type RaftProfile, raftProfiles } from './profiles.ts';

@@ -41,6 +41,7 @@ export function advanceMembership<Command>(state: RaftState<Command>, out: Outpu
   if (index > state.commitIndex) return;
   const { voters, outgoing, learners } = configuration;
   if (outgoing !== undefined) {
+    if (state.staysJoint) return;
     appendConfiguration(state, out, { voters, learners });
     return;
   }

@@ -66,6 +66,9 @@ export interface RaftState<Command> {
   /** What the voters shall become, while newcomers catch up. */
   target: { readonly voters: readonly string[]; readonly learners: readonly string[] } | undefined;
 
+  /** A change that both sets have agreed on is not ended yet: something outside of the log has to come first. */
+  staysJoint: boolean;
+
   fetching: { readonly from: string; readonly index: number; readonly term: number } | undefined;
   /** What `role-changed` said last. */
   reported: string;
@@ -132,6 +135,7 @@ export function createRaft<Command>(
     heartbeatDueMs: 0,
     firstIndexOfTerm: 0,
     target: undefined,
+    staysJoint: false,
     fetching: undefined,
     reported: '',
   };

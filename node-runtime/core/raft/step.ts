@@ -1,3 +1,4 @@
+import { votersOf } from './configuration.ts';
 import {
   mayCampaign,
   onPreVoteAnswer,
@@ -14,7 +15,7 @@ import { appendEntries, commitTo, dropUpTo } from './log.ts';
 import { advanceMembership, changeVoters } from './membership.ts';
 import type { RaftEffect, RaftEvent, RaftMessage } from './messages.ts';
 import { Output } from './output.ts';
-import { lastIndex, type RaftState, random } from './state.ts';
+import { configurationOf, lastIndex, type RaftState, random } from './state.ts';
 
 export function stepRaft<Command>(state: RaftState<Command>, event: RaftEvent<Command>): RaftEffect<Command>[] {
   const out = new Output<Command>();
@@ -112,11 +113,17 @@ function persisted<Command>(state: RaftState<Command>, out: Output<Command>, seq
   advanceCommit(state, out);
 }
 
-/** A last will may come late, twice or for nothing: it only lets this one ask earlier, and others answer. */
+/**
+ * A last will may come late, twice or for nothing: it only lets this one ask earlier, and others answer. All voters hear it
+ * at once, and would share the votes among themselves: they ask one after another.
+ */
 function suspected<Command>(state: RaftState<Command>, node: string): void {
   if (state.leader !== node || state.role !== 'follower') return;
   state.leader = undefined;
-  state.electionDueMs = Math.min(state.electionDueMs, state.nowMs + random(state) * state.options.profile.heartbeatMs);
+  const others = votersOf(configurationOf(state)).filter((voter) => voter !== node);
+  const turn = Math.max(0, others.sort().indexOf(state.id));
+  const afterMs = (turn + random(state) / 4) * state.options.profile.heartbeatMs;
+  state.electionDueMs = Math.min(state.electionDueMs, state.nowMs + afterMs);
 }
 
 /** When the next `tick` is due; undefined when none is: a sole voter needs no timer. */

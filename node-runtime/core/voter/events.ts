@@ -5,10 +5,7 @@ import type { Configuration, HardState, LogEntry, RaftMessage, Vote } from '../r
 import type { JobSpecBytes } from './specs.ts';
 
 /** What the planner hears of the mesh; `elected` and the like come from the log, not from outside. */
-type HeardEvent = Exclude<
-  PlannerEvent,
-  { type: 'elected' | 'deposed' | 'applied' | 'tick' | 'node-status' | 'asked-who-leads' }
->;
+type HeardEvent = Exclude<PlannerEvent, { type: 'elected' | 'deposed' | 'applied' | 'tick' | 'node-status' }>;
 
 /** What happened to a voter, as its driver tells it; every event comes with the time, see `stepVoter`. */
 export type VoterEvent =
@@ -32,6 +29,8 @@ export type VoterEvent =
   | { readonly type: 'spec-cleared'; readonly account: string; readonly job: string }
   /** By the owner of the key in it; `admitted`: it shows that the node was let in. */
   | { readonly type: 'status-heard'; readonly status: NodeStatus; readonly admitted: boolean }
+  /** Something came from a node whose key nobody here knows: its status must have been lost. */
+  | { readonly type: 'stranger-heard' }
   /** Who votes, signed by a voter. */
   | { readonly type: 'voters-certified'; readonly link: VotersLink }
   /** A person wants this many voters, or leaves it to the mesh. */

@@ -8,6 +8,8 @@ export interface Seats {
   readonly presentSinceMs: Map<string, number>;
   /** Since when a voter has not answered. */
   readonly awaySinceMs: Map<string, number>;
+  /** The heartbeat at which a member was first seen: it cannot have answered an earlier one. */
+  readonly memberSinceRound: Map<string, number>;
 }
 
 export const votersDefault: VoterSettings = { settleMs: 30_000, replaceAfterMs: 300_000 };
@@ -16,7 +18,7 @@ export const votersDefault: VoterSettings = { settleMs: 30_000, replaceAfterMs: 
 const roundsMissed = 5;
 
 export function createSeats(): Seats {
-  return { presentSinceMs: new Map(), awaySinceMs: new Map() };
+  return { presentSinceMs: new Map(), awaySinceMs: new Map(), memberSinceRound: new Map() };
 }
 
 /** Notes who is there; to be called now and then by a leader. */
@@ -36,8 +38,12 @@ export function watchSeats<Command>(
     seats.awaySinceMs.delete(node);
     if (seats.presentSinceMs.has(node)) seats.presentSinceMs.set(node, nowMs);
   }
+  for (const node of seats.memberSinceRound.keys()) if (!raft.progress.has(node)) seats.memberSinceRound.delete(node);
   for (const [member, progress] of raft.progress) {
-    if (progress.answeredRound >= raft.round - roundsMissed) seats.awaySinceMs.delete(member);
+    if (!seats.memberSinceRound.has(member)) seats.memberSinceRound.set(member, raft.round);
+    // A newcomer has to make its log before it answers for the first time.
+    const round = Math.max(progress.answeredRound, seats.memberSinceRound.get(member)!);
+    if (round >= raft.round - roundsMissed) seats.awaySinceMs.delete(member);
     else if (!seats.awaySinceMs.has(member)) seats.awaySinceMs.set(member, nowMs);
   }
 }
@@ -47,7 +53,7 @@ export function watchSeats<Command>(
  * make every decision slower and survive no more. A voter that is away keeps its seat until somebody can take it.
  */
 export function wantedVoters(
-  seats: Seats,
+  seats: Pick<Seats, 'presentSinceMs' | 'awaySinceMs'>,
   { voters }: Configuration,
   leader: string,
   settings: VoterSettings,
@@ -83,6 +89,12 @@ export function seatsToChange<Command>(
   const { configuration } = raft.configurations.at(-1)!;
   if (raft.role !== 'leader' || !isVoter(configuration, raft.id)) return undefined;
   const wanted = wantedVoters(seats, configuration, raft.id, settings, nowMs);
+  // A new leader has not found out yet who is gone: with most of them gone the mesh would never decide anything again.
+  const answers = (voter: string) =>
+    voter === raft.id ||
+    !configuration.voters.includes(voter) ||
+    (raft.progress.get(voter)?.answeredRound ?? 0) >= Math.max(1, raft.round - roundsMissed);
+  if (2 * wanted.filter(answers).length <= wanted.length) return undefined;
   const goal = raft.target?.voters ?? configuration.voters;
   const reached = raft.target !== undefined || configuration.learners.length === 0;
   const same = wanted.length === goal.length && wanted.every((voter) => goal.includes(voter));

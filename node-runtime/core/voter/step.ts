@@ -1,6 +1,7 @@
 import { jobKeyOf } from '../job-plan.ts';
 import { applyCommand, restoreLedger, snapshotLedger } from '../ledger.ts';
 import type { LedgerCommand, LedgerEvent } from '../ledger-commands.ts';
+import { areCertified } from '../ledger-members.ts';
 import { type Instant, type PlannerEvent, stepPlanner } from '../planner/index.ts';
 import {
   changeProblem,
@@ -83,6 +84,9 @@ function take(state: VoterState, event: VoterEvent, at: Instant, out: VoterEffec
       if (state.planner.leading && admit(state, event.status, event.admitted, at.wallMs, out))
         plan(state, { type: 'node-status', status: event.status }, at, out);
       return;
+    case 'stranger-heard':
+      state.planner.strangers = true;
+      return;
     case 'voters-certified':
       if (state.planner.leading) state.proposals.push({ type: 'certify-voters', link: event.link });
       return;
@@ -109,12 +113,22 @@ function lookAround(state: VoterState, at: Instant, out: VoterEffect[]): void {
   plan(state, { type: 'tick' }, at, out);
   watchSeats(seats, raft, planner.nodes, at.nowMs);
   const voters = seatsToChange(seats, raft, state.ledger.voters ?? votersDefault, at.nowMs);
+  // Those who elected this leader must be known by their signatures before others take their place: else no node could
+  // ever check the votes of this term.
+  if (!isSigned(state)) return;
   if (voters !== undefined && changeProblem(raft, voters, []) === undefined)
     stepLog(state, { type: 'change-voters', voters, learners: [] }, at, out);
 }
 
 function stepLog(state: VoterState, event: RaftStep, at: Instant, out: VoterEffect[]): void {
+  // Those who leave sign who comes after them while they are still needed: afterwards they may be gone for good.
+  state.raft.staysJoint = !isSigned(state);
   for (const effect of stepRaft(state.raft, event)) perform(state, effect, at, out);
+}
+
+/** Whether the voters of today are known by signatures, as far as anything is signed. */
+function isSigned({ publicKey, ledger, raft }: VoterState): boolean {
+  return publicKey === undefined || areCertified(ledger, raft.configurations.at(-1)!.configuration);
 }
 
 function perform(state: VoterState, effect: RaftEffect<LedgerCommand>, at: Instant, out: VoterEffect[]): void {

@@ -131,7 +131,8 @@ export class LeaderVoice {
   #send(node: string, message: InboxMessage): void {
     if (message.type === 'assign' && encodeCbor(message.input).length > limits.inlineAssignBytes)
       void this.#spill(node, message);
-    else this.#inbox(node).push(message);
+    // Nothing is kept of those that are refused: names can be made up.
+    else (message.type === 'refused' ? this.#makeInbox(node) : this.#inbox(node)).push(message);
   }
 
   /** A description too large for a message becomes a blob. */
@@ -149,9 +150,15 @@ export class LeaderVoice {
   #inbox(node: string): Outbox<InboxMessage> {
     const known = this.#inboxes.get(node);
     if (known !== undefined) return known;
+    const inbox = this.#makeInbox(node);
+    this.#inboxes.set(node, inbox);
+    return inbox;
+  }
+
+  #makeInbox(node: string): Outbox<InboxMessage> {
     const { id, bootId, topics, transport, log, voter } = this.#options;
     const topic = topics.nodeInbox(node);
-    const inbox = new Outbox<InboxMessage>({
+    return new Outbox<InboxMessage>({
       from: id,
       bootId,
       term: (): InboxEnvelope['term'] => voter().planner.term,
@@ -163,8 +170,6 @@ export class LeaderVoice {
       patienceMs: ({ type }) => (type === 'committed' ? committedPatienceMs : 0),
       tidy: committedTogether,
     });
-    this.#inboxes.set(node, inbox);
-    return inbox;
   }
 
   async #index(effect: PlannerEffect & { type: 'index' }): Promise<void> {

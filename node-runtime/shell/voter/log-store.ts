@@ -322,9 +322,14 @@ async function truncateDurably(file: string, length: number): Promise<void> {
   }
 }
 
+/** An older copy of a log has forgotten votes and entries that the others count on: only who has no others may take one. */
+export const newIdentityMend =
+  'if other nodes vote, give this one a new identity: remove node.json, node.key, node.voter and the folder node; ' +
+  'if it is the only voter, restore the folder of the log from the newest backup';
+
 function corrupt(where: string, what: string): MeshError {
   return new MeshError('MESH_LOG_CORRUPT', what, {
     where,
-    mend: 'restore the folder from a backup; the mesh cannot be continued from a damaged log without losing promises',
+    mend: newIdentityMend,
   });
 }

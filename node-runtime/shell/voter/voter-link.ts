@@ -18,7 +18,14 @@ import {
   votersStatement,
   voteStatement,
 } from '../../contract/index.ts';
-import { type LedgerCommand, type RaftMessage, refusedStateOf, termProofOf } from '../../core/index.ts';
+import {
+  type LedgerCommand,
+  type RaftMessage,
+  RaftWire,
+  readRaftEnvelope,
+  refusedStateOf,
+  termProofOf,
+} from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import { isAdmitted } from '../admission.ts';
 import { openOf } from '../sealed.ts';
@@ -26,7 +33,6 @@ import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
 import { HistoryRelay, splitHistory } from './history-relay.ts';
 import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
-import { RaftWire, readRaftEnvelope } from './raft-wire.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { SpecIntake } from './spec-intake.ts';
 import { type OutwardEffect, Voter, type VoterOptions } from './voter.ts';
@@ -125,6 +131,11 @@ export class VoterLink {
     return this.#voter.isElected;
   }
 
+  /** Somebody may believe a leader of the past: the one that leads says so again. */
+  remindWhoLeads(): void {
+    this.#voter.feed({ type: 'asked-who-leads' });
+  }
+
   /** Takes one message; what is malformed is counted and reported, never thrown. */
   hear(parsed: ParsedTopic, topic: string, payload: Uint8Array, isOwn = false): void {
     try {
@@ -196,6 +207,7 @@ export class VoterLink {
   #open(node: string, payload: Uint8Array, topic: string, isOwn: boolean): Uint8Array {
     if (isOwn) return payload;
     const key = this.#voter.keyOf(node) ?? this.#options.provenKeyOf(node);
+    if (key === undefined) this.#voter.feed({ type: 'stranger-heard' });
     return openOf(node, key, payload, topic, this.#options.signer.meshId);
   }
 

@@ -2,7 +2,7 @@ import { access, readdir } from 'node:fs/promises';
 import { MeshError } from '../../contract/index.ts';
 import { writeDurably } from '../durable-file.ts';
 import type { Home } from '../home.ts';
-import { LogStore } from './log-store.ts';
+import { LogStore, newIdentityMend } from './log-store.ts';
 
 /**
  * That this node has (or had) a log stands outside of it: a voter whose log is lost has forgotten whom it voted for and what
@@ -14,13 +14,16 @@ export async function markVoter(home: Home): Promise<void> {
   await writeDurably(home.voterFile, '1\n');
 }
 
-/** Whether this node has a log. Throws `MESH_LOG_LOST` when it had one and it is gone. */
-export async function checkVoterMark(home: Home): Promise<boolean> {
-  const marked = await isThere(home.voterFile);
+/**
+ * Whether this node has a log. Throws `MESH_LOG_LOST` when it had one and it is gone. A founder had one, mark or not: with an
+ * empty log it would be a sole voter again, and lead.
+ */
+export async function checkVoterMark(home: Home, isFounder: boolean): Promise<boolean> {
+  const marked = isFounder || (await isThere(home.voterFile));
   if (marked && !(await hasSegment(home.logDirectory))) {
     throw new MeshError('MESH_LOG_LOST', 'this node votes, and its log is gone', {
       where: home.logDirectory,
-      mend: 'restore the folder; or give the node a new identity: remove node.json and the folder node beside it',
+      mend: newIdentityMend,
     });
   }
   return marked;

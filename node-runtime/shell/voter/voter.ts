@@ -5,6 +5,7 @@ import {
   answerQuery,
   createVoter,
   describeVoters,
+  isSoleVoter,
   knownKeyOf,
   type Ledger,
   type LedgerCommand,
@@ -118,8 +119,8 @@ export class Voter {
     return new Promise((resolve, reject) => {
       this.#starting = { resolve, reject };
       this.feed({ type: 'start', seed: randomBytes(4).readUInt32LE() });
-      const { voters } = this.#state.raft.configurations.at(-1)!.configuration;
-      if (voters.length !== 1 || voters[0] !== this.#options.id) resolve();
+      const { configuration } = this.#state.raft.configurations.at(-1)!;
+      if (!isSoleVoter(configuration, this.#options.id)) resolve();
     });
   }
 
@@ -145,7 +146,9 @@ export class Voter {
     this.#journal?.record(event, at, effects);
     for (const effect of effects) this.#perform(effect);
     if (this.#state.planner.leading) this.#starting?.resolve();
-    if (this.#store.segmentBytes > compactAtBytes && !this.#state.compacting) this.feed({ type: 'compaction-due' });
+    // Once for each event: when no snapshot can be made now, asking at once again would never end.
+    if (event.type !== 'compaction-due' && this.#store.segmentBytes > compactAtBytes && !this.#state.compacting)
+      this.feed({ type: 'compaction-due' });
   }
 
   #perform(effect: VoterEffect): void {

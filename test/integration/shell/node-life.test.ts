@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bodyOf, decodeUnchecked } from '@foremesh/node-runtime/contract';
 import { openHome } from '@foremesh/node-runtime/shell';
 import { jobOf, Mesh } from './mesh.ts';
 import { endAll, meshError, until } from './support.ts';
@@ -44,4 +45,26 @@ describe('the life of a node', () => {
     const { outputs } = await mesh.result('long');
     assert.deepEqual(outputs?.main, { encoding: 'json', value: lines.map((line) => `${line.trim()}true`) });
   });
+
+  it('is taken in though what the broker kept last of who leads is of the past', async () => {
+    const mesh = await Mesh.start();
+    const hints: Uint8Array[] = [];
+    const topic = mesh.topics.leader();
+    mesh.client.listen((heard, payload) => heard === topic && hints.push(payload.slice()));
+    await mesh.client.subscribe([topic], 1);
+    const first = await until('somebody leads', () => hints.at(-1));
+    await mesh.ada.stop();
+    mesh.ada = await mesh.node('ada');
+    await until('it leads in a later term', () => termOf(hints.at(-1)!) > termOf(first));
+    // Said by a leader that slept, or kept by a broker that keeps not the last (RabbitMQ).
+    await mesh.client.publish(topic, first, { qos: 1, retain: true });
+    await mesh.node('bob', { labels: ['far'] });
+    const { phase } = await mesh.run('far', jobOf('return 1', { labels: ['far'] }));
+    assert.equal(phase, 'done');
+    assert.ok(termOf(hints.at(-1)!) > termOf(first), 'what the broker keeps is of today again');
+  });
 });
+
+function termOf(hint: Uint8Array): number {
+  return (decodeUnchecked(bodyOf(hint)) as { term: number }).term;
+}

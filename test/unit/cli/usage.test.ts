@@ -57,6 +57,13 @@ missing required argument 'file' (MESH_USAGE)
     );
   });
 
+  it('says how long a mesh may wait before it changes its voters', async () => {
+    assert.equal(await run('voters', '--settle', '721h'), 2);
+    assert.match(io.err, /at most 720 h/);
+    assert.equal(await run('voters', '--replace-after', 'soon'), 2);
+    assert.match(io.err, /30s, 5m or 2h/);
+  });
+
   it('says as JSON what is wrong when told to', async () => {
     assert.equal(await run('job', 'a.b', '--json'), 2);
     const { error } = JSON.parse(io.err) as { error: { code: string } };

@@ -50,6 +50,23 @@ describe('planner: the fleet', () => {
     assert.ok(effects.some((effect) => effect.type === 'announce'));
   });
 
+  it('says again who leads, in the same words, while a node does not answer', () => {
+    const leader = new Leader();
+    leader.elect();
+    leader.join('bob');
+    const hints = (afterMs: number) =>
+      leader.step({ type: 'tick' }, afterMs).flatMap((effect) => (effect.type === 'announce' ? [effect.hint] : []));
+    leader.step({ type: 'node-status', status: nodeStatus('cyd') });
+    assert.deepEqual(hints(5_000), [], 'it may still answer');
+    const [again] = hints(5_001);
+    assert.equal(again?.seq, leader.planner.announcements, 'whoever has heard it does not answer it again');
+    leader.step({ type: 'node-metrics', metrics: { v: 1, node: 'cyd', bootId: 'cyd-1', seq: 1, samples: [] } });
+    assert.equal(hints(10_001).length, 1);
+    const { request } = leader.planner.nodes.get('cyd')!;
+    leader.report('cyd', [{ type: 'inventory', request, attempts: [] }]);
+    assert.deepEqual(hints(10_001), []);
+  });
+
   it('asks for statuses when it hears from a node it has never heard of', () => {
     const leader = new Leader();
     leader.elect();

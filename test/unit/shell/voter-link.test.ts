@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import {
   decode,
   encode,
+  inboxEnvelope,
   type JobState,
   jobState,
   MeshError,
@@ -20,6 +21,7 @@ import { raftProfiles } from '../../../node-runtime/core/index.ts';
 import { Signer } from '../../../node-runtime/shell/signing.ts';
 import { VoterLink } from '../../../node-runtime/shell/voter/voter-link.ts';
 import { until } from '../../support/until.ts';
+import { nodeStatus } from '../core/samples.ts';
 import { FakeBlobs } from './fake-blobs.ts';
 import { keyPair } from './keys.ts';
 import { endAll, later, meshError, scratch } from './scratch.ts';
@@ -152,6 +154,25 @@ describe('VoterLink', () => {
     assert.match(stage.events[1]!.text, /nodes\/bob\/outbox: nobody here knows the key of "bob"/);
   });
 
+  it('keeps nothing of nodes that it refuses: names can be made up', async () => {
+    const stranger = new Signer(keyPair(), stage.signer.meshId);
+    const topic = topics.nodeStatus('bob');
+    const { publicKey } = stranger;
+    const status = encode({ ...nodeStatus('bob'), publicKey }, 'json');
+    for (const times of [1, 2]) {
+      stage.hear(topic, stranger.seal(status, topic));
+      await until('bob is refused', () => stage.of(topics.nodeInbox('bob')).length === times);
+    }
+    const said = stage.of(topics.nodeInbox('bob')).map((payload) => decode(inboxEnvelope, payload));
+    assert.deepEqual(
+      said.map(({ seq, messages }) => [seq, messages.map(({ type }) => type)]),
+      [
+        [1, ['refused']],
+        [1, ['refused']],
+      ],
+    );
+  });
+
   it('publishes retained words again that the broker had not acknowledged', async () => {
     stage.reachable = false;
     stage.link.disconnected();
@@ -165,6 +186,7 @@ describe('VoterLink', () => {
     const before = stage.states.length;
     await new Promise(setImmediate);
     stage.link.connected();
+    await new Promise(setImmediate); // retained words go out a turn later
     assert.equal(stage.states.length, before, 'what was acknowledged is not said again');
   });
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { limits } from '../../../node-runtime/contract/index.ts';
-import type { LedgerCommand, RaftMessage } from '../../../node-runtime/core/index.ts';
-import { RaftWire, readRaftEnvelope } from '../../../node-runtime/shell/voter/raft-wire.ts';
-import { meshError } from './scratch.ts';
+import { type LedgerCommand, type RaftMessage, RaftWire, readRaftEnvelope } from '../../../node-runtime/core/index.ts';
+import { meshError } from '../shell/scratch.ts';
 
 function appendOf(bytes: number): RaftMessage<LedgerCommand> {
   const problem = { code: 'X', message: 'x'.repeat(bytes) };
@@ -39,6 +38,7 @@ describe('RaftWire', () => {
     const message = appendOf(600_000);
     const payloads = sender.payloadsOf(message);
     assert.equal(payloads.length, 4);
+    assert.equal(new RaftWire('small', 6_000).payloadsOf(message).length, limits.partsPerRaftMessage);
     for (const payload of payloads) assert.ok(payload.length <= limits.payloadBytes);
     const receiver = new RaftWire('x');
     const [first, ...rest] = payloads;

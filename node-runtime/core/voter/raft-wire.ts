@@ -1,62 +1,73 @@
 import {
+  check,
   decode,
   decodeCbor,
   encode,
   encodeCbor,
+  joinedBytes,
   limits,
+  MeshError,
   type RaftEnvelope,
   type RaftWireMessage,
+  raftEnvelope,
   raftMessage,
-} from '@foremesh/node-runtime/contract';
-import type { LedgerCommand, RaftMessage } from '@foremesh/node-runtime/core';
+} from '../../contract/index.ts';
+import type { LedgerCommand } from '../ledger-commands.ts';
+import type { RaftMessage } from '../raft/index.ts';
 
 type Content = RaftEnvelope['content'];
 type Part = Content & { kind: 'part' };
 
-/** Small, so that messages in parts and snapshots in chunks are everyday things here. */
-export const pieceBytes = 6_000;
-
-/** Messages between voters as payloads and back, as `shell/voter/raft-wire.ts`. */
-export class VirtualRaftWire {
+/** Messages between voters as payloads and back: commands as their CBOR, what is larger than a payload in parts. */
+export class RaftWire {
   readonly #bootId: string;
+  readonly #partBytes: number;
   #seq = 0;
   /** Of each sender, the parts of the newest message that came in parts. */
   readonly #parts = new Map<string, { readonly bootId: string; readonly seq: number; readonly parts: Uint8Array[] }>();
 
-  constructor(bootId: string) {
+  /** What is larger than `partBytes` comes in parts of that size, or larger ones when there would be too many. */
+  constructor(bootId: string, partBytes: number = limits.raftPartBytes) {
     this.#bootId = bootId;
+    this.#partBytes = partBytes;
   }
 
+  /** The payloads of a message, in order. Throws `MESH_LIMIT_EXCEEDED` when it has too many parts. */
   payloadsOf(message: RaftMessage<LedgerCommand>): Uint8Array[] {
     const wire = toWire(message);
-    const whole = this.payloadOf({ kind: 'message', message: wire });
-    if (whole.length <= pieceBytes) return [whole];
     const bytes = encodeCbor(wire);
-    const size = Math.max(pieceBytes, Math.ceil(bytes.length / limits.partsPerRaftMessage));
+    this.#seq += 1;
+    const size = Math.max(this.#partBytes, Math.ceil(bytes.length / limits.partsPerRaftMessage));
     const parts = Math.ceil(bytes.length / size);
-    if (parts === 1) return [whole];
+    if (parts === 1) return [this.#payload({ kind: 'message', message: wire }, this.#seq)];
+    if (size > limits.raftPartBytes) {
+      throw new MeshError(
+        'MESH_LIMIT_EXCEEDED',
+        `a message of ${bytes.length} bytes to a voter; partsPerRaftMessage is ${limits.partsPerRaftMessage}`,
+      );
+    }
     return Array.from({ length: parts }, (_, part) => {
       const slice = bytes.subarray(part * size, (part + 1) * size);
-      return this.#payload({ kind: 'part', part, parts, bytes: slice });
+      return this.#payload({ kind: 'part', part, parts, bytes: slice }, this.#seq);
     });
   }
 
   payloadOf(content: Content): Uint8Array {
     this.#seq += 1;
-    return this.#payload(content);
+    return this.#payload(content, this.#seq);
   }
 
-  #payload(content: Content): Uint8Array {
-    return encode({ v: 1, bootId: this.#bootId, seq: this.#seq, content } satisfies RaftEnvelope, 'cbor');
+  #payload(content: Content, seq: number): Uint8Array {
+    return encode({ v: 1, bootId: this.#bootId, seq, content } satisfies RaftEnvelope, 'cbor');
   }
 
-  /** The message, once all of it is here. */
+  /** The message, once all of it is here. Throws what `decode` throws. */
   messageOf(from: string, envelope: RaftEnvelope): RaftMessage<LedgerCommand> | undefined {
     const { content } = envelope;
     if (content.kind === 'message') return fromWire(content.message);
     if (content.kind !== 'part') return undefined;
     const bytes = this.#join(from, envelope, content);
-    return bytes === undefined ? undefined : fromWire(decode(raftMessage, bytes));
+    return bytes === undefined ? undefined : fromWire(check(raftMessage, cborOf(bytes), 'MESH_MESSAGE_MALFORMED'));
   }
 
   #join(from: string, { bootId, seq }: RaftEnvelope, { part, parts, bytes }: Part): Uint8Array | undefined {
@@ -68,18 +79,21 @@ export class VirtualRaftWire {
     gathered.parts[part] = bytes;
     for (let at = 0; at < parts; at += 1) if (gathered.parts[at] === undefined) return undefined;
     this.#parts.delete(from);
-    return joined(gathered.parts);
+    return joinedBytes(gathered.parts);
   }
 }
 
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
+/** Throws `MESH_MESSAGE_MALFORMED`. */
+export function readRaftEnvelope(payload: Uint8Array): RaftEnvelope {
+  return decode(raftEnvelope, payload);
+}
+
+function cborOf(bytes: Uint8Array): unknown {
+  try {
+    return decodeCbor(bytes);
+  } catch (error) {
+    throw new MeshError('MESH_MESSAGE_MALFORMED', `not valid CBOR: ${(error as Error).message}`, { cause: error });
   }
-  return all;
 }
 
 function toWire(message: RaftMessage<LedgerCommand>): RaftWireMessage {
@@ -95,7 +109,7 @@ function fromWire(message: RaftWireMessage): RaftMessage<LedgerCommand> {
   if (message.type !== 'append') return message as RaftMessage<LedgerCommand>;
   const entries = message.entries.map(({ command, ...entry }) => ({
     ...entry,
-    ...(command === undefined ? {} : { command: decodeCbor(command) as LedgerCommand }),
+    ...(command === undefined ? {} : { command: cborOf(command) as LedgerCommand }),
   }));
   return { ...message, entries } as RaftMessage<LedgerCommand>;
 }

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { createVoter, raftProfiles, stepVoter, type VoterEvent, validateVoter } from '@foremesh/node-runtime/core';
+import { nodeStatus, policy } from './samples.ts';
+
+const profile = raftProfiles.lan;
+const settings = { count: 3, settleMs: 1_000, replaceAfterMs: 60_000 } as const;
+
+/** The founder, whose disk is fast; the others are the test. */
+class Founder {
+  readonly state = createVoter(
+    { id: 'ada', bootId: 'boot', holders: ['broker'], policy, founders: ['ada'], profile },
+    { hard: { term: 0 }, log: [], snapshotIndex: 0, snapshotTerm: 0 },
+  );
+  #nowMs = 0;
+
+  feed(event: VoterEvent): void {
+    const effects = stepVoter(this.state, event, { nowMs: this.#nowMs, wallMs: 0 });
+    validateVoter(this.state);
+    for (const effect of effects)
+      if (effect.type === 'persist') this.feed({ type: 'persisted', sequence: effect.sequence });
+  }
+
+  pass(ms: number): void {
+    for (const endMs = this.#nowMs + ms; this.#nowMs < endMs; ) {
+      this.#nowMs += 50;
+      this.feed({ type: 'tick' });
+    }
+  }
+
+  get learners(): readonly string[] {
+    return this.state.raft.configurations.at(-1)!.configuration.learners;
+  }
+}
+
+describe('voter: seats', () => {
+  it('gives a newcomer time for its first answer, and drops one that never gives any', () => {
+    const ada = new Founder();
+    ada.feed({ type: 'start', seed: 1 });
+    ada.feed({ type: 'connected' });
+    ada.feed({ type: 'voters-wanted', settings });
+    // Long enough that a heartbeat of which nobody could have known is far behind.
+    ada.pass(20 * profile.heartbeatMs);
+    for (const node of ['bob', 'cyd']) {
+      const status = { ...nodeStatus(node), mayLead: true, publicKey: `key-of-${node}` };
+      ada.feed({ type: 'status-heard', status, admitted: true });
+    }
+    ada.pass(settings.settleMs + 300);
+    assert.deepEqual(ada.learners, ['bob', 'cyd']);
+    // A newcomer makes its log before it can answer; on a radio link that alone is a second.
+    ada.pass(4 * profile.heartbeatMs);
+    assert.deepEqual(ada.learners, ['bob', 'cyd']);
+    ada.pass(4 * profile.heartbeatMs);
+    assert.deepEqual(ada.learners, []);
+  });
+});
