@@ -265,7 +265,7 @@ class MeshNode {
       subscriptions: () => this.#link?.transport,
       signer: this.#signer,
       connection: this.#options.connection,
-      provenKeyOf: (node) => this.#trust.keyOf(node),
+      trust: this.#trust,
       onAnnounce: (hint) => this.#obey(hint),
       id: this.#node,
       publicKey: this.#signer.publicKey,

@@ -6,8 +6,9 @@ import {
   type LeaderHint,
   leaderHint,
   MeshError,
+  type VotersLink,
 } from '../contract/index.ts';
-import { createTrust, proveTerm, type Trust, type TrustRecord } from '../core/index.ts';
+import { createTrust, extendChain, proveTerm, type Trust, type TrustRecord } from '../core/index.ts';
 import { openOf } from './sealed.ts';
 import { isSignedBy } from './signing.ts';
 import { readTrust, writeTrust } from './trust-file.ts';
@@ -41,6 +42,16 @@ export class TrustKeeper {
     for (const { voters, outgoing = [] } of [...links].reverse())
       for (const voter of [...voters, ...outgoing]) if (voter.node === node) return voter.publicKey;
     return undefined;
+  }
+
+  get links(): readonly VotersLink[] {
+    return this.#trust.record.links;
+  }
+
+  /** Takes what it can check of how the voters of today came to be. Throws `MESH_STORAGE_FAILED`. */
+  learn(chain: readonly VotersLink[]): void {
+    const before = this.#trust.record;
+    if (extendChain(this.#trust, chain).changed) this.#write(before);
   }
 
   /**

@@ -145,7 +145,7 @@ class NodeProcess {
       founders: isFounder ? [machine.id] : [],
       connection: () => this.#publisher(),
       subscriptions: () => this.#connection,
-      provenKeyOf: (node) => this.#trust.keyOf(node),
+      trust: this.#trust,
       onAnnounce: (hint) => this.#obey(hint),
       onFatal: this.#onFatal,
     });

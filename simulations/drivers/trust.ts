@@ -1,5 +1,11 @@
-import { decodeCbor, encodeCbor, type InboxEnvelope, type LeaderHint } from '@foremesh/node-runtime/contract';
-import { createTrust, proveTerm, type Trust, type TrustRecord } from '@foremesh/node-runtime/core';
+import {
+  decodeCbor,
+  encodeCbor,
+  type InboxEnvelope,
+  type LeaderHint,
+  type VotersLink,
+} from '@foremesh/node-runtime/contract';
+import { createTrust, extendChain, proveTerm, type Trust, type TrustRecord } from '@foremesh/node-runtime/core';
 import type { VirtualDisk } from '../engine/disk.ts';
 import { meshId, verify } from '../scenario/keys.ts';
 
@@ -34,6 +40,21 @@ export class VirtualTrust {
     for (const { voters, outgoing = [] } of [...links].reverse())
       for (const voter of [...voters, ...outgoing]) if (voter.node === node) return voter.publicKey;
     return undefined;
+  }
+
+  get links(): readonly VotersLink[] {
+    return this.#trust.record.links;
+  }
+
+  /** Takes what it can check of how the voters of today came to be. */
+  learn(chain: readonly VotersLink[]): void {
+    const before = this.#trust.record;
+    if (!extendChain(this.#trust, chain).changed) return;
+    try {
+      this.#disk.replaceNow('trust', encodeCbor(this.#trust.record));
+    } catch {
+      this.#trust.record = before; // the disk is full: what is not on it is not believed
+    }
   }
 
   /** Why a leader is not believed; undefined when it is. Throws when the disk is full: then nothing of it may be done. */

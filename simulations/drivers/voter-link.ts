@@ -12,6 +12,7 @@ import {
   voteStatement,
 } from '@foremesh/node-runtime/contract';
 import {
+  knownChain,
   knownKeyOf,
   type LedgerCommand,
   type RaftMessage,
@@ -26,6 +27,7 @@ import type { World } from '../world.ts';
 import { pieceBytes } from '../world.ts';
 import { VirtualLeaderVoice } from './leader-voice.ts';
 import { VirtualSnapshotExchange } from './snapshot-exchange.ts';
+import type { VirtualTrust } from './trust.ts';
 import { type OutwardEffect, VirtualVoter } from './voter.ts';
 
 export interface VirtualVoterLinkOptions {
@@ -36,7 +38,7 @@ export interface VirtualVoterLinkOptions {
   /** What is said goes here; what is said to ourselves comes back. */
   readonly connection: () => Pick<VirtualConnection, 'publish'> | undefined;
   readonly subscriptions: () => Pick<VirtualConnection, 'subscribe' | 'unsubscribe'> | undefined;
-  readonly provenKeyOf: (node: string) => string | undefined;
+  readonly trust: Pick<VirtualTrust, 'keyOf' | 'links' | 'learn'>;
   readonly onAnnounce: (hint: LeaderHint) => void;
   readonly onFatal: (error: Error) => void;
 }
@@ -68,7 +70,8 @@ export class VirtualVoterLink {
       ...options,
       perform: (effect) => this.#perform(effect),
       sendRaft: (to, message) => {
-        for (const payload of this.#wire.payloadsOf(this.#signVote(to, message))) this.#publishRaft(to, payload);
+        const chain = knownChain(this.voter.state, options.trust.links);
+        for (const payload of this.#wire.payloadsOf(this.#signVote(to, message), chain)) this.#publishRaft(to, payload);
       },
       fetchSnapshot: (from, index, term) => this.#snapshots.fetch(from, index, term),
     });
@@ -103,6 +106,8 @@ export class VirtualVoterLink {
   hear(parsed: ParsedTopic, payload: Uint8Array): void {
     switch (parsed.kind) {
       case 'raft':
+        if (this.#keyOf(parsed.from) === undefined)
+          this.#options.trust.learn(decode(raftEnvelope, payload).chain ?? []);
         if (this.#isKnown(parsed.from)) this.#hearRaft(parsed.from, payload);
         return;
       case 'status': {
@@ -148,7 +153,7 @@ export class VirtualVoterLink {
 
   /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */
   #keyOf(node: string): string | undefined {
-    return knownKeyOf(this.voter.state, node) ?? this.#options.provenKeyOf(node);
+    return knownKeyOf(this.voter.state, node) ?? this.#options.trust.keyOf(node);
   }
 
   #isKnown(node: string): boolean {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { bytes, count, identifier, signature, version } from './shared.ts';
-import { votersLink } from './trust.ts';
+import { votersChain, votersLink } from './trust.ts';
 
 /** Who votes; while `outgoing` is there both sets must agree. Learners get the log and count for nothing. */
 const members = z.array(identifier).max(limits.votersPerMesh);
@@ -58,6 +58,11 @@ export const raftEnvelope = z.object({
   v: version,
   bootId: identifier,
   seq: count,
+  /**
+   * With a question for a vote: how the voters of today came to be. One that slept while they changed does not know who asks;
+   * so it can find out that it is a voter, and its key.
+   */
+  chain: votersChain.optional(),
   content: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('message'), message: raftMessage }),
     /** A message larger than a payload: the CBOR of its `message`, cut. All parts have its `seq`; one lost is all lost. */

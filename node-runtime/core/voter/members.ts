@@ -1,4 +1,4 @@
-import type { NodeStatus } from '../../contract/index.ts';
+import { limits, type NodeStatus, type VotersLink } from '../../contract/index.ts';
 import { admissionProblem, votersToCertify } from '../ledger-members.ts';
 import { membersOf } from '../raft/index.ts';
 import { isVoterKey } from '../voters-chain.ts';
@@ -19,6 +19,12 @@ export function knownKeyOf({ raft, ledger }: VoterState, node: string): string |
   for (const { command } of raft.log)
     if (command?.type === 'enroll-node' && command.node === node) return command.publicKey;
   return undefined;
+}
+
+/** All links that this voter knows, by its log and by what was proven to its node. */
+export function knownChain({ ledger }: VoterState, proven: readonly VotersLink[]): VotersLink[] {
+  const last = ledger.votersChain.at(-1)?.index ?? -1;
+  return [...ledger.votersChain, ...proven.filter(({ index }) => index > last)].slice(-limits.votersLinks);
 }
 
 /**

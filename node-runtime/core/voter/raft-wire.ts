@@ -11,6 +11,7 @@ import {
   type RaftWireMessage,
   raftEnvelope,
   raftMessage,
+  type VotersLink,
 } from '../../contract/index.ts';
 import type { LedgerCommand } from '../ledger-commands.ts';
 import type { RaftMessage } from '../raft/index.ts';
@@ -32,14 +33,15 @@ export class RaftWire {
     this.#partBytes = partBytes;
   }
 
-  /** The payloads of a message, in order. Throws `MESH_LIMIT_EXCEEDED` when it has too many parts. */
-  payloadsOf(message: RaftMessage<LedgerCommand>): Uint8Array[] {
+  /** The payloads of a message, in order; a question for a vote goes with `chain`. Throws `MESH_LIMIT_EXCEEDED` when it has too many parts. */
+  payloadsOf(message: RaftMessage<LedgerCommand>, chain: readonly VotersLink[] = []): Uint8Array[] {
     const wire = toWire(message);
     const bytes = encodeCbor(wire);
     this.#seq += 1;
     const size = Math.max(this.#partBytes, Math.ceil(bytes.length / limits.partsPerRaftMessage));
     const parts = Math.ceil(bytes.length / size);
-    if (parts === 1) return [this.#payload({ kind: 'message', message: wire }, this.#seq)];
+    if (parts === 1)
+      return [this.#payload({ kind: 'message', message: wire }, this.#seq, isQuestion(message) ? chain : [])];
     if (size > limits.raftPartBytes) {
       throw new MeshError(
         'MESH_LIMIT_EXCEEDED',
@@ -57,8 +59,9 @@ export class RaftWire {
     return this.#payload(content, this.#seq);
   }
 
-  #payload(content: Content, seq: number): Uint8Array {
-    return encode({ v: 1, bootId: this.#bootId, seq, content } satisfies RaftEnvelope, 'cbor');
+  #payload(content: Content, seq: number, chain: readonly VotersLink[] = []): Uint8Array {
+    const shown = chain.length === 0 ? {} : { chain: [...chain] };
+    return encode({ v: 1, bootId: this.#bootId, seq, ...shown, content } satisfies RaftEnvelope, 'cbor');
   }
 
   /** The message, once all of it is here. Throws what `decode` throws. */
@@ -94,6 +97,10 @@ function cborOf(bytes: Uint8Array): unknown {
   } catch (error) {
     throw new MeshError('MESH_MESSAGE_MALFORMED', `not valid CBOR: ${(error as Error).message}`, { cause: error });
   }
+}
+
+function isQuestion({ type }: RaftMessage<LedgerCommand>): boolean {
+  return type === 'pre-vote-request' || type === 'vote-request';
 }
 
 function toWire(message: RaftMessage<LedgerCommand>): RaftWireMessage {

@@ -31,6 +31,7 @@ import { isAdmitted } from '../admission.ts';
 import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
+import type { TrustKeeper } from '../trust-keeper.ts';
 import { HistoryRelay, splitHistory } from './history-relay.ts';
 import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
@@ -44,8 +45,8 @@ export interface VoterLinkOptions extends Omit<VoterOptions, 'perform' | 'sendRa
   readonly transport: () => Publisher | undefined;
   readonly signer: Signer;
   readonly connection: Connection;
-  /** The key of a node, as far as the proofs that this one has seen tell it. */
-  readonly provenKeyOf: (node: string) => string | undefined;
+  /** Whom this node believes: the keys of leaders and voters, by what was proven to it. */
+  readonly trust: Pick<TrustKeeper, 'keyOf' | 'links' | 'learn'>;
   readonly onAnnounce: LeaderVoiceOptions['onAnnounce'];
   readonly subscriptions: () => Pick<Transport, 'subscribe' | 'unsubscribe'> | undefined;
   readonly log: Logger;
@@ -150,6 +151,8 @@ export class VoterLink {
   #hear(parsed: ParsedTopic, topic: string, payload: Uint8Array, isOwn: boolean): void {
     switch (parsed.kind) {
       case 'raft':
+        if (this.#keyOf(parsed.from) === undefined)
+          this.#options.trust.learn(readRaftEnvelope(bodyOf(payload)).chain ?? []);
         this.#hearRaft(parsed.from, this.#open(parsed.from, payload, topic, isOwn));
         return;
       case 'status': {
@@ -203,10 +206,14 @@ export class VoterLink {
     }
   }
 
+  #keyOf(node: string): string | undefined {
+    return this.#voter.keyOf(node) ?? this.#options.trust.keyOf(node);
+  }
+
   /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */
   #open(node: string, payload: Uint8Array, topic: string, isOwn: boolean): Uint8Array {
     if (isOwn) return payload;
-    const key = this.#voter.keyOf(node) ?? this.#options.provenKeyOf(node);
+    const key = this.#keyOf(node);
     if (key === undefined) this.#voter.feed({ type: 'stranger-heard' });
     return openOf(node, key, payload, topic, this.#options.signer.meshId);
   }
@@ -227,8 +234,8 @@ export class VoterLink {
   /** A vote that cannot be shown to others is none. */
   #isSignedVote(from: string, message: RaftMessage<LedgerCommand>): boolean {
     if (message.type !== 'vote-answer' || !message.granted) return true;
-    const { id, signer, provenKeyOf } = this.#options;
-    const key = this.#voter.keyOf(from) ?? provenKeyOf(from);
+    const { id, signer } = this.#options;
+    const key = this.#keyOf(from);
     const statement = voteStatement({ mesh: signer.meshId, term: message.term, candidate: id, voter: from });
     if (key !== undefined && message.signature !== undefined)
       return isSignedBy(key, statement, Buffer.from(message.signature).toString('base64url'));
@@ -270,7 +277,8 @@ export class VoterLink {
   }
 
   #sendRaft(to: string, message: RaftMessage<LedgerCommand>): void {
-    for (const payload of this.#wire.payloadsOf(this.#signVote(to, message))) this.#publishRaft(to, payload);
+    const chain = this.#voter.chainWith(this.#options.trust.links);
+    for (const payload of this.#wire.payloadsOf(this.#signVote(to, message), chain)) this.#publishRaft(to, payload);
   }
 
   /** What is lost is sent again by the protocol itself. */

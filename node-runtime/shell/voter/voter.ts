@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { asMeshError, type MeshError, type QueryAnswer, type QueryAsk } from '../../contract/index.ts';
+import { asMeshError, type MeshError, type QueryAnswer, type QueryAsk, type VotersLink } from '../../contract/index.ts';
 import {
   answerQuery,
   createVoter,
   describeVoters,
   isSoleVoter,
+  knownChain,
   knownKeyOf,
   type Ledger,
   type LedgerCommand,
@@ -106,6 +107,9 @@ export class Voter {
   leadsNow(): boolean {
     if (performance.now() >= (voterDueMs(this.#state) ?? Number.POSITIVE_INFINITY)) this.feed({ type: 'tick' });
     return this.isElected;
+  }
+  chainWith(proven: readonly VotersLink[]): VotersLink[] {
+    return knownChain(this.#state, proven);
   }
   keyOf(node: string): string | undefined {
     return knownKeyOf(this.#state, node);

@@ -21,6 +21,9 @@ function receive(receiver: RaftWire, payloads: readonly Uint8Array[], from = 'ad
     .filter((message) => message !== undefined);
 }
 
+const key = 'A'.repeat(43);
+const signature = 'A'.repeat(86);
+
 describe('RaftWire', () => {
   const sender = new RaftWire('boot');
 
@@ -64,6 +67,17 @@ describe('RaftWire', () => {
     assert.deepEqual(receive(receiver, a.slice(1), 'ada'), []);
     assert.equal(receive(receiver, b, 'bob').length, 1);
     assert.equal(receive(receiver, a.slice(0, 1), 'ada').length, 1);
+  });
+
+  it('shows how the voters came to be with a question for a vote, and with nothing else', () => {
+    const chain = [{ index: 1, term: 1, voters: [{ node: 'ada', publicKey: key }], signer: key, signature }];
+    const question = { term: 2, lastIndex: 1, lastTerm: 1 };
+    const shown = (message: RaftMessage<LedgerCommand>) =>
+      readRaftEnvelope(sender.payloadsOf(message, chain)[0]!).chain;
+    assert.deepEqual(shown({ type: 'vote-request', ...question }), chain);
+    assert.deepEqual(shown({ type: 'pre-vote-request', round: 1, ...question }), chain);
+    assert.equal(shown(appendOf(10)), undefined);
+    assert.equal(readRaftEnvelope(sender.payloadsOf({ type: 'vote-request', ...question })[0]!).chain, undefined);
   });
 
   it('refuses what has too many parts', () => {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encode, type InboxMessage, type LeaderHint, voteStatement } from '../../../node-runtime/contract/index.ts';
+import {
+  encode,
+  type InboxMessage,
+  type LeaderHint,
+  votersStatement,
+  voteStatement,
+} from '../../../node-runtime/contract/index.ts';
 import { Signer } from '../../../node-runtime/shell/signing.ts';
 import { TrustKeeper } from '../../../node-runtime/shell/trust-keeper.ts';
 import { keyPair } from './keys.ts';
@@ -72,6 +78,26 @@ describe('TrustKeeper', () => {
     const last = keeper.openInbox(waited.at(-1)!.payload, waited.at(-1)!.topic);
     assert.deepEqual(last?.messages, [{ type: 'inventory-request', request: 100 }]);
     assert.deepEqual(keeper.proven(), []);
+  });
+
+  it('learns who votes from links that a voter has signed, and from no others', () => {
+    const bob = new Signer(keyPair(), meshId);
+    const voters = [
+      { node: 'ada', publicKey: ada.publicKey },
+      { node: 'bob', publicKey: bob.publicKey },
+    ];
+    const link = { index: 4, term: 1, voters };
+    const signedBy = (signer: Signer) => ({
+      ...link,
+      signer: signer.publicKey,
+      signature: signer.sign(votersStatement(meshId, link)),
+    });
+    keeper.learn([signedBy(mallory), signedBy(bob), { ...signedBy(ada), index: 5 }]);
+    assert.equal(keeper.keyOf('bob'), undefined);
+    keeper.learn([signedBy(ada)]);
+    assert.equal(keeper.keyOf('bob'), bob.publicKey);
+    assert.equal(new TrustKeeper(file, meshId).keyOf('bob'), bob.publicKey);
+    assert.equal(keeper.term, 0);
   });
 
   it('does nothing in a term that it cannot write down', async () => {

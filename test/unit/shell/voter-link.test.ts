@@ -58,7 +58,7 @@ class Stage {
       subscriptions: () => undefined,
       signer: this.signer,
       connection: this.connection,
-      provenKeyOf: () => undefined,
+      trust: { keyOf: () => undefined, links: [], learn: () => undefined },
       onAnnounce: () => undefined,
       founders: ['ada'],
       profile: raftProfiles.lan,

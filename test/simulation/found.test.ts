@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { runScenario, type Scenario } from '@foremesh/simulations';
+
+/** Runs that broke a promise once, made smaller: they must not again. */
+const found: readonly (readonly [name: string, scenario: Scenario])[] = [
+  [
+    'a voter that slept while the voters changed learns who asks for its vote',
+    {
+      seed: 5024,
+      profile: 'nats',
+      nodes: 5,
+      mayLead: 5,
+      voters: [{ atMs: 0, count: 5, settleMs: 300, replaceAfterMs: 8000 }],
+      pace: 'quick',
+      jobs: [
+        { job: 'j0', kind: 'parts', submitMs: 3520 },
+        { job: 'j3', kind: 'parts', submitMs: 14770 },
+      ],
+      faults: [
+        { kind: 'change-crash', atMs: 54, forMs: 101, machine: 'leader' },
+        { kind: 'id-clash', atMs: 5952, forMs: 16418, machine: 'n3' },
+        { kind: 'full-disk', atMs: 7292, forMs: 30241, machine: 'leader' },
+        { kind: 'power-cut', atMs: 13380, forMs: 338, machine: 'n3' },
+        { kind: 'partition', atMs: 14443, forMs: 77, machine: 'leader' },
+        { kind: 'lost-disk', atMs: 20383, forMs: 11002, machine: 'n2' },
+        { kind: 'broker-lost-store', atMs: 26420, forMs: 875, machine: 'n3' },
+        { kind: 'lost-disk', atMs: 28062, forMs: 59, machine: 'n3' },
+        { kind: 'elected-crash', atMs: 31835, forMs: 73, machine: 'n4' },
+      ],
+      calmForMs: 0,
+      faultsForMs: 42387,
+      weather: { delayMostMs: 2, lossPercent: 0, dropPercent: 20, duplicatePercent: 0, lostWillPercent: 0 },
+      fetchFailPercent: 0,
+      throwPercent: 20,
+      strayPercent: 0,
+      driftPermille: 0,
+      syncMostMs: 2,
+      inventoryIntervalMs: 10000,
+      inventoryGraceMs: 1500,
+    },
+  ],
+];
+
+describe('simulation: what was found', () => {
+  for (const [name, scenario] of found) {
+    it(name, function () {
+      this.timeout(30_000);
+      assert.equal(runScenario(scenario).violation?.message, undefined);
+    });
+  }
+});
