@@ -17,9 +17,8 @@ describe('who a node is', function () {
   /** Runs a node in a home of its own until it ends by itself. */
   async function endOf(home: string, ...words: string[]): Promise<{ code: number | null; stderr: string }> {
     const node = new ForemeshProcess(['node', '--home', home, '--slots', '1', '--log-level', 'silent', ...words]);
-    const late = setTimeout(() => node.kill('SIGKILL'), 30_000);
+    fleet.later(() => node.kill('SIGKILL')); // should it not end, this test does
     const { code } = await node.exited;
-    clearTimeout(late);
     return { code, stderr: node.stderr };
   }
 
