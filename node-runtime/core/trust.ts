@@ -53,6 +53,14 @@ export function createTrust(meshId: string, verify: Verify, record: TrustRecord 
   return { meshId, verify, record };
 }
 
+/** The key of a node as the proofs tell it: of the leader, and of those who vote. */
+export function provenKeyOf({ record: { leader, links } }: Trust, node: string): string | undefined {
+  if (leader?.node === node) return leader.publicKey;
+  for (const { voters, outgoing = [] } of links.toReversed())
+    for (const voter of [...voters, ...outgoing]) if (voter.node === node) return voter.publicKey;
+  return undefined;
+}
+
 /** The links that the node knows, with the founder alone in front where nothing says what came later. */
 function knownVoters({ meshId, record }: Trust): readonly Voters[] {
   const { term, links } = record;

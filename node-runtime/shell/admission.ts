@@ -10,14 +10,9 @@ export function admissionOf(connection: Connection, node: string, publicKey: str
 }
 
 /** Whether the code is by somebody who knows the password of this very connection. */
-export function isAdmitted(
-  connection: Connection,
-  node: string,
-  publicKey: string,
-  admission: string | undefined,
-): boolean {
+export function isAdmitted(connection: Connection, node: string, publicKey: string, admission: string): boolean {
   const wanted = codeOf(connection, node, publicKey);
-  const found = Buffer.from(admission ?? '', 'base64url');
+  const found = Buffer.from(admission, 'base64url');
   return found.length === wanted.length && timingSafeEqual(found, wanted);
 }
 

@@ -8,7 +8,7 @@ import {
   MeshError,
   type VotersLink,
 } from '../contract/index.ts';
-import { createTrust, extendChain, proveTerm, type Trust, type TrustRecord } from '../core/index.ts';
+import { createTrust, extendChain, provenKeyOf, proveTerm, type Trust, type TrustRecord } from '../core/index.ts';
 import { openOf } from './sealed.ts';
 import { isSignedBy } from './signing.ts';
 import { readTrust, writeTrust } from './trust-file.ts';
@@ -35,13 +35,8 @@ export class TrustKeeper {
     return this.#trust.record.term;
   }
 
-  /** The key of a node as the proofs tell it: of the leader, and of those who vote. */
   keyOf(node: string): string | undefined {
-    const { leader, links } = this.#trust.record;
-    if (leader?.node === node) return leader.publicKey;
-    for (const { voters, outgoing = [] } of [...links].reverse())
-      for (const voter of [...voters, ...outgoing]) if (voter.node === node) return voter.publicKey;
-    return undefined;
+    return provenKeyOf(this.#trust, node);
   }
 
   get links(): readonly VotersLink[] {
@@ -67,12 +62,12 @@ export class TrustKeeper {
   }
 
   /** The same for what we say ourselves. */
-  prove({ node, publicKey, term, proof, chain = [] }: LeaderHint): void {
+  prove({ node, publicKey, term, proof, chain }: LeaderHint): void {
     const before = this.#trust.record;
-    const proven = proof?.term === term && publicKey !== undefined;
-    const verdict = proven
-      ? proveTerm(this.#trust, { proof, chain, leader: { node, publicKey } })
-      : { accepted: false as const, changed: false, reason: 'it shows no votes' };
+    const verdict =
+      proof.term === term
+        ? proveTerm(this.#trust, { proof, chain, leader: { node, publicKey } })
+        : { accepted: false as const, changed: false, reason: `it shows the votes of term ${proof.term}` };
     if (verdict.changed) this.#write(before);
     if (verdict.accepted) return;
     throw new MeshError('MESH_LEADER_UNPROVEN', `${node} says that it leads in term ${term}: ${verdict.reason}`, {

@@ -280,6 +280,7 @@ class NodeProcess {
       offeredMemoryBytes: memoryBytes,
       mayLead: this.#options.mayLead,
       publicKey: publicKeyOf(machine.id),
+      admission: 'A'.repeat(43), // everybody is let in here
     };
   }
 
@@ -328,7 +329,10 @@ class NodeProcess {
 
   #hearLeader(payload: Uint8Array): void {
     if (payload.length === 0) return;
-    this.#obey(decode(leaderHint, payload));
+    const hint = decode(leaderHint, payload);
+    // A leader of the past, and perhaps what the broker keeps now: a node that is new would wait for it for ever.
+    if (hint.term < this.#trust.term) this.voter?.remindWhoLeads();
+    else this.#obey(hint);
     for (const waited of this.#trust.proven()) this.#hearInbox(waited);
   }
 

@@ -5,7 +5,14 @@ import {
   type LeaderHint,
   type VotersLink,
 } from '@foremesh/node-runtime/contract';
-import { createTrust, extendChain, proveTerm, type Trust, type TrustRecord } from '@foremesh/node-runtime/core';
+import {
+  createTrust,
+  extendChain,
+  provenKeyOf,
+  proveTerm,
+  type Trust,
+  type TrustRecord,
+} from '@foremesh/node-runtime/core';
 import type { VirtualDisk } from '../engine/disk.ts';
 import { meshId, verify } from '../scenario/keys.ts';
 
@@ -33,13 +40,8 @@ export class VirtualTrust {
     return kept === undefined ? 0 : (decodeCbor(kept) as TrustRecord).term;
   }
 
-  /** The key of a node as the proofs tell it: of the leader, and of those who vote. */
   keyOf(node: string): string | undefined {
-    const { leader, links } = this.#trust.record;
-    if (leader?.node === node) return leader.publicKey;
-    for (const { voters, outgoing = [] } of [...links].reverse())
-      for (const voter of [...voters, ...outgoing]) if (voter.node === node) return voter.publicKey;
-    return undefined;
+    return provenKeyOf(this.#trust, node);
   }
 
   get links(): readonly VotersLink[] {
@@ -58,8 +60,8 @@ export class VirtualTrust {
   }
 
   /** Why a leader is not believed; undefined when it is. Throws when the disk is full: then nothing of it may be done. */
-  doubts({ node, publicKey, term, proof, chain = [] }: LeaderHint): string | undefined {
-    if (proof?.term !== term || publicKey === undefined) return 'it shows no votes';
+  doubts({ node, publicKey, term, proof, chain }: LeaderHint): string | undefined {
+    if (proof.term !== term) return `it shows the votes of term ${proof.term}`;
     const verdict = proveTerm(this.#trust, { proof, chain, leader: { node, publicKey } });
     if (verdict.changed) this.#disk.replaceNow('trust', encodeCbor(this.#trust.record));
     return verdict.accepted ? undefined : verdict.reason;

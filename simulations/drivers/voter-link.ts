@@ -70,7 +70,7 @@ export class VirtualVoterLink {
       ...options,
       perform: (effect) => this.#perform(effect),
       sendRaft: (to, message) => {
-        const chain = knownChain(this.voter.state, options.trust.links);
+        const chain = () => knownChain(this.voter.state, options.trust.links);
         for (const payload of this.#wire.payloadsOf(this.#signVote(to, message), chain)) this.#publishRaft(to, payload);
       },
       fetchSnapshot: (from, index, term) => this.#snapshots.fetch(from, index, term),
@@ -87,6 +87,10 @@ export class VirtualVoterLink {
   #leaderFilters(): string[] {
     const { prefix } = this.#options.world.topics;
     return ['nodes/+/metrics', 'nodes/+/outbox', 'jobs/+/+/cancel'].map((leaf) => prefix + leaf);
+  }
+
+  remindWhoLeads(): void {
+    this.voter.feed({ type: 'stranger-heard' });
   }
 
   connected(): void {
@@ -195,8 +199,7 @@ export class VirtualVoterLink {
 
   #claim(): Pick<LeaderHint, 'publicKey' | 'proof' | 'chain'> {
     const publicKey = publicKeyOf(this.#options.life.machine.id);
-    const chain = [...this.voter.state.ledger.votersChain];
-    return { publicKey, chain, ...(this.#proof === undefined ? {} : { proof: this.#proof }) };
+    return { publicKey, chain: [...this.voter.state.ledger.votersChain], proof: this.#proof! };
   }
 
   #publishRaft(to: string, payload: Uint8Array): void {

@@ -1,3 +1,4 @@
+import { joinedBytes } from '@foremesh/node-runtime/contract';
 import type { Chance } from './chance.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -77,7 +78,7 @@ export class VirtualDisk {
 
   read(name: string): Uint8Array | undefined {
     const file = this.#files.get(name);
-    return file === undefined ? undefined : concat([...file.synced, ...file.unsynced]);
+    return file === undefined ? undefined : joinedBytes([...file.synced, ...file.unsynced]);
   }
 
   /** A kill (of the process alone) loses nothing that was written; a power cut loses what was not synced, or half of it. */
@@ -85,7 +86,7 @@ export class VirtualDisk {
     this.#crashes += 1;
     this.#busyUntilMs = 0;
     for (const file of this.#files.values()) {
-      const unsynced = concat(file.unsynced);
+      const unsynced = joinedBytes(file.unsynced);
       file.unsynced = [];
       if (!powerCut) {
         file.synced.push(unsynced);
@@ -130,14 +131,4 @@ export class VirtualDisk {
     this.#files.set(name, file);
     return file;
   }
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -45,9 +45,9 @@ export const nodeStatus = z.object({
   offeredMemoryBytes: count,
   mayLead: z.boolean(),
   /** The key that the node signs with. The first that is enrolled for an id stays. */
-  publicKey: publicKey.optional(),
+  publicKey,
   /** Shows that the node was given the connection string: see `admissionStatement`. */
-  admission: z.string().length(43).optional(),
+  admission: z.string().length(43),
   /**
    * Other boots seen under this very id, and how long this one had been up when it first saw each. Of two boots that name
    * each other both are alive: two machines have one identity.
@@ -91,7 +91,10 @@ export const nodeMetrics = z.object({
 });
 export type NodeMetrics = z.infer<typeof nodeMetrics>;
 
-/** `leader`, retained: a hint for clients and pages. Nodes answer a new one with status and inventory; nothing is decided by it. */
+/**
+ * `leader`, retained. For clients and pages a hint, by which nothing is decided. A node obeys its leader if `proof` and `chain`
+ * show that the voters elected it, and answers a new one with status and inventory.
+ */
 export const leaderHint = z.object({
   v: version,
   node: identifier,
@@ -102,9 +105,9 @@ export const leaderHint = z.object({
   /** Where blobs are put. */
   holders: z.array(identifier).min(1),
   /** The leader's key; and why it leads: the votes of its term, and how those voters came to be voters. */
-  publicKey: publicKey.optional(),
-  proof: termProof.optional(),
-  chain: votersChain.optional(),
+  publicKey,
+  proof: termProof,
+  chain: votersChain,
 });
 export type LeaderHint = z.infer<typeof leaderHint>;
 

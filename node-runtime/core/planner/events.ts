@@ -52,11 +52,14 @@ export type PlannerEvent =
     }
   | { readonly type: 'tick' };
 
+/** A hint without what shows that it is true: votes and signatures are the driver's. */
+export type Announcement = Omit<LeaderHint, 'v' | 'publicKey' | 'proof' | 'chain'>;
+
 /** What the driver is to do, in this order. */
 export type PlannerEffect =
   | { readonly type: 'propose'; readonly commands: readonly LedgerCommand[] }
   | { readonly type: 'send'; readonly node: string; readonly message: InboxMessage }
-  | { readonly type: 'announce'; readonly hint: Omit<LeaderHint, 'v'> }
+  | { readonly type: 'announce'; readonly hint: Announcement }
   /** Retained, except a refusal, which must not hide the state of the job that holds the id. */
   | { readonly type: 'publish-state'; readonly state: JobState }
   | { readonly type: 'publish-result'; readonly result: JobResult }

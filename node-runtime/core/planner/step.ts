@@ -1,7 +1,7 @@
-import { type LeaderHint, limits, type Problem } from '../../contract/index.ts';
+import { limits, type Problem } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { dispatch } from './dispatch.ts';
-import type { PlannerEffect, PlannerEvent } from './events.ts';
+import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
 import { hearReport } from './reports.ts';
@@ -129,7 +129,7 @@ function announce(state: PlannerState, effects: PlannerEffect[]): void {
   effects.push({ type: 'announce', hint: hintOf(state) });
 }
 
-function hintOf({ id: node, bootId, term, announcements: seq, holders }: PlannerState): Omit<LeaderHint, 'v'> {
+function hintOf({ id: node, bootId, term, announcements: seq, holders }: PlannerState): Announcement {
   return { node, bootId, term, seq, holders: [...holders] };
 }
 

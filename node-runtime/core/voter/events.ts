@@ -1,7 +1,7 @@
 import type { NodeStatus, VotersLink } from '../../contract/index.ts';
 import type { LedgerCommand, VoterSettings } from '../ledger-commands.ts';
 import type { PlannerEffect, PlannerEvent } from '../planner/index.ts';
-import type { Configuration, HardState, LogEntry, RaftMessage, Vote } from '../raft/index.ts';
+import type { Configuration, LogEntry, RaftEffect, RaftMessage } from '../raft/index.ts';
 import type { JobSpecBytes } from './specs.ts';
 
 /** What the planner hears of the mesh; `elected` and the like come from the log, not from outside. */
@@ -29,7 +29,7 @@ export type VoterEvent =
   | { readonly type: 'spec-cleared'; readonly account: string; readonly job: string }
   /** By the owner of the key in it; `admitted`: it shows that the node was let in. */
   | { readonly type: 'status-heard'; readonly status: NodeStatus; readonly admitted: boolean }
-  /** Something came from a node whose key nobody here knows: its status must have been lost. */
+  /** Somebody there is who may not know who leads: its status, or our word, must have been lost. Heard often, answered now and then. */
   | { readonly type: 'stranger-heard' }
   /** Who votes, signed by a voter. */
   | { readonly type: 'voters-certified'; readonly link: VotersLink }
@@ -47,26 +47,13 @@ export interface VoterSnapshot {
 /** To be carried out in order. What rests on the disk is kept back by the log until `persisted`. */
 export type VoterEffect =
   | Exclude<PlannerEffect, { type: 'propose' }>
-  | {
-      readonly type: 'persist';
-      readonly sequence: number;
-      readonly hard?: HardState;
-      readonly entries: readonly LogEntry<LedgerCommand>[];
-    }
+  /** Of the log, as they are. */
+  | Extract<RaftEffect<LedgerCommand>, { type: 'role-changed' | 'persist' | 'fetch-snapshot' }>
   /** Replaces the log up to `index`; `tail` follows it. In the order of the `persist` effects. */
   | ({ readonly type: 'install-snapshot'; readonly sequence: number; readonly tail: Tail } & VoterSnapshot)
   /** The same for a snapshot of our own, without a sequence; answer: `compacted`. Both are to be encoded at once: they go on changing. */
   | ({ readonly type: 'compact'; readonly tail: Tail } & VoterSnapshot)
   | { readonly type: 'send-raft'; readonly to: string; readonly message: RaftMessage<LedgerCommand> }
-  /** Answer: `snapshot-fetched`, of this one or a newer one, or `snapshot-failed`. */
-  | { readonly type: 'fetch-snapshot'; readonly from: string; readonly index: number; readonly term: number }
-  | {
-      readonly type: 'role-changed';
-      readonly role: 'follower' | 'leader';
-      readonly term: number;
-      readonly leader?: string;
-      readonly votes?: readonly Vote[];
-    }
   /** Sign it; feed it back as `voters-certified`, here or at the leader. */
   | {
       readonly type: 'certify-voters';

@@ -39,7 +39,6 @@ export function admit(
   out: VoterEffect[],
 ): boolean {
   const { node, publicKey, bootId, online } = status;
-  if (publicKey === undefined) return false; // it came without a seal: who knows whose it is
   const problem = admissionProblem(state.ledger, { node, publicKey }, admitted);
   if (problem !== undefined) {
     if (online) out.push({ type: 'send', node, message: { type: 'refused', bootId, problem } });
@@ -59,7 +58,7 @@ export function admit(
 export function certify(state: VoterState, nowMs: number, out: VoterEffect[]): void {
   const { raft, ledger, publicKey } = state;
   const { leader } = raft;
-  if (publicKey === undefined || leader === undefined || nowMs < state.certifyDueMs) return;
+  if (leader === undefined || nowMs < state.certifyDueMs) return;
   const committed = raft.configurations.findLast(({ index }) => index <= state.appliedIndex);
   const voters = committed === undefined ? undefined : votersToCertify(ledger, committed.configuration);
   if (committed === undefined || voters === undefined) return;

@@ -33,15 +33,15 @@ export class RaftWire {
     this.#partBytes = partBytes;
   }
 
-  /** The payloads of a message, in order; a question for a vote goes with `chain`. Throws `MESH_LIMIT_EXCEEDED` when it has too many parts. */
-  payloadsOf(message: RaftMessage<LedgerCommand>, chain: readonly VotersLink[] = []): Uint8Array[] {
+  /** The payloads of a message, in order; a question for a vote shows what `chain` gives. Throws `MESH_LIMIT_EXCEEDED` when it has too many parts. */
+  payloadsOf(message: RaftMessage<LedgerCommand>, chain: () => readonly VotersLink[] = () => []): Uint8Array[] {
     const wire = toWire(message);
     const bytes = encodeCbor(wire);
     this.#seq += 1;
     const size = Math.max(this.#partBytes, Math.ceil(bytes.length / limits.partsPerRaftMessage));
     const parts = Math.ceil(bytes.length / size);
     if (parts === 1)
-      return [this.#payload({ kind: 'message', message: wire }, this.#seq, isQuestion(message) ? chain : [])];
+      return [this.#payload({ kind: 'message', message: wire }, this.#seq, isQuestion(message) ? chain() : [])];
     if (size > limits.raftPartBytes) {
       throw new MeshError(
         'MESH_LIMIT_EXCEEDED',

@@ -20,8 +20,8 @@ export interface VoterState {
   readonly specs: HeldSpecs;
   readonly seats: Seats;
   planDueMs: number;
-  /** Its own key, by which others know what it signs; undefined where nothing is signed. */
-  readonly publicKey: string | undefined;
+  /** Its own key, by which others know what it signs. */
+  readonly publicKey: string;
   readonly isFounder: boolean;
   /** Of a leader: the newest status of those whose key is on its way into the log. */
   readonly newcomers: Map<string, NodeStatus>;
@@ -34,7 +34,7 @@ export interface VoterOptions extends Omit<PlannerOptions, 'ledger'> {
   /** Those that vote until the log says otherwise: the founder at the founder's, nobody elsewhere. */
   readonly founders: readonly string[];
   readonly profile: RaftProfile;
-  readonly publicKey?: string;
+  readonly publicKey: string;
 }
 
 /** What the disk held at the start: the log, and the ledger at its snapshot. */

@@ -112,10 +112,10 @@ function lookAround(state: VoterState, at: Instant, out: VoterEffect[]): void {
   schedulePlan(state, at.nowMs);
   plan(state, { type: 'tick' }, at, out);
   watchSeats(seats, raft, planner.nodes, at.nowMs);
-  const voters = seatsToChange(seats, raft, state.ledger.voters ?? votersDefault, at.nowMs);
   // Those who elected this leader must be known by their signatures before others take their place: else no node could
   // ever check the votes of this term.
   if (!isSigned(state)) return;
+  const voters = seatsToChange(seats, raft, state.ledger.voters ?? votersDefault, at.nowMs);
   if (voters !== undefined && changeProblem(raft, voters, []) === undefined)
     stepLog(state, { type: 'change-voters', voters, learners: [] }, at, out);
 }
@@ -126,9 +126,9 @@ function stepLog(state: VoterState, event: RaftStep, at: Instant, out: VoterEffe
   for (const effect of stepRaft(state.raft, event)) perform(state, effect, at, out);
 }
 
-/** Whether the voters of today are known by signatures, as far as anything is signed. */
-function isSigned({ publicKey, ledger, raft }: VoterState): boolean {
-  return publicKey === undefined || areCertified(ledger, raft.configurations.at(-1)!.configuration);
+/** Whether the voters of today are known by signatures. */
+function isSigned({ ledger, raft }: VoterState): boolean {
+  return areCertified(ledger, raft.configurations.at(-1)!.configuration);
 }
 
 function perform(state: VoterState, effect: RaftEffect<LedgerCommand>, at: Instant, out: VoterEffect[]): void {

@@ -132,9 +132,9 @@ export class VoterLink {
     return this.#voter.isElected;
   }
 
-  /** Somebody may believe a leader of the past: the one that leads says so again. */
+  /** The broker may keep a leader of the past for whoever comes: the one that leads says so again, before long. */
   remindWhoLeads(): void {
-    this.#voter.feed({ type: 'asked-who-leads' });
+    this.#voter.feed({ type: 'stranger-heard' });
   }
 
   /** Takes one message; what is malformed is counted and reported, never thrown. */
@@ -164,7 +164,7 @@ export class VoterLink {
         openOf(node, publicKey, payload, topic, signer.meshId);
         if (!status.online && status.node === this.#voter.leader)
           this.#voter.feed({ type: 'suspected', node: status.node });
-        const admitted = publicKey !== undefined && isAdmitted(connection, node, publicKey, admission);
+        const admitted = isAdmitted(connection, node, publicKey, admission);
         this.#voter.feed({ type: 'status-heard', status, admitted });
         return;
       }
@@ -264,8 +264,8 @@ export class VoterLink {
 
   #claim(): LeaderClaim {
     const { publicKey } = this.#options.signer;
-    const chain = [...this.#voter.ledger.votersChain];
-    return { publicKey, chain, ...(this.#proof === undefined ? {} : { proof: this.#proof }) };
+    // It has led since before it had anything to announce.
+    return { publicKey, chain: [...this.#voter.ledger.votersChain], proof: this.#proof! };
   }
 
   async #serve(from: string, ask: Parameters<SnapshotExchange['serve']>[1]): Promise<void> {
@@ -277,7 +277,7 @@ export class VoterLink {
   }
 
   #sendRaft(to: string, message: RaftMessage<LedgerCommand>): void {
-    const chain = this.#voter.chainWith(this.#options.trust.links);
+    const chain = () => this.#voter.chainWith(this.#options.trust.links);
     for (const payload of this.#wire.payloadsOf(this.#signVote(to, message), chain)) this.#publishRaft(to, payload);
   }
 

@@ -163,15 +163,15 @@ describe('a mesh among enemies', () => {
       until(text, () => mesh.events.slice(before).some((event) => event.text.includes(text)));
     const { publicKey } = (await readKey(openHome(join(mesh.directory, 'bob'), {}).keyFile))!;
     const hint = { v: 1, node: 'bob', bootId: 'x', term: 99, seq: 1, holders: ['nobody'], publicKey };
-    await attack(mesh.topics.leader(), JSON.stringify(hint));
-    await told('the message is not signed');
     await attack(mesh.topics.leader(), await signedBy('bob', mesh.topics.leader(), JSON.stringify(hint)));
-    await told('bob says that it leads in term 99: it shows no votes');
+    await told('proof: ');
     const statement = voteStatement({ mesh: meshIdOf(mesh.connection), term: 99, candidate: 'bob', voter: 'bob' });
     const signer = new Signer((await readKey(openHome(join(mesh.directory, 'bob'), {}).keyFile))!, publicKey);
     const votes = [{ voter: 'bob', signature: signer.sign(statement) }];
     const proof = { mesh: meshIdOf(mesh.connection), term: 99, candidate: 'bob', votes };
     const claim = JSON.stringify({ ...hint, seq: 2, proof, chain: [] });
+    await attack(mesh.topics.leader(), claim);
+    await told('the message is not signed');
     await attack(mesh.topics.leader(), await signedBy('bob', mesh.topics.leader(), claim));
     await told('bob is no voter, or has another key');
     const order = envelope('bob', 'x', [{ type: 'inventory-request', request: 1 }], 99);
@@ -217,7 +217,19 @@ describe('a mesh among enemies', () => {
   it('orders and hints of a past term are not obeyed', async () => {
     const cancel = envelope('ada', 'old', [{ type: 'inventory-request', request: 1 }], 0);
     await attack(mesh.topics.nodeInbox('bob'), cancel);
-    const hint = { v: 1, node: 'old', bootId: 'old', term: 0, seq: 9, holders: ['nobody'] };
+    const [publicKey, signature] = ['A'.repeat(43), 'A'.repeat(86)];
+    const proof = { mesh: publicKey, term: 0, candidate: 'old', votes: [{ voter: 'old', signature }] };
+    const hint = {
+      v: 1,
+      node: 'old',
+      bootId: 'old',
+      term: 0,
+      seq: 9,
+      holders: ['nobody'],
+      publicKey,
+      proof,
+      chain: [],
+    };
     await attack(mesh.topics.leader(), JSON.stringify(hint));
     await goesOn();
     const large = await mesh.run('large-after-hint', jobOf('return task.text("x".repeat(70000))'));

@@ -73,7 +73,7 @@ describe('RaftWire', () => {
     const chain = [{ index: 1, term: 1, voters: [{ node: 'ada', publicKey: key }], signer: key, signature }];
     const question = { term: 2, lastIndex: 1, lastTerm: 1 };
     const shown = (message: RaftMessage<LedgerCommand>) =>
-      readRaftEnvelope(sender.payloadsOf(message, chain)[0]!).chain;
+      readRaftEnvelope(sender.payloadsOf(message, () => chain)[0]!).chain;
     assert.deepEqual(shown({ type: 'vote-request', ...question }), chain);
     assert.deepEqual(shown({ type: 'pre-vote-request', round: 1, ...question }), chain);
     assert.equal(shown(appendOf(10)), undefined);

@@ -78,6 +78,8 @@ export function nodeStatus(node: string, change: Partial<NodeStatus> = {}): Node
     queue: 2,
     offeredMemoryBytes: 64 * 1024 ** 2,
     mayLead: false,
+    publicKey: 'A'.repeat(43),
+    admission: 'A'.repeat(43),
     ...change,
   };
 }

@@ -14,7 +14,7 @@ describe('voter: members', () => {
   it('knows after a restart, before it has applied anything, the keys of those whom it has to hear for that', () => {
     const restored = { hard: { term: 1 }, log, snapshotIndex: 0, snapshotTerm: 0 };
     const options = { id: 'ada', bootId: 'boot', holders: ['broker'], founders: ['ada'], policy };
-    const state = createVoter({ ...options, profile: raftProfiles.lan }, restored);
+    const state = createVoter({ ...options, profile: raftProfiles.lan, publicKey: 'A'.repeat(43) }, restored);
     assert.equal(state.ledger.nodes.size, 0);
     assert.equal(knownKeyOf(state, 'bob'), 'key-of-bob');
     assert.equal(knownKeyOf(state, 'cyd'), undefined, 'no member: the ledger will know it when the log is applied');

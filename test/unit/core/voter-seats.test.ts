@@ -8,7 +8,7 @@ const settings = { count: 3, settleMs: 1_000, replaceAfterMs: 60_000 } as const;
 /** The founder, whose disk is fast; the others are the test. */
 class Founder {
   readonly state = createVoter(
-    { id: 'ada', bootId: 'boot', holders: ['broker'], policy, founders: ['ada'], profile },
+    { id: 'ada', bootId: 'boot', holders: ['broker'], policy, founders: ['ada'], profile, publicKey: 'key-of-ada' },
     { hard: { term: 0 }, log: [], snapshotIndex: 0, snapshotTerm: 0 },
   );
   #nowMs = 0;
@@ -16,8 +16,13 @@ class Founder {
   feed(event: VoterEvent): void {
     const effects = stepVoter(this.state, event, { nowMs: this.#nowMs, wallMs: 0 });
     validateVoter(this.state);
-    for (const effect of effects)
+    for (const effect of effects) {
       if (effect.type === 'persist') this.feed({ type: 'persisted', sequence: effect.sequence });
+      else if (effect.type === 'certify-voters') {
+        const link = { ...effect.link, signer: 'key-of-ada', signature: 'by ada' };
+        this.feed({ type: 'voters-certified', link });
+      }
+    }
   }
 
   pass(ms: number): void {
@@ -40,7 +45,7 @@ describe('voter: seats', () => {
     ada.feed({ type: 'voters-wanted', settings });
     // Long enough that a heartbeat of which nobody could have known is far behind.
     ada.pass(20 * profile.heartbeatMs);
-    for (const node of ['bob', 'cyd']) {
+    for (const node of ['ada', 'bob', 'cyd']) {
       const status = { ...nodeStatus(node), mayLead: true, publicKey: `key-of-${node}` };
       ada.feed({ type: 'status-heard', status, admitted: true });
     }

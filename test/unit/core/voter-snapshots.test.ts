@@ -14,7 +14,15 @@ import { policy } from './samples.ts';
 /** A node that ada takes in: it knows nobody before it has read the log. */
 class Newcomer {
   readonly state = createVoter(
-    { id: 'bob', bootId: 'boot', holders: ['broker'], policy, founders: [], profile: raftProfiles.lan },
+    {
+      id: 'bob',
+      bootId: 'boot',
+      holders: ['broker'],
+      policy,
+      founders: [],
+      profile: raftProfiles.lan,
+      publicKey: 'A'.repeat(43),
+    },
     { hard: { term: 0 }, log: [], snapshotIndex: 0, snapshotTerm: 0 },
   );
   #nowMs = 0;

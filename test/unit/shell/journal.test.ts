@@ -23,6 +23,7 @@ async function record(directory: string, feed: (voter: Voter) => Promise<void>):
     founders: ['ada'],
     holders: ['broker'],
     profile: raftProfiles.lan,
+    publicKey: 'A'.repeat(43),
     policy: planningPolicy,
     logDirectory: await scratch(),
     journalDirectory: directory,

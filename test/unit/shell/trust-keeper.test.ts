@@ -50,10 +50,15 @@ describe('TrustKeeper', () => {
   });
 
   it('believes nobody without votes, with votes of strangers, or with a proof of another term', () => {
-    const { proof: _, ...bare } = hintOf(5);
+    const { proof, ...bare } = hintOf(5);
+    const unproven = mallory.seal(encode({ ...bare, publicKey: mallory.publicKey }, 'json'), hintTopic);
+    assert.throws(() => keeper.openHint(unproven, hintTopic), meshError('MESH_MESSAGE_MALFORMED', 'proof'));
     const refused = (hint: LeaderHint, signer = ada) =>
       assert.throws(() => keeper.openHint(sealed(hint, signer), hintTopic), meshError('MESH_LEADER_UNPROVEN'));
-    refused(bare);
+    refused({
+      ...bare,
+      proof: { ...proof, votes: proof.votes.map((vote) => ({ ...vote, signature: 'A'.repeat(86) })) },
+    });
     refused(hintOf(5, mallory, 'mallory'), mallory);
     refused({ ...hintOf(4), term: 5 });
     assert.throws(() => keeper.openHint(sealed(hintOf(5), mallory), hintTopic), meshError('MESH_SIGNATURE_INVALID'));

@@ -62,6 +62,7 @@ class Stage {
       onAnnounce: () => undefined,
       founders: ['ada'],
       profile: raftProfiles.lan,
+      publicKey: this.signer.publicKey,
       log: pino({ level: 'silent' }),
       logDirectory,
       policy: {
