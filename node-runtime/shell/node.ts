@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { arch, availableParallelism, platform, totalmem } from 'node:os';
+import { arch, platform } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
@@ -12,7 +12,6 @@ import {
   inboxEnvelope,
   isErrorCode,
   type LeaderHint,
-  limits,
   MeshError,
   type MeshEvent,
   meshIdOf,
@@ -30,14 +29,14 @@ import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { describeMachine } from './machine-facts.ts';
 import { Metrics } from './metrics.ts';
+import { offerOf } from './offer.ts';
 import { Presence } from './presence.ts';
 import { release } from './release.ts';
 import { openOf, withSeals } from './sealed.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
 import { Signer } from './signing.ts';
 import { TrustKeeper } from './trust-keeper.ts';
-import type { VoterLink } from './voter/voter-link.ts';
-import { checkVoterMark, markVoter } from './voter/voter-mark.ts';
+import { VoterSeat } from './voter/voter-seat.ts';
 
 export interface NodeOptions {
   readonly home: Home;
@@ -69,7 +68,7 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-const defaults = { share: 0.5, cacheBytes: 512 * 1024 ** 2, queue: 64, prefetchBytes: 32 * 1024 ** 2 };
+const defaultCacheBytes = 512 * 1024 ** 2;
 /** After an election: how long nodes may say what still runs before anything is assigned anew. */
 const inventoryGraceMs = { lan: 500, edge: 1_500 };
 /** How long a node that stops waits for the broker to take its last status. */
@@ -124,8 +123,7 @@ class MeshNode {
   readonly #isFounder: boolean;
   readonly #signer: Signer;
   readonly #trust: TrustKeeper;
-  #voter: VoterLink | undefined;
-  #becomingVoter = false;
+  readonly #seat: VoterSeat;
   #blobs!: BlobClient;
   #cache!: BlobStore;
   #metrics: Metrics | undefined;
@@ -141,6 +139,15 @@ class MeshNode {
     this.#trust = new TrustKeeper(options.home.trustFile, meshId);
     this.#topics = new Topics(options.connection.mesh);
     this.#log = options.log.child({ node: this.#node });
+    this.#seat = new VoterSeat({
+      home: options.home,
+      isFounder,
+      mayLead: this.#mayLead,
+      connection: () => this.#link?.transport,
+      followerFilters: [this.#topics.nodeStatus(this.#node)],
+      voter: () => this.#voterOptions(),
+      onFatal: (error) => this.#markFailed(error),
+    });
     this.online = new Promise((resolve) => {
       this.#markOnline = resolve;
     });
@@ -152,19 +159,19 @@ class MeshNode {
   get leads(): boolean {
     return this.#voter?.isElected === true;
   }
+  get #voter() {
+    return this.#seat.voter;
+  }
   get #mayLead(): boolean {
     return this.#options.mayLead !== false;
   }
 
   async start(): Promise<void> {
     const { home, connection, log } = this.#options;
-    const share = this.#options.share ?? defaults.share;
-    const cores = availableParallelism();
-    const slots = this.#options.slots ?? Math.max(1, Math.floor(cores * share));
-    const offeredMemoryBytes = Math.floor(totalmem() * Math.min(share, 0.75));
+    const { cores, memoryBytes, share, slots, queue, offeredMemoryBytes, ...prefetch } = offerOf(this.#options);
     const transport = () => this.#link?.transport;
     this.#cache = await BlobStore.open(home.blobsDirectory, {
-      budgetBytes: this.#options.cacheBytes ?? defaults.cacheBytes,
+      budgetBytes: this.#options.cacheBytes ?? defaultCacheBytes,
     });
     this.#blobs = new BlobClient({
       transport,
@@ -174,20 +181,13 @@ class MeshNode {
       cache: this.#cache,
       onProblem: (problem) => log.debug(problem.toLine()),
     });
-    const offer = {
-      engines: ['js'],
-      slots,
-      queue: Math.min(limits.queuePerNode, Math.max(defaults.queue, slots * 8)),
-      memoryBytes: offeredMemoryBytes,
-      prefetchAttempts: defaults.queue,
-      prefetchBytes: defaults.prefetchBytes,
-    };
+    const engines = ['js' as const];
     const shared = this.#shared();
     this.#agent = new AgentDriver({
       ...shared,
       node: this.#node,
       home,
-      offer,
+      offer: { engines, slots, queue, memoryBytes: offeredMemoryBytes, ...prefetch },
       term: this.#trust.term,
       persistTerm: (term) => {
         // It is on disk since it was proven; what was not is no term of ours.
@@ -203,13 +203,13 @@ class MeshNode {
       arch: arch(),
       platform: platform(),
       cores,
-      memoryBytes: totalmem(),
-      engines: ['js' as const],
+      memoryBytes,
+      engines,
       ...(await describeMachine(home, this.#log)),
       labels: [...(this.#options.labels ?? [])],
       share,
       slots,
-      queue: offer.queue,
+      queue,
       offeredMemoryBytes,
       mayLead: this.#mayLead,
       publicKey: this.#signer.publicKey,
@@ -226,7 +226,7 @@ class MeshNode {
       },
       status,
     );
-    if (this.#mayLead && (await checkVoterMark(home, this.#isFounder))) await this.#openVoter();
+    await this.#seat.resume();
     const { sampleIntervalMs } = this.#options;
     const measured = { node: this.#node, home, meshLoad: () => this.#agent.meshLoad() };
     this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
@@ -253,55 +253,26 @@ class MeshNode {
     };
   }
 
-  /** Only a voter loads what it takes to lead: raft, ledger, planner, placement, forecasters. */
-  async #openVoter(): Promise<void> {
+  /** How this node votes, once it does. */
+  #voterOptions() {
     const profile = this.#options.connection.profile ?? 'edge';
-    const [{ VoterLink }, { planningPolicy }] = await Promise.all([
-      import('./voter/voter-link.ts'),
-      import('./voter/policy.ts'),
-    ]);
-    this.#voter = await VoterLink.open({
+    return {
       ...this.#shared(),
       subscriptions: () => this.#link?.transport,
       signer: this.#signer,
       connection: this.#options.connection,
       trust: this.#trust,
-      onAnnounce: (hint) => this.#obey(hint),
+      onAnnounce: (hint: LeaderHint) => this.#obey(hint),
       id: this.#node,
       publicKey: this.#signer.publicKey,
       founders: this.#isFounder ? [this.#node] : [],
       profile: raftProfiles[profile],
       holders: this.#holders,
       logDirectory: this.#options.home.logDirectory,
-      policy: planningPolicy,
       config: { inventoryGraceMs: inventoryGraceMs[profile] },
       ...(this.#options.journalDirectory === undefined ? {} : { journalDirectory: this.#options.journalDirectory }),
-      onFatal: (error) => this.#markFailed(error),
-    });
-  }
-
-  /**
-   * A leader sends us its log: we are to vote. What it sends until ours is open is lost, and sent again. The mark comes first:
-   * a log that is lost later must not be taken for one that was never there.
-   */
-  async #becomeVoter(): Promise<void> {
-    if (this.#becomingVoter || !this.#mayLead) return;
-    this.#becomingVoter = true;
-    try {
-      await markVoter(this.#options.home);
-      await this.#openVoter();
-      const transport = this.#link.transport;
-      if (transport === undefined) return; // subscribes when it connects
-      await transport.subscribe(this.#voter!.filters(), 1);
-      await transport.unsubscribe([this.#presence.topic]);
-      this.#voter!.connected();
-    } catch (error) {
-      // Of the connection alone: it is made again. Of the disk: the node cannot do what it is asked to.
-      if (!(error instanceof MeshError) || error.code !== 'MESH_UNREACHABLE')
-        this.#markFailed(asMeshError(error, 'MESH_STORAGE_FAILED'));
-    } finally {
-      this.#becomingVoter = false;
-    }
+      onFatal: (error: MeshError) => this.#markFailed(error),
+    };
   }
 
   #connectOptions() {
@@ -394,7 +365,7 @@ class MeshNode {
   /** The first word of a log: from the leader that was proven, and from nobody else. */
   #hearVoter(from: string, topic: string, payload: Uint8Array): void {
     openOf(from, this.#trust.keyOf(from), payload, topic, this.#trust.meshId);
-    void this.#becomeVoter();
+    this.#seat.take();
   }
 
   #hearLeader(topic: string, payload: Uint8Array): void {
@@ -441,7 +412,7 @@ class MeshNode {
   /** Closes what has been opened, be it all or only some. */
   async release(): Promise<void> {
     await this.#metrics?.close();
-    await this.#voter?.close();
+    await this.#seat.close();
     await this.#agent?.close();
     await this.#link?.close();
     await this.#blobs?.close();
