@@ -103,6 +103,7 @@ class Simulation {
       jobs,
       faulty: true,
       fetchFailPercent: scenario.fetchFailPercent,
+      checkpointPercent: scenario.checkpointPercent,
       strayPercent: scenario.strayPercent,
       planner: { inventoryIntervalMs: scenario.inventoryIntervalMs, inventoryGraceMs: scenario.inventoryGraceMs },
       profile: raftPaces[scenario.pace],

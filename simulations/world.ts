@@ -26,6 +26,7 @@ export interface World {
   /** Faults may happen. */
   faulty: boolean;
   readonly fetchFailPercent: number;
+  readonly checkpointPercent: number;
   /** Of the proposals: those that come with one that is too late. */
   readonly strayPercent: number;
   readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs'>;

@@ -18,6 +18,7 @@ export const errorCodes = {
   MESH_NOT_AUTHORIZED: 'The broker refused the account or its password.',
   MESH_BLOB_MISSING: 'No holder has the blob.',
   MESH_BLOB_CORRUPT: 'Bytes do not match the hash that names them.',
+  MESH_CHECKPOINT_LOST: 'No holder has, whole, the state that a task was to go on from.',
   MESH_STORAGE_FAILED: 'A disk operation failed.',
   MESH_LOG_CORRUPT: 'The log on disk is damaged before its end.',
   MESH_LEADER_UNPROVEN: 'Somebody says that it leads, and does not show that the voters elected it.',

@@ -1,5 +1,6 @@
 import {
   type Assign,
+  type Checkpoint,
   type InboxMessage,
   limits,
   type OutboxMessage,
@@ -46,6 +47,9 @@ export type AgentEvent =
   | { readonly type: 'fetch-failed'; readonly attempt: string; readonly problem: Problem }
   | { readonly type: 'started'; readonly attempt: string }
   | { readonly type: 'progressed'; readonly attempt: string; readonly fraction: number }
+  /** The engine has the attempt's state, on this machine alone. */
+  | { readonly type: 'checkpoint-made'; readonly attempt: string; readonly checkpoint: Checkpoint }
+  | { readonly type: 'checkpoint-placed'; readonly attempt: string; readonly checkpoint: Checkpoint }
   | { readonly type: 'ended'; readonly outcome: Outcome };
 
 export type AgentEffect =
@@ -56,6 +60,8 @@ export type AgentEffect =
   | { readonly type: 'run'; readonly assign: Assign }
   /** Stop fetching or running it; nothing is reported. */
   | { readonly type: 'stop'; readonly attempt: string; readonly reason: string }
+  /** Put the state in a holder. Answer, once it is durable there: `checkpoint-placed`; none when that fails. */
+  | { readonly type: 'place-checkpoint'; readonly attempt: string; readonly checkpoint: Checkpoint }
   /** Must be on disk before the report that follows it. */
   | { readonly type: 'keep-outcome'; readonly outcome: Outcome }
   | { readonly type: 'forget-outcomes'; readonly attempts: readonly string[] }
@@ -106,6 +112,17 @@ export function stepAgent(state: AgentState, event: AgentEvent): AgentEffect[] {
         });
       }
       break;
+    case 'checkpoint-made': {
+      const { attempt, checkpoint } = event;
+      if (state.held.has(attempt)) effects.push({ type: 'place-checkpoint', attempt, checkpoint });
+      break;
+    }
+    case 'checkpoint-placed': {
+      const { attempt, checkpoint } = event;
+      if (state.held.has(attempt))
+        effects.push({ type: 'report', message: { type: 'checkpointed', attempt, checkpoint } });
+      break;
+    }
     case 'ended':
       // A cancelled attempt may end all the same: nobody waits for it.
       if (state.held.has(event.outcome.attempt)) end(state, event.outcome, effects);

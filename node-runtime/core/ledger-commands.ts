@@ -1,4 +1,4 @@
-import type { DataReference, NodeKey, Output, Problem, Usage, VotersLink } from '../contract/index.ts';
+import type { Checkpoint, DataReference, NodeKey, Output, Problem, Usage, VotersLink } from '../contract/index.ts';
 import type { JobPlan } from './job-plan.ts';
 
 interface OfJob {
@@ -75,6 +75,15 @@ export type JobCommand =
       readonly node: string;
       readonly problem: Problem;
     })
+  /** The state of an attempt is durable: the task can go on from it elsewhere. */
+  | (OfJob & {
+      readonly type: 'count-checkpoint';
+      readonly task: string;
+      readonly attempt: string;
+      readonly checkpoint: Checkpoint;
+    })
+  /** A node was to go on from it, and could not have its state whole. */
+  | (OfJob & { readonly type: 'drop-checkpoint'; readonly task: string; readonly blob: string })
   | (OfJob & { readonly type: 'end-job'; readonly phase: 'failed' | 'cancelled'; readonly problem: Problem });
 
 /** What applying a command did: the same on every voter. */
@@ -92,6 +101,14 @@ export type LedgerEvent =
       readonly stageDone: boolean;
     }
   | { readonly type: 'attempt-failed'; readonly key: string; readonly task: string; readonly attempt: string }
+  | {
+      readonly type: 'checkpoint-counted';
+      readonly key: string;
+      readonly task: string;
+      readonly attempt: string;
+      readonly checkpoint: Checkpoint;
+    }
+  | { readonly type: 'checkpoint-dropped'; readonly key: string; readonly task: string; readonly blob: string }
   | { readonly type: 'job-ended'; readonly key: string }
   | { readonly type: 'voters-set' }
   /** An old ended job made room: only its tombstone stays. */

@@ -8,6 +8,7 @@ import {
   type VotersLink,
 } from '../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
+import { type CheckpointedTask, countCheckpoint, dropCheckpoint } from './ledger-checkpoints.ts';
 import type {
   Cut,
   CutTask,
@@ -19,7 +20,7 @@ import type {
 } from './ledger-commands.ts';
 import { applyMeshCommand, findMembersFault, isAboutMesh } from './ledger-members.ts';
 
-export interface LedgerTask {
+export interface LedgerTask extends CheckpointedTask {
   readonly task: string;
   readonly stage: string;
   readonly merges: boolean;
@@ -144,16 +145,21 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
       return cut(job, key, command);
     case 'commit-task':
       return commit(ledger, job, key, command);
-    case 'fail-attempt': {
+    case 'fail-attempt':
+    case 'count-checkpoint':
+    case 'drop-checkpoint': {
       const task = findTask(job, command.task);
       const fault = findOutcomeFault(job, task);
       if (task === undefined || fault !== undefined)
         return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
+      if (command.type === 'count-checkpoint') return [countCheckpoint(task, key, command)];
+      if (command.type === 'drop-checkpoint') return [dropCheckpoint(task, key, command)];
       // Reported twice, an attempt has still failed once.
       if (task.failures.some((failure) => failure.attempt === command.attempt)) {
         return [{ type: 'dropped', command, reason: 'the failure is counted already' }];
       }
       task.failures.push({ node: command.node, attempt: command.attempt, problem: command.problem });
+      delete task.checkpoint; // the next attempt shall not begin where this one went wrong
       return [{ type: 'attempt-failed', key, task: command.task, attempt: command.attempt }];
     }
     case 'end-job':
@@ -239,6 +245,7 @@ function commit(
   if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
   task.committed = { node: command.node, attempt: command.attempt, usage: command.usage };
   task.output = command.output;
+  delete task.checkpoint;
   const stage = job.stages.get(task.stage)!;
   if (!task.merges) stage.openParts -= 1;
   stage.done = isDone(stage);
@@ -279,7 +286,7 @@ function end(
 ): LedgerEvent[] {
   job.phase = phase;
   job.endedAtMs = atMs;
-  dropIntermediateOutputs(job);
+  dropWhatIsBetween(job);
   ledger.ended.push(key);
   ledger.endedTasks += tasksOf(job);
   const events: LedgerEvent[] = [{ type: 'job-ended', key }];
@@ -313,10 +320,13 @@ function tasksOf(job: LedgerJob): number {
   return tasks;
 }
 
-function dropIntermediateOutputs(job: LedgerJob): void {
+function dropWhatIsBetween(job: LedgerJob): void {
   for (const { stage, sink } of job.plan.stages) {
     const tasks = job.stages.get(stage)!.tasks;
-    for (const task of tasks) if (!sink || job.phase !== 'done' || task !== tasks.at(-1)) delete task.output;
+    for (const task of tasks) {
+      delete task.checkpoint;
+      if (!sink || job.phase !== 'done' || task !== tasks.at(-1)) delete task.output;
+    }
   }
 }
 
@@ -394,6 +404,9 @@ function findFault(job: LedgerJob): string | undefined {
     const merge = stage.tasks.find((task) => task.merges);
     if (merge?.committed !== undefined && open > 0) return `stage ${stage.stage} was merged before its parts were done`;
   }
+  const kept = [...job.stages.values()].flatMap((stage) => stage.tasks).find((task) => task.checkpoint !== undefined);
+  if (kept !== undefined && (kept.committed !== undefined || job.phase !== 'running'))
+    return `task ${kept.task} is over and has a checkpoint`;
   if (job.phase === 'done' && ![...job.stages.values()].every((stage) => stage.done)) return 'done with open stages';
   return undefined;
 }

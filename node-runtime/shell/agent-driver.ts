@@ -150,6 +150,8 @@ export class AgentDriver {
         this.#loaded.delete(effect.attempt);
         if (this.#assigned.has(effect.attempt)) this.#pool.cancel(effect.attempt, effect.reason);
         return;
+      case 'place-checkpoint':
+        throw new Error(`${effect.attempt} has made a checkpoint, and no engine of this release makes any`);
       case 'keep-outcome':
         this.#journaling(() => this.#journal.keep(effect.outcome));
         return;

@@ -1,4 +1,6 @@
 import {
+  type Assign,
+  type Checkpoint,
   decode,
   type InboxMessage,
   type JobResult,
@@ -8,6 +10,7 @@ import {
   type Topics,
 } from '@foremesh/node-runtime/contract';
 import {
+  findTask,
   holdsLease,
   type LedgerCommand,
   type LedgerEvent,
@@ -30,6 +33,8 @@ export class Checks {
   readonly log: LogChecks;
   readonly #attempts = new Set<string>();
   readonly #commits = new Map<string, string>();
+  /** The latest that count. */
+  readonly #checkpoints = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
   readonly #nodeTerms = new Map<string, number>();
   readonly #believedTerms = new Map<string, number>();
@@ -54,6 +59,8 @@ export class Checks {
   }
 
   #ledgerMoved(event: LedgerEvent): void {
+    if (event.type === 'checkpoint-counted') this.#checkpointCounts(event);
+    if (event.type === 'attempt-failed' || event.type === 'checkpoint-dropped') this.#checkpointIsOver(event);
     if (event.type !== 'task-committed') return;
     const task = `${event.key}/${event.task}`;
     const before = this.#commits.get(task);
@@ -63,13 +70,31 @@ export class Checks {
       `${task} was committed by ${before} and ${event.attempt}`,
     );
     this.#commits.set(task, event.attempt);
-    const output = this.log.ledger.jobs
-      .get(event.key)
-      ?.stages.get(event.stage)
-      ?.tasks.find((each) => each.task === event.task)?.output;
+    const output = this.#taskOf(event)?.output;
     if (output !== undefined && 'blob' in output) {
       check(this.#blobs.has(output.blob), 'I5', `${task} is committed, its output is nowhere`);
     }
+  }
+
+  #checkpointCounts({ key, task, checkpoint }: LedgerEvent & { type: 'checkpoint-counted' }): void {
+    const name = `${key}/${task}`;
+    const { sequence, state } = checkpoint;
+    check(this.#blobs.has(state.blob), 'I5', `checkpoint ${sequence} of ${name} counts, its state is nowhere`);
+    const before = this.#checkpoints.get(name) ?? 0;
+    check(sequence > before, 'I5', `checkpoint ${sequence} of ${name} counts after ${before}`);
+    this.#checkpoints.set(name, sequence);
+  }
+
+  /** Nobody goes on from where an attempt went wrong, nor from what is lost. */
+  #checkpointIsOver(event: { readonly key: string; readonly task: string }): void {
+    this.#checkpoints.delete(`${event.key}/${event.task}`);
+    const { sequence } = this.#taskOf(event)?.checkpoint ?? {};
+    check(sequence === undefined, 'I5', `checkpoint ${sequence} of ${event.key}/${event.task} counts still`);
+  }
+
+  #taskOf({ key, task }: { readonly key: string; readonly task: string }) {
+    const job = this.log.ledger.jobs.get(key);
+    return job === undefined ? undefined : findTask(job, task);
   }
 
   /** A new leader has read the log, and begins to plan. */
@@ -101,11 +126,9 @@ export class Checks {
     this.runs += 1;
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
-    check(
-      tasks.some((each) => each.task === task),
-      'cut',
-      `${attempt} was assigned, the log has no such task`,
-    );
+    const assigned = tasks.find((each) => each.task === task);
+    check(assigned !== undefined, 'cut', `${attempt} was assigned, the log has no such task`);
+    this.#resumes(message, assigned.checkpoint);
     check(ledger?.phase === 'running', 'cut', `${attempt} was assigned, its job is ${ledger?.phase}`);
     const view = planner.nodes.get(node);
     const room = view === undefined ? 0 : view.status.slots + view.status.queue;
@@ -115,6 +138,13 @@ export class Checks {
       `${node} offers room for ${room}, was given ${view?.attempts.size}`,
     );
     check(view?.confirmed === true, 'inventory', `${node} was given ${attempt} before it said what it has in hand`);
+  }
+
+  /** From the latest that counts, unless a node has found it spoiled. */
+  #resumes({ attempt, resume }: Assign, counts: Checkpoint | undefined): void {
+    const latest = resume?.state.blob === counts?.state.blob && resume?.sequence === counts?.sequence;
+    const anew = resume === undefined && counts !== undefined && this.#blobs.wasSpoiled(counts.state.blob);
+    check(latest || anew, 'I5', `${attempt} goes on from ${resume?.sequence}, ${counts?.sequence} counts`);
   }
 
   /** Whatever passes the broker. */

@@ -1,5 +1,6 @@
 import {
   type Assign,
+  type Checkpoint,
   type InboxEnvelope,
   type OutboxMessage,
   type Outcome,
@@ -18,7 +19,7 @@ import {
 import type { VirtualConnection } from '../engine/broker.ts';
 import { encodeFrame, readFrames } from '../engine/frames.ts';
 import type { Lifetime } from '../engine/machine.ts';
-import { bytesOfNumbers, compute } from '../scenario/virtual-jobs.ts';
+import { bytesOfNumbers, bytesOfState, compute, referenceOf } from '../scenario/virtual-jobs.ts';
 import type { World } from '../world.ts';
 import { VirtualOutbox } from './outbox.ts';
 import type { VirtualTrust } from './trust.ts';
@@ -50,6 +51,12 @@ export class VirtualAgent {
   /** Handed to the engine: the first `slots` of them that are not ended run. */
   #pool: Assign[] = [];
   readonly #running = new Map<string, Assign>();
+  /** The last checkpoint of a running attempt. */
+  readonly #made = new Map<string, number>();
+  /** What attempts go on from. */
+  readonly #resumed = new Map<string, readonly number[]>();
+  /** States that no holder has yet, by their names. */
+  readonly #states = new Map<string, Uint8Array>();
   #closed = false;
 
   constructor(options: VirtualAgentOptions) {
@@ -121,6 +128,9 @@ export class VirtualAgent {
       case 'fetch':
         this.#fetch(effect.assign);
         return;
+      case 'place-checkpoint':
+        this.#placeState(effect.attempt, effect.checkpoint);
+        return;
       case 'run':
         world.checks.nodeActs(id, this.#state.term, trust.termOnDisk);
         this.#pool.push(effect.assign);
@@ -156,9 +166,15 @@ export class VirtualAgent {
     life.after(life.machine.chance.between(1, 200), () => {
       if (this.#fetching.get(attempt) !== assign) return;
       this.#fetching.delete(attempt);
-      const problem = { code: 'MESH_BLOB_MISSING', message: 'no holder has it' };
-      if (fails || connection() === undefined) this.#step({ type: 'fetch-failed', attempt, problem });
-      else this.#step({ type: 'fetched', attempt });
+      const failed = (code: string, message: string) =>
+        this.#step({ type: 'fetch-failed', attempt, problem: { code, message } });
+      const done = assign.resume === undefined ? [] : world.blobs.state(assign.resume.state);
+      if (fails || connection() === undefined) failed('MESH_BLOB_MISSING', 'no holder has it');
+      else if (done === undefined) failed('MESH_CHECKPOINT_LOST', 'its bytes are not what they were');
+      else {
+        this.#resumed.set(attempt, done);
+        this.#step({ type: 'fetched', attempt });
+      }
     });
   }
 
@@ -184,11 +200,53 @@ export class VirtualAgent {
       const say = (event: AgentEvent) => mine(() => this.#step(event));
       life.after(1, say({ type: 'started', attempt }));
       life.after(wallMs / 2, say({ type: 'progressed', attempt, fraction: 0.5 }));
+      for (const part of this.#checkpointsOf(attempt))
+        life.after(
+          wallMs * part,
+          mine(() => this.#checkpoint(assign, part)),
+        );
       life.after(
         wallMs,
         mine(() => this.#finish(assign, wallMs)),
       );
     }
+  }
+
+  /** At which parts of its run an attempt makes checkpoints. */
+  #checkpointsOf(attempt: string): number[] {
+    const chance = this.#options.life.machine.chance.fork(attempt);
+    if (!chance.percent(this.#options.world.checkpointPercent)) return [];
+    const many = chance.between(1, 4);
+    return Array.from({ length: many }, (_, at) => (at + 1) / (many + 1));
+  }
+
+  #compute(assign: Assign): number[] {
+    return compute(assign, this.#options.world.blobs, this.#resumed.get(assign.attempt)!);
+  }
+
+  #checkpoint(assign: Assign, part: number): void {
+    const { attempt, resume } = assign;
+    const all = this.#compute(assign);
+    const before = this.#resumed.get(attempt)!.length;
+    const bytes = bytesOfState(all.slice(0, before + Math.floor((all.length - before) * part)));
+    const state = referenceOf(bytes);
+    this.#states.set(state.blob, bytes);
+    const made = this.#made.get(attempt) ?? resume?.sequence ?? 0;
+    this.#made.set(attempt, made + 1);
+    this.#step({ type: 'checkpoint-made', attempt, checkpoint: { sequence: made + 1, state } });
+  }
+
+  /** However long it takes; nobody hears of it before. */
+  #placeState(attempt: string, checkpoint: Checkpoint): void {
+    const { world, life, connection } = this.#options;
+    const { blob } = checkpoint.state;
+    const bytes = this.#states.get(blob)!;
+    this.#states.delete(blob);
+    life.after(life.machine.chance.fork(blob).between(1, 600), () => {
+      if (connection() === undefined) return; // there will be another
+      world.blobs.put(bytes);
+      this.#step({ type: 'checkpoint-placed', attempt, checkpoint });
+    });
   }
 
   #finish(assign: Assign, wallMs: number): void {
@@ -209,7 +267,7 @@ export class VirtualAgent {
       this.#step({ type: 'ended', outcome: failed('task', 'MESH_TASK_THREW') });
     else if (world.faulty && life.machine.chance.percent(world.fetchFailPercent / 4)) {
       this.#step({ type: 'ended', outcome: failed('node', 'MESH_SANDBOX_DIED') });
-    } else this.#place(bytesOfNumbers(compute(assign, world.blobs)), assign, usage);
+    } else this.#place(bytesOfNumbers(this.#compute(assign)), assign, usage);
     this.#fill();
   }
 

@@ -59,6 +59,13 @@ export const agentMutants: readonly Mutant[] = [
     replace: 'outcomes: new Map(),',
   },
   {
+    name: 'count an undurable checkpoint',
+    file,
+    find: "if (state.held.has(attempt)) effects.push({ type: 'place-checkpoint', attempt, checkpoint });",
+    replace:
+      "if (state.held.has(attempt)) effects.push({ type: 'place-checkpoint', attempt, checkpoint }, { type: 'report', message: { type: 'checkpointed', attempt, checkpoint } });",
+  },
+  {
     name: 'let run on what is cancelled',
     file,
     find: 'if (state.held.delete(message.attempt)) effects.push(',

@@ -52,4 +52,28 @@ export const ledgerMutants: readonly Mutant[] = [
     find: 'jobs: [...ledger.jobs.values()].map((job) => ({ ...job,',
     replace: "jobs: [...ledger.jobs.values()].filter((job) => job.phase !== 'running').map((job) => ({ ...job,",
   },
+  {
+    name: 'an earlier checkpoint counts after a later one',
+    file: 'ledger-checkpoints.ts',
+    find: "if (checkpoint.sequence <= (task.checkpoint?.sequence ?? 0)) return dropped('a later one counts');",
+    replace: '',
+  },
+  {
+    name: 'a lost checkpoint goes on counting',
+    file: 'ledger-checkpoints.ts',
+    find: 'delete task.checkpoint;',
+    replace: '',
+  },
+  {
+    name: 'begin again where an attempt went wrong',
+    file,
+    find: 'delete task.checkpoint; // the next attempt',
+    replace: '// the next attempt',
+  },
+  {
+    name: 'keep the checkpoint of what is done',
+    file,
+    find: 'task.output = command.output; delete task.checkpoint;',
+    replace: 'task.output = command.output;',
+  },
 ];

@@ -15,6 +15,18 @@ export const plannerMutants: readonly Mutant[] = [
     replace: '#1.${state.nextAttempt}',
   },
   {
+    name: 'begin anew in spite of a checkpoint',
+    file: 'planner/dispatch.ts',
+    find: 'const resume = checkpoint?.state.blob === task.lostState ? undefined : checkpoint;',
+    replace: 'const resume = undefined as typeof checkpoint;',
+  },
+  {
+    name: 'go on for ever from a state that nobody can have',
+    file: 'planner/reports.ts',
+    find: "if (message.code === 'MESH_CHECKPOINT_LOST' &&",
+    replace: "if (message.code === '' &&",
+  },
+  {
     name: 'assign before a node has said what it has',
     file: 'planner/dispatch.ts',
     find: 'if (!node.online || !node.confirmed) continue;',

@@ -14,7 +14,10 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       return { ...command, phase: command.phase === 'failed' ? 'cancelled' : 'failed' };
     case 'enroll-node':
       return { ...command, publicKey: 'A'.repeat(43) };
+    case 'count-checkpoint':
+      return { ...command, checkpoint: { ...command.checkpoint, sequence: 1 } };
     case 'certify-voters':
+    case 'drop-checkpoint':
       return command;
     case 'set-voters':
       return undefined;
@@ -26,6 +29,10 @@ export function describeCommand(command: LedgerCommand): string {
     case 'commit-task':
     case 'fail-attempt':
       return `${command.type} ${command.attempt} of ${command.node}`;
+    case 'count-checkpoint':
+      return `count-checkpoint ${command.checkpoint.sequence} of ${command.attempt}`;
+    case 'drop-checkpoint':
+      return `drop-checkpoint of ${command.job}/${command.task}`;
     case 'cut-stage':
       return `cut-stage ${command.job}/${command.stage} into ${command.tasks.length}`;
     case 'accept-job':

@@ -1,4 +1,5 @@
 import type { VirtualNode } from '../drivers/node.ts';
+import type { Chance } from '../engine/chance.ts';
 import type { World } from '../world.ts';
 import type { Fault } from './scenario.ts';
 
@@ -68,6 +69,9 @@ export function strike(world: World, node: VirtualNode, { kind, forMs }: Fault):
         machine.disk.full = false;
       });
       return;
+    case 'flipped-bits':
+      spoilCheckpoint(world, machine.chance);
+      return;
     case 'clock-jump':
       machine.clock.jump(machine.chance.between(-86_400_000, 86_400_000));
       return;
@@ -75,4 +79,13 @@ export function strike(world: World, node: VirtualNode, { kind, forMs }: Fault):
     case 'broker-lost-store':
       broker.restart(forMs, kind === 'broker-restart');
   }
+}
+
+/** One that somebody may be told to go on from. */
+function spoilCheckpoint({ checks, blobs }: World, chance: Chance): void {
+  const tasks = [...checks.log.ledger.jobs.values()].flatMap((job) =>
+    [...job.stages.values()].flatMap((stage) => stage.tasks),
+  );
+  const states = tasks.flatMap(({ checkpoint }) => checkpoint?.state.blob ?? []);
+  if (states.length > 0) blobs.spoil(chance.pick(states), chance);
 }

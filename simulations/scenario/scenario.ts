@@ -22,10 +22,11 @@ export const faultKinds = [
   'elected-crash',
   'change-crash',
   'blackout',
+  'flipped-bits',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
-/** A blackout is drawn on its own. */
-const usualKinds = faultKinds.filter((kind) => kind !== 'blackout');
+/** These are drawn on their own. */
+const usualKinds = faultKinds.filter((kind) => kind !== 'blackout' && kind !== 'flipped-bits');
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -66,6 +67,8 @@ export interface Scenario {
   readonly fetchFailPercent: number;
   /** Of the tasks that shall succeed: those that throw once or twice before. */
   readonly throwPercent: number;
+  /** Of the attempts: those that make checkpoints. */
+  readonly checkpointPercent: number;
   /** Of the proposals: those that come with one that is too late, as of another leader. */
   readonly strayPercent: number;
   /** How wrong clocks run: at most this, in thousandths. */
@@ -113,6 +116,14 @@ export function scenarioOf(seed: number): Scenario {
   }
   const dark = new Chance(seed).fork('blackout');
   if (count > 0 && dark.percent(12)) faults.push(inventFault(dark, nodes, when, ['blackout']));
+  const marks = new Chance(seed).fork('checkpoints');
+  const checkpointPercent = marks.pick([0, 40, 100]);
+  if (count > 0 && checkpointPercent > 0 && marks.percent(50)) {
+    const flips = Array.from({ length: marks.pick([1, 2, 6, 20]) }, () =>
+      inventFault(marks, nodes, when, ['flipped-bits']),
+    );
+    faults.push(...flips.flatMap((fault) => withCompany(marks, fault, nodes, faultsForMs)));
+  }
   const none = (some: readonly number[]) => (quiet ? 0 : chance.pick(some));
   return {
     seed,
@@ -134,6 +145,7 @@ export function scenarioOf(seed: number): Scenario {
     },
     fetchFailPercent: none([0, 0, 20]),
     throwPercent: none([0, 20]),
+    checkpointPercent,
     strayPercent: none([0, 0, 10]),
     driftPermille: none([0, 1, 30]),
     syncMostMs: chance.pick([2, 30, 200]),
@@ -194,6 +206,12 @@ function withCompany(chance: Chance, fault: Fault, nodes: number, faultsForMs: n
   if (fault.kind === 'elected-crash') {
     const kind = chance.pick(['kill', 'pause', 'partition', 'partition-up'] as const);
     return [fault, { ...fault, kind, machine: whoLeads }];
+  }
+  // A state that is spoiled, and wanted.
+  if (fault.kind === 'flipped-bits') {
+    const atMs = fault.atMs + chance.between(0, 600);
+    const machine = `n${chance.between(0, nodes - 1)}`;
+    return atMs + forMs > faultsForMs ? [fault] : [fault, { kind: 'kill', atMs, forMs, machine }];
   }
   // A node that dies while a new leader still asks who has what.
   const leaderDies = (fault.kind === 'kill' || fault.kind === 'power-cut') && fault.machine === whoLeads;

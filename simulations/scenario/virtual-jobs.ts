@@ -17,11 +17,32 @@ const mebibyte = 1024 ** 2;
 /** Virtual blobs: lists of numbers, named by their hash, in a holder that outlives every machine. */
 export class Blobs {
   readonly #contents = new Map<string, Uint8Array>();
+  readonly #spoiled = new Set<string>();
 
   put(bytes: Uint8Array): DataReference {
-    const blob = `sha256-${createHash('sha256').update(bytes).digest('hex')}`;
+    const reference = referenceOf(bytes);
+    this.#contents.set(reference.blob, bytes);
+    return reference;
+  }
+
+  /** A bit of it is not what it was. */
+  spoil(blob: string, chance: Chance): void {
+    const bytes = this.#contents.get(blob)!.slice();
+    bytes[chance.between(0, bytes.length - 1)]! ^= 1 << chance.between(0, 7);
     this.#contents.set(blob, bytes);
-    return { blob, sizeBytes: bytes.length };
+    this.#spoiled.add(blob);
+  }
+
+  /** It was not always whole; perhaps it is again. */
+  wasSpoiled(blob: string): boolean {
+    return this.#spoiled.has(blob);
+  }
+
+  /** A state as whoever goes on from it reads it: what its name does not vouch for is none. */
+  state(source: DataReference): number[] | undefined {
+    const bytes = this.#contents.get(source.blob);
+    if (bytes === undefined || referenceOf(bytes).blob !== source.blob) return undefined;
+    return (JSON.parse(new TextDecoder().decode(bytes)) as { done: number[] }).done;
   }
 
   putNumbers(numbers: readonly number[]): DataReference {
@@ -45,6 +66,15 @@ export class Blobs {
   }
 }
 
+export function referenceOf(bytes: Uint8Array): DataReference {
+  return { blob: `sha256-${createHash('sha256').update(bytes).digest('hex')}`, sizeBytes: bytes.length };
+}
+
+/** What a task has done so far: all that there is to know of it. */
+export function bytesOfState(done: readonly number[]): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ done }));
+}
+
 export function bytesOfNumbers(numbers: readonly number[]): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(numbers));
 }
@@ -54,8 +84,8 @@ function work(stage: string, number: number): number {
   return (number * 31 + stage.length * 7 + 3) % 10_007;
 }
 
-/** What the virtual engine computes. */
-export function compute(assign: Assign, blobs: Blobs): number[] {
+/** What the virtual engine computes; what is done already it takes as it is. */
+export function compute(assign: Assign, blobs: Blobs, done: readonly number[]): number[] {
   const { input } = assign;
   const read = (): number[] => {
     switch (input.kind) {
@@ -76,8 +106,9 @@ export function compute(assign: Assign, blobs: Blobs): number[] {
         throw new Error('nothing is spilled here');
     }
   };
-  if (assign.code.blob === mergeCode.blob) return read();
-  return read().map((number) => work(assign.stage, number));
+  const left = read().slice(done.length);
+  if (assign.code.blob === mergeCode.blob) return [...done, ...left];
+  return [...done, ...left.map((number) => work(assign.stage, number))];
 }
 
 /** The outputs of an undisturbed run, by stage. */

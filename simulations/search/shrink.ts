@@ -73,7 +73,13 @@ function simpler(from: Scenario): ((best: Scenario) => Scenario)[] {
       ways.push((best) => ({ ...best, weather: { ...best.weather, [key]: calmWeather[key] } }));
     }
   }
-  for (const key of ['fetchFailPercent', 'throwPercent', 'strayPercent', 'driftPermille'] as const) {
+  for (const key of [
+    'fetchFailPercent',
+    'throwPercent',
+    'checkpointPercent',
+    'strayPercent',
+    'driftPermille',
+  ] as const) {
     if (from[key] > 0) ways.push((best) => ({ ...best, [key]: 0 }));
   }
   for (const key of Object.keys(usualInventories) as (keyof typeof usualInventories)[]) {

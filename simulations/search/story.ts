@@ -13,13 +13,14 @@ export function replayCommand(scenario: Scenario): string {
 /** What went wrong in a scenario, as a text to read: who was there, what was done to them, and what came of it. */
 export function tellStory(scenario: Scenario): string {
   const { violation, trace, virtualMs } = runScenario(scenario, { trace: true });
-  const { nodes, profile, jobs, faults, weather, faultsForMs, throwPercent, fetchFailPercent } = scenario;
+  const { nodes, profile, jobs, faults, weather, faultsForMs, throwPercent, fetchFailPercent, checkpointPercent } =
+    scenario;
   const { inventoryIntervalMs, inventoryGraceMs, mayLead, pace, voters } = scenario;
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(3)} s`;
   const lines = [
     `${nodes} node${nodes === 1 ? '' : 's'}, a broker like ${profile}; faults until ${seconds(faultsForMs)}, end at ${seconds(virtualMs)}`,
     `weather: up to ${weather.delayMostMs} ms on the way, ${weather.lossPercent} % of QoS 0 lost, ${weather.dropPercent} % of QoS 1 dropped, ${weather.duplicatePercent} % twice, ${weather.lostWillPercent} % of wills lost`,
-    `tasks: ${throwPercent} % throw at first, ${fetchFailPercent} % of fetches fail`,
+    `tasks: ${throwPercent} % throw at first, ${fetchFailPercent} % of fetches fail, ${checkpointPercent} % of attempts make checkpoints`,
     `inventories: every ${seconds(inventoryIntervalMs)}, a new leader waits ${seconds(inventoryGraceMs)} for them`,
     `${mayLead} may lead, and are ${pace}`,
     ...voters.map(({ atMs, count, settleMs, replaceAfterMs }) => {

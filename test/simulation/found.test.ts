@@ -32,6 +32,7 @@ const found: readonly (readonly [name: string, scenario: Scenario])[] = [
       weather: { delayMostMs: 2, lossPercent: 0, dropPercent: 20, duplicatePercent: 0, lostWillPercent: 0 },
       fetchFailPercent: 0,
       throwPercent: 20,
+      checkpointPercent: 0,
       strayPercent: 0,
       driftPermille: 0,
       syncMostMs: 2,

@@ -45,6 +45,13 @@ export const taskInput = z.discriminatedUnion('kind', [
 ]);
 export type TaskInput = z.infer<typeof taskInput>;
 
+/**
+ * The whole state of a task at one moment: from it any node can go on. `sequence` begins with 1; an attempt that goes on
+ * from a checkpoint goes on counting from it.
+ */
+export const checkpoint = z.object({ sequence: count.min(1), state: dataReference });
+export type Checkpoint = z.infer<typeof checkpoint>;
+
 export const assign = z.object({
   type: z.literal('assign'),
   attempt: attemptKey,
@@ -55,6 +62,8 @@ export const assign = z.object({
   code: codeReference,
   input: taskInput,
   parameters: z.json().optional(),
+  /** Go on from here. An engine that cannot begins at the beginning, and comes to the same. */
+  resume: checkpoint.optional(),
   limits: taskLimits,
   /** An output up to this size travels inline; a larger one is put in a holder first. */
   inlineOutputBytes: count,
@@ -98,6 +107,8 @@ export type Outcome = z.infer<typeof outcome>;
 export const outboxMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('started'), attempt: attemptKey }),
   z.object({ type: z.literal('progress'), attempt: attemptKey, fraction }),
+  /** Its state is durable in a holder: it may count. */
+  z.object({ type: z.literal('checkpointed'), attempt: attemptKey, checkpoint }),
   ...outcome.options,
   /**
    * What this boot has accepted and not finished, in answer to `request`. Sent after every outcome that is not committed

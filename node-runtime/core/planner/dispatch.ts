@@ -158,7 +158,9 @@ function assign(state: PlannerState, node: NodeView, task: TaskView, effects: Pl
   const job = state.ledger.jobs.get(task.job.key)!;
   const key = `${task.key}#${state.term}.${state.nextAttempt}`;
   state.nextAttempt += 1;
-  addAttempt(state, node, task, key);
+  const { checkpoint } = task.ledger;
+  const resume = checkpoint?.state.blob === task.lostState ? undefined : checkpoint;
+  addAttempt(state, node, task, key, resume?.state.blob);
   transition(task, 'assigned', `${key} to ${node.status.node}`);
   const { plan } = task.stage;
   const message: Assign = {
@@ -171,6 +173,7 @@ function assign(state: PlannerState, node: NodeView, task: TaskView, effects: Pl
     code: task.ledger.merges ? plan.merge! : plan.code,
     input: inputOf(job, task),
     ...(plan.parameters === undefined ? {} : { parameters: plan.parameters as NonNullable<Assign['parameters']> }),
+    ...(resume === undefined ? {} : { resume }),
     limits: plan.limits,
     inlineOutputBytes: inlineOutputBytes(job, task),
     priority: plan.priority,

@@ -155,6 +155,7 @@ function createTask(job: LedgerJob, view: JobView, stage: StageView, ledger: Led
     queued: false,
     committing: false,
     nodeFaults: 0,
+    counting: false,
     notBeforeMs: Number.NEGATIVE_INFINITY,
     avoidUntilMs: new Map(),
   };
@@ -164,6 +165,10 @@ function createTask(job: LedgerJob, view: JobView, stage: StageView, ledger: Led
 export function followLedger(state: PlannerState, event: LedgerEvent, effects: PlannerEffect[]): void {
   if (event.type === 'dropped') {
     if (event.command.type === 'accept-job') state.accepting.delete(jobKeyOf(event.command.account, event.command.job));
+    if (event.command.type === 'count-checkpoint') {
+      const { account, job, task } = event.command;
+      checkpointSettled(state, jobKeyOf(account, job), task);
+    }
     if (event.command.type === 'commit-task' || event.command.type === 'fail-attempt') {
       effects.push({
         type: 'send',
@@ -214,9 +219,20 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     case 'attempt-failed':
       retryOrGiveUp(state, job, view, event.task, event.attempt, effects);
       return;
+    case 'checkpoint-counted':
+      checkpointSettled(state, event.key, event.task);
+      return;
+    case 'checkpoint-dropped':
+      return;
     case 'job-ended':
       closeJob(state, job, view, effects);
   }
+}
+
+/** The next one may be proposed. */
+function checkpointSettled(state: PlannerState, key: string, name: string): void {
+  const task = state.jobs.get(key)?.tasks.get(name);
+  if (task !== undefined) task.counting = false;
 }
 
 function finishTask(

@@ -13,6 +13,9 @@ export function hearReport(
   effects: PlannerEffect[],
 ): void {
   switch (message.type) {
+    case 'checkpointed':
+      hearCheckpoint(state, message, effects);
+      return;
     case 'started':
     case 'progress': {
       const attempt = state.attempts.get(message.attempt);
@@ -31,6 +34,21 @@ export function hearReport(
     case 'inventory':
       hearInventory(state, node, message, effects);
   }
+}
+
+/** One of a task at a time is on its way into the log: of those that come meanwhile a later one will come too. */
+function hearCheckpoint(
+  state: PlannerState,
+  { attempt, checkpoint }: OutboxMessage & { type: 'checkpointed' },
+  effects: PlannerEffect[],
+): void {
+  const task = openTaskOf(state, attempt);
+  if (task === undefined || task.state === 'done' || task.state === 'waiting') return;
+  if (task.counting || task.committing || checkpoint.sequence <= (task.ledger.checkpoint?.sequence ?? 0)) return;
+  task.counting = true;
+  const { account, job, task: name } = parseAttemptKey(attempt);
+  const head = { account, job, atMs: state.wallMs, task: name };
+  effects.push({ type: 'propose', commands: [{ type: 'count-checkpoint', ...head, attempt, checkpoint }] });
 }
 
 function hearOutcome(
@@ -75,6 +93,12 @@ function hearOutcome(
   if (message.code === 'MESH_NODE_FULL') node.owes = true; // it holds what we do not know of
   const attempt = state.attempts.get(message.attempt);
   if (attempt === undefined) return; // counted when it came first, or given up before
+  if (message.code === 'MESH_CHECKPOINT_LOST' && attempt.resumed !== undefined) {
+    task.lostState = attempt.resumed;
+    const { account, job, atMs } = head;
+    const blob = attempt.resumed;
+    effects.push({ type: 'propose', commands: [{ type: 'drop-checkpoint', account, job, atMs, task: name, blob }] });
+  }
   task.nodeFaults += 1;
   const backoffMs = state.config.nodeFaultBackoffMs * 2 ** Math.min(5, task.nodeFaults - 1);
   task.avoidUntilMs.set(from, state.nowMs + backoffMs);

@@ -93,6 +93,10 @@ export interface TaskView {
   /** An outcome of it is on its way into the log. */
   committing: boolean;
   nodeFaults: number;
+  /** A checkpoint of it is on its way into the log. */
+  counting: boolean;
+  /** The state, by its name, that a node could not have: nobody is told to go on from it. */
+  lostState?: string;
   /** After repeated faults of nodes: not assigned again before this. */
   notBeforeMs: number;
   readonly avoidUntilMs: Map<string, number>;
@@ -106,6 +110,8 @@ export interface AttemptView {
   readonly request: number;
   assignedMs: number;
   startedMs?: number;
+  /** The state that it was to go on from. */
+  readonly resumed?: string;
   progress: number;
 }
 

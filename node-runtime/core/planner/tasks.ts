@@ -28,7 +28,13 @@ export function endJob(
   };
 }
 
-export function addAttempt(state: PlannerState, node: NodeView, task: TaskView, key: string): AttemptView {
+export function addAttempt(
+  state: PlannerState,
+  node: NodeView,
+  task: TaskView,
+  key: string,
+  resumed?: string,
+): AttemptView {
   const attempt: AttemptView = {
     key,
     task,
@@ -36,6 +42,7 @@ export function addAttempt(state: PlannerState, node: NodeView, task: TaskView, 
     request: node.request,
     assignedMs: state.nowMs,
     progress: 0,
+    ...(resumed === undefined ? {} : { resumed }),
   };
   state.attempts.set(key, attempt);
   node.attempts.add(attempt);

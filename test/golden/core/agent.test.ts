@@ -14,7 +14,7 @@ import { goldenFiles, Options, runGolden } from './golden.ts';
  * Commands: new [slots= queue= memory= prefetch= prefetchBytes= term= outcomes=a,b],
  * inbox term= then messages joined by `+`: assign:<attempt>:[memory]:[priority]:[bytes]:[engine], cancel:<attempt>,
  * committed:<attempt>, inventory:<request>; fetched, fetch-failed, started <attempt>, progressed <attempt> fraction=,
- * ended <attempt> done|task|node
+ * made, placed <attempt> sequence= (a checkpoint), ended <attempt> done|task|node
  */
 describe('golden: agent', () => {
   for (const file of goldenFiles('agent')) {
@@ -104,6 +104,13 @@ function eventOf(command: string, words: string[], options: Options): AgentEvent
       return { type: command, attempt };
     case 'fetch-failed':
       return { type: command, attempt, problem: { code: 'MESH_BLOB_MISSING', message: 'no holder has it' } };
+    case 'made':
+    case 'placed':
+      return {
+        type: `checkpoint-${command}`,
+        attempt,
+        checkpoint: { sequence: options.number('sequence', 1), state: { blob: code.blob, sizeBytes: 10 } },
+      };
     case 'progressed':
       return { type: command, attempt, fraction: options.number('fraction') };
     case 'ended':
@@ -120,6 +127,8 @@ function showEffect(effect: AgentEffect): string {
     case 'fetch':
     case 'run':
       return `${effect.type} ${effect.assign.attempt}`;
+    case 'place-checkpoint':
+      return `place-checkpoint ${effect.checkpoint.sequence} of ${effect.attempt}`;
     case 'stop':
       return `stop ${effect.attempt} (${effect.reason})`;
     case 'keep-outcome':
@@ -131,6 +140,7 @@ function showEffect(effect: AgentEffect): string {
       if (said.type === 'inventory') return `report inventory request=${said.request} [${said.attempts.join(' ')}]`;
       if (said.type === 'failed') return `report failed ${said.attempt} ${said.fault} ${said.code}: ${said.message}`;
       if (said.type === 'history' || said.type === 'history-failed') throw new Error('an agent tells no history');
+      if (said.type === 'checkpointed') return `report checkpointed ${said.attempt} ${said.checkpoint.sequence}`;
       return `report ${said.type} ${said.attempt}${said.type === 'progress' ? ` ${said.fraction}` : ''}`;
     }
   }

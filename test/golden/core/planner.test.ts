@@ -23,7 +23,8 @@ import { showEffect, showPlanner } from './show-planner.ts';
  * Commands: leader [term=], elected, connected, disconnected, hold, apply, tick [ms=],
  * join <node> [slots= queue= labels= engines= memory= boot=] (status, then an empty inventory), status <node> [... seq= online=],
  * metrics <node> [boot=], submit <job> [hash=] <stage>..., cancel <job>, indexed <job> <stage> records=, index-failed <job> <stage>,
- * started, progress <node> <attempt> [fraction=], done <node> <attempt>..., failed <node> <attempt> [fault=], inventory <node> [request=] <attempt>...
+ * checkpointed <node> <attempt> [sequence=],
+ * started, progress <node> <attempt> [fraction=], done <node> <attempt>..., failed <node> <attempt> [fault= code=], inventory <node> [request=] <attempt>...
  * A stage: name[:split[/chunks]][:needs/a/b][:label/x][:priority/9][:retries/0][:parts]; an attempt `s-0#1.1` is of job j.
  */
 describe('golden: planner', () => {
@@ -93,6 +94,14 @@ function execute(leader: Leader, command: string, words: string[], options: Opti
       return report({ type: 'started', attempt: full(second) });
     case 'progress':
       return report({ type: 'progress', attempt: full(second), fraction: options.number('fraction', 0.5) });
+    case 'checkpointed': {
+      const sequence = options.number('sequence', 1);
+      return report({
+        type: 'checkpointed',
+        attempt: full(second),
+        checkpoint: { sequence, state: blobNamed(String.fromCharCode(96 + sequence)) },
+      });
+    }
     case 'done':
       return leader.report(
         first,
@@ -100,7 +109,10 @@ function execute(leader: Leader, command: string, words: string[], options: Opti
         options.text('boot') || undefined,
       );
     case 'failed':
-      return report(failed(full(second), options.text('fault', 'task') as 'task'));
+      return report({
+        ...failed(full(second), options.text('fault', 'task') as 'task'),
+        ...(options.text('code') === '' ? {} : { code: options.text('code') }),
+      });
     case 'inventory': {
       const request = options.number('request', leader.planner.nodes.get(first)?.request);
       return report({ type: 'inventory', request, attempts: words.slice(1).map(full) });

@@ -52,6 +52,10 @@ function showCommand(command: LedgerCommand): string {
       return `commit ${command.task} of ${command.attempt} by ${command.node}`;
     case 'fail-attempt':
       return `fail ${command.attempt} on ${command.node}: ${command.problem.code}`;
+    case 'count-checkpoint':
+      return `count checkpoint ${command.checkpoint.sequence} of ${command.attempt}`;
+    case 'drop-checkpoint':
+      return `drop the checkpoint of ${command.task}`;
     case 'end-job':
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
     case 'set-voters':
@@ -61,8 +65,10 @@ function showCommand(command: LedgerCommand): string {
 
 function showMessage(message: InboxMessage): string {
   switch (message.type) {
-    case 'assign':
-      return `assign ${message.attempt} reads ${showInput(message.input)}, priority ${message.priority}`;
+    case 'assign': {
+      const from = message.resume === undefined ? '' : ` from checkpoint ${message.resume.sequence}`;
+      return `assign ${message.attempt}${from} reads ${showInput(message.input)}, priority ${message.priority}`;
+    }
     case 'cancel':
       return `cancel ${message.attempt} (${message.reason})`;
     case 'committed':

@@ -90,6 +90,20 @@ const failures = fc.record({
   node,
   problem: fc.constant({ code: 'MESH_TASK_THREW', message: 'boom' }),
 });
+const state = fc.constantFrom('x', 'y', 'z').map(blobNamed);
+const checkpoints = fc.record({
+  type: fc.constant('count-checkpoint' as const),
+  ...head,
+  task: taskName,
+  attempt,
+  checkpoint: fc.record({ sequence: fc.integer({ min: 1, max: 4 }), state }),
+});
+const losses = fc.record({
+  type: fc.constant('drop-checkpoint' as const),
+  ...head,
+  task: taskName,
+  blob: state.map(({ blob }) => blob),
+});
 const ends = fc.record({
   type: fc.constant('end-job' as const),
   ...head,
@@ -124,6 +138,8 @@ const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
   { weight: 6, arbitrary: cuts },
   { weight: 10, arbitrary: commits },
   { weight: 8, arbitrary: failures },
+  { weight: 8, arbitrary: checkpoints },
+  { weight: 2, arbitrary: losses },
   { weight: 1, arbitrary: ends },
 );
 const sequences = fc.array(commands, { maxLength: 80, size: 'max' });
@@ -133,6 +149,8 @@ class Model {
   readonly phases = new Map<string, string>();
   readonly committed = new Map<string, string>();
   readonly failures = new Map<string, Set<string>>();
+  /** Of open tasks the sequence and the state of the checkpoint that counts. */
+  readonly checkpoints = new Map<string, readonly [number, string]>();
   readonly forgotten = new Set<string>();
   readonly keys = new Map<string, string>();
   newestVoters = -1;
@@ -175,15 +193,34 @@ class Model {
         const task = `${event.key}/${event.task}`;
         assert.ok(!this.committed.has(task), `I4: ${task} is committed twice`);
         this.committed.set(task, event.attempt);
+        this.checkpoints.delete(task);
         return;
       }
       case 'attempt-failed': {
         const counted = this.failures.get(`${event.key}/${event.task}`) ?? new Set();
         assert.ok(!counted.has(event.attempt), 'a failure is counted twice');
         this.failures.set(`${event.key}/${event.task}`, counted.add(event.attempt));
+        this.checkpoints.delete(`${event.key}/${event.task}`);
+        return;
+      }
+      case 'checkpoint-counted': {
+        const task = `${event.key}/${event.task}`;
+        const { sequence, state } = event.checkpoint;
+        assert.ok(!this.committed.has(task), 'a task that is done goes on from nothing');
+        assert.ok(!this.failures.get(task)?.has(event.attempt), 'nobody goes on from where an attempt failed');
+        assert.ok(sequence > (this.checkpoints.get(task)?.[0] ?? 0), 'a checkpoint went back');
+        this.checkpoints.set(task, [sequence, state.blob]);
+        return;
+      }
+      case 'checkpoint-dropped': {
+        const task = `${event.key}/${event.task}`;
+        assert.equal(this.checkpoints.get(task)?.[1], event.blob);
+        this.checkpoints.delete(task);
         return;
       }
       case 'job-ended':
+        for (const task of [...this.checkpoints.keys()])
+          if (task.startsWith(`${event.key}/`)) this.checkpoints.delete(task);
         this.phases.set(event.key, command.type === 'end-job' ? command.phase : 'done');
         return;
       case 'job-forgotten':
@@ -212,6 +249,9 @@ class Model {
         assert.equal(kept.length, sink && job.phase === 'done' && job.stages.get(stage)!.tasks.length > 0 ? 1 : 0);
       }
       for (const task of [...job.stages.values()].flatMap((stage) => stage.tasks)) {
+        const { checkpoint } = task;
+        const found = checkpoint === undefined ? undefined : [checkpoint.sequence, checkpoint.state.blob];
+        assert.deepEqual(found, this.checkpoints.get(`${key}/${task.task}`));
         assert.equal(task.committed?.attempt, this.committed.get(`${key}/${task.task}`));
         assert.equal(task.failures.length, this.failures.get(`${key}/${task.task}`)?.size ?? 0);
       }
