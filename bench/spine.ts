@@ -17,6 +17,8 @@ const rounds = 5;
 const slowRounds = 3;
 const tasksPerJob = 4_096;
 const latencyJobsPerRound = 50;
+/** Of both sides: from then on neither becomes faster. */
+const warmLatencyJobs = 300;
 /** The sandbox processes of a node end ten seconds after the last task. */
 const poolEndsMs = 12_000;
 const idleSeconds = 25;
@@ -77,7 +79,7 @@ async function measure(directory: string) {
       if (dask !== undefined) notes.push(`Dask distributed ${dask.version}`);
       for (const side of dask === undefined ? [mesh] : [mesh, dask]) {
         await side.throughput(tasksPerJob); // warm
-        await side.latencies(latencyOnly ? latencyJobsPerRound : 5);
+        await side.latencies(warmLatencyJobs);
       }
       for (let number = 1; number <= rounds; number += 1) {
         await meshFigures.round('mesh', number, mesh);

@@ -1,6 +1,8 @@
 import { randomFillSync } from 'node:crypto';
+import { keysPerProcess } from './protocol.ts';
 import { QuickjsHost } from './quickjs-host.ts';
 import {
+  clearStack,
   findLayout,
   heapEnd,
   type MemoryChanges,
@@ -37,11 +39,16 @@ interface Entries {
   readonly fail: Value;
 }
 
-/** What is kept of one job's code: how it left the memory when it was evaluated, and a machine to set that back in. */
+/** What is kept of one job's code: how it left the memory when it was evaluated. */
 interface Loaded {
-  machine: Machine | undefined;
   readonly changes: MemoryChanges;
   readonly main: Value;
+}
+
+interface UsedMachine {
+  readonly machine: Machine;
+  /** Of whose task it ran last; undefined before the first. */
+  key: string | undefined;
 }
 
 /** Engine `js`: QuickJS in WebAssembly. */
@@ -55,9 +62,12 @@ export class QuickjsEngine implements SandboxEngine {
   private readonly loaded = new Map<string, Loaded>();
   private readonly seeds = new Uint8Array(256 * seedBytes);
   private seedsUsed = this.seeds.length;
-  /** What a machine was last made with, and one made so in which nothing has run: for the next new job. */
-  private mostBytes: number | undefined;
-  private spare: { readonly machine: Machine; readonly mostBytes: number } | undefined;
+  /**
+   * By the most that their memory may be, the one used last at the end. Made once and set back before every task: a machine of
+   * its own would cost each job more than all the rest of a short task.
+   */
+  private readonly machines = new Map<number, UsedMachine>();
+  private lastBytes: number | undefined;
 
   private constructor(
     compiled: WebAssembly.Module,
@@ -92,11 +102,7 @@ export class QuickjsEngine implements SandboxEngine {
   }
 
   async rest(): Promise<void> {
-    const { mostBytes } = this;
-    if (mostBytes === undefined || this.spare?.mostBytes === mostBytes) return;
-    const machine = await this.makeMachine(mostBytes);
-    setImage(machine, this.layout, this.image);
-    this.spare = { machine, mostBytes };
+    if (this.lastBytes !== undefined && !this.machines.has(this.lastBytes)) await this.makeMachine(this.lastBytes);
   }
 
   async run(task: SandboxTask, control: TaskControl): Promise<TaskResult> {
@@ -110,10 +116,9 @@ export class QuickjsEngine implements SandboxEngine {
     let thrown: unknown;
     try {
       const kept = this.loaded.get(task.key);
-      machine = kept?.machine ?? (await this.newMachine(task));
+      machine = await this.machineFor(task);
       machine.host = host;
       setImage(machine, this.layout, this.image, kept?.changes);
-      if (kept !== undefined) kept.machine = machine;
       seedRandom(machine, this.layout, this.nextSeed());
       machine.setMemoryLimit(task.limits.memoryBytes);
       const main = kept?.main ?? (await this.load(machine, task, host, control));
@@ -138,18 +143,29 @@ export class QuickjsEngine implements SandboxEngine {
     return machine === undefined ? 0 : Math.max(0, heapEnd(machine, this.layout) - this.layout.stackTo);
   }
 
-  private async newMachine(task: SandboxTask): Promise<Machine> {
-    const mostBytes = (this.layout.stackTo + task.limits.memoryBytes) * memoryFactor + memorySlackBytes;
-    const { spare } = this;
-    this.mostBytes = mostBytes;
-    this.spare = undefined;
-    return spare?.mostBytes === mostBytes ? spare.machine : this.makeMachine(mostBytes);
+  private mostBytesOf({ limits }: SandboxTask): number {
+    return (this.layout.stackTo + limits.memoryBytes) * memoryFactor + memorySlackBytes;
   }
 
-  private async makeMachine(mostBytes: number): Promise<Machine> {
+  private async machineFor(task: SandboxTask): Promise<Machine> {
+    const mostBytes = this.mostBytesOf(task);
+    this.lastBytes = mostBytes;
+    const used = this.machines.get(mostBytes) ?? (await this.makeMachine(mostBytes));
+    this.machines.delete(mostBytes);
+    this.machines.set(mostBytes, used);
+    if (used.key !== undefined && used.key !== task.key) clearStack(used.machine, this.layout);
+    used.key = task.key;
+    return used.machine;
+  }
+
+  private async makeMachine(mostBytes: number): Promise<UsedMachine> {
     const machine = await Machine.create(this.compiled, mostBytes);
     machine.adopt(this.roots);
-    return machine;
+    setImage(machine, this.layout, this.image);
+    const used: UsedMachine = { machine, key: undefined };
+    this.machines.set(mostBytes, used);
+    if (this.machines.size > keysPerProcess) this.machines.delete(this.machines.keys().next().value!);
+    return used;
   }
 
   /** Evaluates the module and keeps the image; `undefined` when that failed or was stopped. */
@@ -190,7 +206,7 @@ export class QuickjsEngine implements SandboxEngine {
       return undefined;
     }
     if (!machine.hasJobs()) {
-      this.loaded.set(task.key, { machine, changes: takeChanges(machine, this.layout, this.image), main });
+      this.loaded.set(task.key, { changes: takeChanges(machine, this.layout, this.image), main });
     }
     return main;
   }
@@ -237,9 +253,10 @@ export class QuickjsEngine implements SandboxEngine {
   ): TaskResult {
     const peakMemoryBytes = this.heapBytes(machine);
     const kept = this.loaded.get(task.key);
-    if (machine?.broken === true) this.loaded.delete(task.key);
-    else if (kept !== undefined && peakMemoryBytes - kept.changes.heapBytes > growthBytesMost) kept.machine = undefined;
     if (machine !== undefined) machine.host = undefined;
+    if (machine?.broken === true) this.loaded.delete(task.key);
+    const grownBytes = peakMemoryBytes - (kept?.changes.heapBytes ?? this.image.high.length);
+    if (machine?.broken === true || grownBytes > growthBytesMost) this.machines.delete(this.mostBytesOf(task));
     const failed = (code: Extract<TaskResult, { type: 'failed' }>['code'], message: string): TaskResult => ({
       type: 'failed',
       code,

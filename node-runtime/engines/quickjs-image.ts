@@ -37,6 +37,8 @@ export interface MemoryLayout {
 const probeBytes = 1024 ** 2;
 /** `-s STACK_SIZE` of the build of @jitl/quickjs-wasmfile-release-sync. */
 const stackBytes = 5 * 1024 ** 2;
+/** QuickJS stops a guest that takes more than 64 KiB of it; what it needs itself beyond that is a few more. */
+const stackUsedMost = 512 * 1024;
 const pageBytes = 4_096;
 /** Static data lies in the first pages; this much is looked at. */
 const staticBytesMost = 128 * 1024;
@@ -99,6 +101,15 @@ export function setImage(machine: Machine, layout: MemoryLayout, image: MemoryIm
     end += changes.behind.length;
   }
   if (grownTo > end) bytes.fill(0, end, grownTo);
+}
+
+/**
+ * Takes from a machine whatever else a job may have left in it. With `setImage` before its next task it is, byte for byte, one in which
+ * nothing has run.
+ */
+export function clearStack(machine: Machine, layout: MemoryLayout): void {
+  const from = Math.max(layout.stackFrom, layout.stackTo - stackUsedMost);
+  new Uint8Array(machine.memory.buffer).fill(0, from, layout.stackTo);
 }
 
 /** Gives Math.random a new seed: an image alone would repeat the same numbers in every task. */
