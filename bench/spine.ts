@@ -18,7 +18,7 @@ const slowRounds = 3;
 const tasksPerJob = 4_096;
 const latencyJobsPerRound = 50;
 /** Of both sides: from then on neither becomes faster. */
-const warmLatencyJobs = 300;
+const warmLatencyJobs = 600;
 /** The sandbox processes of a node end ten seconds after the last task. */
 const poolEndsMs = 12_000;
 const idleSeconds = 25;
