@@ -153,11 +153,15 @@ export class VoterLink {
 
   #hear(parsed: ParsedTopic, topic: string, payload: Uint8Array, isOwn: boolean): void {
     switch (parsed.kind) {
-      case 'raft':
-        if (this.#keyOf(parsed.from) === undefined)
-          this.#options.trust.learn(readRaftEnvelope(bodyOf(payload)).chain ?? []);
-        this.#hearRaft(parsed.from, this.#open(parsed.from, payload, topic, isOwn));
+      case 'raft': {
+        const { from } = parsed;
+        if (!this.#isHeard(from)) this.#options.trust.learn(readRaftEnvelope(bodyOf(payload)).chain ?? []);
+        const body = this.#open(from, payload, topic, isOwn);
+        if (!this.#isHeard(from))
+          throw new MeshError('MESH_NOT_AUTHORIZED', `${from} speaks like a voter, and is none that is known here`);
+        this.#hearRaft(from, body);
         return;
+      }
       case 'status': {
         if (payload.length === 0) return; // the record was cleared: the node was removed
         const { signer, connection } = this.#options;
@@ -209,6 +213,10 @@ export class VoterLink {
         this.#voice.say(this.#options.topics.queryAnswer(account, client), encode(answer, 'json'));
       }
     }
+  }
+
+  #isHeard(node: string): boolean {
+    return this.#voter.hears(node, this.#options.trust.keyOf(node) !== undefined);
   }
 
   #keyOf(node: string): string | undefined {
