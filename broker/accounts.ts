@@ -1,70 +1,16 @@
-import { createHmac, randomBytes, scrypt as scryptCallback, timingSafeEqual } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { asMeshError, checkIdentifier, MeshError } from '@foremesh/node-runtime/contract';
-import * as z from 'zod';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Role } from './access.ts';
+import {
+  type AccountFile,
+  type AccountRecord,
+  accountsPath,
+  chosenCost,
+  derive,
+  fileStamp,
+  keyBytes,
+  readAccounts,
+} from './account-file.ts';
 import { type BrokerLimits, brokerLimits } from './limits.ts';
-
-const scrypt: (
-  password: string,
-  salt: Buffer,
-  bytes: number,
-  options: { N: number; r: number; p: number },
-) => Promise<Buffer> = promisify(scryptCallback);
-
-/** A password that a person chose is worth guessing: about 50 ms and 16 MiB each. */
-const chosenCost = 16_384;
-/** One that we drew has 192 bits: no cost would help a guesser, and a fleet that reconnects pays little. */
-const drawnCost = 1_024;
-const keyBytes = 32;
-
-const record = z.strictObject({
-  salt: z.base64(),
-  key: z.base64(),
-  /** scrypt's N; r is 8 and p is 1. */
-  cost: z.number().int().min(drawnCost).max(1_048_576),
-});
-const fileSchema = z.strictObject({ v: z.literal(1), accounts: z.record(z.string(), record) });
-type AccountRecord = z.infer<typeof record>;
-type AccountFile = z.infer<typeof fileSchema>;
-
-export function accountsPath(home: string): string {
-  return join(home, 'accounts.json');
-}
-
-/**
- * Makes an account, or gives an existing one a new password. Without `password` one is drawn; it is returned here and
- * never again. Throws `MESH_TOPIC_INVALID` for a name that is no identifier, `MESH_CONFIG_INVALID` for a password that is
- * too short or long or a damaged file, `MESH_STORAGE_FAILED`.
- */
-export async function createAccount(
-  home: string,
-  name: string,
-  password?: string,
-): Promise<{ name: string; password: string }> {
-  checkIdentifier(name, 'account');
-  const secret = password ?? randomBytes(24).toString('base64url');
-  const bytes = Buffer.byteLength(secret);
-  if (bytes < 8 || bytes > brokerLimits.passwordBytes) {
-    throw new MeshError('MESH_CONFIG_INVALID', `a password has 8 to ${brokerLimits.passwordBytes} bytes`, {
-      mend: 'leave it out and a strong one is made',
-    });
-  }
-  const salt = randomBytes(16);
-  const cost = password === undefined ? drawnCost : chosenCost;
-  const key = await derive(secret, salt, cost);
-  await withFileLock(accountsPath(home), async (path) => {
-    const file = (await readAccounts(path)) ?? { v: 1 as const, accounts: {} };
-    const known = Object.hasOwn(file.accounts, name);
-    if (!known && Object.keys(file.accounts).length >= brokerLimits.accounts) {
-      throw new MeshError('MESH_LIMIT_EXCEEDED', `accounts is ${brokerLimits.accounts}`, { where: path });
-    }
-    file.accounts[name] = { salt: salt.toString('base64'), key: key.toString('base64'), cost };
-    await replaceFile(path, `${JSON.stringify(file, null, 2)}\n`);
-  });
-  return { name, password: secret };
-}
 
 /** What a login came to. `busy`: too many passwords are being checked; the client shall come again. */
 export type Verdict = 'right' | 'wrong' | 'busy';
@@ -85,10 +31,12 @@ export class Accounts {
   #running = 0;
   #file: AccountFile = { v: 1, accounts: {} };
   #stamp = '';
+  readonly #listeners: (() => void)[] = [];
   readonly #stranger: AccountRecord = {
     salt: randomBytes(16).toString('base64'),
     key: randomBytes(keyBytes).toString('base64'),
     cost: chosenCost,
+    role: 'viewer',
   };
 
   constructor(home: string, limits: BrokerLimits = brokerLimits) {
@@ -98,6 +46,11 @@ export class Accounts {
 
   get size(): number {
     return Object.keys(this.#file.accounts).length;
+  }
+
+  /** Called after every change that was read, whoever noticed it. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /**
@@ -111,16 +64,26 @@ export class Accounts {
     this.#file = file ?? { v: 1, accounts: {} };
     this.#stamp = stamp;
     for (const name of this.#right.keys()) if (!Object.hasOwn(this.#file.accounts, name)) this.#right.delete(name);
+    for (const listener of this.#listeners) listener();
     return true;
   }
 
-  /** Changes whenever the account's password does; undefined when there is no such account. */
+  /** Changes whenever the account's password or role does; undefined when there is no such account. */
   version(name: string): string | undefined {
-    return Object.hasOwn(this.#file.accounts, name) ? this.#file.accounts[name]!.key : undefined;
+    const account = this.#accountOf(name);
+    return account === undefined ? undefined : `${account.role} ${account.key}`;
+  }
+
+  roleOf(name: string): Role | undefined {
+    return this.#accountOf(name)?.role;
+  }
+
+  #accountOf(name: string): AccountRecord | undefined {
+    return Object.hasOwn(this.#file.accounts, name) ? this.#file.accounts[name] : undefined;
   }
 
   async verify(name: string, password: string): Promise<Verdict> {
-    const known = Object.hasOwn(this.#file.accounts, name) ? this.#file.accounts[name] : undefined;
+    const known = this.#accountOf(name);
     const account = known ?? this.#stranger;
     const memory = createHmac('sha256', this.#memoryKey)
       .update(`${name}\0${account.salt}\0${account.key}\0`)
@@ -169,103 +132,8 @@ export class Accounts {
   }
 }
 
-function derive(password: string, salt: Buffer, cost: number): Promise<Buffer> {
-  return scrypt(password, salt, keyBytes, { N: cost, r: 8, p: 1 });
-}
-
 function sameText(one: string, other: string): boolean {
   const left = Buffer.from(one);
   const right = Buffer.from(other);
   return left.length === right.length && timingSafeEqual(left, right);
-}
-
-async function fileStamp(path: string): Promise<string> {
-  try {
-    const { ino, size, mtimeMs } = await stat(path);
-    return `${ino} ${size} ${mtimeMs}`;
-  } catch (error) {
-    if (isMissing(error)) return 'none';
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  }
-}
-
-async function readAccounts(path: string): Promise<AccountFile | undefined> {
-  let text: string;
-  try {
-    const { size } = await stat(path);
-    if (size > brokerLimits.accountsFileBytes) {
-      throw new MeshError('MESH_LIMIT_EXCEEDED', `accountsFileBytes is ${brokerLimits.accountsFileBytes}`, {
-        where: path,
-      });
-    }
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw damaged(path, 'it is not JSON', error);
-  }
-  const parsed = fileSchema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw damaged(path, `${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  return parsed.data;
-}
-
-function damaged(path: string, what: string, cause?: unknown): MeshError {
-  return new MeshError('MESH_CONFIG_INVALID', `the accounts file is damaged: ${what}`, {
-    where: path,
-    mend: 'restore it, or move it away and make the accounts again',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
-}
-
-/** Two `foremesh init` at once must not lose an account: the second waits for the first's lock file. */
-async function withFileLock(path: string, action: (path: string) => Promise<void>): Promise<void> {
-  const lock = `${path}.lock`;
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await (await open(lock, 'wx', 0o600)).close();
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw asMeshError(error, 'MESH_STORAGE_FAILED');
-      if (attempt === 100) {
-        throw new MeshError('MESH_IDENTITY_IN_USE', 'another process is changing the accounts', {
-          where: lock,
-          mend: `if none is, remove ${lock}`,
-        });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  try {
-    await action(path);
-  } catch (error) {
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const draft = `${path}.new`;
-  const file = await open(draft, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await chmod(draft, 0o600);
-  await rename(draft, path);
 }

@@ -1,8 +1,11 @@
 import type { AedesOptions, AuthenticateError, Client, PublishPacket } from 'aedes';
+import { describePrincipal, mayPublish, maySubscribe, type Principal } from './access.ts';
+import { reportUnreadable } from './account-watch.ts';
 import type { Accounts } from './accounts.ts';
 import { type Connections, Dropped } from './connections.ts';
 import type { BrokerLimits } from './limits.ts';
 import type { Incidents } from './log.ts';
+import { refusalOf } from './refusal.ts';
 import type { BrokerPersistence } from './store/persistence.ts';
 import { filterMatches, filterProblem, topicProblem } from './topic-rules.ts';
 
@@ -13,8 +16,8 @@ const badUserNameOrPassword = 4;
 const notAuthorized = 5;
 
 interface Login {
-  readonly account: string;
-  /** The account's password as it was then: another one ends the connection. */
+  readonly principal: Principal;
+  /** The account's password and role as they were then: others end the connection. */
   readonly version: string | undefined;
 }
 
@@ -32,6 +35,7 @@ export interface AdmissionParts {
   readonly begin: (packet: PublishPacket, client: Client) => void;
 }
 
+type Will = NonNullable<Parameters<AedesOptions['preConnect'] & {}>[1]['will']>;
 type Hooks = Required<
   Pick<AedesOptions, 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'>
 >;
@@ -42,6 +46,8 @@ export class Admission {
   readonly #logins = new WeakMap<Client, Login>();
   /** What is wrong with a CONNECT; told once the client is known by name. */
   readonly #problems = new WeakMap<Client, { code: number; message: string }>();
+  /** What a client wants said when it is gone: then it is too late to ask whether it may. */
+  readonly #wills = new WeakMap<Client, Will>();
   /** The end of the line of publishes that a client waits for. */
   readonly #lines = new WeakMap<Client, Promise<unknown>>();
 
@@ -49,14 +55,28 @@ export class Admission {
     this.#parts = parts;
   }
 
-  accountOf(client: Client): string | undefined {
-    return this.#logins.get(client)?.account;
+  principalOf(client: Client): Principal | undefined {
+    return this.#logins.get(client)?.principal;
   }
 
-  /** Whether the client's account still exists with the password that it logged in with. */
+  /** Whose a client's session is: an account's, or a node's. */
+  ownerOf(client: Client): string | undefined {
+    const principal = this.principalOf(client);
+    return principal && ownerName(principal);
+  }
+
+  /** Whether the client's account still exists with the password and the role that it logged in with. */
   stillWelcome(client: Client): boolean {
     const login = this.#logins.get(client);
-    return login === undefined || this.#parts.accounts.version(login.account) === login.version;
+    if (login?.principal.kind !== 'account') return true;
+    return this.#parts.accounts.version(login.principal.account) === login.version;
+  }
+
+  /** What keeps the client from reading all that a filter matches, or undefined. */
+  readProblem(client: Client, filter: string): string | undefined {
+    const principal = this.principalOf(client);
+    if (principal !== undefined && maySubscribe(principal, filter)) return undefined;
+    return `${nameOf(principal)} may not read ${filter}`;
   }
 
   hooks(): Hooks {
@@ -73,6 +93,7 @@ export class Admission {
           const problem = topicProblem(will.topic);
           if (problem !== undefined) refuse(notAuthorized, `last will: ${problem}`);
           else if (will.qos === 2) will.qos = 1;
+          this.#wills.set(client, will);
         }
         done(null, true);
       },
@@ -91,6 +112,17 @@ export class Admission {
         // connection says. Aedes stores it on its way.
         if (client === null || client.closed) return done();
         const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+        const denial = this.#writeProblem(this.principalOf(client), packet.topic, payload);
+        if (denial !== undefined) {
+          const refusal = refusalOf(packet.topic, payload, denial);
+          // Only to who may read it: else it would be said to another.
+          if (refusal === undefined || this.readProblem(client, refusal.topic) !== undefined)
+            return done(new Dropped('access', denial));
+          this.#parts.incidents.report('access', { ...this.describe(client), reason: denial }, 'a request was refused');
+          // In its place: who asked hears why not.
+          Object.assign(packet, refusal);
+          return done();
+        }
         const stored = this.#parts.persistence.admit({ ...packet, payload });
         // To be acknowledged means to be stored; to be delivered does not. Unless somebody has a queue: what is on its way to
         // a client and into its queue at once would come twice. (QoS 2 is published by Aedes, once only.)
@@ -100,17 +132,16 @@ export class Admission {
 
       authorizeSubscribe: (client, subscription, done) => {
         const held = Object.keys((client as Client & { subscriptions: object }).subscriptions).length;
-        const problem =
-          filterProblem(subscription.topic) ??
+        const filter = subscription.topic;
+        const shape =
+          filterProblem(filter) ??
           (held >= limits.subscriptionsPerClient
             ? `subscriptionsPerClient is ${limits.subscriptionsPerClient}`
             : undefined);
+        const problem = shape ?? this.readProblem(client, filter);
         if (problem === undefined) return done(null, subscription);
-        this.#parts.incidents.report(
-          'subscription',
-          { ...this.describe(client), filter: subscription.topic, problem },
-          'a subscription was refused',
-        );
+        const kind = shape === undefined ? 'access' : 'subscription';
+        this.#parts.incidents.report(kind, { ...this.describe(client), filter, problem }, 'a subscription was refused');
         done(null, null);
       },
 
@@ -120,6 +151,8 @@ export class Admission {
           client.conn.destroy(tooMuch);
           return null;
         }
+        // What it subscribed to was checked; what its session kept was perhaps allowed once.
+        if (this.readProblem(client, packet.topic) !== undefined) return null;
         // QoS 2 is spoken with the publisher only; beyond the broker it is 1.
         if (packet.qos === 2) packet.qos = 1;
         // Aedes downgrades a retained message to the subscription's QoS only when that has no wildcard.
@@ -129,11 +162,11 @@ export class Admission {
     };
   }
 
-  describe(client: Client): { client: string; account?: string; remote: string } {
-    const account = this.accountOf(client);
+  describe(client: Client): { client: string; account?: string; node?: string; remote: string } {
+    const principal = this.principalOf(client);
     return {
       client: client.id ?? '',
-      ...(account === undefined ? {} : { account }),
+      ...(principal === undefined ? {} : { [principal.kind]: nameIn(principal) }),
       remote: this.#parts.connections.remote(client.conn),
     };
   }
@@ -156,33 +189,43 @@ export class Admission {
     username: string | undefined,
     password: Buffer | undefined,
   ): Promise<AuthenticateError | null> {
-    const { accounts, limits, persistence, incidents, clientOf } = this.#parts;
+    const { accounts, limits, incidents } = this.#parts;
     const problem = this.#problems.get(client);
     if (problem !== undefined) return refused(problem.code, problem.message);
     if (username === undefined || password === undefined) return refused(notAuthorized, 'no account was named');
     if (Buffer.byteLength(username) > limits.usernameBytes || password.length > limits.passwordBytes) {
       return refused(badUserNameOrPassword, 'the account name or password is too long');
     }
-    await accounts.refresh().catch((error: unknown) => {
-      incidents.report(
-        'accountsFile',
-        { error: String(error) },
-        'the accounts file cannot be read; the old one holds',
-        'error',
-      );
-    });
+    await accounts.refresh().catch((error: unknown) => reportUnreadable(error, incidents));
     const verdict = await accounts.verify(username, password.toString());
     if (verdict === 'busy') return refused(serverUnavailable, 'too many passwords are being checked');
     if (verdict === 'wrong') return refused(badUserNameOrPassword, `wrong account or password for "${username}"`);
-    const holder = clientOf(client.id);
-    if (holder !== undefined && this.accountOf(holder) !== username) {
+    const version = accounts.version(username);
+    const principal = { kind: 'account' as const, account: username, role: accounts.roleOf(username) ?? 'viewer' };
+    return this.#admit(client, principal, version);
+  }
+
+  /** The last step of a login, however it was shown who comes. */
+  #admit(client: Client, principal: Principal, version?: string): AuthenticateError | null {
+    const { sessions } = this.#parts.persistence;
+    const will = this.#wills.get(client);
+    const problem = will && this.#writeProblem(principal, will.topic, will.payload);
+    if (problem !== undefined) return refused(notAuthorized, `last will: ${problem}`);
+    const holder = this.#parts.clientOf(client.id);
+    const name = ownerName(principal);
+    if (holder !== undefined && this.ownerOf(holder) !== name)
       return refused(identifierRejected, 'another account is connected with this client id');
-    }
-    const owner = persistence.sessions.owner(client.id);
-    // Else one account would receive what was queued for another.
-    if (owner !== undefined && owner !== username) persistence.sessions.drop(client.id);
-    this.#logins.set(client, { account: username, version: accounts.version(username) });
+    const owner = sessions.owner(client.id);
+    const isAllowed = sessions.filters(client.id).every(([filter]) => maySubscribe(principal, filter));
+    // Else one account would receive what was queued for another, or what it may no longer read.
+    if (owner !== undefined && (owner !== name || !isAllowed)) sessions.drop(client.id);
+    this.#logins.set(client, { principal, version });
     return null;
+  }
+
+  #writeProblem(principal: Principal | undefined, topic: string, payload: string | Uint8Array): string | undefined {
+    if (principal !== undefined && mayPublish(principal, topic, payload.length === 0)) return undefined;
+    return `${nameOf(principal)} may not write ${topic}`;
   }
 
   /** Lets a client's publishes be acknowledged in the order in which they came, though some wait for the disk. */
@@ -205,6 +248,19 @@ export class Admission {
       });
     this.#lines.set(client, line);
   }
+}
+
+function nameIn(principal: Principal): string {
+  return principal.kind === 'account' ? principal.account : principal.node;
+}
+
+/** No account has a space in its name. */
+function ownerName(principal: Principal): string {
+  return principal.kind === 'account' ? principal.account : `node ${principal.mesh} ${principal.node}`;
+}
+
+function nameOf(principal: Principal | undefined): string {
+  return principal === undefined ? 'one who has not logged in' : describePrincipal(principal);
 }
 
 function wantsAcknowledged(client: Client, topic: string): boolean {

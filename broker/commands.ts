@@ -1,14 +1,21 @@
 import { MeshError } from '@foremesh/node-runtime/contract';
+import { accounts } from './account-commands.ts';
 import { readAddress } from './home.ts';
 import type { BrokerOptions } from './options.ts';
 import { up } from './up.ts';
 
-export { createAccount } from './accounts.ts';
+export { createAccount } from './account-file.ts';
 
 /** What this package uses of commander's `Command`, which the `foremesh` command brings. */
 export interface CommandLike {
+  command(name: string): CommandLike;
+  description(text: string): this;
+  argument(flags: string, description: string): this;
+  addHelpText(position: 'after', text: string): this;
   option(flags: string, description: string, fallback?: string): this;
-  action(run: (options: Record<string, unknown>, command: CommandLike) => Promise<void>): this;
+  /** Called with the arguments, the options, and the command itself. */
+  // biome-ignore lint/suspicious/noExplicitAny: how many arguments there are, the command says
+  action(run: (...words: any[]) => Promise<void>): this;
   /** The options, and those of the commands around this one, which go first. */
   optsWithGlobals(): Record<string, unknown>;
 }
@@ -49,7 +56,7 @@ const broker: CommandModule = {
   },
 };
 
-export const commands: readonly CommandModule[] = [up, broker];
+export const commands: readonly CommandModule[] = [up, broker, accounts];
 
 async function runBroker(_options: unknown, command: CommandLike): Promise<void> {
   const options = command.optsWithGlobals();

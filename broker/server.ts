@@ -2,9 +2,11 @@ import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Transport } from '@foremesh/node-runtime/contract';
+import { isIdentifier, type Transport } from '@foremesh/node-runtime/contract';
 import type { Client } from 'aedes';
-import { Accounts, accountsPath } from './accounts.ts';
+import { accountsPath } from './account-file.ts';
+import { watchAccounts } from './account-watch.ts';
+import { Accounts } from './accounts.ts';
 import { Admission } from './admission.ts';
 import { startBlobService } from './blob-service.ts';
 import { Connections, Dropped } from './connections.ts';
@@ -91,9 +93,15 @@ async function start(
     begin: (packet, client) => broker.begin(packet, client),
   });
   const broker: PatientBroker = makeBroker(settings, persistence, admission);
-  persistence.identify((id) => {
-    const client = clients.get(id);
-    return client === undefined ? undefined : admission.accountOf(client);
+  persistence.identify({
+    ownerOf: (id) => {
+      const client = clients.get(id);
+      return client && admission.ownerOf(client);
+    },
+    mayRead: (id, filter) => {
+      const client = clients.get(id);
+      return client !== undefined && admission.readProblem(client, filter) === undefined;
+    },
   });
   watch(broker, { clients, persistence, connections, admission, incidents });
   await broker.listen();
@@ -103,27 +111,14 @@ async function start(
     await persistence.flush();
   });
 
-  const accountsTimer = setInterval(() => {
-    accounts.refresh().then(
-      (changed) => {
-        if (changed) dropUnwelcome(clients, admission);
-      },
-      (error: unknown) =>
-        incidents.report(
-          'accountsFile',
-          { error: String(error) },
-          'the accounts file cannot be read; the old one holds',
-          'error',
-        ),
-    );
-  }, limits.accountsCheckMs);
-  accountsTimer.unref();
+  accounts.onChange(() => {
+    dropUnwelcome(clients, admission);
+    persistence.sessions.dropOf((owner) => isIdentifier(owner) && accounts.version(owner) === undefined);
+  });
+  opened.push(watchAccounts(home, accounts, limits, incidents));
   const expiryTimer = setInterval(() => persistence.sessions.expire(), 3_600_000);
   expiryTimer.unref();
-  opened.push(() => {
-    clearInterval(accountsTimer);
-    clearInterval(expiryTimer);
-  });
+  opened.push(() => clearInterval(expiryTimer));
 
   const transport = () => new InternalTransport(broker, persistence, incidents);
   const mesh = settings.meshes === undefined ? await readMesh(home) : undefined;

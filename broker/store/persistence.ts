@@ -8,6 +8,12 @@ import { SessionStore } from './sessions.ts';
 import { type Will, WillStore } from './wills.ts';
 
 /** What Aedes hands over of a client and of a packet. */
+/** Whose a client is, and what it may read. */
+export interface ClientDirectory {
+  readonly ownerOf: (clientId: string) => string | undefined;
+  readonly mayRead: (clientId: string, filter: string) => boolean;
+}
+
 interface ClientLike {
   readonly id: string;
 }
@@ -54,7 +60,7 @@ export class BrokerPersistence {
   readonly #admitted = new WeakMap<Uint8Array, ((source: number) => void) | undefined>();
   /** QoS 2 identifiers of each publisher that await their release. In memory: exactly once is not promised. */
   readonly #exactlyOnce = new Map<string, Set<number>>();
-  #accountOf: (clientId: string) => string | undefined = () => undefined;
+  #clients: ClientDirectory = { ownerOf: () => undefined, mayRead: () => false };
 
   private constructor(database: Database, boot: number, limits: BrokerLimits, incidents: Incidents) {
     this.#database = database;
@@ -102,9 +108,9 @@ export class BrokerPersistence {
     }
   }
 
-  /** Tells whose client an id is; needed before the first client comes. */
-  identify(accountOf: (clientId: string) => string | undefined): void {
-    this.#accountOf = accountOf;
+  /** Needed before the first client comes. */
+  identify(clients: ClientDirectory): void {
+    this.#clients = clients;
   }
 
   /**
@@ -164,8 +170,11 @@ export class BrokerPersistence {
   }
 
   async addSubscriptions({ id }: ClientLike, subscriptions: readonly SubscriptionLike[]): Promise<void> {
-    const filters = subscriptions.map(({ topic, qos }): [string, number] => [topic, Math.min(qos, 1)]);
-    this.sessions.subscribe(id, this.#accountOf(id) ?? '', filters);
+    const { ownerOf, mayRead } = this.#clients;
+    // Aedes hands over what was refused too.
+    const granted = subscriptions.filter(({ topic }) => mayRead(id, topic));
+    const filters = granted.map(({ topic, qos }): [string, number] => [topic, Math.min(qos, 1)]);
+    this.sessions.subscribe(id, ownerOf(id) ?? '', filters);
   }
 
   async removeSubscriptions({ id }: ClientLike, filters: readonly string[]): Promise<void> {

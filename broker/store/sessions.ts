@@ -143,6 +143,11 @@ export class SessionStore {
     void this.#database.write(sessionKey(clientId), undefined);
   }
 
+  /** Forgets the sessions of those who are gone: another who gets the name later is another. */
+  dropOf(isGone: (owner: string) => boolean): void {
+    for (const { clientId, account } of [...this.#sessions.values()]) if (isGone(account)) this.drop(clientId);
+  }
+
   /** Forgets sessions that stayed away too long. */
   expire(): void {
     const oldestMs = Date.now() - this.#limits.sessionExpiryMs;

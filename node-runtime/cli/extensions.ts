@@ -4,7 +4,7 @@ import type { Bundler } from './job-payload.ts';
 
 /** The commands that other packages bring, found by name at run time: a device installs none of them. */
 const packages = [
-  { name: '@foremesh/broker', entry: '@foremesh/broker/commands', commands: ['up', 'broker'] },
+  { name: '@foremesh/broker', entry: '@foremesh/broker/commands', commands: ['up', 'broker', 'accounts'] },
   { name: '@foremesh/simulations', entry: '@foremesh/simulations/commands', commands: ['sim'] },
   { name: '@foremesh/firmware-bridge', entry: '@foremesh/firmware-bridge/commands', commands: ['bridge'] },
 ] as const;
@@ -12,6 +12,7 @@ const packages = [
 const summaries: Readonly<Record<string, string>> = {
   up: 'run broker and first node on this machine; found the mesh if there is none',
   broker: 'run the MQTT broker of a mesh on this machine',
+  accounts: 'make, list and remove accounts at the broker of this home',
   sim: 'simulate fleets that nobody owns',
   bridge: 'bring microcontrollers into the mesh',
 };

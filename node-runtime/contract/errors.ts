@@ -15,7 +15,7 @@ export const errorCodes = {
   MESH_NO_LEADER: 'No node leads, or the leader did not answer in time.',
   MESH_NO_ROOM: 'No node can take the task: each lacks something it needs.',
   MESH_UNREACHABLE: 'The broker could not be reached.',
-  MESH_NOT_AUTHORIZED: 'The broker refused the account or its password.',
+  MESH_NOT_AUTHORIZED: 'The broker refused the account or its password; or who asks may not do this.',
   MESH_BLOB_MISSING: 'No holder has the blob.',
   MESH_BLOB_CORRUPT: 'Bytes do not match the hash that names them.',
   MESH_CHECKPOINT_LOST: 'No holder has, whole, the state that a task was to go on from.',

@@ -12,6 +12,8 @@ export const limits = {
   topicLevels: 10,
   /** One topic segment or identifier. */
   identifierCharacters: 64,
+  /** An account's name: what it asks of blob holders is asked under a name that begins with it. */
+  accountCharacters: 48,
   /** A stage's name: its tasks are called `<stage>-4095`, `<stage>-merge`, and that must be an identifier. */
   stageCharacters: 58,
   /** Arrays and objects inside each other, in any message. */

@@ -81,6 +81,10 @@ export class Topics {
   queryAsk(account: string, client: string): string {
     return this.build('queries', account, client, 'ask');
   }
+  /** What changes the mesh has a topic of its own, so that a broker can keep it from accounts that may only ask. */
+  queryChange(account: string, client: string): string {
+    return this.build('queries', account, client, 'change');
+  }
   queryAnswer(account: string, client: string): string {
     return this.build('queries', account, client, 'answer');
   }
@@ -109,8 +113,8 @@ export class Topics {
     if (segments.length === 3 && root === 'nodes' && isOneOf(leaf, nodeLeaves)) return { kind: leaf, node: first! };
     if (segments.length !== 4 || third !== leaf) return undefined;
     if (root === 'jobs' && isOneOf(leaf, jobLeaves)) return { kind: leaf, account: first!, job: second! };
-    if (root === 'queries' && (leaf === 'ask' || leaf === 'answer')) {
-      return { kind: leaf === 'ask' ? 'queryAsk' : 'queryAnswer', account: first!, client: second! };
+    if (root === 'queries' && isOneOf(leaf, queryLeaves)) {
+      return { kind: queryKinds[leaf], account: first!, client: second! };
     }
     if (root === 'blobs' && (leaf === 'ask' || leaf === 'answer')) {
       return { kind: leaf === 'ask' ? 'blobAsk' : 'blobAnswer', holder: first!, requester: second! };
@@ -121,6 +125,16 @@ export class Topics {
 
 const nodeLeaves = ['status', 'metrics', 'inbox', 'outbox'] as const;
 const jobLeaves = ['spec', 'state', 'result', 'cancel', 'logs'] as const;
+const queryKinds = { ask: 'queryAsk', change: 'queryChange', answer: 'queryAnswer' } as const;
+const queryLeaves = ['ask', 'change', 'answer'] as const;
+
+/**
+ * A client's name in `blobs/<holder>/<requester>/...`. It begins with the account, so that a broker can tell whose it is;
+ * `unique` has at most 14 characters.
+ */
+export function blobRequesterOf(account: string, unique: string): string {
+  return `${account.slice(0, limits.accountCharacters)}--${unique}`;
+}
 
 /** The length of the longest topic among those that differ from this one in the last segment only. */
 function longestOfFamily(topic: string, segments: readonly string[]): number {
@@ -137,6 +151,6 @@ export type ParsedTopic =
   | { readonly kind: 'leader' | 'events' }
   | { readonly kind: 'forecast' | (typeof nodeLeaves)[number]; readonly node: string }
   | { readonly kind: (typeof jobLeaves)[number]; readonly account: string; readonly job: string }
-  | { readonly kind: 'queryAsk' | 'queryAnswer'; readonly account: string; readonly client: string }
+  | { readonly kind: 'queryAsk' | 'queryChange' | 'queryAnswer'; readonly account: string; readonly client: string }
   | { readonly kind: 'raft'; readonly to: string; readonly from: string }
   | { readonly kind: 'blobAsk' | 'blobAnswer'; readonly holder: string; readonly requester: string };

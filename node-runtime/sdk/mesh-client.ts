@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import {
+  blobRequesterOf,
   type Connection,
   checkIdentifier,
   type DataReference,
@@ -106,7 +107,7 @@ export class MeshClient {
     this.#blobs = new BlobClient({
       transport: () => link.transport,
       topics: this.#topics,
-      requester: link.clientId,
+      requester: blobRequesterOf(connection.account, randomBytes(6).toString('hex')),
       holders: () => this.#holders.names,
       ...(options.onProblem === undefined ? {} : { onProblem: options.onProblem }),
     });
@@ -175,7 +176,7 @@ export class MeshClient {
     return { term, voters, settings, candidates };
   }
 
-  /** Resolves when the mesh remembers it; the voters change by and by. Throws `MESH_NO_LEADER`. */
+  /** Resolves when the mesh remembers it; the voters change by and by. Throws `MESH_NO_LEADER`, `MESH_NOT_AUTHORIZED`. */
   async setVoters(wanted: VoterSettingsAsk): Promise<Voters> {
     for (;;) {
       await this.#queries.ask({ query: 'set-voters', settings: wanted });

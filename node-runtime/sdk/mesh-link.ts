@@ -35,6 +35,8 @@ export class MeshLink {
   readonly #options: MeshLinkOptions;
   readonly #watched = new Map<string, Set<TopicListener>>();
   readonly #connectListeners = new Set<() => void>();
+  /** What the broker does not grant on the connection there is now. */
+  #refused: ReadonlyMap<string, MeshError> = new Map();
   readonly #changed = new ChangeSignal();
   readonly #closing = new AbortController();
   /** Subscribed, and no longer watched. */
@@ -114,12 +116,13 @@ export class MeshLink {
       for (const listener of [...(this.#watched.get(topic) ?? [])]) listener(payload, topic);
     });
     try {
-      await subscribeAll(transport, [...this.#watched.keys()]);
+      this.#refused = await subscribeGranted(transport, [...this.#watched.keys()]);
     } catch (error) {
       await transport.close();
       throw error;
     }
     this.#transport = transport;
+    for (const refusal of this.#refused.values()) this.#options.onProblem(refusal);
     if (this.closed) await transport.close();
     this.#changed.fire();
   }
@@ -151,6 +154,8 @@ export class MeshLink {
         await this.#changed.next();
         continue;
       }
+      const refusal = topics.map((topic) => this.#refused.get(topic)).find((each) => each !== undefined);
+      if (refusal !== undefined) throw refusal;
       try {
         return await subscribeAll(transport, topics);
       } catch (error) {
@@ -186,6 +191,21 @@ export class MeshLink {
 async function subscribeAll(transport: Transport, topics: readonly string[]): Promise<void> {
   for (let from = 0; from < topics.length; from += filtersPerSubscribe) {
     await transport.subscribe(topics.slice(from, from + filtersPerSubscribe), 1);
+  }
+}
+
+/** Subscribes to all that the broker grants; returns what it refuses. One right that was lost must not cost the others. */
+async function subscribeGranted(transport: Transport, topics: readonly string[]): Promise<Map<string, MeshError>> {
+  const refused = new Map<string, MeshError>();
+  for (let left = topics; ; left = topics.filter((topic) => !refused.has(topic))) {
+    try {
+      await subscribeAll(transport, left);
+      return refused;
+    } catch (error) {
+      const isRefusal = error instanceof MeshError && error.code === 'MESH_NOT_AUTHORIZED';
+      if (!isRefusal || error.where === undefined || !left.includes(error.where)) throw error;
+      refused.set(error.where, error);
+    }
   }
 }
 

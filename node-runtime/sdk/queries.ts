@@ -1,4 +1,5 @@
 import {
+  changesMesh,
   decode,
   encode,
   MeshError,
@@ -26,6 +27,7 @@ interface Pending {
 export class Queries {
   readonly #link: MeshLink;
   readonly #askTopic: string;
+  readonly #changeTopic: string;
   readonly #answerTopic: string;
   readonly #timing: Timing;
   readonly #pending = new Map<string, Pending>();
@@ -35,6 +37,7 @@ export class Queries {
   constructor(link: MeshLink, topics: Topics, account: string, timing: Timing) {
     this.#link = link;
     this.#askTopic = topics.queryAsk(account, link.clientId);
+    this.#changeTopic = topics.queryChange(account, link.clientId);
     this.#answerTopic = topics.queryAnswer(account, link.clientId);
     this.#timing = timing;
     link.onReconnect(() => {
@@ -42,16 +45,17 @@ export class Queries {
     });
   }
 
-  /** Throws `MESH_NO_LEADER` or `MESH_UNREACHABLE` when nobody answers in time, and what the leader says is wrong. */
+  /** Throws `MESH_NO_LEADER` or `MESH_UNREACHABLE` when nobody answers in time, and what the leader, or the broker, says is wrong. */
   async ask<Q extends QueryAsk['query']>(body: Extract<QueryBody, { query: Q }>): Promise<AnswerTo<Q>> {
     this.#watch ??= this.#link.watch([this.#answerTopic], (payload) => this.#take(payload));
     await this.#watch.ready;
     this.#count += 1;
     const id = `q${this.#count}`;
     const payload = encode({ v: 1, id, ...body }, 'json');
+    const topic = changesMesh(body.query) ? this.#changeTopic : this.#askTopic;
     const send = () => {
       // Nothing to do when it fails: the next repetition, or the next connection, sends it again.
-      this.#link.publish(this.#askTopic, payload).catch(() => undefined);
+      this.#link.publish(topic, payload).catch(() => undefined);
     };
     const repeat = setInterval(send, this.#timing.askAgainMs);
     let deadline: ReturnType<typeof setTimeout> | undefined;

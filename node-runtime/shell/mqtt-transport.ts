@@ -142,7 +142,10 @@ class MqttTransport implements Transport {
     });
     const refused = granted.findIndex((code) => (code as number) > 2);
     if (refused >= 0)
-      throw new MeshError('MESH_NOT_AUTHORIZED', `the broker refused the subscription ${filters[refused]}`);
+      throw new MeshError('MESH_NOT_AUTHORIZED', 'the broker refused the subscription', {
+        where: filters[refused]!,
+        mend: 'the account may not read that: `foremesh accounts list` at the hub shows what each may do',
+      });
   }
 
   async unsubscribe(filters: readonly string[]): Promise<void> {

@@ -12,6 +12,7 @@ import {
   voteStatement,
 } from '@foremesh/node-runtime/contract';
 import {
+  isHeard,
   knownChain,
   knownKeyOf,
   type LedgerCommand,
@@ -110,9 +111,8 @@ export class VirtualVoterLink {
   hear(parsed: ParsedTopic, payload: Uint8Array): void {
     switch (parsed.kind) {
       case 'raft':
-        if (this.#keyOf(parsed.from) === undefined)
-          this.#options.trust.learn(decode(raftEnvelope, payload).chain ?? []);
-        if (this.#isKnown(parsed.from)) this.#hearRaft(parsed.from, payload);
+        if (!this.#isHeard(parsed.from)) this.#options.trust.learn(decode(raftEnvelope, payload).chain ?? []);
+        if (this.#isKnown(parsed.from) && this.#isHeard(parsed.from)) this.#hearRaft(parsed.from, payload);
         return;
       case 'status': {
         if (payload.length === 0) return;
@@ -153,6 +153,10 @@ export class VirtualVoterLink {
       if (message !== undefined && this.#isSignedVote(from, message))
         this.voter.feed({ type: 'raft-received', from, message });
     }
+  }
+
+  #isHeard(node: string): boolean {
+    return isHeard(this.voter.state, node, this.#options.trust.keyOf(node) !== undefined);
   }
 
   /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */

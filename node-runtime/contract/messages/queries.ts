@@ -26,7 +26,7 @@ export const voterRow = z.object({
 });
 export type VoterRow = z.infer<typeof voterRow>;
 
-/** `queries/<account>/<client>/ask`, client -> leader. */
+/** `queries/<account>/<client>/ask`, or `.../change` for those that change the mesh; client -> leader. */
 export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('jobs'), phase: jobPhase.optional() }),
   z.object({ ...request, query: z.literal('job'), job: identifier }),
@@ -38,6 +38,12 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
 ]);
 export type QueryAsk = z.infer<typeof queryAsk>;
+
+/** Questions that change the mesh: they are for its owner, and have a topic of their own. */
+const changing: readonly QueryAsk['query'][] = ['set-voters'];
+export function changesMesh(query: QueryAsk['query']): boolean {
+  return changing.includes(query);
+}
 
 export const taskRow = z.object({
   task: identifier,

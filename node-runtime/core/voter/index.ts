@@ -1,5 +1,5 @@
 export type { VoterEffect, VoterEvent, VoterSnapshot } from './events.ts';
-export { knownChain, knownKeyOf } from './members.ts';
+export { isHeard, knownChain, knownKeyOf } from './members.ts';
 export { RaftWire, readRaftEnvelope } from './raft-wire.ts';
 export { votersDefault, wantedVoters } from './seats.ts';
 export { createVoter, type VoterOptions, type VoterRestored, type VoterState, voterDueMs } from './state.ts';

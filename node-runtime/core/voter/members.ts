@@ -21,6 +21,17 @@ export function knownKeyOf({ raft, ledger }: VoterState, node: string): string |
   return undefined;
 }
 
+/**
+ * Whether a node is listened to as one of those who keep the log: any other node that was ever enrolled could write into it.
+ * It need not be of the configuration that counts here, for this log may be behind: a server takes the questions of others
+ * without asking its own configuration (Ongaro 2014, 4.1). So it is of one that this log has, or known by what voters have
+ * signed (`isProven`). One that only an entry made a voter which is missing here and not signed yet has to wait; of those
+ * who voted before, one has that entry too, is heard, and can lead.
+ */
+export function isHeard({ raft }: VoterState, node: string, isProven: boolean): boolean {
+  return isProven || raft.configurations.some(({ configuration }) => membersOf(configuration).includes(node));
+}
+
 /** All links that this voter knows, by its log and by what was proven to its node. */
 export function knownChain({ ledger }: VoterState, proven: readonly VotersLink[]): VotersLink[] {
   const last = ledger.votersChain.at(-1)?.index ?? -1;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import {
   bodyOf,
   type Connection,
+  changesMesh,
   decode,
   encode,
   jobCancel,
@@ -10,6 +11,8 @@ import {
   nodeStatus,
   outboxEnvelope,
   type ParsedTopic,
+  type QueryAnswer,
+  type QueryAsk,
   queryAsk,
   type TermProof,
   type Topics,
@@ -116,7 +119,7 @@ export class VoterLink {
   }
 
   #leaderFilters(): string[] {
-    const leaves = ['nodes/+/metrics', 'nodes/+/outbox', 'jobs/+/+/cancel', 'queries/+/+/ask'];
+    const leaves = ['nodes/+/metrics', 'nodes/+/outbox', 'jobs/+/+/cancel', 'queries/+/+/ask', 'queries/+/+/change'];
     return leaves.map((leaf) => this.#options.topics.prefix + leaf);
   }
 
@@ -150,11 +153,15 @@ export class VoterLink {
 
   #hear(parsed: ParsedTopic, topic: string, payload: Uint8Array, isOwn: boolean): void {
     switch (parsed.kind) {
-      case 'raft':
-        if (this.#keyOf(parsed.from) === undefined)
-          this.#options.trust.learn(readRaftEnvelope(bodyOf(payload)).chain ?? []);
-        this.#hearRaft(parsed.from, this.#open(parsed.from, payload, topic, isOwn));
+      case 'raft': {
+        const { from } = parsed;
+        if (!this.#isHeard(from)) this.#options.trust.learn(readRaftEnvelope(bodyOf(payload)).chain ?? []);
+        const body = this.#open(from, payload, topic, isOwn);
+        if (!this.#isHeard(from))
+          throw new MeshError('MESH_NOT_AUTHORIZED', `${from} speaks like a voter, and is none that is known here`);
+        this.#hearRaft(from, body);
         return;
+      }
       case 'status': {
         if (payload.length === 0) return; // the record was cleared: the node was removed
         const { signer, connection } = this.#options;
@@ -192,7 +199,8 @@ export class VoterLink {
         this.#intake.cancel(parsed.account, parsed.job, reason ?? `cancelled by ${parsed.account}`);
         return;
       }
-      case 'queryAsk': {
+      case 'queryAsk':
+      case 'queryChange': {
         if (!this.#voter.planner.leading) return;
         const { account, client } = parsed;
         const ask = decode(queryAsk, payload);
@@ -200,10 +208,15 @@ export class VoterLink {
           this.#histories.ask(account, client, ask);
           return;
         }
-        const answer = this.#voter.answer(account, ask);
+        const isMisplaced = changesMesh(ask.query) && parsed.kind !== 'queryChange';
+        const answer = isMisplaced ? misplaced(ask) : this.#voter.answer(account, ask);
         this.#voice.say(this.#options.topics.queryAnswer(account, client), encode(answer, 'json'));
       }
     }
+  }
+
+  #isHeard(node: string): boolean {
+    return this.#voter.hears(node, this.#options.trust.keyOf(node) !== undefined);
   }
 
   #keyOf(node: string): string | undefined {
@@ -354,6 +367,12 @@ export class VoterLink {
     this.#snapshots.close();
     await this.#voter.close();
   }
+}
+
+/** A broker lets only the owner of the mesh write where changes are asked for: they are made nowhere else. */
+function misplaced({ id, query }: QueryAsk): QueryAnswer {
+  const message = `"${query}" changes the mesh: it is asked on queries/<account>/<client>/change`;
+  return { v: 1, id, query: 'error', problem: { code: 'MESH_TOPIC_INVALID', message } };
 }
 
 function sameNode(claimed: string, topic: string): void {

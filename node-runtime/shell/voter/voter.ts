@@ -5,6 +5,7 @@ import {
   answerQuery,
   createVoter,
   describeVoters,
+  isHeard,
   isSoleVoter,
   knownChain,
   knownKeyOf,
@@ -112,6 +113,9 @@ export class Voter {
   }
   keyOf(node: string): string | undefined {
     return knownKeyOf(this.#state, node);
+  }
+  hears(node: string, isProven: boolean): boolean {
+    return isHeard(this.#state, node, isProven);
   }
   get leader(): string | undefined {
     return this.#state.raft.leader;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { bodyOf, meshIdOf, voteStatement } from '@foremesh/node-runtime/contract';
+import { RaftWire } from '@foremesh/node-runtime/core';
 import { openHome } from '@foremesh/node-runtime/shell';
 import { readKey } from '../../../node-runtime/shell/identity.ts';
 import { Signer } from '../../../node-runtime/shell/signing.ts';
@@ -178,6 +179,28 @@ describe('a mesh among enemies', () => {
     await attack(mesh.topics.nodeInbox('bob'), await signedBy('bob', mesh.topics.nodeInbox('bob'), order));
     await goesOn();
     assert.equal(readTrust(openHome(join(mesh.directory, 'bob'), {}).trustFile, meshIdOf(mesh.connection))?.term, 1);
+  });
+
+  it('a node that does not vote writes nothing into the log, and is not told what is in it', async () => {
+    const topic = mesh.topics.raft('ada', 'bob');
+    const heard: string[] = [];
+    mesh.client.listen((at) => heard.push(at));
+    await mesh.client.subscribe([mesh.topics.raft('bob', 'ada')], 0);
+    // Bob has a key that the mesh knows; what he says is what a leader of a later term would say.
+    const wire = new RaftWire('boot');
+    const append = { type: 'append' as const, term: 99, round: 1, previousIndex: 0, previousTerm: 0, commitIndex: 1 };
+    const entries = [{ index: 1, term: 99, configuration: { voters: ['bob'], learners: [] } }];
+    const ask = { kind: 'snapshot-ask' as const, index: 0, indexTerm: 0, offset: 0 };
+    for (const payload of [...wire.payloadsOf({ ...append, entries }), wire.payloadOf(ask)]) {
+      const before = mesh.events.length;
+      await attack(topic, await signedBy('bob', topic, payload));
+      const isTold = () => mesh.events.slice(before).some(({ text }) => text.includes('bob speaks like a voter'));
+      await until('it is told', isTold);
+    }
+    await goesOn();
+    assert.equal(mesh.ada.leads, true);
+    assert.equal(mesh.state(`honest-${jobs}`)?.term, 1, 'nobody had to be elected again');
+    assert.ok(!heard.includes(mesh.topics.raft('bob', 'ada')), 'no answer');
   });
 
   it('reports of attempts, tasks and jobs that nobody knows count for nothing, from strangers and from members', async () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Accounts, accountsPath, createAccount } from '../../../broker/accounts.ts';
+import { accountsPath, createAccount } from '../../../broker/account-file.ts';
+import { Accounts } from '../../../broker/accounts.ts';
 import { brokerLimits } from '../../../broker/limits.ts';
 
 describe('broker accounts', () => {

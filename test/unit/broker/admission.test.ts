@@ -10,19 +10,36 @@ describe('broker admission', () => {
   function makeAdmission(sessions = 0) {
     const writes: { resolve: () => void; reject: (error: Error) => void }[] = [];
     const persistence = {
-      sessions: { size: sessions },
+      sessions: { size: sessions, owner: () => undefined, filters: () => [] },
       admit: ({ retain }: { retain: boolean }) =>
         retain ? new Promise<void>((resolve, reject) => writes.push({ resolve, reject })) : undefined,
     };
     const begun: string[] = [];
+    const accounts = {
+      refresh: async () => false,
+      verify: async () => 'right',
+      version: () => '1',
+      roleOf: (name: string) => (name === 'ann' ? 'author' : 'owner'),
+    };
     const parts = {
+      accounts,
+      connections: { remote: () => 'here' },
+      clientOf: () => undefined,
       persistence,
       begin: ({ payload }: { payload: Buffer }) => begun.push(`${payload}`),
       limits: brokerLimits,
       incidents: new Incidents(undefined, 1, 1),
       outstanding: () => 0,
     };
-    const { authorizePublish } = new Admission(parts as unknown as AdmissionParts).hooks();
+    const hooks = new Admission(parts as unknown as AdmissionParts).hooks();
+    const { authorizePublish } = hooks;
+    /** A client that has logged in. */
+    const makeClient = async (account = 'owner', closed = false) => {
+      const client = { id: 'c', closed } as unknown as Client;
+      const refusal = await new Promise((done) => hooks.authenticate(client, account, Buffer.from('secret'), done));
+      assert.equal(refusal, null);
+      return client;
+    };
     const admitted: string[] = [];
     const publish = (client: Client | null, name: string, retain: boolean) => {
       const packet = {
@@ -36,19 +53,18 @@ describe('broker admission', () => {
       authorizePublish(client, packet, (error) => admitted.push(error ? `${name}: ${error.message}` : name));
     };
     const settle = () => new Promise((resolve) => setImmediate(resolve));
-    return { writes, begun, admitted, publish, settle };
+    return { hooks, writes, begun, admitted, publish, settle, makeClient };
   }
-  const makeClient = (closed = false) => ({ closed }) as unknown as Client;
 
   it('acknowledges a message only once it is stored, and later ones after it; delivers them as they come', async () => {
-    const { writes, begun, admitted, publish, settle } = makeAdmission();
-    const client = makeClient();
+    const { writes, begun, admitted, publish, settle, makeClient } = makeAdmission();
+    const client = await makeClient();
     publish(client, 'free', false);
     assert.deepEqual(admitted, ['free']);
     publish(client, 'first', true);
     publish(client, 'second', true);
     publish(client, 'third', false);
-    publish(makeClient(), 'another client', false);
+    publish(await makeClient(), 'another client', false);
     assert.deepEqual(begun, ['free', 'first', 'second', 'third', 'another client']);
     writes[1]!.resolve();
     await settle();
@@ -60,27 +76,47 @@ describe('broker admission', () => {
     assert.equal(admitted.at(-1), 'free again');
   });
 
-  it('delivers nothing ahead of the store while somebody has a queue: it would come twice', () => {
-    const { begun, admitted, publish } = makeAdmission(1);
-    publish(makeClient(), 'free', false);
-    publish(makeClient(), 'kept', true);
+  it('delivers nothing ahead of the store while somebody has a queue: it would come twice', async () => {
+    const { begun, admitted, publish, makeClient } = makeAdmission(1);
+    publish(await makeClient(), 'free', false);
+    publish(await makeClient(), 'kept', true);
     assert.deepEqual([begun, admitted], [[], ['free']]);
   });
 
   it('refuses a message that could not be stored', async () => {
-    const { writes, admitted, publish, settle } = makeAdmission();
-    publish(makeClient(), 'lost', true);
+    const { writes, admitted, publish, settle, makeClient } = makeAdmission();
+    publish(await makeClient(), 'lost', true);
     writes[0]!.reject(new Error('no space left'));
     await settle();
     assert.deepEqual(admitted, ['lost: no space left']);
   });
 
-  it('lets a will through at once, and none on a forbidden topic', () => {
-    const { writes, begun, admitted, publish } = makeAdmission();
-    publish(makeClient(true), 'will', true);
+  it('lets a will through at once, and none on a forbidden topic', async () => {
+    const { writes, begun, admitted, publish, makeClient } = makeAdmission();
+    publish(await makeClient('owner', true), 'will', true);
     publish(null, 'orphan', true);
     publish(null, '+', true);
     assert.deepEqual([writes.length, begun.length], [0, 0]);
     assert.deepEqual(admitted, ['will', 'orphan', '+: a topic to publish to has no wildcards']);
+  });
+
+  it('takes nothing from one who has not logged in, and from an author only what is its own', async () => {
+    const { begun, admitted, publish, makeClient } = makeAdmission();
+    publish({ id: 'c', closed: false, conn: {} } as unknown as Client, 'stranger', false);
+    publish(await makeClient('ann'), 'author', false);
+    assert.deepEqual(begun, []);
+    assert.deepEqual(admitted, [
+      'stranger: one who has not logged in may not write t/stranger',
+      'author: account "ann" (author) may not write t/author',
+    ]);
+  });
+
+  it('delivers to an author only what is its own, whatever its session was subscribed to', async () => {
+    const { hooks, makeClient } = makeAdmission();
+    const client = Object.assign(await makeClient('ann'), { conn: { writableLength: 0 }, subscriptions: {} });
+    const delivered = (topic: string) =>
+      hooks.authorizeForward(client, { cmd: 'publish', topic, payload: Buffer.from('x'), qos: 0 } as never) !== null;
+    assert.equal(delivered('foremesh/v1/home/jobs/ann/j/state'), true);
+    assert.equal(delivered('foremesh/v1/home/jobs/bob/j/state'), false);
   });
 });

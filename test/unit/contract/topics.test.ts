@@ -35,6 +35,8 @@ function build(
       return { topic: topics.jobLogs(a, b), parsed: { kind, account: a, job: b } };
     case 'queryAsk':
       return { topic: topics.queryAsk(a, b), parsed: { kind, account: a, client: b } };
+    case 'queryChange':
+      return { topic: topics.queryChange(a, b), parsed: { kind, account: a, client: b } };
     case 'queryAnswer':
       return { topic: topics.queryAnswer(a, b), parsed: { kind, account: a, client: b } };
     case 'raft':
@@ -48,7 +50,7 @@ function build(
 
 const kinds: ParsedTopic['kind'][] = [
   ...(['leader', 'events', 'forecast', 'status', 'metrics', 'inbox', 'outbox', 'spec', 'state', 'result'] as const),
-  ...(['cancel', 'logs', 'queryAsk', 'queryAnswer', 'blobAsk', 'blobAnswer', 'raft'] as const),
+  ...(['cancel', 'logs', 'queryAsk', 'queryChange', 'queryAnswer', 'blobAsk', 'blobAnswer', 'raft'] as const),
 ];
 const topics = new Topics('home');
 
