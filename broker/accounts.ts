@@ -1,9 +1,9 @@
 import { createHmac, randomBytes, scrypt as scryptCallback, timingSafeEqual } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { asMeshError, checkIdentifier, MeshError } from '@foremesh/node-runtime/contract';
+import { checkIdentifier, MeshError } from '@foremesh/node-runtime/contract';
 import * as z from 'zod';
+import { HomeFile } from './home-file.ts';
 import { type BrokerLimits, brokerLimits } from './limits.ts';
 
 const scrypt: (
@@ -33,6 +33,17 @@ export function accountsPath(home: string): string {
   return join(home, 'accounts.json');
 }
 
+function accountsFile(home: string): HomeFile<AccountFile> {
+  return new HomeFile({
+    path: accountsPath(home),
+    what: 'accounts',
+    schema: fileSchema,
+    empty: () => ({ v: 1, accounts: {} }),
+    mostBytes: brokerLimits.accountsFileBytes,
+    mend: 'restore it, or move it away and make the accounts again',
+  });
+}
+
 /**
  * Makes an account, or gives an existing one a new password. Without `password` one is drawn; it is returned here and
  * never again. Throws `MESH_TOPIC_INVALID` for a name that is no identifier, `MESH_CONFIG_INVALID` for a password that is
@@ -54,14 +65,11 @@ export async function createAccount(
   const salt = randomBytes(16);
   const cost = password === undefined ? drawnCost : chosenCost;
   const key = await derive(secret, salt, cost);
-  await withFileLock(accountsPath(home), async (path) => {
-    const file = (await readAccounts(path)) ?? { v: 1 as const, accounts: {} };
-    const known = Object.hasOwn(file.accounts, name);
-    if (!known && Object.keys(file.accounts).length >= brokerLimits.accounts) {
-      throw new MeshError('MESH_LIMIT_EXCEEDED', `accounts is ${brokerLimits.accounts}`, { where: path });
+  await accountsFile(home).change(({ accounts }) => {
+    if (!Object.hasOwn(accounts, name) && Object.keys(accounts).length >= brokerLimits.accounts) {
+      throw new MeshError('MESH_LIMIT_EXCEEDED', `accounts is ${brokerLimits.accounts}`, { where: accountsPath(home) });
     }
-    file.accounts[name] = { salt: salt.toString('base64'), key: key.toString('base64'), cost };
-    await replaceFile(path, `${JSON.stringify(file, null, 2)}\n`);
+    accounts[name] = { salt: salt.toString('base64'), key: key.toString('base64'), cost };
   });
   return { name, password: secret };
 }
@@ -74,7 +82,7 @@ export type Verdict = 'right' | 'wrong' | 'busy';
  * (or wrong) is recognised by a keyed hash, so that a fleet that reconnects costs one hash per node.
  */
 export class Accounts {
-  readonly #path: string;
+  readonly #file: HomeFile<AccountFile>;
   readonly #limits: BrokerLimits;
   readonly #memoryKey = randomBytes(32);
   /** Account -> keyed hash of (record, password) that was found right. */
@@ -83,8 +91,6 @@ export class Accounts {
   readonly #checking = new Map<string, Promise<Verdict>>();
   readonly #queue: (() => void)[] = [];
   #running = 0;
-  #file: AccountFile = { v: 1, accounts: {} };
-  #stamp = '';
   readonly #stranger: AccountRecord = {
     salt: randomBytes(16).toString('base64'),
     key: randomBytes(keyBytes).toString('base64'),
@@ -92,35 +98,31 @@ export class Accounts {
   };
 
   constructor(home: string, limits: BrokerLimits = brokerLimits) {
-    this.#path = accountsPath(home);
+    this.#file = accountsFile(home);
     this.#limits = limits;
   }
 
   get size(): number {
-    return Object.keys(this.#file.accounts).length;
+    return Object.keys(this.#records).length;
+  }
+  get #records(): AccountFile['accounts'] {
+    return this.#file.value.accounts;
   }
 
-  /**
-   * Reads the file if it changed since the last time; returns whether it did. Throws `MESH_CONFIG_INVALID` or
-   * `MESH_STORAGE_FAILED` and then keeps what it knew.
-   */
+  /** As `HomeFile.refresh`. */
   async refresh(): Promise<boolean> {
-    const stamp = await fileStamp(this.#path);
-    if (stamp === this.#stamp) return false;
-    const file = await readAccounts(this.#path);
-    this.#file = file ?? { v: 1, accounts: {} };
-    this.#stamp = stamp;
-    for (const name of this.#right.keys()) if (!Object.hasOwn(this.#file.accounts, name)) this.#right.delete(name);
+    if (!(await this.#file.refresh())) return false;
+    for (const name of this.#right.keys()) if (!Object.hasOwn(this.#records, name)) this.#right.delete(name);
     return true;
   }
 
   /** Changes whenever the account's password does; undefined when there is no such account. */
   version(name: string): string | undefined {
-    return Object.hasOwn(this.#file.accounts, name) ? this.#file.accounts[name]!.key : undefined;
+    return Object.hasOwn(this.#records, name) ? this.#records[name]!.key : undefined;
   }
 
   async verify(name: string, password: string): Promise<Verdict> {
-    const known = Object.hasOwn(this.#file.accounts, name) ? this.#file.accounts[name] : undefined;
+    const known = Object.hasOwn(this.#records, name) ? this.#records[name] : undefined;
     const account = known ?? this.#stranger;
     const memory = createHmac('sha256', this.#memoryKey)
       .update(`${name}\0${account.salt}\0${account.key}\0`)
@@ -177,95 +179,4 @@ function sameText(one: string, other: string): boolean {
   const left = Buffer.from(one);
   const right = Buffer.from(other);
   return left.length === right.length && timingSafeEqual(left, right);
-}
-
-async function fileStamp(path: string): Promise<string> {
-  try {
-    const { ino, size, mtimeMs } = await stat(path);
-    return `${ino} ${size} ${mtimeMs}`;
-  } catch (error) {
-    if (isMissing(error)) return 'none';
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  }
-}
-
-async function readAccounts(path: string): Promise<AccountFile | undefined> {
-  let text: string;
-  try {
-    const { size } = await stat(path);
-    if (size > brokerLimits.accountsFileBytes) {
-      throw new MeshError('MESH_LIMIT_EXCEEDED', `accountsFileBytes is ${brokerLimits.accountsFileBytes}`, {
-        where: path,
-      });
-    }
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw damaged(path, 'it is not JSON', error);
-  }
-  const parsed = fileSchema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw damaged(path, `${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  return parsed.data;
-}
-
-function damaged(path: string, what: string, cause?: unknown): MeshError {
-  return new MeshError('MESH_CONFIG_INVALID', `the accounts file is damaged: ${what}`, {
-    where: path,
-    mend: 'restore it, or move it away and make the accounts again',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
-}
-
-/** Two `foremesh init` at once must not lose an account: the second waits for the first's lock file. */
-async function withFileLock(path: string, action: (path: string) => Promise<void>): Promise<void> {
-  const lock = `${path}.lock`;
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await (await open(lock, 'wx', 0o600)).close();
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw asMeshError(error, 'MESH_STORAGE_FAILED');
-      if (attempt === 100) {
-        throw new MeshError('MESH_IDENTITY_IN_USE', 'another process is changing the accounts', {
-          where: lock,
-          mend: `if none is, remove ${lock}`,
-        });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  try {
-    await action(path);
-  } catch (error) {
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const draft = `${path}.new`;
-  const file = await open(draft, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await chmod(draft, 0o600);
-  await rename(draft, path);
 }

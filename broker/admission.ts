@@ -1,8 +1,13 @@
+import type { Duplex } from 'node:stream';
+import { MeshError } from '@foremesh/node-runtime/contract';
 import type { AedesOptions, AuthenticateError, Client, PublishPacket } from 'aedes';
 import type { Accounts } from './accounts.ts';
 import { type Connections, Dropped } from './connections.ts';
+import type { Members } from './joining/members.ts';
+import { shownNode } from './joining/shown-certificate.ts';
 import type { BrokerLimits } from './limits.ts';
 import type { Incidents } from './log.ts';
+import { type Principal, principalName } from './principal.ts';
 import type { BrokerPersistence } from './store/persistence.ts';
 import { filterMatches, filterProblem, topicProblem } from './topic-rules.ts';
 
@@ -12,14 +17,18 @@ const serverUnavailable = 3;
 const badUserNameOrPassword = 4;
 const notAuthorized = 5;
 
+/** What is told when a file of who may come in has become unreadable. */
+export const fileTrouble = 'a file of who may come in cannot be read; what it said before holds';
+
 interface Login {
-  readonly account: string;
-  /** The account's password as it was then: another one ends the connection. */
-  readonly version: string | undefined;
+  readonly principal: Principal;
+  /** Whether who logged in like this would be let in today. */
+  readonly stillGood: () => boolean;
 }
 
 export interface AdmissionParts {
   readonly accounts: Accounts;
+  readonly members: Members;
   readonly persistence: BrokerPersistence;
   readonly connections: Connections;
   readonly limits: BrokerLimits;
@@ -49,14 +58,22 @@ export class Admission {
     this.#parts = parts;
   }
 
-  accountOf(client: Client): string | undefined {
-    return this.#logins.get(client)?.account;
+  principalOf(client: Client): Principal | undefined {
+    return this.#logins.get(client)?.principal;
   }
 
-  /** Whether the client's account still exists with the password that it logged in with. */
+  /** Whose the client is: of an account or a node, as `principalName` has it. */
+  ownerOf(client: Client): string | undefined {
+    const principal = this.principalOf(client);
+    return principal === undefined ? undefined : principalName(principal);
+  }
+
+  /**
+   * Whether the client's account still exists with the password that it logged in with; of a node, whether it has not been
+   * removed and its certificate, or one that it got since, is still good.
+   */
   stillWelcome(client: Client): boolean {
-    const login = this.#logins.get(client);
-    return login === undefined || this.#parts.accounts.version(login.account) === login.version;
+    return this.#logins.get(client)?.stillGood() ?? true;
   }
 
   hooks(): Hooks {
@@ -130,10 +147,10 @@ export class Admission {
   }
 
   describe(client: Client): { client: string; account?: string; remote: string } {
-    const account = this.accountOf(client);
+    const owner = this.ownerOf(client);
     return {
       client: client.id ?? '',
-      ...(account === undefined ? {} : { account }),
+      ...(owner === undefined ? {} : { account: owner }),
       remote: this.#parts.connections.remote(client.conn),
     };
   }
@@ -156,33 +173,66 @@ export class Admission {
     username: string | undefined,
     password: Buffer | undefined,
   ): Promise<AuthenticateError | null> {
-    const { accounts, limits, persistence, incidents, clientOf } = this.#parts;
     const problem = this.#problems.get(client);
     if (problem !== undefined) return refused(problem.code, problem.message);
-    if (username === undefined || password === undefined) return refused(notAuthorized, 'no account was named');
-    if (Buffer.byteLength(username) > limits.usernameBytes || password.length > limits.passwordBytes) {
-      return refused(badUserNameOrPassword, 'the account name or password is too long');
-    }
-    await accounts.refresh().catch((error: unknown) => {
-      incidents.report(
-        'accountsFile',
-        { error: String(error) },
-        'the accounts file cannot be read; the old one holds',
-        'error',
-      );
-    });
-    const verdict = await accounts.verify(username, password.toString());
-    if (verdict === 'busy') return refused(serverUnavailable, 'too many passwords are being checked');
-    if (verdict === 'wrong') return refused(badUserNameOrPassword, `wrong account or password for "${username}"`);
+    const login = (await this.#byCertificate(client)) ?? (await this.#byPassword(username, password));
+    if (login instanceof Error) return login;
+    const { persistence, clientOf } = this.#parts;
+    const name = principalName(login.principal);
     const holder = clientOf(client.id);
-    if (holder !== undefined && this.accountOf(holder) !== username) {
+    if (holder !== undefined && this.ownerOf(holder) !== name) {
       return refused(identifierRejected, 'another account is connected with this client id');
     }
     const owner = persistence.sessions.owner(client.id);
     // Else one account would receive what was queued for another.
-    if (owner !== undefined && owner !== username) persistence.sessions.drop(client.id);
-    this.#logins.set(client, { account: username, version: accounts.version(username) });
+    if (owner !== undefined && owner !== name) persistence.sessions.drop(client.id);
+    this.#logins.set(client, login);
     return null;
+  }
+
+  /** Undefined when the client has shown no certificate. One that does not count is not made up for by a password. */
+  async #byCertificate(client: Client): Promise<Login | AuthenticateError | undefined> {
+    const { members, connections } = this.#parts;
+    const socket = connections.socket(client.conn as Duplex);
+    if (socket === undefined) return undefined;
+    await this.#refresh(members, 'membersFile');
+    try {
+      const shown = shownNode(socket, members);
+      if (shown === undefined) return undefined;
+      const { node, mayLead, endsAtMs } = shown;
+      return {
+        principal: { kind: 'node', node, mayLead },
+        stillGood: () =>
+          members.problemOf(shown) === undefined && Math.max(endsAtMs, members.endOf(node) ?? 0) > Date.now(),
+      };
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error;
+      return refused(notAuthorized, error.message);
+    }
+  }
+
+  async #byPassword(username: string | undefined, password: Buffer | undefined): Promise<Login | AuthenticateError> {
+    const { accounts, limits } = this.#parts;
+    if (username === undefined || password === undefined) return refused(notAuthorized, 'no account was named');
+    if (Buffer.byteLength(username) > limits.usernameBytes || password.length > limits.passwordBytes) {
+      return refused(badUserNameOrPassword, 'the account name or password is too long');
+    }
+    await this.#refresh(accounts, 'accountsFile');
+    const verdict = await accounts.verify(username, password.toString());
+    if (verdict === 'busy') return refused(serverUnavailable, 'too many passwords are being checked');
+    if (verdict === 'wrong') return refused(badUserNameOrPassword, `wrong account or password for "${username}"`);
+    const version = accounts.version(username);
+    return {
+      principal: { kind: 'account', account: username },
+      stillGood: () => accounts.version(username) === version,
+    };
+  }
+
+  /** Reads again what has changed on disk; what cannot be read leaves the old in force. */
+  async #refresh(file: { refresh(): Promise<boolean> }, kind: string): Promise<void> {
+    await file.refresh().catch((error: unknown) => {
+      this.#parts.incidents.report(kind, { error: String(error) }, fileTrouble, 'error');
+    });
   }
 
   /** Lets a client's publishes be acknowledged in the order in which they came, though some wait for the disk. */

@@ -2,14 +2,15 @@ import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Transport } from '@foremesh/node-runtime/contract';
+import { bodyOf, decode, MeshError, nodeStatus, Topics, type Transport } from '@foremesh/node-runtime/contract';
 import type { Client } from 'aedes';
 import { Accounts, accountsPath } from './accounts.ts';
-import { Admission } from './admission.ts';
+import { Admission, fileTrouble } from './admission.ts';
 import { startBlobService } from './blob-service.ts';
 import { Connections, Dropped } from './connections.ts';
 import { readMesh } from './home.ts';
 import { InternalTransport } from './internal-transport.ts';
+import { Members } from './joining/members.ts';
 import { type Accept, type Listener, listenTcp, listenWebSocket } from './listeners.ts';
 import { Incidents } from './log.ts';
 import { type BrokerOptions, type BrokerSettings, checkOptions } from './options.ts';
@@ -31,6 +32,8 @@ export interface RunningBroker {
   readonly urls: readonly string[];
   readonly tcpPort: number;
   readonly webSocketPort: number | undefined;
+  /** MQTT, WebSocket and HTTPS over TLS. */
+  readonly tlsPort: number | undefined;
   /** A connection without a socket, for what runs in this process. The caller closes it. */
   transport(): Transport;
   statistics(): BrokerStatistics;
@@ -67,7 +70,8 @@ async function start(
 ): Promise<RunningBroker> {
   const { home, limits } = settings;
   const accounts = new Accounts(home, limits);
-  await accounts.refresh();
+  const members = new Members(home);
+  await Promise.all([accounts.refresh(), members.refresh()]);
   if (accounts.size === 0) {
     incidents.log.warn({ file: accountsPath(home) }, 'there is no account yet: nobody can connect');
   }
@@ -82,6 +86,7 @@ async function start(
   const clients = new Map<string, Client>();
   const admission = new Admission({
     accounts,
+    members,
     persistence,
     connections,
     limits,
@@ -93,7 +98,7 @@ async function start(
   const broker: PatientBroker = makeBroker(settings, persistence, admission);
   persistence.identify((id) => {
     const client = clients.get(id);
-    return client === undefined ? undefined : admission.accountOf(client);
+    return client === undefined ? undefined : admission.ownerOf(client);
   });
   watch(broker, { clients, persistence, connections, admission, incidents });
   await broker.listen();
@@ -103,30 +108,22 @@ async function start(
     await persistence.flush();
   });
 
-  const accountsTimer = setInterval(() => {
-    accounts.refresh().then(
-      (changed) => {
-        if (changed) dropUnwelcome(clients, admission);
-      },
-      (error: unknown) =>
-        incidents.report(
-          'accountsFile',
-          { error: String(error) },
-          'the accounts file cannot be read; the old one holds',
-          'error',
-        ),
+  const welcomeTimer = setInterval(() => {
+    Promise.all([accounts.refresh(), members.refresh()]).then(
+      () => dropUnwelcome(clients, admission),
+      (error: unknown) => incidents.report('welcome', { error: String(error) }, fileTrouble, 'error'),
     );
   }, limits.accountsCheckMs);
-  accountsTimer.unref();
+  welcomeTimer.unref();
   const expiryTimer = setInterval(() => persistence.sessions.expire(), 3_600_000);
   expiryTimer.unref();
   opened.push(() => {
-    clearInterval(accountsTimer);
+    clearInterval(welcomeTimer);
     clearInterval(expiryTimer);
   });
 
   const transport = () => new InternalTransport(broker, persistence, incidents);
-  const mesh = settings.meshes === undefined ? await readMesh(home) : undefined;
+  const mesh = await readMesh(home);
   const meshes = settings.meshes ?? (mesh === undefined ? [] : [mesh]);
   if (meshes.length > 0) {
     const inside = transport();
@@ -157,13 +154,25 @@ async function start(
     opened.push(webSocket.close);
   }
 
+  let secure: Listener | undefined;
+  if (settings.tls !== undefined) {
+    const at = settings.tls;
+    const connectedFrom = (node: string) => addressesOf(node, clients, admission, connections);
+    const knownKey = (node: string) => keyInStatus(persistence, mesh!, node);
+    const { openSecureFront } = await import('./joining/secure-front.ts');
+    secure = await openSecureFront({ home, at, accept, failed, limits, incidents, members, connectedFrom, knownKey });
+    opened.push(secure.close);
+  }
+
   const urls = [`mqtt://${tcp.host}:${tcp.port}`];
   if (webSocket !== undefined) urls.push(`ws://${webSocket.host}:${webSocket.port}/mqtt`);
+  if (secure !== undefined) urls.push(`mqtts://${secure.host}:${secure.port}`);
   let closing: Promise<void> | undefined;
   return {
     urls,
     tcpPort: tcp.port,
     webSocketPort: webSocket?.port,
+    tlsPort: secure?.port,
     transport,
     statistics: () => ({
       connections: connections.size,
@@ -273,8 +282,38 @@ function restore(broker: PatientBroker, client: Client): void {
 function dropUnwelcome(clients: ReadonlyMap<string, Client>, admission: Admission): void {
   for (const client of clients.values()) {
     if (admission.stillWelcome(client)) continue;
-    (client.conn as Duplex).destroy(new Dropped('accountChanged', 'its account is gone or has another password'));
+    const reason =
+      admission.principalOf(client)?.kind === 'node'
+        ? new Dropped('nodeRemoved', 'its node was removed, or its certificate has ended')
+        : new Dropped('accountChanged', 'its account is gone or has another password');
+    (client.conn as Duplex).destroy(reason);
   }
+}
+
+/** Where the connections of a node come from. */
+function addressesOf(
+  node: string,
+  clients: ReadonlyMap<string, Client>,
+  admission: Admission,
+  connections: Connections,
+): string[] {
+  return [...clients.values()].flatMap((client) => {
+    const principal = admission.principalOf(client);
+    const address = connections.socket(client.conn as Duplex)?.remoteAddress;
+    return principal?.kind === 'node' && principal.node === node && address !== undefined ? [address] : [];
+  });
+}
+
+/** The key that a node last said is its own: of nodes that have no certificate it is all that is known here. */
+async function keyInStatus(persistence: BrokerPersistence, mesh: string, node: string): Promise<string | undefined> {
+  for await (const { payload } of persistence.retained.matching(new Topics(mesh).nodeStatus(node))) {
+    try {
+      return decode(nodeStatus, bodyOf(payload)).publicKey;
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error; // what is no status names no key
+    }
+  }
+  return undefined;
 }
 
 async function closeBroker(broker: PatientBroker, closeMs: number): Promise<void> {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
+import { inviteCommand } from './commands/invite.ts';
 import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { nodeCommand } from './commands/node.ts';
@@ -16,6 +17,7 @@ import { findExtensions } from './extensions.ts';
 /** The commands of this package, in the order of the help: a new one is added here. */
 export const ownCommands: readonly CommandModule[] = [
   initCommand,
+  inviteCommand,
   nodeCommand,
   submitCommand,
   jobsCommand,

@@ -4,7 +4,6 @@ import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
   asMeshError,
-  brokerUrl,
   type Connection,
   decode,
   describeConnection,
@@ -29,6 +28,7 @@ import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { describeMachine } from './machine-facts.ts';
 import { Metrics } from './metrics.ts';
+import { brokerOf } from './mqtt-transport.ts';
 import { offerOf } from './offer.ts';
 import { Presence } from './presence.ts';
 import { release } from './release.ts';
@@ -279,7 +279,7 @@ class MeshNode {
     const { connection } = this.#options;
     const { number, will } = this.#presence.nextConnection();
     return {
-      url: brokerUrl(connection),
+      ...brokerOf(connection),
       // A new id per connection: taking over an id does not silence the old holder at once on every broker.
       clientId: `${this.#node}-${this.#bootId.slice(0, 4)}-${number}`,
       username: connection.account,
