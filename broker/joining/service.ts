@@ -7,6 +7,7 @@ import {
   asMeshError,
   type CertificateAnswer,
   check,
+  clockProblem,
   limits as contractLimits,
   type ErrorCode,
   joinAsk,
@@ -176,14 +177,9 @@ export class JoiningService {
 }
 
 function checkClock(clockMs: number): void {
-  const offMs = clockMs - Date.now();
-  if (Math.abs(offMs) <= contractLimits.clockDifferenceMs) return;
-  const days = Math.round(Math.abs(offMs) / 86_400_000);
-  const off = `${days} ${days === 1 ? 'day' : 'days'} ${offMs > 0 ? 'ahead of' : 'behind'} the broker's`;
-  const now = new Date().toISOString();
-  throw new MeshError('MESH_CLOCK_WRONG', `this machine's clock is ${off}, where it is ${now}`, {
-    mend: 'set it (`sudo timedatectl set-ntp true`, or `sudo date -s ...`) and join again: the invitation was not used',
-  });
+  const now = new Date();
+  const problem = clockProblem(clockMs, now.getTime(), now.toISOString());
+  if (problem !== undefined) throw problem;
 }
 
 /** A JSON body of bounded size. */

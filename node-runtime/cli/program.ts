@@ -5,6 +5,7 @@ import { initCommand } from './commands/init.ts';
 import { inviteCommand } from './commands/invite.ts';
 import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
+import { joinCommand } from './commands/join.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -18,6 +19,7 @@ import { findExtensions } from './extensions.ts';
 export const ownCommands: readonly CommandModule[] = [
   initCommand,
   inviteCommand,
+  joinCommand,
   nodeCommand,
   submitCommand,
   jobsCommand,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { MeshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { problem } from './job.ts';
 import { count, identifier, publicKey, signature, version } from './shared.ts';
@@ -61,3 +62,18 @@ export const membershipAnswer = z.object({ v: version, node: identifier, nowMs: 
 
 /** Every refusal, with an HTTP status of 400 and above. */
 export const joiningRefusal = z.object({ v: version, problem });
+
+/**
+ * Why the clocks of a machine and of its broker are too far apart to judge certificates; undefined when they are not.
+ * `brokerTime` is the broker's, as a person reads it.
+ */
+export function clockProblem(clockMs: number, brokerMs: number, brokerTime: string): MeshError | undefined {
+  const offMs = clockMs - brokerMs;
+  if (Math.abs(offMs) <= limits.clockDifferenceMs) return undefined;
+  const days = Math.round(Math.abs(offMs) / 86_400_000);
+  const off = `${days} ${days === 1 ? 'day' : 'days'} ${offMs > 0 ? 'ahead of' : 'behind'} the broker's`;
+  const message = `this machine's clock is ${off}, where it is ${brokerTime}`;
+  const mend =
+    'set it (`sudo timedatectl set-ntp true`, or `sudo date -s ...`) and join again: the invitation was not used';
+  return new MeshError('MESH_CLOCK_WRONG', message, { mend });
+}
