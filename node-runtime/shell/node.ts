@@ -159,6 +159,7 @@ class MeshNode {
       connection: () => this.#link?.transport,
       followerFilters: [this.#topics.nodeStatus(this.#node)],
       voter: () => this.#voterOptions(),
+      log: this.#log,
       onFatal: (error) => this.#markFailed(error),
     });
     this.online = new Promise((resolve) => {
