@@ -3,15 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Connection, formatConnection, MeshError, parseConnection } from '@foremesh/node-runtime/contract';
 import { type Role, roles } from './access.ts';
-import {
-  accountsPath,
-  createAccount,
-  listAccounts,
-  removeAccount,
-  replaceFile,
-  unknownAccount,
-} from './account-file.ts';
+import { accountsPath, createAccount, listAccounts, removeAccount, unknownAccount } from './account-file.ts';
 import type { CommandLike, CommandModule } from './commands.ts';
+import { replaceFile } from './home-file.ts';
 import { brokerLimits } from './limits.ts';
 
 const stdinFlag = ['--stdin', 'read the password from standard input; one is drawn unless said'] as const;

@@ -1,10 +1,10 @@
 import { randomBytes, scrypt as scryptCallback } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { asMeshError, checkIdentifier, isIdentifier, limits, MeshError } from '@foremesh/node-runtime/contract';
+import { checkIdentifier, isIdentifier, limits, MeshError } from '@foremesh/node-runtime/contract';
 import * as z from 'zod';
 import { type Role, roles } from './access.ts';
+import { HomeFile } from './home-file.ts';
 import { brokerLimits } from './limits.ts';
 
 const scrypt: (
@@ -37,6 +37,17 @@ export function accountsPath(home: string): string {
   return join(home, 'accounts.json');
 }
 
+export function accountsFile(home: string): HomeFile<AccountFile> {
+  return new HomeFile({
+    path: accountsPath(home),
+    what: 'accounts',
+    schema: fileSchema,
+    empty: () => ({ v: 1, accounts: {} }),
+    mostBytes: brokerLimits.accountsFileBytes,
+    mend: 'restore it, or move it away and make the accounts again',
+  });
+}
+
 /**
  * Makes an account, or gives an existing one a new password. Without `password` one is drawn; it is returned here and
  * never again. Without `role` an existing account keeps its own, and a new one is an owner. Throws `MESH_TOPIC_INVALID` for
@@ -60,10 +71,11 @@ export async function createAccount(
   const salt = randomBytes(16);
   const cost = password === undefined ? drawnCost : chosenCost;
   const key = await derive(secret, salt, cost);
-  await changeAccounts(home, (accounts, path) => {
+  const file = accountsFile(home);
+  await file.change(({ accounts }) => {
     const known = Object.hasOwn(accounts, name) ? accounts[name] : undefined;
     if (known === undefined && Object.keys(accounts).length >= brokerLimits.accounts) {
-      throw new MeshError('MESH_LIMIT_EXCEEDED', `accounts is ${brokerLimits.accounts}`, { where: path });
+      throw new MeshError('MESH_LIMIT_EXCEEDED', `accounts is ${brokerLimits.accounts}`, { where: file.path });
     }
     accounts[name] = {
       salt: salt.toString('base64'),
@@ -77,19 +89,21 @@ export async function createAccount(
 
 /** What the file says now. Throws `MESH_CONFIG_INVALID` when it is damaged, `MESH_STORAGE_FAILED`. */
 export async function listAccounts(home: string): Promise<{ name: string; role: Role }[]> {
-  const file = await readAccounts(accountsPath(home));
-  return Object.entries(file?.accounts ?? {}).map(([name, { role }]) => ({ name, role }));
+  const file = accountsFile(home);
+  await file.refresh();
+  return Object.entries(file.value.accounts).map(([name, { role }]) => ({ name, role }));
 }
 
 /** Throws `MESH_CONFIG_INVALID` when there is no such account, or nobody would be left who may do everything. */
 export async function removeAccount(home: string, name: string): Promise<void> {
-  await changeAccounts(home, (accounts, path) => {
-    if (!Object.hasOwn(accounts, name)) throw unknownAccount(name, path);
+  const file = accountsFile(home);
+  await file.change(({ accounts }) => {
+    if (!Object.hasOwn(accounts, name)) throw unknownAccount(name, file.path);
     const { role } = accounts[name]!;
     delete accounts[name];
     if (role !== 'owner' || Object.values(accounts).some((each) => each.role === 'owner')) return;
     throw new MeshError('MESH_CONFIG_INVALID', `"${name}" is the only owner: without it nobody could run the mesh`, {
-      where: path,
+      where: file.path,
       mend: 'make another owner first: `foremesh accounts add NAME --role owner`',
     });
   });
@@ -111,108 +125,6 @@ function checkName(name: string): void {
   });
 }
 
-async function changeAccounts(
-  home: string,
-  change: (accounts: AccountFile['accounts'], path: string) => void,
-): Promise<void> {
-  await withFileLock(accountsPath(home), async (path) => {
-    const file = (await readAccounts(path)) ?? { v: 1 as const, accounts: {} };
-    change(file.accounts, path);
-    await replaceFile(path, `${JSON.stringify(file, null, 2)}\n`);
-  });
-}
-
 export function derive(password: string, salt: Buffer, cost: number): Promise<Buffer> {
   return scrypt(password, salt, keyBytes, { N: cost, r: 8, p: 1 });
-}
-
-export async function fileStamp(path: string): Promise<string> {
-  try {
-    const { ino, size, mtimeMs } = await stat(path);
-    return `${ino} ${size} ${mtimeMs}`;
-  } catch (error) {
-    if (isMissing(error)) return 'none';
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  }
-}
-
-export async function readAccounts(path: string): Promise<AccountFile | undefined> {
-  let text: string;
-  try {
-    const { size } = await stat(path);
-    if (size > brokerLimits.accountsFileBytes) {
-      throw new MeshError('MESH_LIMIT_EXCEEDED', `accountsFileBytes is ${brokerLimits.accountsFileBytes}`, {
-        where: path,
-      });
-    }
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw damaged(path, 'it is not JSON', error);
-  }
-  const parsed = fileSchema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw damaged(path, `${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  return parsed.data;
-}
-
-function damaged(path: string, what: string, cause?: unknown): MeshError {
-  return new MeshError('MESH_CONFIG_INVALID', `the accounts file is damaged: ${what}`, {
-    where: path,
-    mend: 'restore it, or move it away and make the accounts again',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
-}
-
-/** Two `foremesh init` at once must not lose an account: the second waits for the first's lock file. */
-async function withFileLock(path: string, action: (path: string) => Promise<void>): Promise<void> {
-  const lock = `${path}.lock`;
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await (await open(lock, 'wx', 0o600)).close();
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw asMeshError(error, 'MESH_STORAGE_FAILED');
-      if (attempt === 100) {
-        throw new MeshError('MESH_IDENTITY_IN_USE', 'another process is changing the accounts', {
-          where: lock,
-          mend: `if none is, remove ${lock}`,
-        });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  try {
-    await action(path);
-  } catch (error) {
-    throw asMeshError(error, 'MESH_STORAGE_FAILED');
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const draft = `${path}.new`;
-  const file = await open(draft, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await chmod(draft, 0o600);
-  await rename(draft, path);
 }

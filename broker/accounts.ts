@@ -1,15 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Role } from './access.ts';
-import {
-  type AccountFile,
-  type AccountRecord,
-  accountsPath,
-  chosenCost,
-  derive,
-  fileStamp,
-  keyBytes,
-  readAccounts,
-} from './account-file.ts';
+import { type AccountFile, type AccountRecord, accountsFile, chosenCost, derive, keyBytes } from './account-file.ts';
+import type { HomeFile } from './home-file.ts';
 import { type BrokerLimits, brokerLimits } from './limits.ts';
 
 /** What a login came to. `busy`: too many passwords are being checked; the client shall come again. */
@@ -20,7 +12,7 @@ export type Verdict = 'right' | 'wrong' | 'busy';
  * (or wrong) is recognised by a keyed hash, so that a fleet that reconnects costs one hash per node.
  */
 export class Accounts {
-  readonly #path: string;
+  readonly #file: HomeFile<AccountFile>;
   readonly #limits: BrokerLimits;
   readonly #memoryKey = randomBytes(32);
   /** Account -> keyed hash of (record, password) that was found right. */
@@ -29,9 +21,6 @@ export class Accounts {
   readonly #checking = new Map<string, Promise<Verdict>>();
   readonly #queue: (() => void)[] = [];
   #running = 0;
-  #file: AccountFile = { v: 1, accounts: {} };
-  #stamp = '';
-  readonly #listeners: (() => void)[] = [];
   readonly #stranger: AccountRecord = {
     salt: randomBytes(16).toString('base64'),
     key: randomBytes(keyBytes).toString('base64'),
@@ -40,32 +29,29 @@ export class Accounts {
   };
 
   constructor(home: string, limits: BrokerLimits = brokerLimits) {
-    this.#path = accountsPath(home);
+    this.#file = accountsFile(home);
+    this.#file.onChange(() => {
+      for (const name of this.#right.keys()) if (this.#accountOf(name) === undefined) this.#right.delete(name);
+    });
     this.#limits = limits;
   }
 
+  get path(): string {
+    return this.#file.path;
+  }
+
   get size(): number {
-    return Object.keys(this.#file.accounts).length;
+    return Object.keys(this.#file.value.accounts).length;
   }
 
   /** Called after every change that was read, whoever noticed it. */
   onChange(listener: () => void): void {
-    this.#listeners.push(listener);
+    this.#file.onChange(listener);
   }
 
-  /**
-   * Reads the file if it changed since the last time; returns whether it did. Throws `MESH_CONFIG_INVALID` or
-   * `MESH_STORAGE_FAILED` and then keeps what it knew.
-   */
-  async refresh(): Promise<boolean> {
-    const stamp = await fileStamp(this.#path);
-    if (stamp === this.#stamp) return false;
-    const file = await readAccounts(this.#path);
-    this.#file = file ?? { v: 1, accounts: {} };
-    this.#stamp = stamp;
-    for (const name of this.#right.keys()) if (!Object.hasOwn(this.#file.accounts, name)) this.#right.delete(name);
-    for (const listener of this.#listeners) listener();
-    return true;
+  /** As `HomeFile.refresh`. */
+  refresh(): Promise<boolean> {
+    return this.#file.refresh();
   }
 
   /** Changes whenever the account's password or role does; undefined when there is no such account. */
@@ -79,7 +65,8 @@ export class Accounts {
   }
 
   #accountOf(name: string): AccountRecord | undefined {
-    return Object.hasOwn(this.#file.accounts, name) ? this.#file.accounts[name] : undefined;
+    const { accounts } = this.#file.value;
+    return Object.hasOwn(accounts, name) ? accounts[name] : undefined;
   }
 
   async verify(name: string, password: string): Promise<Verdict> {

@@ -1,8 +1,12 @@
+import type { Duplex } from 'node:stream';
+import { MeshError } from '@foremesh/node-runtime/contract';
 import type { AedesOptions, AuthenticateError, Client, PublishPacket } from 'aedes';
 import { describePrincipal, mayPublish, maySubscribe, type Principal } from './access.ts';
-import { reportUnreadable } from './account-watch.ts';
 import type { Accounts } from './accounts.ts';
 import { type Connections, Dropped } from './connections.ts';
+import { refreshed } from './home-watch.ts';
+import type { Members } from './joining/members.ts';
+import { shownNode } from './joining/shown-certificate.ts';
 import type { BrokerLimits } from './limits.ts';
 import type { Incidents } from './log.ts';
 import { refusalOf } from './refusal.ts';
@@ -17,12 +21,15 @@ const notAuthorized = 5;
 
 interface Login {
   readonly principal: Principal;
-  /** The account's password and role as they were then: others end the connection. */
-  readonly version: string | undefined;
+  /** Whether who logged in like this would be let in today, with the same rights. */
+  readonly stillGood: () => boolean;
 }
 
 export interface AdmissionParts {
   readonly accounts: Accounts;
+  readonly members: Members;
+  /** Whose nodes come with certificates. */
+  readonly mesh: string | undefined;
   readonly persistence: BrokerPersistence;
   readonly connections: Connections;
   readonly limits: BrokerLimits;
@@ -65,11 +72,12 @@ export class Admission {
     return principal && ownerName(principal);
   }
 
-  /** Whether the client's account still exists with the password and the role that it logged in with. */
+  /**
+   * Whether the client's account still exists with the password and the role that it logged in with; of a node, whether it
+   * has not been removed and its certificate, or one that it got since, is still good.
+   */
   stillWelcome(client: Client): boolean {
-    const login = this.#logins.get(client);
-    if (login?.principal.kind !== 'account') return true;
-    return this.#parts.accounts.version(login.principal.account) === login.version;
+    return this.#logins.get(client)?.stillGood() ?? true;
   }
 
   /** What keeps the client from reading all that a filter matches, or undefined. */
@@ -189,24 +197,51 @@ export class Admission {
     username: string | undefined,
     password: Buffer | undefined,
   ): Promise<AuthenticateError | null> {
-    const { accounts, limits, incidents } = this.#parts;
     const problem = this.#problems.get(client);
     if (problem !== undefined) return refused(problem.code, problem.message);
+    const login = (await this.#byCertificate(client)) ?? (await this.#byPassword(username, password));
+    return login instanceof Error ? login : this.#admit(client, login);
+  }
+
+  /** Undefined when the client has shown no certificate. One that does not count is not made up for by a password. */
+  async #byCertificate(client: Client): Promise<Login | AuthenticateError | undefined> {
+    const { members, connections, incidents, mesh } = this.#parts;
+    const socket = connections.socket(client.conn as Duplex);
+    if (socket === undefined || mesh === undefined) return undefined;
+    await refreshed(members, incidents);
+    try {
+      const shown = shownNode(socket, members);
+      if (shown === undefined) return undefined;
+      const { node, mayLead, endsAtMs } = shown;
+      return {
+        principal: { kind: 'node', mesh, node, mayLead },
+        stillGood: () =>
+          members.problemOf(shown) === undefined && Math.max(endsAtMs, members.endOf(node) ?? 0) > Date.now(),
+      };
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error;
+      return refused(notAuthorized, error.message);
+    }
+  }
+
+  async #byPassword(username: string | undefined, password: Buffer | undefined): Promise<Login | AuthenticateError> {
+    const { accounts, limits, incidents } = this.#parts;
     if (username === undefined || password === undefined) return refused(notAuthorized, 'no account was named');
     if (Buffer.byteLength(username) > limits.usernameBytes || password.length > limits.passwordBytes) {
       return refused(badUserNameOrPassword, 'the account name or password is too long');
     }
-    await accounts.refresh().catch((error: unknown) => reportUnreadable(error, incidents));
+    await refreshed(accounts, incidents);
     const verdict = await accounts.verify(username, password.toString());
     if (verdict === 'busy') return refused(serverUnavailable, 'too many passwords are being checked');
     if (verdict === 'wrong') return refused(badUserNameOrPassword, `wrong account or password for "${username}"`);
     const version = accounts.version(username);
     const principal = { kind: 'account' as const, account: username, role: accounts.roleOf(username) ?? 'viewer' };
-    return this.#admit(client, principal, version);
+    return { principal, stillGood: () => accounts.version(username) === version };
   }
 
   /** The last step of a login, however it was shown who comes. */
-  #admit(client: Client, principal: Principal, version?: string): AuthenticateError | null {
+  #admit(client: Client, login: Login): AuthenticateError | null {
+    const { principal } = login;
     const { sessions } = this.#parts.persistence;
     const will = this.#wills.get(client);
     const problem = will && this.#writeProblem(principal, will.topic, will.payload);
@@ -219,7 +254,7 @@ export class Admission {
     const isAllowed = sessions.filters(client.id).every(([filter]) => maySubscribe(principal, filter));
     // Else one account would receive what was queued for another, or what it may no longer read.
     if (owner !== undefined && (owner !== name || !isAllowed)) sessions.drop(client.id);
-    this.#logins.set(client, { principal, version });
+    this.#logins.set(client, login);
     return null;
   }
 

@@ -1,10 +1,13 @@
 import { MeshError } from '@foremesh/node-runtime/contract';
 import { accounts } from './account-commands.ts';
 import { readAddress } from './home.ts';
+import { listeningPlan } from './listening.ts';
 import type { BrokerOptions } from './options.ts';
 import { up } from './up.ts';
 
 export { createAccount } from './account-file.ts';
+export { createAuthority } from './joining/authority.ts';
+export { inviteDevice } from './joining/invite.ts';
 
 /** What this package uses of commander's `Command`, which the `foremesh` command brings. */
 export interface CommandLike {
@@ -42,7 +45,12 @@ const broker: CommandModule = {
   register(command, context) {
     command
       .option('--host <address>', 'address to listen on (what `init` was told; only this machine unless said)')
-      .option('--port <number>', 'TCP port, 0 for a free one (what `init` was told; 1883)')
+      .option('--port <number>', 'plain MQTT, on this machine alone; 0 for a free port (what `init` was told; 1883)')
+      .option(
+        '--tls-port <number>',
+        'MQTT, WebSocket and HTTPS over TLS; 0 for a free port (what `init` was told; 8883)',
+      )
+      .option('--insecure', 'plain MQTT for all who reach --host: they read and change what passes')
       .option('--websocket-port <number>', 'WebSocket port (path /mqtt), 0 for a free one', '8083')
       .option('--no-websocket', 'TCP only')
       .option('--home <directory>', 'where accounts, store and blobs are', context.home)
@@ -65,12 +73,22 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
     throw new MeshError('MESH_USAGE', `--log-level "${level}" is unknown`, { mend: `use one of ${levels.join(', ')}` });
   }
   const founded = await readAddress(String(options.home));
-  const host = String(options.host ?? founded.host);
+  const plan = listeningPlan(
+    {
+      ...(options.host === undefined ? {} : { host: String(options.host) }),
+      ...(options.port === undefined ? {} : { port: wholeNumber(options, 'port', '--port') }),
+      ...(options.tlsPort === undefined ? {} : { tlsPort: wholeNumber(options, 'tlsPort', '--tls-port') }),
+      insecure: options.insecure === true,
+    },
+    founded,
+  );
   const start: BrokerOptions = {
     home: String(options.home),
-    listen: { host, port: options.port === undefined ? founded.port : wholeNumber(options, 'port', '--port') },
+    ...plan,
     webSocket:
-      options.websocket === false ? false : { host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
+      options.websocket === false
+        ? false
+        : { host: plan.listen.host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
     syncWrites: options.sync === true,
     repairStore: options.repairStore === true,
     ...(options.meshes === undefined ? {} : { meshes: String(options.meshes).split(',') }),
@@ -82,9 +100,11 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
   // Synchronous, so that the last words before an exit are written.
   const log = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const running = await startBroker({ ...start, log });
-  const { urls, tcpPort, webSocketPort } = running;
+  const { urls, tcpPort, webSocketPort, tlsPort } = running;
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid, urls, tcpPort, webSocketPort })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ready: true, pid: process.pid, urls, tcpPort, webSocketPort, tlsPort })}\n`,
+    );
   } else {
     for (const url of urls) process.stdout.write(`* broker ${url}\n`);
   }

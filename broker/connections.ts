@@ -84,6 +84,11 @@ export class Connections {
     return this.#connections.get(stream)?.remote ?? '?';
   }
 
+  /** The socket under the stream: it knows which certificate the peer has shown. */
+  socket(stream: Duplex): Socket | undefined {
+    return this.#connections.get(stream)?.socket;
+  }
+
   destroyAll(): void {
     clearInterval(this.#sweep);
     for (const { stream, socket } of this.#connections.values()) {

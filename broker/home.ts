@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isIdentifier, MeshError, parseConnection } from '@foremesh/node-runtime/contract';
+import {
+  type Address,
+  isIdentifier,
+  MeshError,
+  type MeshPlace,
+  parseConnection,
+} from '@foremesh/node-runtime/contract';
 import * as z from 'zod';
 
 const meshFile = z.looseObject({
@@ -34,8 +40,10 @@ export async function readMesh(home: string): Promise<string | undefined> {
   return parsed.data.mesh;
 }
 
+export type FoundedAddress = Address & Partial<Pick<MeshPlace, 'mesh' | 'meshId' | 'ca' | 'profile'>>;
+
 /** Where the founder of this home said that its broker is reached: there it listens. Loopback when nothing was said. */
-export async function readAddress(home: string): Promise<{ readonly host: string; readonly port: number }> {
+export async function readAddress(home: string): Promise<FoundedAddress> {
   const path = join(home, 'connection');
   try {
     return parseConnection(await readFile(path, 'utf8'), path);

@@ -65,6 +65,20 @@ export const brokerLimits = {
   passwordsRefusedRemembered: 10_000,
   accountsCheckMs: 2_000,
 
+  membersFileBytes: 16 * 1024 ** 2,
+  /** Invitations that are open, or ended less than a day ago. */
+  invitations: 1_000,
+  /** Devices that one invitation may be for, and how long it may last. */
+  invitationUses: 1_000,
+  invitationMs: 30 * 86_400_000,
+  /** How long a certificate is good for; the broker and each node renew their own at two thirds of it. */
+  serverCertificateMs: 90 * 86_400_000,
+  nodeCertificateMs: 90 * 86_400_000,
+  /** How often the broker looks whether its own certificate must be renewed. */
+  certificateCheckMs: 3_600_000,
+  /** Questions of machines that join, answered at once; more are refused. */
+  joiningAtOnce: 64,
+
   /** Log lines of one kind per window; the rest is counted. */
   logLinesPerWindow: 10,
   logWindowMs: 10_000,

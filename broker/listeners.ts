@@ -1,6 +1,12 @@
-import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer } from 'node:tls';
 import { MeshError } from '@foremesh/node-runtime/contract';
 import type { BrokerLimits } from './limits.ts';
 import type { Listen } from './options.ts';
@@ -35,6 +41,94 @@ export async function listenWebSocket(
   accept: Accept,
   failed: Failed,
 ): Promise<Listener> {
+  return begin(await webSocketServer(limits, accept, () => false), at, '--websocket-port', failed);
+}
+
+/** Answers an HTTP request; false when its path is nothing to it. */
+export type Answer = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+export interface SecureListener extends Listener {
+  /** Takes another certificate for the connections to come. */
+  certify(pair: ServerPair): void;
+}
+
+export interface ServerPair {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+export interface SecureOptions {
+  readonly pair: ServerPair;
+  /** The CA that certified the pair, and certifies clients. */
+  readonly authority: string;
+  readonly answer: Answer;
+  /** A handshake that came to nothing. */
+  readonly refused: (error: Error) => void;
+}
+
+/** The first byte of an MQTT connection: a CONNECT packet. HTTP begins with a letter. */
+const connectByte = 0x10;
+
+/**
+ * MQTT over TLS, and over the same port MQTT over WebSocket (path /mqtt) and HTTPS: one port to remember and to open. A
+ * client may show a certificate; whether it counts is for who reads it. Throws as `listenTcp`.
+ */
+export async function listenTls(
+  at: Listen,
+  limits: BrokerLimits,
+  accept: Accept,
+  failed: Failed,
+  { pair, authority, answer, refused }: SecureOptions,
+): Promise<SecureListener> {
+  const http = await webSocketServer(limits, accept, answer);
+  const secure = ({ key, certificate }: ServerPair) => ({
+    key,
+    // The CA goes along: a client that knows its fingerprint alone can check it.
+    cert: certificate + authority,
+    ca: authority,
+    minVersion: 'TLSv1.2' as const,
+  });
+  const server = createTlsServer(
+    {
+      ...secure(pair),
+      requestCert: true,
+      rejectUnauthorized: false,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: limits.tcpKeepaliveMs,
+      handshakeTimeout: limits.connectTimeoutMs,
+    },
+    (socket) => {
+      const ended = () => socket.destroy();
+      socket.on('error', ended).setTimeout(limits.connectTimeoutMs, ended);
+      const begun = () => {
+        const first = socket.read() as Buffer | null;
+        if (first === null) return;
+        socket.removeListener('readable', begun).setTimeout(0).removeListener('timeout', ended);
+        socket.unshift(first);
+        if (first[0] === connectByte) accept(socket, socket);
+        else http.emit('connection', socket);
+      };
+      socket.on('readable', begun);
+    },
+  );
+  server.maxConnections = limits.connections;
+  server.on('tlsClientError', (error, socket) => {
+    refused(error);
+    socket.destroy(); // Node leaves one that never shook hands to us
+  });
+  const listener = await begin(server, at, '--tls-port', failed);
+  return {
+    ...listener,
+    certify: (next) => server.setSecureContext(secure(next)),
+    close: () => {
+      listener.close();
+      http.closeAllConnections();
+    },
+  };
+}
+
+async function webSocketServer(limits: BrokerLimits, accept: Accept, answer: Answer): Promise<HttpServer> {
   const { createWebSocketStream, WebSocketServer } = await import('ws');
   const http = createHttpServer({
     noDelay: true,
@@ -46,7 +140,8 @@ export async function listenWebSocket(
     connectionsCheckingInterval: Math.max(50, Math.min(1_000, limits.connectTimeoutMs / 4)),
   });
   http.maxConnections = limits.connections;
-  http.on('request', (_request, response) => {
+  http.on('request', (request, response) => {
+    if (answer(request, response)) return;
     response.writeHead(426, { connection: 'close', upgrade: 'websocket' }).end('MQTT over WebSocket is on /mqtt\n');
   });
   const webSockets = new WebSocketServer({
@@ -66,7 +161,7 @@ export async function listenWebSocket(
       accept(createWebSocketStream(webSocket), socket, request);
     });
   });
-  return begin(http, at, '--websocket-port', failed);
+  return http;
 }
 
 async function begin(

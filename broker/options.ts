@@ -1,4 +1,4 @@
-import { isIdentifier, MeshError } from '@foremesh/node-runtime/contract';
+import { isIdentifier, MeshError, tlsPort } from '@foremesh/node-runtime/contract';
 import * as z from 'zod';
 import { type BrokerLimits, brokerLimits } from './limits.ts';
 import type { Log } from './log.ts';
@@ -14,6 +14,8 @@ const schema = z.strictObject({
   listen: listener.optional(),
   /** WebSocket on path /mqtt: 127.0.0.1:8083 unless said; false turns it off. */
   webSocket: z.union([listener, z.literal(false)]).optional(),
+  /** MQTT over TLS, WebSocket and HTTPS on one port, certified by the CA of the home: off unless said. Port 8883 unless said. */
+  tls: listener.optional(),
   /** The meshes whose blobs this box holds; `mesh.json` unless said. */
   meshes: z.array(meshName).optional(),
   /** Most bytes of blobs held; more is refused. No limit but the disk's unless said. */
@@ -42,6 +44,7 @@ export interface BrokerSettings {
   readonly home: string;
   readonly tcp: Listen;
   readonly webSocket: Listen | undefined;
+  readonly tls: Listen | undefined;
   readonly meshes: readonly string[] | undefined;
   readonly blobLimitBytes: number | undefined;
   readonly syncWrites: boolean;
@@ -60,13 +63,15 @@ export function checkOptions(options: BrokerOptions): BrokerSettings {
       where: `broker option ${issue?.path.join('.') || '(unknown)'}`,
     });
   }
-  const { home, listen, webSocket, meshes, blobLimitBytes, syncWrites, repairStore, heartbeatMs, limits } = parsed.data;
+  const { home, listen, webSocket, tls, meshes, blobLimitBytes, syncWrites, repairStore, heartbeatMs, limits } =
+    parsed.data;
   const host = listen?.host ?? '127.0.0.1';
   return Object.freeze({
     home,
     tcp: Object.freeze({ host, port: listen?.port ?? 1883 }),
     webSocket:
       webSocket === false ? undefined : Object.freeze({ host: webSocket?.host ?? host, port: webSocket?.port ?? 8083 }),
+    tls: tls === undefined ? undefined : Object.freeze({ host: tls.host ?? host, port: tls.port ?? tlsPort }),
     meshes: meshes === undefined ? undefined : Object.freeze([...meshes]),
     blobLimitBytes,
     syncWrites: syncWrites ?? false,

@@ -2,16 +2,24 @@ import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { isIdentifier, type Transport } from '@foremesh/node-runtime/contract';
+import {
+  bodyOf,
+  decode,
+  isIdentifier,
+  MeshError,
+  nodeStatus,
+  Topics,
+  type Transport,
+} from '@foremesh/node-runtime/contract';
 import type { Client } from 'aedes';
-import { accountsPath } from './account-file.ts';
-import { watchAccounts } from './account-watch.ts';
 import { Accounts } from './accounts.ts';
 import { Admission } from './admission.ts';
 import { startBlobService } from './blob-service.ts';
 import { Connections, Dropped } from './connections.ts';
 import { readMesh } from './home.ts';
+import { watchHome } from './home-watch.ts';
 import { InternalTransport } from './internal-transport.ts';
+import { Members } from './joining/members.ts';
 import { type Accept, type Listener, listenTcp, listenWebSocket } from './listeners.ts';
 import { Incidents } from './log.ts';
 import { type BrokerOptions, type BrokerSettings, checkOptions } from './options.ts';
@@ -33,6 +41,8 @@ export interface RunningBroker {
   readonly urls: readonly string[];
   readonly tcpPort: number;
   readonly webSocketPort: number | undefined;
+  /** MQTT, WebSocket and HTTPS over TLS. */
+  readonly tlsPort: number | undefined;
   /** A connection without a socket, for what runs in this process. The caller closes it. */
   transport(): Transport;
   statistics(): BrokerStatistics;
@@ -68,10 +78,12 @@ async function start(
   closeAll: () => Promise<void>,
 ): Promise<RunningBroker> {
   const { home, limits } = settings;
+  const mesh = await readMesh(home);
   const accounts = new Accounts(home, limits);
-  await accounts.refresh();
+  const members = new Members(home);
+  await Promise.all([accounts.refresh(), members.refresh()]);
   if (accounts.size === 0) {
-    incidents.log.warn({ file: accountsPath(home) }, 'there is no account yet: nobody can connect');
+    incidents.log.warn({ file: accounts.path }, 'there is no account yet: nobody can connect');
   }
   const persistence = await BrokerPersistence.open(
     { location: join(home, 'broker', 'store'), sync: settings.syncWrites, repair: settings.repairStore },
@@ -84,6 +96,8 @@ async function start(
   const clients = new Map<string, Client>();
   const admission = new Admission({
     accounts,
+    members,
+    mesh,
     persistence,
     connections,
     limits,
@@ -115,13 +129,19 @@ async function start(
     dropUnwelcome(clients, admission);
     persistence.sessions.dropOf((owner) => isIdentifier(owner) && accounts.version(owner) === undefined);
   });
-  opened.push(watchAccounts(home, accounts, limits, incidents));
+  members.onChange(() => dropUnwelcome(clients, admission));
+  opened.push(watchHome(home, [accounts, members], limits, incidents));
+  // Certificates end without a word.
+  const endTimer = setInterval(() => dropUnwelcome(clients, admission), limits.accountsCheckMs);
+  endTimer.unref();
   const expiryTimer = setInterval(() => persistence.sessions.expire(), 3_600_000);
   expiryTimer.unref();
-  opened.push(() => clearInterval(expiryTimer));
+  opened.push(() => {
+    clearInterval(endTimer);
+    clearInterval(expiryTimer);
+  });
 
   const transport = () => new InternalTransport(broker, persistence, incidents);
-  const mesh = settings.meshes === undefined ? await readMesh(home) : undefined;
   const meshes = settings.meshes ?? (mesh === undefined ? [] : [mesh]);
   if (meshes.length > 0) {
     const inside = transport();
@@ -152,13 +172,25 @@ async function start(
     opened.push(webSocket.close);
   }
 
+  let secure: Listener | undefined;
+  if (settings.tls !== undefined) {
+    const at = settings.tls;
+    const connectedFrom = (node: string) => addressesOf(node, clients, admission, connections);
+    const knownKey = (node: string) => keyInStatus(persistence, mesh!, node);
+    const { openSecureFront } = await import('./joining/secure-front.ts');
+    secure = await openSecureFront({ home, at, accept, failed, limits, incidents, members, connectedFrom, knownKey });
+    opened.push(secure.close);
+  }
+
   const urls = [`mqtt://${tcp.host}:${tcp.port}`];
   if (webSocket !== undefined) urls.push(`ws://${webSocket.host}:${webSocket.port}/mqtt`);
+  if (secure !== undefined) urls.push(`mqtts://${secure.host}:${secure.port}`);
   let closing: Promise<void> | undefined;
   return {
     urls,
     tcpPort: tcp.port,
     webSocketPort: webSocket?.port,
+    tlsPort: secure?.port,
     transport,
     statistics: () => ({
       connections: connections.size,
@@ -268,8 +300,38 @@ function restore(broker: PatientBroker, client: Client): void {
 function dropUnwelcome(clients: ReadonlyMap<string, Client>, admission: Admission): void {
   for (const client of clients.values()) {
     if (admission.stillWelcome(client)) continue;
-    (client.conn as Duplex).destroy(new Dropped('accountChanged', 'its account is gone or has another password'));
+    const reason =
+      admission.principalOf(client)?.kind === 'node'
+        ? new Dropped('nodeRemoved', 'its node was removed, or its certificate has ended')
+        : new Dropped('accountChanged', 'its account is gone or has another password');
+    (client.conn as Duplex).destroy(reason);
   }
+}
+
+/** Where the connections of a node come from. */
+function addressesOf(
+  node: string,
+  clients: ReadonlyMap<string, Client>,
+  admission: Admission,
+  connections: Connections,
+): string[] {
+  return [...clients.values()].flatMap((client) => {
+    const principal = admission.principalOf(client);
+    const address = connections.socket(client.conn as Duplex)?.remoteAddress;
+    return principal?.kind === 'node' && principal.node === node && address !== undefined ? [address] : [];
+  });
+}
+
+/** The key that a node last said is its own: of nodes that have no certificate it is all that is known here. */
+async function keyInStatus(persistence: BrokerPersistence, mesh: string, node: string): Promise<string | undefined> {
+  for await (const { payload } of persistence.retained.matching(new Topics(mesh).nodeStatus(node))) {
+    try {
+      return decode(nodeStatus, bodyOf(payload)).publicKey;
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error; // what is no status names no key
+    }
+  }
+  return undefined;
 }
 
 async function closeBroker(broker: PatientBroker, closeMs: number): Promise<void> {

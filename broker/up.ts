@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isLoopback } from '@foremesh/node-runtime/contract';
 import type { CommandModule } from './commands.ts';
 
 const addressFlags = [
   ['host', '--host'],
   ['port', '--port'],
+  ['tlsPort', '--tls-port'],
 ] as const;
 const passedToNode = [
   ['share', '--share'],
@@ -31,7 +33,9 @@ export const up: CommandModule = {
         '--host <address>',
         'address for the broker to listen on (what `init` was told; only this machine unless said)',
       )
-      .option('--port <number>', 'its TCP port (what `init` was told; 1883)')
+      .option('--port <number>', 'its port for plain MQTT, on this machine alone (what `init` was told; 1883)')
+      .option('--tls-port <number>', 'its port for TLS, where others reach it (what `init` was told; 8883)')
+      .option('--insecure', 'plain MQTT for all who reach --host: they read and change what passes')
       .option('--websocket-port <number>', 'its WebSocket port', '8083')
       .option('--name <id>', 'id of the node, when the mesh is founded')
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%')
@@ -46,11 +50,17 @@ async function runUp(options: Record<string, unknown>, home: string): Promise<vo
   const cli = [process.argv[1]!];
   const given = (among: readonly (readonly [name: string, flag: string])[]) =>
     among.flatMap(([name, flag]) => (options[name] === undefined ? [] : [flag, String(options[name])]));
-  const address = given(addressFlags);
+  const insecure = options.insecure === true ? ['--insecure'] : [];
   if (!existsSync(join(home, 'mesh.json'))) {
-    await runToEnd([...cli, 'init', '--home', home, ...address, ...given([['name', '--name']])]);
+    const isSecure = options.host !== undefined && !isLoopback(String(options.host)) && options.insecure !== true;
+    const reached = given([
+      ['host', '--host'],
+      [isSecure ? 'tlsPort' : 'port', '--port'],
+      ['name', '--name'],
+    ]);
+    await runToEnd([...cli, 'init', '--home', home, ...reached, ...insecure]);
   }
-  const listen = [...address, '--websocket-port', String(options.websocketPort)];
+  const listen = [...given(addressFlags), ...insecure, '--websocket-port', String(options.websocketPort)];
   const nodeOptions = given(passedToNode);
   const kept = [
     new KeptProcess([...cli, 'broker', '--home', home, ...listen]),

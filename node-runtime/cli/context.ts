@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type Connection, MeshError, parseConnection } from '../contract/index.ts';
 import type { MeshClient } from '../sdk/index.ts';
 import { type Home, openHome, readConnection } from '../shell/home.ts';
+import { readMembership } from '../shell/joining/membership.ts';
 import type { Io } from './io.ts';
 import { type Paint, paintFor } from './style.ts';
 
@@ -82,7 +83,9 @@ export class Session {
     if (found !== undefined) return found;
     throw new MeshError('MESH_CONFIG_INVALID', 'no mesh is known here', {
       where: this.home.directory,
-      mend: '`foremesh init` founds one; --connection STRING or $FOREMESH_CONNECTION names one that exists',
+      mend: (await readMembership(this.home))
+        ? 'this home is that of a node, which has no account: --connection STRING or $FOREMESH_CONNECTION names one'
+        : '`foremesh init` founds one; --connection STRING or $FOREMESH_CONNECTION names one that exists',
     });
   }
 

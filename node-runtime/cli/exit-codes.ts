@@ -15,15 +15,28 @@ export const exitCodes = {
 
 export type ExitName = keyof typeof exitCodes;
 
-const unreachable: readonly ErrorCode[] = ['MESH_UNREACHABLE', 'MESH_NOT_AUTHORIZED', 'MESH_NO_LEADER'];
+const unreachable: readonly ErrorCode[] = [
+  'MESH_CA_MISMATCH',
+  'MESH_NAME_UNKNOWN',
+  'MESH_NOT_AUTHORIZED',
+  'MESH_NO_LEADER',
+  'MESH_TLS_FAILED',
+  'MESH_UNREACHABLE',
+];
 const usage: readonly ErrorCode[] = [
+  'MESH_CERTIFICATE_ENDED',
+  'MESH_CLOCK_WRONG',
   'MESH_CONFIG_INVALID',
   'MESH_IDENTITY_CLONED',
   'MESH_IDENTITY_DAMAGED',
   'MESH_INPUT_INVALID',
+  'MESH_INVITATION_EXPIRED',
+  'MESH_INVITATION_UNKNOWN',
+  'MESH_INVITATION_USED',
   'MESH_JOB_CONFLICT',
   'MESH_JOB_UNKNOWN',
   'MESH_LIMIT_EXCEEDED',
+  'MESH_NODE_REMOVED',
   'MESH_NODE_UNKNOWN',
   'MESH_NOT_ADMITTED',
   'MESH_NOT_INSTALLED',

@@ -2,8 +2,10 @@ import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
+import { inviteCommand } from './commands/invite.ts';
 import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
+import { joinCommand } from './commands/join.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -17,6 +19,8 @@ import { findExtensions } from './extensions.ts';
 /** The commands of this package, in the order of the help: a new one is added here. */
 export const ownCommands: readonly CommandModule[] = [
   initCommand,
+  inviteCommand,
+  joinCommand,
   nodeCommand,
   submitCommand,
   jobsCommand,

@@ -1,5 +1,6 @@
 /** The contract: topics, messages, codec, limits, errors. A leaf: it imports nothing of ours. */
 export * from './canonical.ts';
+export * from './certificate-end.ts';
 export * from './codec.ts';
 export * from './connection.ts';
 export * from './errors.ts';
@@ -9,6 +10,7 @@ export * from './messages/control.ts';
 export * from './messages/history.ts';
 export * from './messages/job.ts';
 export * from './messages/job-spec.ts';
+export * from './messages/joining.ts';
 export * from './messages/node.ts';
 export * from './messages/queries.ts';
 export * from './messages/raft.ts';

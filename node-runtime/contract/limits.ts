@@ -73,6 +73,16 @@ export const limits = {
   raftPartBytes: 196_608,
   snapshotBytes: 512 * 1024 ** 2,
   nodesPerMesh: 10_000,
+  /** Keys of nodes that were removed, and may not come back; the oldest is forgotten. */
+  removedNodesKept: 10_000,
+  /** Addresses of one broker in a connection string. */
+  addressesPerConnection: 8,
+  /** `admission` of a status: a node's certificate, in base64url. */
+  admissionCharacters: 2_048,
+  /** What a machine that joins and the broker may say to each other in one message. */
+  joiningBytes: 16_384,
+  /** How far the clock of a machine that joins may be from the broker's. */
+  clockDifferenceMs: 86_400_000,
   /** Other boots under a node's own id that its status names. */
   rivalsPerNode: 8,
   slotsPerNode: 256,

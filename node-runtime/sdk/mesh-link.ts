@@ -1,5 +1,5 @@
-import { asMeshError, brokerUrl, type Connection, MeshError, type Transport } from '../contract/index.ts';
-import { connectMqtt, type MqttConnectOptions } from '../shell/mqtt-transport.ts';
+import { asMeshError, type Connection, MeshError, type Transport } from '../contract/index.ts';
+import { brokerOf, connectMqtt, type MqttConnectOptions } from '../shell/mqtt-transport.ts';
 import { ChangeSignal } from './signal.ts';
 import { backoffDelayMs, type Timing } from './timing.ts';
 
@@ -106,7 +106,7 @@ export class MeshLink {
   async #connect(): Promise<void> {
     const { connection, clientId, timing } = this.#options;
     const transport = await (this.#options.connect ?? connectMqtt)({
-      url: brokerUrl(connection),
+      ...brokerOf(connection),
       clientId,
       username: connection.account,
       password: connection.password,

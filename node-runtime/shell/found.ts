@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { type Connection, checkIdentifier, MeshError } from '../contract/index.ts';
+import { type Connection, checkIdentifier, MeshError, tlsPort } from '../contract/index.ts';
 import { writeDurably } from './durable-file.ts';
 import {
   type Home,
@@ -24,6 +24,8 @@ export interface FoundOptions {
   readonly profile?: Connection['profile'];
   /** Makes the first account at the broker; returns its password. */
   readonly createAccount: (directory: string, account: string) => Promise<string>;
+  /** Makes the CA of the mesh; returns its fingerprint. With it the broker is reached over TLS at `host` and `port`. */
+  readonly createAuthority?: (directory: string, mesh: string) => Promise<string>;
 }
 
 /**
@@ -49,8 +51,18 @@ export async function foundMesh(options: FoundOptions): Promise<Connection> {
   const account = checkIdentifier(options.account ?? 'owner', 'account');
   const { node: founder, publicKey: meshId } = await openIdentity(home, options.node);
   const password = await options.createAccount(home.directory, account);
-  const { host = '127.0.0.1', port = 1883, profile } = options;
-  const connection = { host, port, mesh, meshId, account, password, ...(profile === undefined ? {} : { profile }) };
+  const ca = await options.createAuthority?.(home.directory, mesh);
+  const { host = '127.0.0.1', port = ca === undefined ? 1883 : tlsPort, profile } = options;
+  const connection = {
+    host,
+    port,
+    mesh,
+    meshId,
+    ...(ca === undefined ? {} : { ca }),
+    account,
+    password,
+    ...(profile === undefined ? {} : { profile }),
+  };
   await writeConnection(home, connection);
   await markVoter(home);
   // Last: with it the mesh is founded.

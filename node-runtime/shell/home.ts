@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,10 @@ export interface Home {
   /** The private key of this node. */
   readonly keyFile: string;
   readonly connectionFile: string;
+  /** What joining has left: the certificate of this node, the CA, where the broker is. */
+  readonly membershipFile: string;
+  /** The CA's certificate, where the broker is on this machine. */
+  readonly authorityFile: string;
   /** The replicated log, on voters. */
   readonly logDirectory: string;
   readonly blobsDirectory: string;
@@ -46,6 +50,8 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     nodeFile: join(directory, 'node.json'),
     keyFile: join(directory, 'node.key'),
     connectionFile: join(directory, 'connection'),
+    membershipFile: join(directory, 'membership.json'),
+    authorityFile: join(directory, 'ca.pem'),
     logDirectory: join(directory, 'node', 'log'),
     blobsDirectory: join(directory, 'node', 'blobs'),
     outcomesFile: join(directory, 'node', 'outcomes'),
@@ -86,10 +92,17 @@ export interface Identity extends KeyPair {
 }
 
 /**
- * The identity in the home, or a new one: the name asked for, else the host's name and a few random letters. Throws
+ * The identity in the home, or a new one: the name asked for, else the host's name and a few letters. Throws
  * `MESH_IDENTITY_DAMAGED` when the home has an id without its key.
  */
 export async function openIdentity(home: Home, name: string | undefined): Promise<Identity> {
+  const identity = await proposeIdentity(home, name);
+  await keepName(home, identity.node);
+  return identity;
+}
+
+/** The same, and a name that is new is not written down before `keepName`: the mesh may have something against it. */
+export async function proposeIdentity(home: Home, name: string | undefined): Promise<Identity> {
   const known = await readNodeFile(home);
   const key = await readKey(home.keyFile);
   if (known !== undefined) {
@@ -102,16 +115,24 @@ export async function openIdentity(home: Home, name: string | undefined): Promis
     if (key === undefined) throw damagedKey(home.keyFile, `the private key of node "${known.node}" is missing`);
     return { node: known.node, ...key };
   }
+  if (name !== undefined) checkIdentifier(name, 'node'); // written down it would be there for good
+  // The key first: a crash between the two leaves a key without a name, which the next start takes up.
+  const made = key ?? (await makeKey(home.keyFile));
+  return { node: name ?? nameOf(made.publicKey), ...made };
+}
+
+export async function keepName(home: Home, node: string): Promise<void> {
+  if ((await readNodeFile(home)) === undefined)
+    await writeDurably(home.nodeFile, `${JSON.stringify({ v: 1, node })}\n`);
+}
+
+/** After the host, and the same for the same key. */
+function nameOf(key: string): string {
   const host =
     hostname()
       .replace(/[^A-Za-z0-9_-]/g, '-')
       .slice(0, 40) || 'node';
-  if (name !== undefined) checkIdentifier(name, 'node'); // written down it would be there for good
-  const node = name ?? `${host}-${randomBytes(3).toString('hex')}`;
-  // The key first: a crash between the two leaves a key without a name, which the next start takes up.
-  const made = key ?? (await makeKey(home.keyFile));
-  await writeDurably(home.nodeFile, `${JSON.stringify({ v: 1, node })}\n`);
-  return { node, ...made };
+  return `${host}-${createHash('sha256').update(key).digest('hex').slice(0, 6)}`;
 }
 
 /** The id alone. */
@@ -119,7 +140,7 @@ export async function identityOf(home: Home, name: string | undefined): Promise<
   return (await openIdentity(home, name)).node;
 }
 
-async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
+export async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const text = await readIfThere(file);
   if (text === undefined) return undefined;
   let value: unknown;

@@ -1,12 +1,16 @@
 import mqtt from 'mqtt';
 import { writeToStream } from 'mqtt-packet';
 import {
+  addressesOf,
   asMeshError,
+  brokerUrl,
   MeshError,
+  type MeshPlace,
   type MessageListener,
   type PublishOptions,
   type Transport,
 } from '../contract/index.ts';
+import { connectPinned, type PinnedTarget } from './pinned-tls.ts';
 
 // Its cache of all 65536 packet identifiers takes 6 MB and 40 ms, to save the making of two bytes.
 writeToStream.cacheNumbers = false;
@@ -14,6 +18,10 @@ writeToStream.cacheNumbers = false;
 export interface MqttConnectOptions {
   /** `mqtt://host:port`, `mqtts:`, `ws:` or `wss:`. */
   readonly url: string;
+  /** How the way is secured: then `url` is only shown. */
+  readonly pinned?: PinnedTarget;
+  /** Told the CA's certificate (PEM), once the broker has shown it. */
+  readonly onAuthority?: (authority: string) => void;
   readonly clientId: string;
   readonly username?: string;
   readonly password?: string;
@@ -27,13 +35,24 @@ export interface MqttConnectOptions {
   };
 }
 
+/** What to connect to, of a connection string or of what joining has left. */
+export function brokerOf(place: MeshPlace, own?: PinnedTarget['own']): Pick<MqttConnectOptions, 'url' | 'pinned'> {
+  const { ca } = place;
+  const pinned = ca === undefined ? {} : { pinned: { addresses: addressesOf(place), ca, ...(own && { own }) } };
+  return { url: brokerUrl(place), ...pinned };
+}
+
 /**
  * Opens one connection: a fresh client object, a clean session, no reconnecting and no queue for what is published
- * while away (mqtt.js would flush it late, into another time). Rejects with `MESH_UNREACHABLE` or
- * `MESH_NOT_AUTHORIZED`.
+ * while away (mqtt.js would flush it late, into another time). Rejects with `MESH_UNREACHABLE`, `MESH_NOT_AUTHORIZED`,
+ * or what `connectPinned` throws.
  */
 export async function connectMqtt(options: MqttConnectOptions): Promise<Transport> {
-  const client = mqtt.connect(options.url, {
+  const connectTimeout = options.connectTimeoutMs ?? 10_000;
+  const secured =
+    options.pinned === undefined ? undefined : await connectPinned(options.pinned, { timeoutMs: connectTimeout });
+  if (secured !== undefined) options.onAuthority?.(secured.authority);
+  const settings: mqtt.IClientOptions = {
     clientId: options.clientId,
     clean: true,
     reconnectPeriod: 0,
@@ -41,11 +60,13 @@ export async function connectMqtt(options: MqttConnectOptions): Promise<Transpor
     resubscribe: false,
     protocolVersion: 4,
     keepalive: options.keepaliveSeconds ?? 15,
-    connectTimeout: options.connectTimeoutMs ?? 10_000,
+    connectTimeout,
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.will === undefined ? {} : { will: { ...options.will, payload: Buffer.from(options.will.payload) } }),
-  });
+  };
+  const client =
+    secured === undefined ? mqtt.connect(options.url, settings) : new mqtt.MqttClient(() => secured.socket, settings);
   // Without it a QoS 1 round trip waits 40 ms for a delayed acknowledgement.
   const socket = client.stream as { setNoDelay?: (on: boolean) => void };
   socket.setNoDelay?.(true);
@@ -74,8 +95,8 @@ export async function connectMqtt(options: MqttConnectOptions): Promise<Transpor
 function explain(error: Error | undefined, url: string): MeshError {
   const code = (error as { code?: unknown } | undefined)?.code;
   if (code === 4 || code === 5 || code === 134 || code === 135) {
-    return new MeshError('MESH_NOT_AUTHORIZED', `${url} refused the account or its password`, {
-      mend: 'check the connection string that `foremesh init` printed',
+    return new MeshError('MESH_NOT_AUTHORIZED', `${url} refused the account, its password, or the certificate`, {
+      mend: 'check the connection string that `foremesh init` printed; of a node that has joined, `foremesh join` says why',
     });
   }
   const reason = error === undefined ? 'the connection was closed before it was accepted' : reasonOf(error);

@@ -4,8 +4,6 @@ import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
   asMeshError,
-  brokerUrl,
-  type Connection,
   decode,
   describeConnection,
   encode,
@@ -15,16 +13,18 @@ import {
   MeshError,
   type MeshEvent,
   meshIdOf,
+  type NodeStatus,
   Topics,
   type Transport,
 } from '../contract/index.ts';
 import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
-import { admissionOf } from './admission.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { isFounderOf } from './found.ts';
 import { HeapKeeper } from './heap-keeper.ts';
 import { type Home, type Identity, openIdentity, readMeshFile } from './home.ts';
+import type { Membership } from './joining/membership.ts';
+import { type NodeConnection, Standing } from './joining/standing.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { describeMachine } from './machine-facts.ts';
@@ -40,7 +40,9 @@ import { VoterSeat } from './voter/voter-seat.ts';
 
 export interface NodeOptions {
   readonly home: Home;
-  readonly connection: Connection;
+  readonly connection: NodeConnection;
+  /** What joining has left. */
+  readonly membership?: Membership;
   /** Taken at the first start; later starts keep the id that the home has. */
   readonly name?: string;
   /** Share of the machine's cores for the mesh, 0 to 1. */
@@ -124,6 +126,7 @@ class MeshNode {
   readonly #signer: Signer;
   readonly #trust: TrustKeeper;
   readonly #seat: VoterSeat;
+  readonly #standing: Standing;
   #blobs!: BlobClient;
   #cache!: BlobStore;
   #metrics: Metrics | undefined;
@@ -139,6 +142,16 @@ class MeshNode {
     this.#trust = new TrustKeeper(options.home.trustFile, meshId);
     this.#topics = new Topics(options.connection.mesh);
     this.#log = options.log.child({ node: this.#node });
+    const { home, connection, membership } = options;
+    this.#standing = new Standing({
+      home,
+      identity,
+      connection,
+      membership,
+      log: this.#log,
+      tell: (event) => this.#tell(event),
+      onOut: (error) => this.#markFailed(error),
+    });
     this.#seat = new VoterSeat({
       home: options.home,
       isFounder,
@@ -163,7 +176,8 @@ class MeshNode {
     return this.#seat.voter;
   }
   get #mayLead(): boolean {
-    return this.#options.mayLead !== false;
+    const { mayLead, membership } = this.#options;
+    return mayLead !== false && membership?.mayLead !== false;
   }
 
   async start(): Promise<void> {
@@ -213,7 +227,7 @@ class MeshNode {
       offeredMemoryBytes,
       mayLead: this.#mayLead,
       publicKey: this.#signer.publicKey,
-      admission: admissionOf(connection, this.#node, this.#signer.publicKey),
+      admission: this.#standing.admission(),
     };
     this.#presence = new Presence(
       {
@@ -238,7 +252,10 @@ class MeshNode {
         this.#log.warn(`connection lost: ${reason.message}`);
         this.#voter?.disconnected();
       },
-      onTrouble: (error) => this.#log.warn(error.toLine()),
+      onTrouble: (error) => {
+        this.#log.warn(error.toLine());
+        this.#standing.refused(error);
+      },
     });
     this.#log.info({ mesh: describeConnection(connection), slots, share }, 'starting');
   }
@@ -260,7 +277,7 @@ class MeshNode {
       ...this.#shared(),
       subscriptions: () => this.#link?.transport,
       signer: this.#signer,
-      connection: this.#options.connection,
+      judge: (status: NodeStatus) => this.#standing.judge(status),
       trust: this.#trust,
       onAnnounce: (hint: LeaderHint) => this.#obey(hint),
       id: this.#node,
@@ -276,14 +293,11 @@ class MeshNode {
   }
 
   #connectOptions() {
-    const { connection } = this.#options;
     const { number, will } = this.#presence.nextConnection();
     return {
-      url: brokerUrl(connection),
+      ...this.#standing.login(),
       // A new id per connection: taking over an id does not silence the old holder at once on every broker.
       clientId: `${this.#node}-${this.#bootId.slice(0, 4)}-${number}`,
-      username: connection.account,
-      password: connection.password,
       will,
     };
   }
@@ -412,6 +426,7 @@ class MeshNode {
   /** Closes what has been opened, be it all or only some. */
   async release(): Promise<void> {
     await this.#metrics?.close();
+    await this.#standing.close();
     await this.#seat.close();
     await this.#agent?.close();
     await this.#link?.close();

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { formatConnection, MeshError } from '../../contract/index.ts';
+import { formatConnection, isLoopback, MeshError } from '../../contract/index.ts';
 import { foundMesh } from '../../shell/found.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { installCommand, loadOptional } from '../extensions.ts';
@@ -9,16 +9,21 @@ interface InitOptions {
   readonly name?: string;
   readonly account: string;
   readonly host: string;
-  readonly port: string;
+  readonly port?: string;
+  readonly insecure?: boolean;
   readonly profile?: 'edge' | 'lan';
 }
 
-type CreateAccount = (home: string, name: string) => Promise<{ readonly password: string }>;
+/** What the broker's package brings to found a mesh. */
+interface Founder {
+  createAccount(home: string, name: string): Promise<{ readonly password: string }>;
+  createAuthority(home: string, mesh: string): Promise<string>;
+}
 
 const help = `
 Examples:
   $ foremesh init                                    a mesh on this machine, broker on 127.0.0.1:1883
-  $ foremesh init --host 192.168.1.10 --name hub     one that other machines reach
+  $ foremesh init --host 192.168.1.10 --name hub     one that other machines reach, over TLS on port 8883
   $ foremesh init --json | jq -r .connection         the connection string, for a script`;
 
 /** `foremesh init`: the only thing that founds a mesh. */
@@ -31,7 +36,8 @@ export const initCommand: CommandModule = {
       .option('--name <id>', 'id of this node (after the host)')
       .option('--account <id>', 'the first account', 'owner')
       .option('--host <address>', 'where others will reach the broker', '127.0.0.1')
-      .option('--port <number>', 'and on which port', '1883')
+      .option('--port <number>', 'and on which port (8883 over TLS; 1883 on this machine alone)')
+      .option('--insecure', 'no TLS though others reach it: who is on the way reads and changes everything')
       .addOption(
         new Option('--profile <name>', 'how soon a lost leader is noticed: edge within 15 s, lan within 3').choices([
           'edge',
@@ -45,8 +51,8 @@ export const initCommand: CommandModule = {
 
 async function runInit(options: InitOptions, command: Command, context: CommandContext): Promise<void> {
   const session = new Session(command, context);
-  const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+  const port = options.port === undefined ? undefined : Number(options.port);
+  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65_535)) {
     throw new MeshError('MESH_USAGE', `--port "${options.port}" is not a port`, {
       mend: 'give a number from 1 to 65535',
     });
@@ -66,12 +72,14 @@ async function runInit(options: InitOptions, command: Command, context: CommandC
       },
     );
   }
-  const createAccount = broker.createAccount as CreateAccount;
+  const { createAccount, createAuthority } = broker as unknown as Founder;
+  const isSecure = !isLoopback(options.host) && options.insecure !== true;
   const connection = await foundMesh({
     home: session.home,
     account: options.account,
     host: options.host,
-    port,
+    ...(port === undefined ? {} : { port }),
+    ...(isSecure ? { createAuthority } : {}),
     createAccount: async (directory, account) => (await createAccount(directory, account)).password,
     ...(options.mesh === undefined ? {} : { mesh: options.mesh }),
     ...(options.name === undefined ? {} : { node: options.name }),
@@ -91,7 +99,8 @@ async function runInit(options: InitOptions, command: Command, context: CommandC
     `mesh ${connection.mesh} founded in ${session.home.directory}`,
     '',
     'start it here:        foremesh up',
-    `join from a device:   foremesh node --join '${text}'`,
+    ...(isSecure ? ['invite a device:      foremesh invite'] : []),
+    `use it from elsewhere: --connection '${text}'`,
     '',
     'The string holds the password of the account; it is kept in the home, readable by you alone.',
   );

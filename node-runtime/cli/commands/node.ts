@@ -1,5 +1,16 @@
 import type { Command } from 'commander';
-import { describeConnection, isIdentifier, limits, MeshError, parseConnection } from '../../contract/index.ts';
+import {
+  type Connection,
+  describeConnection,
+  isIdentifier,
+  isInvitation,
+  limits,
+  MeshError,
+  parseConnection,
+  parseInvitation,
+} from '../../contract/index.ts';
+import type { Membership } from '../../shell/joining/membership.ts';
+import type { NodeConnection } from '../../shell/joining/standing.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 
 interface NodeCommandOptions {
@@ -17,8 +28,9 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 const help = `
 Examples:
-  $ foremesh node --join 'foremesh://owner:...@192.168.1.10:1883/mesh-1a2b3c4d?id=...'    join, and stay
+  $ foremesh join 'foremesh://...' && foremesh node  join with an invitation, and start
   $ foremesh node                                    start again: the home knows the mesh
+  $ foremesh node --join 'foremesh://...'            both in one: an invitation, or the string of an account
   $ foremesh node --share 25% --labels camera,gpu    offer a quarter of the machine
   $ foremesh node --slots 1 --no-lead                one task at a time, never the leader`;
 
@@ -28,7 +40,7 @@ export const nodeCommand: CommandModule = {
   summary: 'run the runtime of this device (joins with --join)',
   register(command, context) {
     command
-      .option('--join <string>', 'the connection string that `foremesh init` printed; kept in the home')
+      .option('--join <string>', 'join first: what `foremesh invite` or `foremesh init` printed')
       .option('--name <id>', 'id of this node (after the host), at the first start')
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%', '50%')
       .option('--slots <number>', 'tasks at once (one per core of the share)')
@@ -56,7 +68,7 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.journal === undefined ? {} : { journalDirectory: options.journal }),
   };
-  const connection = options.join === undefined ? await session.connection() : parseConnection(options.join, '--join');
+  const { connection, membership } = await accessOf(session, options);
   const [{ default: pino }, { startNode }, { writeConnection }] = await Promise.all([
     import('pino'),
     import('../../shell/node.ts'),
@@ -64,8 +76,15 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
   ]);
   // Synchronous, so that the last words before an end are written.
   const log = pino({ level: options.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
-  const running = await startNode({ home: session.home, connection, log, ...settings });
-  if (options.join !== undefined) await writeConnection(session.home, connection);
+  const running = await startNode({
+    home: session.home,
+    connection,
+    ...(membership === undefined ? {} : { membership }),
+    log,
+    ...settings,
+  });
+  if (options.join !== undefined && membership === undefined)
+    await writeConnection(session.home, connection as Connection);
   void running.online.then(() => {
     const { node: id, leads } = running;
     if (session.json) session.printJson({ ready: true, pid: process.pid, node: id, leads, mesh: connection.mesh });
@@ -74,6 +93,23 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
   const failure = await Promise.race([running.failed, signalled()]);
   await running.stop();
   if (failure !== undefined) throw failure;
+}
+
+/** By what this node is let in: what `--join` says, else what joining has left in the home, else an account. */
+async function accessOf(
+  session: Session,
+  { join, name }: NodeCommandOptions,
+): Promise<{ readonly connection: NodeConnection; readonly membership?: Membership }> {
+  const { placeOf, readMembership } = await import('../../shell/joining/membership.ts');
+  let membership: Membership | undefined;
+  if (join === undefined) membership = await readMembership(session.home);
+  else if (isInvitation(join)) {
+    const { joinMesh } = await import('../../shell/joining/join.ts');
+    const invitation = parseInvitation(join, '--join');
+    ({ membership } = await joinMesh({ home: session.home, invitation, ...(name === undefined ? {} : { name }) }));
+  }
+  if (membership !== undefined) return { connection: placeOf(membership), membership };
+  return { connection: join === undefined ? await session.connection() : parseConnection(join, '--join') };
 }
 
 function signalled(): Promise<undefined> {

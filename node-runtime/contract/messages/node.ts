@@ -46,8 +46,11 @@ export const nodeStatus = z.object({
   mayLead: z.boolean(),
   /** The key that the node signs with. The first that is enrolled for an id stays. */
   publicKey,
-  /** Shows that the node was given the connection string: see `admissionStatement`. */
-  admission: z.string().length(43),
+  /** Shows that the node was let in: its certificate (DER in base64url), or, of 43 characters, what `admissionStatement` says. */
+  admission: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{43,}$/)
+    .max(limits.admissionCharacters),
   /**
    * Other boots seen under this very id, and how long this one had been up when it first saw each. Of two boots that name
    * each other both are alive: two machines have one identity.

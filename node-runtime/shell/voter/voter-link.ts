@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
 import {
   bodyOf,
-  type Connection,
   changesMesh,
   decode,
   encode,
   jobCancel,
   MeshError,
+  type NodeStatus,
   nodeMetrics,
   nodeStatus,
   outboxEnvelope,
@@ -30,7 +30,7 @@ import {
   termProofOf,
 } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
-import { isAdmitted } from '../admission.ts';
+import type { AdmissionVerdict } from '../admission.ts';
 import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
@@ -47,7 +47,8 @@ export interface VoterLinkOptions extends Omit<VoterOptions, 'perform' | 'sendRa
   /** What is said goes here; what is said to ourselves comes back. */
   readonly transport: () => Publisher | undefined;
   readonly signer: Signer;
-  readonly connection: Connection;
+  /** Whether who says this was let in. */
+  readonly judge: (status: NodeStatus) => AdmissionVerdict;
   /** Whom this node believes: the keys of leaders and voters, by what was proven to it. */
   readonly trust: Pick<TrustKeeper, 'keyOf' | 'links' | 'learn'>;
   readonly onAnnounce: LeaderVoiceOptions['onAnnounce'];
@@ -164,15 +165,15 @@ export class VoterLink {
       }
       case 'status': {
         if (payload.length === 0) return; // the record was cleared: the node was removed
-        const { signer, connection } = this.#options;
+        const { signer, judge } = this.#options;
         const status = decode(nodeStatus, bodyOf(payload));
-        const { node, publicKey, admission } = status;
+        const { node, publicKey } = status;
         sameNode(node, parsed.node);
         openOf(node, publicKey, payload, topic, signer.meshId);
         if (!status.online && status.node === this.#voter.leader)
           this.#voter.feed({ type: 'suspected', node: status.node });
-        const admitted = isAdmitted(connection, node, publicKey, admission);
-        this.#voter.feed({ type: 'status-heard', status, admitted });
+        const { admitted, mayLead } = judge(status);
+        this.#voter.feed({ type: 'status-heard', status: { ...status, mayLead }, admitted });
         return;
       }
       case 'metrics': {

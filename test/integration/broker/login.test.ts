@@ -55,7 +55,7 @@ describe('broker: who may come in', () => {
     const broker = await makeBroker();
     await writeFile(join(broker.home, 'accounts.json'), '{ "v": 1, "acc');
     assert.equal(await loginCode(broker.url, account), 0);
-    assert.ok(broker.statistics().incidents.accountsFile! > 0);
+    assert.ok(broker.statistics().incidents.homeFile! > 0);
   });
 
   it('does not start on a damaged accounts file', async () => {

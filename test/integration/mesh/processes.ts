@@ -11,8 +11,14 @@ export class ForemeshProcess {
   stdout = '';
   stderr = '';
 
-  constructor(words: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [launcher, ...words], {
+  /** `prefix`: a command that runs it, as `ip netns exec NAME` does, under the same process id. */
+  constructor(
+    words: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    prefix: readonly string[] = [],
+  ) {
+    const [file, ...args] = [...prefix, process.execPath, launcher, ...words];
+    this.child = spawn(file!, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH, HOME: '/nonexistent', NO_COLOR: '1', ...environment },
     });

@@ -23,7 +23,7 @@ describe('broker admission', () => {
     };
     const parts = {
       accounts,
-      connections: { remote: () => 'here' },
+      connections: { remote: () => 'here', socket: () => undefined },
       clientOf: () => undefined,
       persistence,
       begin: ({ payload }: { payload: Buffer }) => begun.push(`${payload}`),

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import {
+  addressesOf,
   brokerUrl,
   type Connection,
   describeConnection,
   formatConnection,
+  formatInvitation,
+  type Invitation,
+  isInvitation,
   MeshError,
   meshIdOf,
   parseConnection,
+  parseInvitation,
 } from '@foremesh/node-runtime/contract';
 import fc from 'fast-check';
 
@@ -20,9 +25,68 @@ const fields = {
   account: identifier,
   password: fc.string({ unit: 'grapheme', minLength: 1 }),
 };
+const ca = meshId;
+const others = fc.array(fc.record({ host, port: fields.port }, { noNullPrototype: true }), {
+  minLength: 1,
+  maxLength: 7,
+});
 const profile = fc.constantFrom('edge' as const, 'lan' as const);
 const requiredKeys = Object.keys(fields) as (keyof typeof fields)[];
-const connections: fc.Arbitrary<Connection> = fc.record({ ...fields, meshId, profile }, { requiredKeys });
+const connections: fc.Arbitrary<Connection> = fc.record({ ...fields, meshId, ca, others, profile }, { requiredKeys });
+
+const { account: _account, password: _password, ...placeFields } = fields;
+const token = fc.record(
+  { id: fc.stringMatching(/^[A-Za-z0-9_-]{8}$/), secret: fc.stringMatching(/^[A-Za-z0-9_-]{24}$/) },
+  { noNullPrototype: true },
+);
+const invitations: fc.Arbitrary<Invitation> = fc.record(
+  { ...placeFields, meshId, ca, token, others, profile },
+  { requiredKeys: ['host', 'port', 'mesh', 'meshId', 'ca', 'token'] },
+);
+
+describe('invitation', () => {
+  const id = 'A'.repeat(43);
+  const secret = 'never-shown-0123456789';
+
+  it('reads back what it wrote, and is no connection string of an account', () => {
+    fc.assert(
+      fc.property(invitations, (invitation) => {
+        const text = formatInvitation(invitation);
+        assert.ok(isInvitation(text));
+        assert.deepEqual(parseInvitation(text), { ...invitation });
+        assert.throws(() => parseConnection(text), { code: 'MESH_CONFIG_INVALID', message: /account/ });
+      }),
+    );
+  });
+
+  it('refuses one that is not whole, and shows nothing of its secret', () => {
+    for (const text of [
+      `foremesh://h/m?id=${id}&ca=${id}`,
+      `foremesh://h/m?id=${id}&token=ab.${secret}`,
+      `foremesh://h/m?ca=${id}&token=ab.${secret}`,
+      `foremesh://a:b@h/m?id=${id}&ca=${id}&token=ab.${secret}`,
+      `foremesh://h/m?id=${id}&ca=${id}&token=${secret}`,
+      `foremesh://h/m?id=${id}&ca=${id}&token=ab.${secret}%`,
+      `foremesh://h,/m?id=${id}&ca=${id}&token=ab.${secret}`,
+      `foremesh://${'h,'.repeat(8)}h/m?id=${id}&ca=${id}&token=ab.${secret}`,
+    ]) {
+      assert.throws(
+        () => parseInvitation(text),
+        (error: MeshError) => error.code === 'MESH_CONFIG_INVALID' && !error.toLine().includes('never'),
+        text,
+      );
+    }
+  });
+
+  it('is reached over TLS on its usual port', () => {
+    const parsed = parseInvitation(`foremesh://h,[fd00::1]:99/m?id=${id}&ca=${id}&token=ab.${secret}`);
+    assert.deepEqual(addressesOf(parsed), [
+      { host: 'h', port: 8883 },
+      { host: 'fd00::1', port: 99 },
+    ]);
+    assert.equal(brokerUrl(parsed), 'mqtts://h:8883');
+  });
+});
 
 describe('connection string', () => {
   it('reads back what it wrote', () => {

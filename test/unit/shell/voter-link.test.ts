@@ -18,6 +18,7 @@ import {
   type Transport,
 } from '../../../node-runtime/contract/index.ts';
 import { raftProfiles } from '../../../node-runtime/core/index.ts';
+import { Admitter } from '../../../node-runtime/shell/admission.ts';
 import { Signer } from '../../../node-runtime/shell/signing.ts';
 import { VoterLink } from '../../../node-runtime/shell/voter/voter-link.ts';
 import { until } from '../../support/until.ts';
@@ -57,7 +58,7 @@ class Stage {
       transport: () => this.#transport,
       subscriptions: () => undefined,
       signer: this.signer,
-      connection: this.connection,
+      judge: (status) => new Admitter({ connection: this.connection, authority: () => undefined }).judge(status),
       trust: { keyOf: () => undefined, links: [], learn: () => undefined },
       onAnnounce: () => undefined,
       founders: ['ada'],

@@ -1,0 +1,77 @@
+import { MeshError, warnedDaysBefore } from '@foremesh/node-runtime/contract';
+import { readMesh } from '../home.ts';
+import type { BrokerLimits } from '../limits.ts';
+import { type Accept, type Failed, listenTls, type SecureListener } from '../listeners.ts';
+import type { Incidents } from '../log.ts';
+import type { Listen } from '../options.ts';
+import { certifiedNames } from './addresses.ts';
+import { type Authority, authorityPaths, ensureAuthority } from './authority.ts';
+import { noteListening } from './invite.ts';
+import { runtimePath } from './runtime-package.ts';
+import { serverCertificate } from './server-certificate.ts';
+import { type JoiningParts, JoiningService } from './service.ts';
+
+export interface FrontOptions extends Omit<JoiningParts, 'authority' | 'mesh' | 'runtimeFile'> {
+  readonly home: string;
+  readonly at: Listen;
+  readonly accept: Accept;
+  readonly failed: Failed;
+  readonly limits: BrokerLimits;
+  readonly incidents: Incidents;
+}
+
+/**
+ * Opens the TLS port of the broker with a certificate by the CA of its home, and keeps that certificate good: it is made
+ * anew at two thirds of its life, and when the machine has other names or addresses. Throws `MESH_CONFIG_INVALID`.
+ */
+export async function openSecureFront(options: FrontOptions): Promise<SecureListener> {
+  const { home, at, accept, failed, limits, incidents } = options;
+  const mesh = await readMesh(home);
+  if (mesh === undefined) {
+    throw new MeshError('MESH_CONFIG_INVALID', 'TLS needs the CA of a mesh, and this home has no mesh', {
+      where: home,
+      mend: '`foremesh init` founds one',
+    });
+  }
+  const authority = await ensureAuthority(home, mesh);
+  const service = new JoiningService({ ...options, mesh, authority, runtimeFile: runtimePath(home) });
+  const certificate = () => serverCertificate(home, authority, certifiedNames(at.host), limits.serverCertificateMs);
+  let pair = await certificate();
+  const listener = await listenTls(at, limits, accept, failed, {
+    pair,
+    authority: authority.certificate,
+    answer: (request, response) => service.handle(request, response),
+    refused: (error) => incidents.report('tls', { reason: error.message }, 'a TLS handshake came to nothing'),
+  });
+  await noteListening(home, { host: at.host, port: listener.port });
+  const check = async () => {
+    warnOfEnd(authority, home, incidents);
+    const next = await certificate();
+    if (next.certificate === pair.certificate) return;
+    pair = next;
+    listener.certify(pair);
+    incidents.log.info({ names: certifiedNames(at.host) }, 'the broker has a new certificate');
+  };
+  warnOfEnd(authority, home, incidents);
+  const timer = setInterval(() => {
+    check().catch((error: unknown) =>
+      incidents.report('certificate', { error: String(error) }, 'the certificate cannot be renewed', 'error'),
+    );
+  }, limits.certificateCheckMs);
+  timer.unref();
+  return {
+    ...listener,
+    close: () => {
+      clearInterval(timer);
+      listener.close();
+    },
+  };
+}
+
+/** The CA itself is the one certificate that nothing renews. */
+function warnOfEnd({ endsAtMs }: Authority, home: string, incidents: Incidents): void {
+  const days = warnedDaysBefore(endsAtMs - Date.now());
+  if (days === undefined) return;
+  const fields = { file: authorityPaths(home).certificate, ends: new Date(endsAtMs).toISOString() };
+  incidents.report('authorityEnds', fields, `the CA of this mesh ends within ${days} days: found a new mesh before`);
+}

@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A machine of its own, as far as the network goes: a namespace with one address, and a cable to this machine. */
+export class Network {
+  readonly name: string;
+  /** Of this machine, and of the other end. */
+  readonly here: string;
+  readonly there: string;
+  /** What to put before a command that is to run at the other end. */
+  readonly prefix: readonly string[];
+
+  private constructor(number: number) {
+    this.name = `fm-${number}`;
+    this.here = `10.213.${number}.1`;
+    this.there = `10.213.${number}.2`;
+    this.prefix = ['ip', 'netns', 'exec', this.name];
+  }
+
+  /** The reason, where this system lets nobody make a namespace. */
+  static async open(): Promise<Network | string> {
+    const network = new Network(1 + (process.pid % 250));
+    try {
+      await run('ip', ['netns', 'add', network.name]);
+    } catch (error) {
+      return `no network namespace can be made here, which takes root and ip: ${(error as Error).message.trim()}`;
+    }
+    const { name, here, there } = network;
+    const cable = `${name}h`;
+    await run('ip', ['link', 'add', cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
+    await run('ip', ['address', 'add', `${here}/24`, 'dev', cable]);
+    await run('ip', ['link', 'set', cable, 'up']);
+    await run('ip', ['-n', name, 'address', 'add', `${there}/24`, 'dev', 'eth0']);
+    await run('ip', ['-n', name, 'link', 'set', 'eth0', 'up']);
+    await run('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+    return network;
+  }
+
+  /** The cable goes with the namespace. */
+  async close(): Promise<void> {
+    await run('ip', ['netns', 'delete', this.name]);
+  }
+}

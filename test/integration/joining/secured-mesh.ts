@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../mesh/fleet.ts';
+import { ForemeshProcess } from '../mesh/processes.ts';
+import type { Network } from './network.ts';
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A mesh of real processes whose hub others reach over TLS. */
+export class SecuredMesh {
+  readonly directory: string;
+  readonly host: string;
+  readonly port: number;
+  readonly #processes: ForemeshProcess[] = [];
+  broker!: ForemeshProcess;
+  hub!: ForemeshProcess;
+
+  private constructor(directory: string, host: string, port: number) {
+    this.directory = directory;
+    this.host = host;
+    this.port = port;
+  }
+
+  /** Founded for `host`, with a broker and a founder that run. */
+  static async start(host: string): Promise<SecuredMesh> {
+    const directory = await mkdtemp(join(tmpdir(), 'foremesh-joining-'));
+    const mesh = new SecuredMesh(directory, host, await freePort());
+    const at = ['--host', host, '--port', String(mesh.port)];
+    await mesh.succeed('init', '--home', mesh.home('hub'), '--name', 'hub', ...at);
+    const plain = ['--port', '0', '--websocket-port', '0'];
+    mesh.broker = await mesh.start('broker', '--home', mesh.home('hub'), ...plain, '--json', '--log-level', 'warn');
+    mesh.hub = await mesh.start('node', '--home', mesh.home('hub'), '--slots', '0', '--json', '--log-level', 'warn');
+    return mesh;
+  }
+
+  home(name: string): string {
+    return join(this.directory, name);
+  }
+
+  /** Starts what goes on, and waits until it is ready. */
+  async start(...words: string[]): Promise<ForemeshProcess> {
+    return this.startAt(undefined, ...words);
+  }
+
+  async startAt(network: Network | undefined, ...words: string[]): Promise<ForemeshProcess> {
+    const started = new ForemeshProcess(words, {}, network?.prefix);
+    this.#processes.push(started);
+    await started.ready();
+    return started;
+  }
+
+  /** Runs a command to its end, here or where `prefix` says. */
+  async run(words: readonly string[], prefix: readonly string[] = [], environment = {}): Promise<Ended> {
+    const process_ = new ForemeshProcess(words, environment, prefix);
+    const { code } = await process_.exited;
+    return { code, stdout: process_.stdout, stderr: process_.stderr };
+  }
+
+  async succeed(...words: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(words);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  }
+
+  async invite(...options: string[]): Promise<string> {
+    const stdout = await this.succeed('invite', '--home', this.home('hub'), '--json', ...options);
+    return (JSON.parse(stdout) as { invitation: string }).invitation;
+  }
+
+  /** A job of one task that says which node ran it; returns the node's name. */
+  async runJob(): Promise<string> {
+    const file = join(this.directory, 'job.yaml');
+    const code = 'export default async () => 6 * 7;';
+    await writeFile(file, `stages:\n  only:\n    code:\n      inline: ${JSON.stringify(code)}\n`);
+    const stdout = await this.succeed('submit', file, '--home', this.home('hub'), '--json');
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const { job } = lines.find(({ event }) => event === 'submitted') as { job: string };
+    const details = JSON.parse(await this.succeed('job', job, '--home', this.home('hub'), '--json'));
+    assert.equal(details.state.phase, 'done');
+    return details.tasks[0].node as string;
+  }
+
+  async stop(): Promise<void> {
+    for (const each of this.#processes.reverse()) if (each.child.exitCode === null) await each.kill('SIGTERM');
+    await rm(this.directory, { recursive: true });
+  }
+}
