@@ -45,6 +45,7 @@ const usage: readonly ErrorCode[] = [
   'MESH_SPEC_CYCLE',
   'MESH_SPEC_INVALID',
   'MESH_TASK_CODE_INVALID',
+  'MESH_TASK_UNKNOWN',
   'MESH_TOPIC_INVALID',
   'MESH_USAGE',
 ];
@@ -63,5 +64,11 @@ export class ExitWith extends Error {
   constructor(name: ExitName) {
     super(exitCodes[name].meaning);
     this.exitCode = exitCodes[name].code;
+  }
+
+  /** With one of the codes above. */
+  static code(code: number): ExitWith {
+    const names = Object.keys(exitCodes) as ExitName[];
+    return new ExitWith(names.find((name) => exitCodes[name].code === code) ?? 'failed');
   }
 }

@@ -11,6 +11,7 @@ import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
 import { submitCommand } from './commands/submit.ts';
 import { votersCommand } from './commands/voters.ts';
+import { whyCommand } from './commands/why.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { findExtensions } from './extensions.ts';
@@ -28,6 +29,7 @@ export const ownCommands: readonly CommandModule[] = [
   nodesCommand,
   historyCommand,
   votersCommand,
+  whyCommand,
   replayCommand,
 ];
 

@@ -9,6 +9,7 @@ export const errorCodes = {
   MESH_SPEC_CYCLE: 'The stages of a job need each other in a circle.',
   MESH_JOB_CONFLICT: 'A job with the same id but another spec exists or existed.',
   MESH_JOB_UNKNOWN: 'No such job.',
+  MESH_TASK_UNKNOWN: 'No such task.',
   MESH_QUOTA_EXCEEDED: 'The account, or the mesh, has as many jobs as it may have.',
   MESH_JOB_CANCELLED: 'The job was cancelled.',
   MESH_INPUT_INVALID: 'The input of a stage cannot be split as the spec says.',

@@ -16,6 +16,7 @@ export * from './messages/queries.ts';
 export * from './messages/raft.ts';
 export * from './messages/shared.ts';
 export * from './messages/trust.ts';
+export * from './messages/why.ts';
 export * from './seal.ts';
 export * from './text.ts';
 export * from './topics.ts';

@@ -101,6 +101,10 @@ export const limits = {
   logLineCharacters: 2_000,
   logLinesPerTask: 1_000,
   queryRows: 1_000,
+  /** Tasks that an answer to `why` names as those that are waited for. */
+  whyNames: 32,
+  /** Nodes whose state is kept with a task that was placed: those that would have run it fastest. */
+  alternativesKept: 16,
   /** Nodes that a result names: those that finished most tasks. */
   nodesPerResult: 1_000,
 

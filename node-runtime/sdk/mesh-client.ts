@@ -20,6 +20,7 @@ import {
   Topics,
   type Transport,
   type VoterSettingsAsk,
+  type WhyAnswer,
 } from '../contract/index.ts';
 import { BlobClient, type BlobSource, specHashOf, type TransferOptions } from '../data/index.ts';
 import type { MqttConnectOptions } from '../shell/mqtt-transport.ts';
@@ -154,6 +155,15 @@ export class MeshClient {
   async job(job: string): Promise<JobDetails> {
     const { state, tasks, truncated } = await this.#queries.ask({ query: 'job', job: checkIdentifier(job, 'job id') });
     return { state, tasks, truncated };
+  }
+
+  /**
+   * Why a task is where it is, or what a job waits for; `name` is a task (of `job`, else of the newest job with such a task) or
+   * a job. Throws `MESH_TASK_UNKNOWN` or `MESH_NO_LEADER`.
+   */
+  async why(name: string, job?: string): Promise<WhyAnswer> {
+    const ask = { query: 'why' as const, name, ...(job === undefined ? {} : { job }) };
+    return (await this.#queries.ask(ask)).why;
   }
 
   /** The nodes that the leader knows. Throws `MESH_NO_LEADER`. */

@@ -100,5 +100,6 @@ export class Queries {
 function nameOfQuery(body: QueryBody): string {
   if (body.query === 'job') return `job ${body.job}`;
   if (body.query === 'history') return `the history of ${body.node}`;
+  if (body.query === 'why') return `why ${body.name} waits`;
   return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

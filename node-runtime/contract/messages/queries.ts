@@ -4,6 +4,7 @@ import { historyAsk, historyPage } from './history.ts';
 import { jobPhase, jobState, problem } from './job.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { count, identifier, version } from './shared.ts';
+import { whyAnswer } from './why.ts';
 
 const request = { v: version, id: identifier };
 
@@ -31,6 +32,8 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('jobs'), phase: jobPhase.optional() }),
   z.object({ ...request, query: z.literal('job'), job: identifier }),
   z.object({ ...request, query: z.literal('nodes') }),
+  /** `name` is a job, or a task: of `job`, or of the newest job of the account that has one of that name. */
+  z.object({ ...request, query: z.literal('why'), name: identifier, job: identifier.optional() }),
   z.object({ ...request, query: z.literal('voters') }),
   /** The leader asks the node, and passes on what it says. */
   z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
@@ -77,6 +80,7 @@ export const queryAnswer = z.discriminatedUnion('query', [
     truncated: count,
   }),
   z.object({ ...request, query: z.literal('nodes'), nodes: z.array(nodeRow).max(limits.queryRows), truncated: count }),
+  z.object({ ...request, query: z.literal('why'), why: whyAnswer }),
   z.object({
     ...request,
     query: z.literal('voters'),

@@ -63,6 +63,7 @@ function placeGroup(
     devices.push(device);
     room += device.freeSlots + device.freeQueue;
   }
+  const choice = room === 0 ? [] : choiceOf(devices, stage);
   const candidates = group.slice(0, room + 1); // one more, so that an unplaceable stage is noticed on a full mesh too
   const placements = state.policy.place(
     candidates.map((task) => placeable(state, task)),
@@ -72,7 +73,7 @@ function placeGroup(
   let refusedForGood: Problem | undefined;
   for (const [index, placement] of placements.entries()) {
     if ('device' in placement) {
-      assign(state, state.nodes.get(placement.device)!, candidates[index]!, effects);
+      assign(state, state.nodes.get(placement.device)!, candidates[index]!, choice, effects);
       placed += 1;
     } else if (placement.refusals.every((each) => each.refusal !== 'busy')) {
       refusedForGood = noRoom(state, stage, placement.refusals);
@@ -121,7 +122,7 @@ function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   return { task: task.key, engine: plan.code.engine, labels: plan.labels, memoryBytes: plan.limits.memoryBytes, avoid };
 }
 
-function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
+export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
   const { status } = node;
   const running = Math.min(node.attempts.size, status.slots);
   const queued = node.attempts.size - running;
@@ -154,13 +155,39 @@ function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): 
   return Math.min(queue, Math.floor((state.config.pipelineMs * slots) / Math.max(0.25, stage.meanWallMs)));
 }
 
-function assign(state: PlannerState, node: NodeView, task: TaskView, effects: PlannerEffect[]): void {
+/** What is told to whoever asks why: the able nodes as they were before anything of the group was placed, free ones first. */
+function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Device[] {
+  const rate = ({ speed, coreShare, freeSlots }: Device) =>
+    (speed[plan.code.engine] ?? 1) * coreShare * (1 + Math.max(0, freeSlots));
+  const best: Device[] = [];
+  for (const device of devices) {
+    const last = best.at(-1);
+    if (best.length === limits.alternativesKept && last !== undefined && rate(device) <= rate(last)) continue;
+    if (!canEver(device, plan)) continue;
+    best.splice(best.findLastIndex((each) => rate(each) >= rate(device)) + 1, 0, { ...device });
+    if (best.length > limits.alternativesKept) best.pop();
+  }
+  return best;
+}
+
+function canEver({ engines, labels, offeredMemoryBytes }: Device, { code, ...wanted }: StageView['plan']): boolean {
+  if (!engines.includes(code.engine) || wanted.limits.memoryBytes > offeredMemoryBytes) return false;
+  return wanted.labels.every((label) => labels.includes(label));
+}
+
+function assign(
+  state: PlannerState,
+  node: NodeView,
+  task: TaskView,
+  choice: readonly Device[],
+  effects: PlannerEffect[],
+): void {
   const job = state.ledger.jobs.get(task.job.key)!;
   const key = `${task.key}#${state.term}.${state.nextAttempt}`;
   state.nextAttempt += 1;
   const { checkpoint } = task.ledger;
   const resume = checkpoint?.state.blob === task.lostState ? undefined : checkpoint;
-  addAttempt(state, node, task, key, resume?.state.blob);
+  addAttempt(state, node, task, key, resume?.state.blob).choice = choice;
   transition(task, 'assigned', `${key} to ${node.status.node}`);
   const { plan } = task.stage;
   const message: Assign = {

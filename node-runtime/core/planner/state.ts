@@ -110,6 +110,8 @@ export interface AttemptView {
   readonly request: number;
   assignedMs: number;
   startedMs?: number;
+  /** The nodes that it was chosen from, as they were then, the best first; unknown of one that an earlier leader placed. */
+  choice?: readonly Device[];
   /** The state that it was to go on from. */
   readonly resumed?: string;
   progress: number;

@@ -18,6 +18,7 @@ import {
 import { jobKeyOf } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
+import { explain } from './why.ts';
 
 /** The state of a job as clients see it. */
 export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
@@ -264,6 +265,11 @@ export function answerQuery(
         return { ...head, query: 'error', problem };
       }
       return { ...head, query: 'job', state: jobStateOf(state, job), ...fit('tasks', taskRowsOf(state, job)) };
+    }
+    case 'why': {
+      const why = explain(state, account, ask.name, ask.job);
+      if (!('reason' in why)) return { ...head, query: 'error', problem: why };
+      return { ...head, query: 'why', why: { ...why, ...fit('nodes', why.nodes) } };
     }
     case 'nodes':
       return { ...head, query: 'nodes', ...fit('nodes', nodeRowsOf(state)) };

@@ -41,7 +41,8 @@ describe('the examples of the documents', function () {
       let workshop: Workshop;
       before(async () => {
         const own = { HOST: '127.0.0.1', PORT: String(await freePort()), WEBSOCKET_PORT: String(await freePort()) };
-        workshop = await Workshop.open(document === operations ? own : placeholders);
+        workshop =
+          document === operations ? await Workshop.open(own) : await Workshop.open(placeholders, fleet.home('ada'));
       });
       after(() => workshop?.close());
 

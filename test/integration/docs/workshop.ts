@@ -39,8 +39,11 @@ export class Workshop {
     this.#placeholders = placeholders;
   }
 
-  static async open(placeholders: Readonly<Record<string, string>>): Promise<Workshop> {
+  /** `home`: that of a broker that runs, which the reader has as `~/.foremesh`. */
+  static async open(placeholders: Readonly<Record<string, string>>, home?: string): Promise<Workshop> {
     const folder = await mkdtemp(join(tmpdir(), 'foremesh-docs-'));
+    await mkdir(join(folder, 'here'));
+    if (home !== undefined) await symlink(home, join(folder, 'here/.foremesh'));
     // As in a clone of the project.
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
     await symlink(join(root, 'node-runtime'), join(folder, 'node-runtime'));

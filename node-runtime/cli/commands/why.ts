@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import { checkIdentifier, type WhyAnswer, type WhyNode } from '../../contract/index.ts';
+import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { ExitWith, exitCodeOf } from '../exit-codes.ts';
+import { usageError } from '../report.ts';
+import { type Column, renderTable } from '../table.ts';
+import { durationText, plural, printable } from '../text.ts';
+
+const examples = `
+Tasks are named as \`foremesh job ID\` lists them. Of several jobs with such a task the newest is meant, unless the
+job stands before it.
+
+Examples:
+  foremesh why flights-7k2m9q             what the job waits for
+  foremesh why delays-3                   why this task waits, or runs where it does
+  foremesh why flights-7k2m9q/delays-3
+  foremesh why delays-3 --json | jq '.nodes[] | select(.verdict == "never")'
+
+Exit code 2 (MESH_NO_ROOM) when no node can take it.
+`;
+
+export const whyCommand: CommandModule = {
+  name: 'why',
+  summary: 'say why a task waits, or why it runs where it runs',
+  arguments: [['<task>', 'a task, job/task, or a job']],
+  register(command: Command, context: CommandContext) {
+    command.addHelpText('after', examples).action((what: string) => why(new Session(command, context), what));
+  },
+};
+
+async function why(session: Session, what: string): Promise<void> {
+  const [name = '', job, ...more] = what.split('/').reverse();
+  if (more.length > 0) throw usageError(`"${what}" is no task`, 'name a task, job/task, or a job');
+  checkIdentifier(name, job === undefined ? 'task or job' : 'task');
+  if (job !== undefined) checkIdentifier(job, 'job id');
+  const answer = await session.withMesh((client) => client.why(name, job));
+  if (session.json) session.printJson(answer);
+  else session.print(...linesOf(session, answer));
+  if (answer.code !== undefined) throw ExitWith.code(exitCodeOf(answer.code));
+}
+
+function linesOf(session: Session, answer: WhyAnswer): string[] {
+  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code } = answer;
+  const lines = [printable(task === undefined ? `${job}: ${text}` : `${task} (job ${job}) ${text}`)];
+  if (waitsFor.length > 0) lines.push(`  ${waitsFor.join(', ')}`);
+  if (placed !== undefined) {
+    const since = durationText(placed.startedMs ?? placed.assignedMs);
+    lines.push(`  for ${since}, as ${placed.attempt}`);
+    lines.push(nodes.length === 0 ? '  another leader placed it, and knew why' : '  as things were then:');
+  }
+  lines.push(
+    ...renderTable(nodes, nodeColumns)
+      .slice(1)
+      .map((line) => `  ${line}`),
+  );
+  if (truncated > 0) lines.push(`  and ${plural(truncated, 'node')} more`);
+  const others = stages.filter(({ reason }) => task === undefined || reason === 'needs' || reason === 'index');
+  if (others.length > 0) lines.push(...others.map(({ stage, text: what }) => printable(`  stage ${stage} ${what}`)));
+  if (code !== undefined) lines.push(session.paintOut('dim', mend === undefined ? code : `${code}: ${mend}`));
+  return lines;
+}
+
+const nodeColumns: readonly Column<WhyNode>[] = [
+  { title: '', cell: ({ node }) => node },
+  { title: '', cell: ({ text }) => text },
+  {
+    title: '',
+    cell: ({ verdict, mend }) => (verdict === 'chosen' ? '<- chosen' : mend === undefined ? '' : `-> ${mend}`),
+  },
+];

@@ -1,0 +1,80 @@
+import * as z from 'zod';
+import { limits } from '../limits.ts';
+import { count, identifier } from './shared.ts';
+
+/** Why a task is where it is: one word for a program; `text` says it to a person. */
+export const whyReason = z.enum([
+  'done',
+  'failed',
+  'cancelled',
+  /** It runs, or its result is on the way into the log. */
+  'running',
+  /** On its way to a node, or waiting there behind others. */
+  'assigned',
+  /** Other stages come first. */
+  'needs',
+  /** Records are being counted, or the cut is on its way into the log. */
+  'index',
+  /** A merge waits for the parts. */
+  'parts',
+  /** The leader is new, and asks the nodes what still runs. */
+  'grace',
+  /** Nodes could not run it just now; it is tried again soon. */
+  'backoff',
+  /** Nodes that could take it are busy, or others come first. */
+  'queued',
+  /** No node can take it: `code` is `MESH_NO_ROOM`. */
+  'unplaceable',
+]);
+export type WhyReason = z.infer<typeof whyReason>;
+
+/** What one node has to do with it: `chosen`, `could` take it, `later` perhaps, `never` as it is. */
+export const whyNode = z.object({
+  node: identifier,
+  verdict: z.enum(['chosen', 'could', 'later', 'never']),
+  reason: z.enum([
+    'room',
+    'busy',
+    'memory-now',
+    'engine',
+    'labels',
+    'memory',
+    'no-slots',
+    'away',
+    'unconfirmed',
+    'failed',
+    'backoff',
+  ]),
+  text: z.string(),
+  mend: z.string().optional(),
+});
+export type WhyNode = z.infer<typeof whyNode>;
+
+/** A stage that is not done yet, and what it waits for. */
+export const whyStage = z.object({ stage: identifier, reason: whyReason, text: z.string() });
+export type WhyStage = z.infer<typeof whyStage>;
+
+/** What the leader knows of why a task waits, or is where it is. */
+export const whyAnswer = z.object({
+  job: identifier,
+  /** The one that is explained; absent when the job has none to explain. */
+  task: identifier.optional(),
+  reason: whyReason,
+  text: z.string(),
+  mend: z.string().optional(),
+  /** An error code, of what will not go on by itself. */
+  code: z.string().optional(),
+  /** Tasks that come before it: all, and those of a higher priority. */
+  ahead: z.object({ tasks: count, higher: count }).optional(),
+  /** Tasks or stages that it waits for, some of them when they are many. */
+  waitsFor: z.array(identifier).max(limits.whyNames),
+  /** Where it is; `assignedMs` and `startedMs` ago. */
+  placed: z
+    .object({ node: identifier, attempt: z.string(), assignedMs: count, startedMs: count.optional() })
+    .optional(),
+  /** Of a task that waits, how things are now; of one that was placed, how they were then. */
+  nodes: z.array(whyNode).max(limits.queryRows),
+  truncated: count,
+  stages: z.array(whyStage).max(limits.stagesPerJob),
+});
+export type WhyAnswer = z.infer<typeof whyAnswer>;

@@ -1,0 +1,233 @@
+import type { Device } from '@foremesh/partitioner';
+import {
+  limits,
+  type Problem,
+  type WhyAnswer,
+  type WhyNode,
+  type WhyReason,
+  type WhyStage,
+} from '../../contract/index.ts';
+import { jobKeyOf } from '../job-plan.ts';
+import type { LedgerJob, LedgerTask } from '../ledger.ts';
+import { deviceOf } from './dispatch.ts';
+import type { AttemptView, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
+
+type Known = Omit<WhyAnswer, 'nodes' | 'truncated'> & { readonly nodes: readonly WhyNode[] };
+/** What is known of one task, without its job. */
+type OfTask = Omit<Known, 'job' | 'task' | 'stages' | 'waitsFor'> & { readonly waitsFor?: readonly string[] };
+
+/**
+ * Why a task is where it is, from what this leader knows now. `name` is a job of the account, or a task: of `job`, or of the
+ * account's newest job that has one of that name. A job is explained by the task of it that waits, or else runs.
+ */
+export function explain(state: PlannerState, account: string, name: string, jobId?: string): Known | Problem {
+  const found = find(state, account, name, jobId);
+  if ('code' in found) return found;
+  const { job, task } = found;
+  const view = state.jobs.get(jobKeyOf(job.account, job.job));
+  const stages = view === undefined || job.phase !== 'running' ? [] : stagesOf(job, view);
+  const explained = task ?? (view === undefined ? undefined : taskToExplain(view));
+  const head = { job: job.job, ...(explained === undefined ? {} : { task: explained.task }), stages };
+  const known =
+    explained === undefined || (job.phase !== 'running' && explained.committed === undefined)
+      ? ofJob(job, stages)
+      : ofTask(state, job, view?.tasks.get(explained.task), explained);
+  return { ...head, ...known, waitsFor: (known.waitsFor ?? []).slice(0, limits.whyNames) };
+}
+
+function find(
+  state: PlannerState,
+  account: string,
+  name: string,
+  jobId: string | undefined,
+): { job: LedgerJob; task?: LedgerTask } | Problem {
+  const { jobs } = state.ledger;
+  const own = jobId === undefined ? jobs.get(jobKeyOf(account, name)) : undefined;
+  if (own !== undefined) return { job: own };
+  const among = jobId === undefined ? [...jobs.values()].reverse() : [jobs.get(jobKeyOf(account, jobId))];
+  for (const job of among) {
+    if (job?.account !== account) continue;
+    for (const { tasks } of job.stages.values()) {
+      const task = tasks.find((each) => each.task === name);
+      if (task !== undefined) return { job, task };
+    }
+  }
+  const message = `no job and no task "${name}" of account ${account}${jobId === undefined ? '' : ` in job ${jobId}`}`;
+  return { code: 'MESH_TASK_UNKNOWN', message, mend: '`foremesh jobs` lists jobs, `foremesh job ID` their tasks' };
+}
+
+/** The one that somebody asks about when he asks about a job: what waits, in the order of the stages; else what runs. */
+function taskToExplain(view: JobView): LedgerTask | undefined {
+  const tasks = [...view.tasks.values()].filter(({ state }) => state !== 'done');
+  const order = ['ready', 'assigned', 'running', 'moving', 'waiting'];
+  return tasks.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state))[0]?.ledger;
+}
+
+function ofJob({ phase, problem }: LedgerJob, stages: readonly WhyStage[]): OfTask {
+  if (phase !== 'running') {
+    const text = phase === 'done' ? 'the job is done' : `the job ${phase === 'failed' ? 'failed' : 'was cancelled'}`;
+    return {
+      reason: phase,
+      text: problem === undefined ? text : `${text}: ${problem.message}`,
+      ...codeOf(problem),
+      nodes: [],
+    };
+  }
+  const [first] = stages;
+  if (first === undefined)
+    return { reason: 'running', text: 'all is done, and its end is on the way into the log', nodes: [] };
+  return { reason: first.reason, text: `${first.stage}: ${first.text}`, nodes: [] };
+}
+
+function codeOf(problem: Problem | undefined): { code?: string; mend?: string } {
+  if (problem === undefined) return {};
+  return { code: problem.code, ...(problem.mend === undefined ? {} : { mend: problem.mend }) };
+}
+
+function stagesOf(job: LedgerJob, view: JobView): WhyStage[] {
+  const open: WhyStage[] = [];
+  for (const stage of view.stages.values()) {
+    if (stage.phase === 'done') continue;
+    open.push({ stage: stage.plan.stage, ...stageReason(job, view, stage) });
+  }
+  return open;
+}
+
+function stageReason(
+  job: LedgerJob,
+  view: JobView,
+  { plan, phase, unplaceable }: StageView,
+): { reason: WhyReason; text: string } {
+  if (phase === 'needs') {
+    const missing = plan.needs.filter((need) => !job.stages.get(need)!.done);
+    return { reason: 'needs', text: `waits for ${missing.join(', ')}` };
+  }
+  if (phase === 'index' || phase === 'cut') return { reason: 'index', text: 'its records are being counted and cut' };
+  const of = [...view.tasks.values()].filter((task) => task.stage.plan === plan);
+  const running = of.filter((task) => task.attempts.size > 0).length;
+  if (running > 0) return { reason: 'running', text: `${running} of ${of.length} tasks are on nodes` };
+  if (unplaceable !== undefined) return { reason: 'unplaceable', text: 'fits no node' };
+  return { reason: 'queued', text: 'its tasks wait for room' };
+}
+
+function ofTask(state: PlannerState, job: LedgerJob, task: TaskView | undefined, ledger: LedgerTask): OfTask {
+  if (ledger.committed !== undefined) {
+    const { node, usage } = ledger.committed;
+    return { reason: 'done', text: `done by ${node} in ${Math.round(usage.wallMs)} ms`, nodes: [] };
+  }
+  if (task === undefined) return ofJob(job, []);
+  const attempt = [...task.attempts].at(-1);
+  if (attempt !== undefined) return ofAttempt(state, task, attempt);
+  if (task.committing) return { reason: 'running', text: 'its result is on the way into the log', nodes: [] };
+  if (task.state === 'waiting') {
+    const missing = job.stages
+      .get(ledger.stage)!
+      .tasks.filter((part) => !part.merges && part.committed === undefined)
+      .map((part) => part.task);
+    return { reason: 'parts', text: `waits for ${missing.length} parts of its stage`, waitsFor: missing, nodes: [] };
+  }
+  return ofReady(state, task);
+}
+
+function ofAttempt(state: PlannerState, task: TaskView, attempt: AttemptView): OfTask {
+  const { node, startedMs, choice, key } = attempt;
+  const ago = (atMs: number) => Math.max(0, Math.round(state.nowMs - atMs));
+  const runs = startedMs !== undefined;
+  return {
+    reason: runs ? 'running' : 'assigned',
+    text: runs ? `runs on ${node}` : `is on its way to ${node}, or waits there behind others`,
+    placed: { node, attempt: key, assignedMs: ago(attempt.assignedMs), ...(runs ? { startedMs: ago(startedMs) } : {}) },
+    nodes: (choice ?? []).map((device) => thenOf(device, device.device === node, task)),
+  };
+}
+
+/** How a node was when the task was placed. */
+function thenOf(device: Device, isChosen: boolean, task: TaskView): WhyNode {
+  const { engine } = task.stage.plan.code;
+  const rate = ((device.speed[engine] ?? 1) * device.coreShare).toFixed(2);
+  const isFree = device.freeSlots > 0 && device.freeMemoryBytes >= task.stage.plan.limits.memoryBytes;
+  const room = isFree ? `${device.freeSlots} free` : 'no room';
+  return {
+    node: device.device,
+    verdict: isChosen ? 'chosen' : isFree ? 'could' : 'later',
+    reason: isFree ? 'room' : 'busy',
+    text: `${rate} of a Raspberry Pi 4's core for each slot, ${room}`,
+  };
+}
+
+function ofReady(state: PlannerState, task: TaskView): OfTask {
+  const nodes = [...state.nodes.values()].map((node) => nowOf(state, node, task));
+  const able = nodes.filter(({ verdict }) => verdict !== 'never');
+  const online = able.filter(({ reason }) => reason !== 'away');
+  if (state.nowMs < state.graceUntilMs)
+    return { reason: 'grace', text: 'waits: the leader is new, and asks the nodes what still runs', nodes };
+  if (online.length === 0) {
+    const text = state.nodes.size === 0 ? 'waits: there is no node' : 'waits: no node that is here can take it';
+    const mend = task.stage.unplaceable?.mend ?? 'start a node that can take it (`foremesh node`); the task waits';
+    return { reason: 'unplaceable', text, code: 'MESH_NO_ROOM', mend, nodes };
+  }
+  if (task.notBeforeMs > state.nowMs) {
+    const waitMs = Math.round(task.notBeforeMs - state.nowMs);
+    return { reason: 'backoff', text: `waits: nodes could not run it; tried again in ${waitMs} ms`, nodes };
+  }
+  const ahead = aheadOf(state, task);
+  const text =
+    ahead.tasks === 0
+      ? 'waits: the nodes that could take it are busy, and it is the next'
+      : `waits behind ${ahead.tasks} tasks, ${ahead.higher} of them of a higher priority than ${task.stage.plan.priority}`;
+  return { reason: 'queued', text, ahead, nodes };
+}
+
+function aheadOf(state: PlannerState, task: TaskView): { tasks: number; higher: number } {
+  const { priority } = task.stage.plan;
+  const isReady = (each: TaskView) => each.state === 'ready';
+  const higher = state.ready.slice(priority + 1).reduce((sum, queue) => sum + queue.filter(isReady).length, 0);
+  const own = state.ready[priority]!;
+  return { higher, tasks: higher + own.slice(0, Math.max(0, own.indexOf(task))).filter(isReady).length };
+}
+
+/** How a node is now for a task that waits. */
+function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
+  const { status } = node;
+  const { code, labels, limits: taskLimits } = task.stage.plan;
+  const say = (verdict: WhyNode['verdict'], reason: WhyNode['reason'], text: string, mend?: string): WhyNode => ({
+    ...{ node: status.node, verdict, reason, text },
+    ...(mend === undefined ? {} : { mend }),
+  });
+  const missing = labels.filter((label) => !status.labels.includes(label));
+  if (!status.engines.includes(code.engine)) return say('never', 'engine', `has no engine ${code.engine}`);
+  if (missing.length > 0)
+    return say('never', 'labels', `lacks ${missing.join(', ')}`, `start it with --labels ${labels.join(',')}`);
+  if (taskLimits.memoryBytes > status.offeredMemoryBytes) {
+    const text = `offers ${mebibytes(status.offeredMemoryBytes)}, the task may use ${mebibytes(taskLimits.memoryBytes)}`;
+    return say('never', 'memory', text, 'give it a larger share, or lower limits.memory of the stage');
+  }
+  if (!node.online)
+    return say(
+      'later',
+      'away',
+      `away for ${Math.round((state.nowMs - node.seenMs) / 1000)} s`,
+      'start it: `foremesh node`',
+    );
+  if (status.slots === 0) return say('never', 'no-slots', 'takes no tasks: it offers no slots', 'give it slots');
+  if (!node.confirmed) return say('later', 'unconfirmed', 'has not said yet what it has in hand');
+  const failure = task.ledger.failures.findLast((each) => each.node === status.node);
+  if (failure !== undefined) {
+    const { code: fault, message } = failure.problem;
+    return say('later', 'failed', `it failed there (${fault}: ${message.slice(0, 100)}): others go first`);
+  }
+  const untilMs = task.avoidUntilMs.get(status.node) ?? 0;
+  if (untilMs > state.nowMs)
+    return say('later', 'backoff', `could not run it; tried again in ${Math.round(untilMs - state.nowMs)} ms`);
+  const device = deviceOf(state, node, task.stage);
+  if (device.freeSlots <= 0) return say('later', 'busy', `runs ${status.slots} of ${status.slots}`);
+  if (device.freeMemoryBytes < taskLimits.memoryBytes) {
+    const free = mebibytes(Math.max(0, device.freeMemoryBytes));
+    return say('later', 'memory-now', `${free} of ${mebibytes(status.offeredMemoryBytes)} are not promised to others`);
+  }
+  return say('could', 'room', `has room: ${device.freeSlots} of ${status.slots} free`);
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.floor(bytes / 1024 ** 2)} MiB`;
+}
