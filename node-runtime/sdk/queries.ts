@@ -96,5 +96,6 @@ export class Queries {
 function nameOfQuery(body: QueryBody): string {
   if (body.query === 'job') return `job ${body.job}`;
   if (body.query === 'history') return `the history of ${body.node}`;
+  if (body.query === 'remove-node') return `the removal of ${body.node}`;
   return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

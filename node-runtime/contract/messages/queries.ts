@@ -36,6 +36,8 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
   /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
   z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
+  /** Asked again until the answer is that it is gone: a voter gives up its seat first. */
+  z.object({ ...request, query: z.literal('remove-node'), node: identifier }),
 ]);
 export type QueryAsk = z.infer<typeof queryAsk>;
 
@@ -81,6 +83,7 @@ export const queryAnswer = z.discriminatedUnion('query', [
     candidates: z.array(identifier).max(limits.queryRows),
   }),
   z.object({ ...request, query: z.literal('set-voters') }),
+  z.object({ ...request, query: z.literal('remove-node'), node: identifier, isGone: z.boolean() }),
   z.object({ ...request, query: z.literal('history'), page: historyPage }),
   z.object({ ...request, query: z.literal('error'), problem }),
 ]);
