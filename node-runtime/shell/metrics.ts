@@ -1,13 +1,14 @@
 import { asMeshError, type InboxMessage, type OutboxMessage } from '../contract/index.ts';
 import { History } from './history/history.ts';
 import type { Home } from './home.ts';
-import { openMachine } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { MetricsPublisher, type MetricsPublisherOptions } from './metrics-publisher.ts';
 import { type MeshLoad, Sampler } from './sampler.ts';
 import { VitalsReader } from './vitals.ts';
 
 export interface MetricsOptions extends Omit<MetricsPublisherOptions, 'sampler' | 'onSample'> {
   readonly home: Home;
+  readonly machine: Machine;
   readonly meshLoad: () => MeshLoad;
 }
 
@@ -29,9 +30,9 @@ export class Metrics {
 
   /** A disk that keeps no history is no reason not to work. */
   static async start(options: MetricsOptions): Promise<Metrics> {
-    const { home, meshLoad, log, sampleIntervalMs = 5_000 } = options;
+    const { home, machine, meshLoad, log, sampleIntervalMs = 5_000 } = options;
     const vitals = new VitalsReader({ directory: home.directory });
-    const sampler = new Sampler(await openMachine(), meshLoad, () => vitals.read());
+    const sampler = new Sampler(machine, meshLoad, () => vitals.read());
     const history = await History.open({
       directory: home.historyDirectory,
       sampleIntervalMs,

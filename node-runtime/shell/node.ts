@@ -32,6 +32,7 @@ import { Metrics } from './metrics.ts';
 import { offerOf } from './offer.ts';
 import { Presence } from './presence.ts';
 import { release } from './release.ts';
+import { openDeviceScope } from './scope/device-scope.ts';
 import { openOf, withSeals } from './sealed.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
 import { Signer } from './signing.ts';
@@ -48,6 +49,8 @@ export interface NodeOptions {
   /** Attempts at once; by default one per core of the share. */
   readonly slots?: number;
   readonly labels?: readonly string[];
+  /** What of the machine this node measures and may use: `cgroup:NAME` or `cpus:LIST`. This very process is put there. */
+  readonly deviceScope?: string;
   readonly mayLead?: boolean;
   readonly cacheBytes?: number;
   /** Where what comes into the decisions of this node is recorded, should it vote: see `Journal`. */
@@ -168,7 +171,9 @@ class MeshNode {
 
   async start(): Promise<void> {
     const { home, connection, log } = this.#options;
-    const { cores, memoryBytes, share, slots, queue, offeredMemoryBytes, ...prefetch } = offerOf(this.#options);
+    const scope = await openDeviceScope(this.#options.deviceScope);
+    const offer = offerOf(scope, this.#options);
+    const { cores, memoryBytes, share, slots, queue, offeredMemoryBytes, ...prefetch } = offer;
     const transport = () => this.#link?.transport;
     this.#cache = await BlobStore.open(home.blobsDirectory, {
       budgetBytes: this.#options.cacheBytes ?? defaultCacheBytes,
@@ -228,7 +233,9 @@ class MeshNode {
     );
     await this.#seat.resume();
     const { sampleIntervalMs } = this.#options;
-    const measured = { node: this.#node, home, meshLoad: () => this.#agent.meshLoad() };
+    await scope.enter();
+    const { machine } = scope;
+    const measured = { node: this.#node, home, machine, meshLoad: () => this.#agent.meshLoad() };
     this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
     this.#link = new Link({

@@ -1,19 +1,21 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { limits } from '../contract/index.ts';
 
 const defaults = { share: 0.5, queue: 64, prefetchBytes: 32 * 1024 ** 2 };
 /** The rest stays with the device, whatever its owner shares. */
 const greatestMemoryShare = 0.75;
 
-/**
- * What a device offers to the mesh.
- *
- * @param share of its cores and memory, 0 to 1; half of them by default
- * @param slots attempts at once; by default one per core of the share
- */
-export function offerOf({ share = defaults.share, slots }: { share?: number | undefined; slots?: number | undefined }) {
-  const cores = availableParallelism();
-  const memoryBytes = totalmem();
+export interface OfferOptions {
+  /** Of its cores and memory, 0 to 1; half of them by default. */
+  readonly share?: number | undefined;
+  /** Attempts at once; by default one per core of the share. */
+  readonly slots?: number | undefined;
+}
+
+/** What a device, or what of it is in the scope, offers to the mesh. */
+export function offerOf(
+  { cores, memoryBytes }: { cores: number; memoryBytes: number },
+  { share = defaults.share, slots }: OfferOptions,
+) {
   const attempts = slots ?? Math.max(1, Math.floor(cores * share));
   return {
     cores,

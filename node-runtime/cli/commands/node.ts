@@ -8,6 +8,7 @@ interface NodeCommandOptions {
   readonly share?: string;
   readonly slots?: string;
   readonly labels?: string;
+  readonly deviceScope?: string;
   readonly lead: boolean;
   readonly journal?: string;
   readonly logLevel: string;
@@ -20,6 +21,7 @@ Examples:
   $ foremesh node --join 'foremesh://owner:...@192.168.1.10:1883/mesh-1a2b3c4d?id=...'    join, and stay
   $ foremesh node                                    start again: the home knows the mesh
   $ foremesh node --share 25% --labels camera,gpu    offer a quarter of the machine
+  $ foremesh node --device-scope cpus:0-1            be two of the processors, and measure no others
   $ foremesh node --slots 1 --no-lead                one task at a time, never the leader`;
 
 /** `foremesh node`: the runtime of this device, in the foreground. */
@@ -33,6 +35,7 @@ export const nodeCommand: CommandModule = {
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%', '50%')
       .option('--slots <number>', 'tasks at once (one per core of the share)')
       .option('--labels <list>', 'what jobs can ask for, with commas')
+      .option('--device-scope <scope>', 'be a part of the machine: cgroup:NAME or cpus:LIST')
       .option('--no-lead', 'never lead the mesh')
       .option('--journal <folder>', 'record what this node decides from, should it vote; foremesh replay reads it')
       .option('--log-level <level>', levels.join(', '), 'info')
@@ -54,6 +57,7 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     mayLead: options.lead,
     ...(options.slots === undefined ? {} : { slots: slotsOf(options.slots) }),
     ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.deviceScope === undefined ? {} : { deviceScope: options.deviceScope }),
     ...(options.journal === undefined ? {} : { journalDirectory: options.journal }),
   };
   const connection = options.join === undefined ? await session.connection() : parseConnection(options.join, '--join');

@@ -30,7 +30,8 @@ export const nodeStatus = z.object({
   arch: z.string().max(20),
   platform: z.string().max(20),
   machine: machineDescription.optional(),
-  cores: z.number().int().min(1).max(4_096),
+  /** What it has, or what its device scope lets it use: a quota may be a part of a core. */
+  cores: z.number().positive().max(4_096),
   memoryBytes: count,
   engines: z.array(engineName),
   /** Work per second relative to a Raspberry Pi 4 core, per engine (calibrated at start). */
