@@ -7,6 +7,7 @@ import { jobsCommand } from './commands/jobs.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
+import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
 import { submitCommand } from './commands/submit.ts';
 import { votersCommand } from './commands/voters.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
@@ -23,6 +24,10 @@ export const ownCommands: readonly CommandModule[] = [
   cancelCommand,
   nodesCommand,
   historyCommand,
+  shareCommand,
+  pauseCommand,
+  resumeCommand,
+  drainCommand,
   votersCommand,
   replayCommand,
 ];

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { limits } from '../contract/index.ts';
 import { QuickjsHost } from './quickjs-host.ts';
 import {
   findLayout,
@@ -101,12 +102,18 @@ export class QuickjsEngine implements SandboxEngine {
 
   async run(task: SandboxTask, control: TaskControl): Promise<TaskResult> {
     let machine: Machine | undefined;
-    const host = new QuickjsHost(
-      task,
-      control,
-      this.entries.parse,
-      () => this.heapBytes(machine) > task.limits.memoryBytes,
-    );
+    let memoryBytes = 0;
+    /** What a task may use can change while it runs. */
+    const follow = () => {
+      if (memoryBytes === task.limits.memoryBytes) return;
+      memoryBytes = task.limits.memoryBytes;
+      machine?.setMemoryLimit(memoryBytes);
+      machine?.boundMemory(this.boundOf(memoryBytes));
+    };
+    const host = new QuickjsHost(task, control, this.entries.parse, () => {
+      follow();
+      return this.heapBytes(machine) > memoryBytes;
+    });
     let thrown: unknown;
     try {
       const kept = this.loaded.get(task.key);
@@ -115,7 +122,7 @@ export class QuickjsEngine implements SandboxEngine {
       setImage(machine, this.layout, this.image, kept?.changes);
       if (kept !== undefined) kept.machine = machine;
       seedRandom(machine, this.layout, this.nextSeed());
-      machine.setMemoryLimit(task.limits.memoryBytes);
+      follow();
       const main = kept?.main ?? (await this.load(machine, task, host, control));
       if (main !== undefined) await this.invoke(machine, main, task, host, control);
     } catch (error) {
@@ -139,11 +146,15 @@ export class QuickjsEngine implements SandboxEngine {
   }
 
   private async newMachine(task: SandboxTask): Promise<Machine> {
-    const mostBytes = (this.layout.stackTo + task.limits.memoryBytes) * memoryFactor + memorySlackBytes;
+    const mostBytes = this.boundOf(task.limits.memoryBytes * limits.memoryRaiseMost);
     const { spare } = this;
     this.mostBytes = mostBytes;
     this.spare = undefined;
     return spare?.mostBytes === mostBytes ? spare.machine : this.makeMachine(mostBytes);
+  }
+
+  private boundOf(memoryBytes: number): number {
+    return (this.layout.stackTo + memoryBytes) * memoryFactor + memorySlackBytes;
   }
 
   private async makeMachine(mostBytes: number): Promise<Machine> {

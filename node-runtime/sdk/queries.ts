@@ -95,6 +95,8 @@ export class Queries {
 
 function nameOfQuery(body: QueryBody): string {
   if (body.query === 'job') return `job ${body.job}`;
+  if (body.query === 'preferences') return `what ${body.node} gives`;
+  if (body.query === 'reallocate') return `another share for ${body.task}`;
   if (body.query === 'history') return `the history of ${body.node}`;
   return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

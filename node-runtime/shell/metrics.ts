@@ -49,7 +49,7 @@ export class Metrics {
     if (message.type !== 'history-request') return;
     const { request } = message;
     const fail = (text: string) =>
-      answer({ type: 'history-failed', request, problem: { code: 'MESH_STORAGE_FAILED', message: text } });
+      answer({ type: 'request-failed', request, problem: { code: 'MESH_STORAGE_FAILED', message: text } });
     try {
       if (this.#history === undefined) throw new Error('this node keeps no history: its disk did not let it');
       const page = await this.#history.page(message, () => ({ atMs: performance.now(), wallMs: Date.now() }));

@@ -32,7 +32,7 @@ export interface MqttConnectOptions {
  * while away (mqtt.js would flush it late, into another time). Rejects with `MESH_UNREACHABLE` or
  * `MESH_NOT_AUTHORIZED`.
  */
-export async function connectMqtt(options: MqttConnectOptions): Promise<Transport> {
+export async function connectMqtt(options: MqttConnectOptions): Promise<MqttTransport> {
   const client = mqtt.connect(options.url, {
     clientId: options.clientId,
     clean: true,
@@ -96,7 +96,10 @@ const closeMs = 2_000;
 
 type Settle<T> = (error?: Error | null, value?: T) => void;
 
-class MqttTransport implements Transport {
+/** Of the fixed header of a message, and its packet id. */
+const headerBytes = 5;
+
+export class MqttTransport implements Transport {
   readonly #client: mqtt.MqttClient;
   readonly #listeners = new Set<MessageListener>();
   /** Rejects what waits for the broker: mqtt.js forgets some of it when the connection goes. */
@@ -104,11 +107,16 @@ class MqttTransport implements Transport {
   readonly closed: Promise<Error | undefined>;
   #lost: Error | undefined;
   #ended = false;
+  /** Sent and received: MQTT packets, without what carries them, and without the smallest. */
+  trafficBytes = 0;
 
   constructor(client: mqtt.MqttClient) {
     this.#client = client;
     client.on('error', (error) => {
       this.#lost = error;
+    });
+    client.on('packetreceive', ({ length = 0 }) => {
+      this.trafficBytes += headerBytes + length;
     });
     client.on('message', (topic, payload, packet) => {
       for (const listener of this.#listeners) listener(topic, payload, packet.retain);
@@ -126,6 +134,7 @@ class MqttTransport implements Transport {
 
   publish(topic: string, payload: Uint8Array, options: PublishOptions): Promise<void> {
     const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    this.trafficBytes += headerBytes + topic.length + payload.length;
     return this.#ask((settle) => {
       this.#client.publish(topic, buffer, { qos: options.qos, retain: options.retain ?? false }, (error) =>
         settle(error),

@@ -15,6 +15,9 @@ import {
   MeshError,
   type MeshEvent,
   meshIdOf,
+  type OutboxMessage,
+  type PreferencesChange,
+  type PreferencesHeld,
   Topics,
   type Transport,
 } from '../contract/index.ts';
@@ -29,7 +32,8 @@ import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { describeMachine } from './machine-facts.ts';
 import { Metrics } from './metrics.ts';
-import { offerOf } from './offer.ts';
+import { answerOwner } from './owner/local-door.ts';
+import { OwnerLimits } from './owner/owner-limits.ts';
 import { Presence } from './presence.ts';
 import { release } from './release.ts';
 import { openDeviceScope } from './scope/device-scope.ts';
@@ -44,10 +48,12 @@ export interface NodeOptions {
   readonly connection: Connection;
   /** Taken at the first start; later starts keep the id that the home has. */
   readonly name?: string;
-  /** Share of the machine's cores for the mesh, 0 to 1. */
-  readonly share?: number;
+  /** What its owner says at this start; it is kept in the home. */
+  readonly preferences?: PreferencesChange;
   /** Attempts at once; by default one per core of the share. */
   readonly slots?: number;
+  /** Below which folder temperature and battery are read, as Linux has them: `/`. */
+  readonly sensors?: string;
   readonly labels?: readonly string[];
   /** What of the machine this node measures and may use: `cgroup:NAME` or `cpus:LIST`. This very process is put there. */
   readonly deviceScope?: string;
@@ -79,19 +85,23 @@ const goodbyeMs = 2_000;
 
 /** Starts the runtime of one device: joins the mesh, offers its share, and votes or leads when it is to. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const unlock = await lockHome(options.home.lockFile);
+  let node: MeshNode | undefined;
+  const unlock = await lockHome(options.home.lockFile, (socket) => {
+    if (node === undefined) socket.end();
+    else answerOwner(socket, (change) => node!.change(change));
+  });
   try {
     const identity = await openIdentity(options.home, options.name);
-    const { node } = identity;
     const isFounder = isFounderOf(await readMeshFile(options.home), identity);
     const running = new MeshNode(options, identity, isFounder);
     await running.start().catch(async (error: unknown) => {
       await running.release();
       throw error;
     });
+    node = running;
     let stopping: Promise<void> | undefined;
     return {
-      node,
+      node: identity.node,
       get leads() {
         return running.leads;
       },
@@ -123,6 +133,7 @@ class MeshNode {
   #presence!: Presence;
   #link!: Link;
   #agent!: AgentDriver;
+  #limits: OwnerLimits | undefined;
   readonly #isFounder: boolean;
   readonly #signer: Signer;
   readonly #trust: TrustKeeper;
@@ -171,9 +182,16 @@ class MeshNode {
 
   async start(): Promise<void> {
     const { home, connection, log } = this.#options;
-    const scope = await openDeviceScope(this.#options.deviceScope);
-    const offer = offerOf(scope, this.#options);
-    const { cores, memoryBytes, share, slots, queue, offeredMemoryBytes, ...prefetch } = offer;
+    const { deviceScope, slots, sensors, preferences = {} } = this.#options;
+    const scope = await openDeviceScope(deviceScope);
+    const trafficBytes = () => this.#link?.trafficBytes ?? 0;
+    const isBusy = () => this.#agent.isBusy;
+    const limits = await OwnerLimits.open(
+      { home, scope, slots, sensors, trafficBytes, isBusy, log: this.#log },
+      preferences,
+    );
+    this.#limits = limits;
+    const { agent, status: offered } = limits.allowance;
     const transport = () => this.#link?.transport;
     this.#cache = await BlobStore.open(home.blobsDirectory, {
       budgetBytes: this.#options.cacheBytes ?? defaultCacheBytes,
@@ -192,7 +210,7 @@ class MeshNode {
       ...shared,
       node: this.#node,
       home,
-      offer: { engines, slots, queue, memoryBytes: offeredMemoryBytes, ...prefetch },
+      offer: { engines, ...agent },
       term: this.#trust.term,
       persistTerm: (term) => {
         // It is on disk since it was proven; what was not is no term of ours.
@@ -207,15 +225,10 @@ class MeshNode {
       release,
       arch: arch(),
       platform: platform(),
-      cores,
-      memoryBytes,
+      ...offered,
       engines,
       ...(await describeMachine(home, this.#log)),
       labels: [...(this.#options.labels ?? [])],
-      share,
-      slots,
-      queue,
-      offeredMemoryBytes,
       mayLead: this.#mayLead,
       publicKey: this.#signer.publicKey,
       admission: admissionOf(connection, this.#node, this.#signer.publicKey),
@@ -237,6 +250,13 @@ class MeshNode {
     const { machine } = scope;
     const measured = { node: this.#node, home, machine, meshLoad: () => this.#agent.meshLoad() };
     this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
+    limits.start({
+      allow: (allowance) => {
+        this.#presence.offer(allowance.status);
+        this.#agent.obey(allowance);
+      },
+      press: (reason) => this.#agent.press(reason),
+    });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
     this.#link = new Link({
       connectOptions: () => this.#connectOptions(),
@@ -247,7 +267,12 @@ class MeshNode {
       },
       onTrouble: (error) => this.#log.warn(error.toLine()),
     });
-    this.#log.info({ mesh: describeConnection(connection), slots, share }, 'starting');
+    this.#log.info({ mesh: describeConnection(connection), ...offered }, 'starting');
+  }
+
+  /** The owner speaks, on the machine itself. */
+  change(change: PreferencesChange): Promise<PreferencesHeld> {
+    return this.#limits!.change('device', change);
   }
 
   #shared() {
@@ -359,7 +384,9 @@ class MeshNode {
     const envelope = isOwn ? decode(inboxEnvelope, payload) : this.#trust.openInbox(payload, topic);
     if (envelope === undefined || envelope.term !== this.#trust.term) return;
     for (const message of envelope.messages) {
-      void this.#metrics?.hear(message, (answer) => this.#agent.report(answer));
+      const answer = (said: OutboxMessage) => this.#agent.report(said);
+      void this.#metrics?.hear(message, answer);
+      void this.#limits?.hear(message, answer);
       if (message.type !== 'refused' || message.bootId !== this.#bootId) continue;
       const { code, message: text, mend } = message.problem;
       this.#markFailed(
@@ -419,6 +446,7 @@ class MeshNode {
   /** Closes what has been opened, be it all or only some. */
   async release(): Promise<void> {
     await this.#metrics?.close();
+    await this.#limits?.close();
     await this.#seat.close();
     await this.#agent?.close();
     await this.#link?.close();
