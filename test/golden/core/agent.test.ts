@@ -13,7 +13,7 @@ import { goldenFiles, Options, runGolden } from './golden.ts';
 
 /**
  * Commands: new [slots= queue= memory= prefetch= prefetchBytes= only= term= outcomes=a,b],
- * inbox term= then messages joined by `+`: assign:<attempt>:[memory]:[priority]:[bytes]:[engine]:[label], cancel:<attempt>,
+ * inbox term= then messages: assign:<attempt>:[memory]:[priority]:[bytes]:[engine]:[label], cancel:<attempt>,
  * committed:<attempt>, inventory:<request>, reallocate:<attempt>:[cpu]:[slots]:[memory]; fetched, fetch-failed,
  * started <attempt>, progressed <attempt> fraction=, ended <attempt> done|task|node|memory;
  * limits takes|finishes|leaves, with the offer as in `new`; pressed

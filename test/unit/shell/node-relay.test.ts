@@ -125,6 +125,6 @@ describe('NodeRelay', () => {
   it('keeps histories from the planner and its journal', () => {
     const history = { type: 'history', request: 1, page } as const;
     const inventory: OutboxMessage = { type: 'inventory', request: 5, attempts: [] };
-    assert.deepEqual(splitAnswers([history, inventory]), { history: [history], rest: [inventory] });
+    assert.deepEqual(splitAnswers([history, inventory]), { answers: [history], rest: [inventory] });
   });
 });
