@@ -11,15 +11,16 @@ import { shareDefault } from '../core/owner/preferences.ts';
 import { bytesText, percentText } from './text.ts';
 
 /** What lifts a limit. */
-const any = 'any';
+const any = 'any' as const;
+type OrAny<T> = T | typeof any;
 
 export interface PreferenceOptions {
-  readonly hours?: string[] | null;
-  readonly temperature?: number | null;
-  readonly battery?: number | null;
-  readonly keepMemory?: number | null;
-  readonly network?: number | null;
-  readonly only?: string[] | null;
+  readonly hours?: OrAny<string[]>;
+  readonly temperature?: OrAny<number>;
+  readonly battery?: OrAny<number>;
+  readonly keepMemory?: OrAny<number>;
+  readonly network?: OrAny<number>;
+  readonly only?: OrAny<string[]>;
 }
 
 /** What an owner can say beside the share, of `foremesh share` and of `foremesh node`. */
@@ -40,13 +41,18 @@ export function addPreferenceOptions(command: Command): Command {
 /** What was given, and null for what was lifted. */
 export function changeOf(options: PreferenceOptions): PreferencesChange {
   const { hours, temperature, battery, keepMemory, network, only } = options;
+  // Not null at once: commander takes null for no value at all.
+  const given = <Name extends keyof Preferences>(
+    name: Name,
+    value: OrAny<NonNullable<Preferences[Name]>> | undefined,
+  ) => (value === undefined ? {} : { [name]: value === any ? null : value });
   return {
-    ...(hours === undefined ? {} : { hours }),
-    ...(temperature === undefined ? {} : { temperatureMostCelsius: temperature }),
-    ...(battery === undefined ? {} : { batteryLeastShare: battery }),
-    ...(keepMemory === undefined ? {} : { memoryFreeLeastBytes: keepMemory }),
-    ...(network === undefined ? {} : { networkMostBytesPerDay: network }),
-    ...(only === undefined ? {} : { onlyLabels: only }),
+    ...given('hours', hours),
+    ...given('temperatureMostCelsius', temperature),
+    ...given('batteryLeastShare', battery),
+    ...given('memoryFreeLeastBytes', keepMemory),
+    ...given('networkMostBytesPerDay', network),
+    ...given('onlyLabels', only),
   };
 }
 
@@ -78,8 +84,8 @@ const texts: {
   onlyLabels: (labels) => `only tasks for ${labels.join(', ')}`,
 };
 
-function orAny<T>(parse: (text: string) => T): (text: string) => T | null {
-  return (text) => (text === any ? null : parse(text));
+function orAny<T>(parse: (text: string) => T): (text: string) => OrAny<T> {
+  return (text) => (text === any ? any : parse(text));
 }
 
 /** "0.25" or "25%", 0 to 1. */

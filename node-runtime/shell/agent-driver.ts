@@ -120,10 +120,9 @@ export class AgentDriver {
   }
 
   /** What the owner of the device lets it have now. */
-  obey({ agent, stance, reason, cpuCores }: Omit<Allowance, 'status'>): void {
+  obey({ agent, stance, reason }: Omit<Allowance, 'status'>): void {
     const offer = { engines: this.#state.offer.engines, ...agent };
     this.#pool.resize(offer.slots, offer.queue);
-    this.#pool.limitCpu(cpuCores);
     this.#step({ type: 'owner-limits', offer, stance, reason });
   }
 

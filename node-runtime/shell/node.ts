@@ -5,7 +5,6 @@ import type { Logger } from 'pino';
 import {
   asMeshError,
   brokerUrl,
-  type Connection,
   decode,
   describeConnection,
   encode,
@@ -27,11 +26,12 @@ import { admissionOf } from './admission.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { isFounderOf } from './found.ts';
 import { HeapKeeper } from './heap-keeper.ts';
-import { type Home, type Identity, openIdentity, readMeshFile } from './home.ts';
+import { type Identity, openIdentity, readMeshFile } from './home.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { describeMachine } from './machine-facts.ts';
 import { Metrics } from './metrics.ts';
+import type { NodeOptions } from './node-options.ts';
 import { answerOwner } from './owner/local-door.ts';
 import { OwnerLimits } from './owner/owner-limits.ts';
 import { Presence } from './presence.ts';
@@ -42,29 +42,6 @@ import { type Publisher, withShortcut } from './shortcut.ts';
 import { Signer } from './signing.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 import { VoterSeat } from './voter/voter-seat.ts';
-
-export interface NodeOptions {
-  readonly home: Home;
-  readonly connection: Connection;
-  /** Taken at the first start; later starts keep the id that the home has. */
-  readonly name?: string;
-  /** What its owner says at this start; it is kept in the home. */
-  readonly preferences?: PreferencesChange;
-  /** Attempts at once; by default one per core of the share. */
-  readonly slots?: number;
-  /** Below which folder temperature and battery are read, as Linux has them: `/`. */
-  readonly sensors?: string;
-  readonly labels?: readonly string[];
-  /** What of the machine this node measures and may use: `cgroup:NAME` or `cpus:LIST`. This very process is put there. */
-  readonly deviceScope?: string;
-  readonly mayLead?: boolean;
-  readonly cacheBytes?: number;
-  /** Where what comes into the decisions of this node is recorded, should it vote: see `Journal`. */
-  readonly journalDirectory?: string;
-  /** How far apart the samples are that are published and kept: five seconds, for tests less. */
-  readonly sampleIntervalMs?: number;
-  readonly log: Logger;
-}
 
 export interface RunningNode {
   readonly node: string;
@@ -186,8 +163,9 @@ class MeshNode {
     const scope = await openDeviceScope(deviceScope);
     const trafficBytes = () => this.#link?.trafficBytes ?? 0;
     const isBusy = () => this.#agent.isBusy;
+    const meshLoad = () => this.#agent?.meshLoad() ?? { processIds: [], endedCpuMs: 0 };
     const limits = await OwnerLimits.open(
-      { home, scope, slots, sensors, trafficBytes, isBusy, log: this.#log },
+      { home, scope, slots, sensors, trafficBytes, isBusy, meshLoad, log: this.#log },
       preferences,
     );
     this.#limits = limits;
@@ -248,7 +226,7 @@ class MeshNode {
     const { sampleIntervalMs } = this.#options;
     await scope.enter();
     const { machine } = scope;
-    const measured = { node: this.#node, home, machine, meshLoad: () => this.#agent.meshLoad() };
+    const measured = { node: this.#node, home, machine, meshLoad };
     this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
     limits.start({
       allow: (allowance) => {
@@ -256,6 +234,7 @@ class MeshNode {
         this.#agent.obey(allowance);
       },
       press: (reason) => this.#agent.press(reason),
+      limitCpu: (cores) => this.#agent.pool.limitCpu(cores),
     });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
     this.#link = new Link({

@@ -9,6 +9,8 @@ export interface DeviceReading extends LocalTime {
   /** Of a device that runs on its battery. */
   readonly batteryShare?: number | undefined;
   readonly memoryAvailableBytes?: number | undefined;
+  /** What the device's own work takes of the CPU, where the tasks share a quota with it: nice helps nobody there. */
+  readonly cpuBackgroundShare?: number | undefined;
   /** Sent and received for the mesh in the last 24 hours. */
   readonly networkBytesOfDay: number;
 }
@@ -32,6 +34,8 @@ export interface OwnerVerdict {
   readonly stance: Stance;
   /** Of the share of the CPU: what running work may use now, 0 to 1. */
   readonly cpuFactor: number;
+  /** Of the whole CPU: what the device's own work leaves, 0 to 1. */
+  readonly cpuRoom: number;
   readonly withheld?: Withheld;
   /** One running attempt, the newest, is to be given back. */
   readonly pressed: boolean;
@@ -49,6 +53,9 @@ export const judgePatience = {
   batteryShare: 0.02,
   memoryCalmMs: 10_000,
   memoryFactor: 1.1,
+  ownWorkLeast: 0.1,
+  headroom: 0.1,
+  roomLeast: 0.05,
 };
 
 export function createJudge(): JudgeState {
@@ -87,9 +94,17 @@ export function judge(state: JudgeState, held: PreferencesHeld, reading: DeviceR
   return {
     stance: worst?.stance ?? 'takes',
     cpuFactor: state.coolness,
+    cpuRoom: roomBeside(reading.cpuBackgroundShare),
     pressed,
     ...(worst === undefined ? {} : { withheld: worst.withheld }),
   };
+}
+
+/** A little less than what is left: what wants more shows it only where there is room. */
+function roomBeside(background: number | undefined): number {
+  const { ownWorkLeast, headroom, roomLeast } = judgePatience;
+  if (background === undefined || background < ownWorkLeast) return 1;
+  return Math.max(roomLeast, 1 - background - headroom);
 }
 
 type Find = (stance: Stance, reason: Withheld['reason'], text: string) => void;

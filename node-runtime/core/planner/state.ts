@@ -39,7 +39,7 @@ export const plannerDefaults: PlannerConfig = {
   statePublishMs: 250,
   pipelineMs: 150,
   nodeFaultBackoffMs: 1_000,
-  releasedBackoffMs: 30_000,
+  releasedBackoffMs: 5_000,
   nodeFaultsMost: 10,
   chunksPerSlot: 4,
   chunksLeast: 12,

@@ -10,6 +10,7 @@ import {
 import { type AgentOffer, createJudge, judge, type OwnerVerdict, type Stance } from '../../core/index.ts';
 import type { Home } from '../home.ts';
 import { offerOf } from '../offer.ts';
+import { type MeshLoad, Sampler } from '../sampler.ts';
 import type { DeviceScope } from '../scope/device-scope.ts';
 import { VitalsReader } from '../vitals.ts';
 import { changePreferences, readPreferences } from './preferences-file.ts';
@@ -25,6 +26,7 @@ export interface OwnerLimitsOptions {
   /** What this node has sent and received since it started. */
   readonly trafficBytes: () => number;
   readonly isBusy: () => boolean;
+  readonly meshLoad: () => MeshLoad;
   readonly log: Logger;
 }
 
@@ -33,8 +35,6 @@ export interface Allowance {
   readonly agent: Omit<AgentOffer, 'engines'>;
   readonly stance: Stance;
   readonly reason: string;
-  /** For all tasks together. */
-  readonly cpuCores: number;
   readonly status: Pick<
     NodeStatus,
     'cores' | 'memoryBytes' | 'share' | 'slots' | 'queue' | 'offeredMemoryBytes' | 'withheld' | 'onlyLabels'
@@ -45,6 +45,8 @@ export interface Obedience {
   /** Before anything is given back: whoever hears of that must know that nothing else is taken. */
   readonly allow: (allowance: Allowance) => void;
   readonly press: (reason: string) => void;
+  /** For all tasks together, in cores. */
+  readonly limitCpu: (cores: number) => void;
 }
 
 /** How often a device is looked at while it works for the mesh, and while it does not. */
@@ -54,6 +56,7 @@ const lookMs = { busy: 1_000, idle: 5_000 };
 export class OwnerLimits {
   readonly #options: OwnerLimitsOptions;
   readonly #vitals: VitalsReader;
+  readonly #sampler: Sampler;
   readonly #traffic: Traffic;
   readonly #judge = createJudge();
   #held: PreferencesHeld;
@@ -66,11 +69,12 @@ export class OwnerLimits {
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: OwnerLimitsOptions, held: PreferencesHeld, traffic: Traffic) {
-    const { home, sensors } = options;
+    const { home, sensors, scope } = options;
     this.#options = options;
     this.#held = held;
     this.#traffic = traffic;
     this.#vitals = new VitalsReader({ directory: home.directory, ...(sensors === undefined ? {} : { root: sensors }) });
+    this.#sampler = new Sampler(scope.machine, options.meshLoad);
   }
 
   /**
@@ -102,14 +106,13 @@ export class OwnerLimits {
       slots,
       memoryFreeLeastBytes: holds.memoryFreeLeastBytes,
     });
-    const { stance, cpuFactor, withheld } = this.#verdict;
+    const { stance, withheld } = this.#verdict;
     const { onlyLabels } = holds;
     const only = onlyLabels === undefined ? {} : { onlyLabels };
     return {
       agent: { slots: atOnce, queue, memoryBytes: offeredMemoryBytes, ...prefetch, ...only },
       stance,
       reason: withheld?.text ?? '',
-      cpuCores: cores * share * cpuFactor,
       status: {
         ...{ cores, memoryBytes, share, queue, offeredMemoryBytes, ...only },
         slots: stance === 'takes' ? atOnce : 0,
@@ -158,9 +161,10 @@ export class OwnerLimits {
 
   async #judgeNow(): Promise<void> {
     const { scope, trafficBytes } = this.#options;
-    const [{ temperatureCelsius, batteryShare }, { memoryAvailableBytes }] = await Promise.all([
+    const [{ temperatureCelsius, batteryShare }, { memoryAvailableBytes }, sample] = await Promise.all([
       this.#vitals.read(),
       scope.machine.read(),
+      scope.hasQuota ? this.#sampler.sample() : undefined,
     ]);
     const wall = new Date();
     this.#lookedMs = performance.now();
@@ -171,6 +175,7 @@ export class OwnerLimits {
       temperatureCelsius,
       batteryShare,
       memoryAvailableBytes,
+      cpuBackgroundShare: sample?.cpuBackgroundShare,
       networkBytesOfDay: this.#traffic.count(trafficBytes(), wall.getTime()),
     });
   }
@@ -179,7 +184,9 @@ export class OwnerLimits {
   #tell(): void {
     const { allowance } = this;
     const { withheld, ...status } = allowance.status;
-    const told = JSON.stringify([allowance.agent, allowance.stance, allowance.cpuCores, status, withheld?.reason]);
+    const { cpuFactor, cpuRoom } = this.#verdict;
+    this.#obedience?.limitCpu(status.cores * Math.min(status.share * cpuFactor, cpuRoom));
+    const told = JSON.stringify([allowance.agent, allowance.stance, status, withheld?.reason]);
     if (told === this.#told || this.#obedience === undefined) return;
     if (this.#told !== '') this.#options.log.info({ ...status, withheld }, 'the owner gives more or less');
     this.#told = told;

@@ -13,6 +13,8 @@ export interface DeviceScope {
   readonly cores: number;
   readonly memoryBytes: number;
   readonly machine: Machine;
+  /** Its cores are a quota for all that runs in it: what one takes another lacks, whatever its priority. */
+  readonly hasQuota: boolean;
   /** Puts this process into the scope, and so all that it starts. Throws `MESH_CONFIG_INVALID` when it may not. */
   enter(): Promise<void>;
 }
@@ -27,7 +29,13 @@ const mend = 'give cgroup:NAME or cpus:LIST, such as cgroup:edge/a or cpus:0-1,3
  */
 export async function openDeviceScope(text: string | undefined, root = '/'): Promise<DeviceScope> {
   const machine = await openMachine();
-  const whole = { cores: availableParallelism(), memoryBytes: totalmem(), machine, enter: async () => undefined };
+  const whole = {
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    machine,
+    hasQuota: false,
+    enter: async () => undefined,
+  };
   if (text === undefined) return whole;
   const [, kind, name = ''] = /^(cgroup|cpus):(.+)$/.exec(text) ?? [];
   if (kind === 'cgroup') return cgroupScope(await Cgroup.find(name, root), whole);
@@ -38,10 +46,12 @@ export async function openDeviceScope(text: string | undefined, root = '/'): Pro
 
 async function cgroupScope(cgroup: Cgroup, whole: DeviceScope): Promise<DeviceScope> {
   const { cores = whole.cores, memoryBytes: limit } = await cgroup.capacity();
+  const hasQuota = cores < whole.cores;
   const memoryBytes = Math.min(limit ?? whole.memoryBytes, whole.memoryBytes);
   return {
     cores: Math.min(cores, whole.cores),
     memoryBytes,
+    hasQuota,
     machine: {
       async read() {
         const [all, { cpuMs, memoryUsedBytes }] = await Promise.all([whole.machine.read(), cgroup.read()]);
@@ -75,6 +85,7 @@ async function cpusScope(list: string, cpus: readonly number[], whole: DeviceSco
   return {
     cores: cpus.length,
     memoryBytes,
+    hasQuota: false,
     machine: {
       async read() {
         const [all, times] = await Promise.all([whole.machine.read(), readTimes()]);

@@ -123,7 +123,12 @@ function eventOf(command: string, words: string[], options: Options): AgentEvent
     case 'ended':
       return { type: command, outcome: outcome(attempt, words[1]!) };
     case 'limits':
-      return { type: 'owner-limits', offer: offerOf(options), stance: words[0] as 'takes', reason: 'the owner said so' };
+      return {
+        type: 'owner-limits',
+        offer: offerOf(options),
+        stance: words[0] as 'takes',
+        reason: 'the owner said so',
+      };
     case 'pressed':
       return { type: 'pressed', reason: 'memory' };
     default:
