@@ -32,6 +32,8 @@ export function makeCgroup(
   }
   const write = (controller: string, file: string, value: number) =>
     writeFileSync(join(directories.get(controller)!, file), String(value));
+  // It gets its quota whatever else this machine does: what is measured in it can be compared.
+  write('cpu', 'cpu.shares', 262_144);
   if (cores !== undefined) {
     write('cpu', 'cpu.cfs_period_us', 100_000);
     write('cpu', 'cpu.cfs_quota_us', Math.round(cores * 100_000));

@@ -221,7 +221,7 @@ describe("the owner's limits", function () {
     await withheld('network'); // it was said on the machine itself, at its start
     await share('share', '--network', 'any', ...here);
     await withheld(undefined);
-    assert.equal((await read.result()).outputs?.read, 3e6);
+    assert.deepEqual((await read.result()).outputs?.read, { encoding: 'json', value: 3e6 });
   });
 
   it('temperature and battery, from recorded files: it slows down and takes no more; below the charge it leaves', async () => {
