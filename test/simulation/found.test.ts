@@ -40,6 +40,37 @@ const found: readonly (readonly [name: string, scenario: Scenario])[] = [
       inventoryGraceMs: 1500,
     },
   ],
+  [
+    'those who were to become voters, and are gone, do not gather',
+    {
+      seed: 13120,
+      profile: 'plain',
+      nodes: 6,
+      mayLead: 6,
+      voters: [{ atMs: 0, settleMs: 10000, replaceAfterMs: 30000 }],
+      pace: 'quick',
+      jobs: [{ job: 'j2', kind: 'map', submitMs: 6470 }],
+      faults: [
+        { kind: 'lost-disk', atMs: 12062, forMs: 3766, machine: 'n4' },
+        { kind: 'broker-restart', atMs: 15799, forMs: 4121, machine: 'leader' },
+        { kind: 'lost-disk', atMs: 19177, forMs: 62, machine: 'n2' },
+        { kind: 'lost-disk', atMs: 19530, forMs: 60, machine: 'n3' },
+        { kind: 'kill', atMs: 19752, forMs: 65, machine: 'leader' },
+        { kind: 'lost-disk', atMs: 20522, forMs: 52, machine: 'n1' },
+      ],
+      calmForMs: 0,
+      faultsForMs: 20574,
+      weather: { delayMostMs: 2, lossPercent: 5, dropPercent: 0, duplicatePercent: 0, lostWillPercent: 30 },
+      fetchFailPercent: 0,
+      throwPercent: 0,
+      checkpointPercent: 0,
+      strayPercent: 0,
+      driftPermille: 0,
+      syncMostMs: 200,
+      inventoryIntervalMs: 10000,
+      inventoryGraceMs: 1500,
+    },
+  ],
 ];
 
 describe('simulation: what was found', () => {

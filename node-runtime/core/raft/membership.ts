@@ -51,7 +51,9 @@ export function advanceMembership<Command>(state: RaftState<Command>, out: Outpu
   const newVoters = target.voters.filter((voter) => !voters.includes(voter));
   const late = [...newVoters, ...target.learners].filter((each) => !voters.includes(each) && !learners.includes(each));
   if (late.length > 0) {
-    appendConfiguration(state, out, { voters, learners: [...learners, ...late] });
+    // Those of a change that was given up, perhaps gone for good, learn no more: they would be more with every change.
+    const still = learners.filter((each) => newVoters.includes(each) || target.learners.includes(each));
+    appendConfiguration(state, out, { voters, learners: [...still, ...late] });
     return;
   }
   if (!newVoters.every((voter) => hasCaughtUp(state, voter))) return;
