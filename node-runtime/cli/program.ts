@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
 import { inviteCommand } from './commands/invite.ts';
@@ -30,6 +31,7 @@ export const ownCommands: readonly CommandModule[] = [
   historyCommand,
   votersCommand,
   whyCommand,
+  doctorCommand,
   replayCommand,
 ];
 
