@@ -128,12 +128,14 @@ export class Members {
   }
 
   /** Refuses the certificates of the node from now on. False when no node of this id has joined by certificate. */
-  remove(node: string): Promise<boolean> {
-    return this.#file.change((file) => {
-      const known = Object.hasOwn(file.nodes, node) ? file.nodes[node] : undefined;
-      if (known === undefined) return Object.values(file.removed).some((each) => each.node === node);
-      delete file.nodes[node];
-      const { removed } = file;
+  async remove(node: string): Promise<boolean> {
+    await this.refresh();
+    if (!Object.hasOwn(this.#file.value.nodes, node))
+      return Object.values(this.#file.value.removed).some((each) => each.node === node);
+    return this.#file.change(({ nodes, removed }) => {
+      const known = nodes[node];
+      if (known === undefined) return true; // by another, meanwhile
+      delete nodes[node];
       const [oldest] = Object.entries(removed).sort(([, a], [, b]) => a.atMs - b.atMs);
       if (Object.keys(removed).length >= contractLimits.removedNodesKept) delete removed[oldest![0]];
       removed[known.publicKey] = { node, atMs: this.#nowMs() };
@@ -151,6 +153,11 @@ export class Members {
     const { nodes } = this.#file.value;
     return Object.hasOwn(nodes, node) ? nodes[node]!.endsAtMs : undefined;
   }
+}
+
+/** For the command line, on the broker's machine: as `Members.remove`. */
+export function removeMember(home: string, node: string): Promise<boolean> {
+  return new Members(home).remove(node);
 }
 
 /** The node of a certificate that the mesh's CA has signed; undefined when it is not a node's. */

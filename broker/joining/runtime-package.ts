@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { MeshError } from '@foremesh/node-runtime/contract';
 import { isMissing, replaceFile } from '../home-file.ts';
@@ -52,7 +52,7 @@ export async function packRuntime(home: string): Promise<string | undefined> {
 
 /** Of node-runtime, from source and as installed. */
 function packageFolder(): string {
-  const contract = fileURLToPath(import.meta.resolve('@foremesh/node-runtime/contract'));
+  const contract = createRequire(import.meta.url).resolve('@foremesh/node-runtime/contract');
   return contract.slice(0, contract.search(/[/\\](dist[/\\])?contract[/\\]index\.[jt]s$/));
 }
 

@@ -45,6 +45,8 @@ export type LedgerCommand = JobCommand | MeshCommand;
 export type MeshCommand =
   /** The first key of an id is the node's for good: whoever comes under the same id with another is somebody else. */
   | (NodeKey & { readonly type: 'enroll-node'; readonly atMs: number })
+  /** Takes the node out; its key does not come back. */
+  | { readonly type: 'remove-node'; readonly node: string; readonly atMs: number }
   /** These voters are in force, and one of those before them says so: see `votersLink`. */
   | { readonly type: 'certify-voters'; readonly link: VotersLink }
   | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number };
@@ -89,6 +91,7 @@ export type JobCommand =
 /** What applying a command did: the same on every voter. */
 export type LedgerEvent =
   | (NodeKey & { readonly type: 'node-enrolled' })
+  | (NodeKey & { readonly type: 'node-removed' })
   | { readonly type: 'voters-certified'; readonly index: number }
   | { readonly type: 'job-accepted'; readonly key: string }
   | { readonly type: 'stage-cut'; readonly key: string; readonly stage: string; readonly stageDone: boolean }

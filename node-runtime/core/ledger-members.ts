@@ -6,7 +6,7 @@ import { isVoterKey, shortened } from './voters-chain.ts';
 
 export function isAboutMesh(command: LedgerCommand): command is MeshCommand {
   const { type } = command;
-  return type === 'enroll-node' || type === 'certify-voters' || type === 'set-voters';
+  return type === 'enroll-node' || type === 'remove-node' || type === 'certify-voters' || type === 'set-voters';
 }
 
 /** What the ledger knows of who is in the mesh: the keys of nodes, and how the voters of today came to be. */
@@ -15,6 +15,7 @@ export function applyMeshCommand(ledger: Ledger, command: MeshCommand): LedgerEv
     ledger.voters = command.settings;
     return [{ type: 'voters-set' }];
   }
+  if (command.type === 'remove-node') return removeNode(ledger, command);
   const reason = command.type === 'enroll-node' ? enrollFault(ledger, command) : linkFault(ledger, command.link);
   if (reason !== undefined) return [{ type: 'dropped', command, reason }];
   if (command.type === 'enroll-node') {
@@ -26,10 +27,23 @@ export function applyMeshCommand(ledger: Ledger, command: MeshCommand): LedgerEv
   return [{ type: 'voters-certified', index: command.link.index }];
 }
 
+function removeNode(ledger: Ledger, command: MeshCommand & { type: 'remove-node' }): LedgerEvent[] {
+  const { nodes, removed } = ledger;
+  const { node } = command;
+  const known = nodes.get(node);
+  if (known === undefined) return [{ type: 'dropped', command, reason: 'no such node' }];
+  nodes.delete(node);
+  const [oldest] = removed.keys();
+  if (removed.size >= limits.removedNodesKept) removed.delete(oldest!);
+  removed.set(known.publicKey, node);
+  return [{ type: 'node-removed', node, publicKey: known.publicKey }];
+}
+
 function enrollFault(
-  { nodes }: Ledger,
+  { nodes, removed }: Ledger,
   { node, publicKey }: MeshCommand & { type: 'enroll-node' },
 ): string | undefined {
+  if (removed.has(publicKey)) return 'the key was removed';
   const known = nodes.get(node);
   if (known !== undefined) return known.publicKey === publicKey ? 'known already' : 'the id has another key';
   return nodes.size >= limits.nodesPerMesh ? `nodesPerMesh is ${limits.nodesPerMesh}` : undefined;
@@ -45,7 +59,8 @@ function linkFault({ votersChain }: Ledger, link: VotersLink): string | undefine
 }
 
 /** What contradicts itself, if anything does. */
-export function findMembersFault({ nodes, votersChain }: Ledger): string | undefined {
+export function findMembersFault({ nodes, removed, votersChain }: Ledger): string | undefined {
+  if (removed.size > limits.removedNodesKept) return `${removed.size} removed nodes are remembered`;
   if (nodes.size > limits.nodesPerMesh) return `${nodes.size} nodes are enrolled`;
   if (votersChain.length > limits.votersLinks) return `the chain of voters has ${votersChain.length} links`;
   for (const [at, link] of votersChain.entries()) {
@@ -94,11 +109,18 @@ export function votersToCertify(
  * (`admitted`: it has shown that it was let in). Otherwise what the node is told, and ends with.
  */
 export function admissionProblem(
-  { nodes }: Ledger,
+  { nodes, removed }: Ledger,
   { node, publicKey }: NodeKey,
   admitted: boolean,
 ): Problem | undefined {
   const known = nodes.get(node);
+  if (removed.has(publicKey)) {
+    return {
+      code: 'MESH_NODE_REMOVED',
+      message: `the owner has removed this node ("${removed.get(publicKey)}")`,
+      mend: 'to come back as a new node: remove node.json, node.key and membership.json in its home, and join anew',
+    };
+  }
   if (known?.publicKey === publicKey) return undefined;
   if (known !== undefined) {
     return {
@@ -111,7 +133,7 @@ export function admissionProblem(
     return {
       code: 'MESH_NOT_ADMITTED',
       message: `nothing shows that "${node}" was let in`,
-      mend: 'take the whole connection string that `foremesh init` printed',
+      mend: 'join it with what `foremesh invite` prints on the hub; or take the whole connection string of `foremesh init`',
     };
   }
   if (nodes.size < limits.nodesPerMesh) return undefined;

@@ -74,6 +74,8 @@ export interface Tombstone {
 export interface Ledger {
   /** Enrolled nodes, by id, in the order in which they came. */
   readonly nodes: Map<string, { readonly publicKey: string }>;
+  /** Keys of nodes that were removed, with the names they had, in the order in which they went: the oldest makes room. */
+  readonly removed: Map<string, string>;
   /** From the founder to the voters of today; rising indexes. */
   votersChain: readonly VotersLink[];
   readonly jobs: Map<string, LedgerJob>;
@@ -94,7 +96,15 @@ export function createLedger(
     tombstones: limits.tombstonesKept,
   },
 ): Ledger {
-  const empty = { nodes: new Map(), votersChain: [], jobs: new Map(), ended: [], endedTasks: 0, tombstones: new Map() };
+  const empty = {
+    nodes: new Map(),
+    removed: new Map(),
+    votersChain: [],
+    jobs: new Map(),
+    ended: [],
+    endedTasks: 0,
+    tombstones: new Map(),
+  };
   return { ...empty, retain };
 }
 
@@ -334,6 +344,7 @@ function dropWhatIsBetween(job: LedgerJob): void {
 export function snapshotLedger(ledger: Ledger): unknown {
   return {
     nodes: [...ledger.nodes].map(([node, { publicKey }]) => ({ node, publicKey })),
+    removed: [...ledger.removed].map(([publicKey, node]) => ({ node, publicKey })),
     votersChain: ledger.votersChain,
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
@@ -346,8 +357,20 @@ export function snapshotLedger(ledger: Ledger): unknown {
 
 export function restoreLedger(snapshot: unknown): Ledger {
   type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const { nodes, votersChain, jobs, ended, endedTasks, tombstones, retain, voters } = snapshot as {
+  const {
+    nodes,
+    removed = [],
+    votersChain,
+    jobs,
+    ended,
+    endedTasks,
+    tombstones,
+    retain,
+    voters,
+  } = snapshot as {
     nodes: NodeKey[];
+    /** Absent in what an older release wrote. */
+    removed?: NodeKey[];
     votersChain: VotersLink[];
     jobs: Plain[];
     ended: string[];
@@ -358,6 +381,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
   };
   return {
     nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
+    removed: new Map(removed.map(({ node, publicKey }) => [publicKey, node])),
     votersChain,
     ...(voters === undefined ? {} : { voters }),
     jobs: new Map(

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import {
   blobRequesterOf,
   type Connection,
@@ -54,6 +55,10 @@ export interface SubmitOptions {
 }
 
 /** Rows that the leader gave, and how many it left out. */
+/** How long a voter may take to give up its seat, and how often the mesh is asked whether it has. */
+const removalMs = 60_000;
+const removalAskMs = 250;
+
 export interface Rows<T> {
   readonly rows: readonly T[];
   readonly truncated: number;
@@ -193,6 +198,22 @@ export class MeshClient {
       const voters = await this.voters();
       const keys = Object.keys(wanted) as (keyof VoterSettingsAsk)[];
       if (keys.every((key) => voters.settings[key] === wanted[key])) return voters;
+    }
+  }
+
+  /**
+   * Takes a node out of the mesh; resolves when the log says so. A voter gives up its seat first. Throws
+   * `MESH_NODE_UNKNOWN`, `MESH_NODE_LEADS`, `MESH_NO_LEADER`, `MESH_NODE_AWAY` (too few voters answer for it to be decided).
+   */
+  async removeNode(node: string): Promise<void> {
+    const endMs = performance.now() + removalMs;
+    while (!(await this.#queries.ask({ query: 'remove-node', node })).isGone) {
+      if (performance.now() > endMs) {
+        throw new MeshError('MESH_NODE_AWAY', `"${node}" votes, and its seat could not be taken yet`, {
+          mend: 'are most of the other voters there? See `foremesh voters`, and ask again',
+        });
+      }
+      await setTimeout(removalAskMs);
     }
   }
 

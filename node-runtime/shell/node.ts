@@ -159,6 +159,7 @@ class MeshNode {
       connection: () => this.#link?.transport,
       followerFilters: [this.#topics.nodeStatus(this.#node)],
       voter: () => this.#voterOptions(),
+      log: this.#log,
       onFatal: (error) => this.#markFailed(error),
     });
     this.online = new Promise((resolve) => {
@@ -357,7 +358,7 @@ class MeshNode {
   #tell(told: Omit<MeshEvent, 'v' | 'source'>): void {
     this.#log.warn({ kind: told.kind }, told.text);
     const event: MeshEvent = { v: 1, source: this.#node, ...told };
-    this.#link.transport
+    this.#link?.transport
       ?.publish(this.#topics.events(), encode(event, 'json'), { qos: 0 })
       .catch((failure: unknown) => this.#log.debug(String(failure)));
   }

@@ -91,6 +91,9 @@ export class VirtualLeaderVoice {
         this.#retain(topics.jobState(effect.account, effect.job), new Uint8Array());
         this.#retain(topics.jobResult(effect.account, effect.job), new Uint8Array());
         return;
+      case 'clear-status':
+        this.#retain(topics.nodeStatus(effect.node), new Uint8Array());
+        return;
       case 'index':
         this.#index(effect);
         return;

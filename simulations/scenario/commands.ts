@@ -19,6 +19,7 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
     case 'certify-voters':
     case 'drop-checkpoint':
       return command;
+    case 'remove-node':
     case 'set-voters':
       return undefined;
   }
@@ -41,6 +42,8 @@ export function describeCommand(command: LedgerCommand): string {
       return `end-job ${command.job} ${command.phase}: ${command.problem.message}`;
     case 'enroll-node':
       return `enroll-node ${command.node} with ${command.publicKey}`;
+    case 'remove-node':
+      return `remove-node ${command.node}`;
     case 'certify-voters':
       return `certify-voters ${command.link.voters.map((voter) => voter.node).join(' ')} of ${command.link.index}`;
     case 'set-voters':

@@ -1,12 +1,15 @@
 import type { Command } from 'commander';
-import type { NodeRow } from '../../contract/index.ts';
-import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { checkIdentifier, MeshError, type NodeRow } from '../../contract/index.ts';
+import type { MeshClient } from '../../sdk/index.ts';
+import { addGlobalOptions, type CommandContext, type CommandModule, Session } from '../context.ts';
+import { loadOptional } from '../extensions.ts';
 import { type Column, renderTable } from '../table.ts';
 import { bytesText, durationText, percentText, plural } from '../text.ts';
 
 const examples = `
 Examples:
   foremesh nodes
+  foremesh nodes remove pi-4                 for good: its certificate counts no longer
   foremesh nodes --json | jq '.nodes[] | select(.status.online) | .status.node'
 `;
 
@@ -15,6 +18,13 @@ export const nodesCommand: CommandModule = {
   summary: 'list the nodes of the mesh: what they offer and what they do',
   register(command: Command, context: CommandContext) {
     command.addHelpText('after', examples).action(() => listNodes(new Session(command, context)));
+    const remove = command
+      .command('remove')
+      .summary('take a node out of the mesh, for good')
+      .description('take a node out of the mesh, for good; run it on the hub, which has the CA')
+      .argument('<node>', 'its id')
+      .action((node: string) => removeNode(node, new Session(remove, context)));
+    addGlobalOptions(remove);
   },
 };
 
@@ -25,6 +35,35 @@ async function listNodes(session: Session): Promise<void> {
     if (rows.length === 0) return session.tell('the mesh has no nodes: foremesh node starts one');
     session.print(...renderTable([...rows].sort(byName), columns));
     if (truncated > 0) session.print(`and ${plural(truncated, 'node')} more`);
+  });
+}
+
+/** What the broker's package has on the hub: refuses the certificates of a node; false when it has none. */
+type RemoveMember = (home: string, node: string) => Promise<boolean>;
+
+async function removeNode(node: string, session: Session): Promise<void> {
+  checkIdentifier(node, 'node');
+  const broker = await loadOptional('@foremesh/broker/commands');
+  const isRevoked = (await (broker?.removeMember as RemoveMember | undefined)?.(session.home.directory, node)) ?? false;
+  await session.withMesh(async (client) => {
+    if (!isRevoked) await refuseElsewhere(client, node);
+    await client.removeNode(node).catch((error: unknown) => {
+      // It was invited and has never been there.
+      if (!(isRevoked && error instanceof MeshError && error.code === 'MESH_NODE_UNKNOWN')) throw error;
+    });
+  });
+  if (session.json) return session.printJson({ node, removed: true, isRevoked });
+  const certificate = isRevoked ? '; its certificate counts no longer' : '';
+  session.print(`${node} is out of the mesh${certificate}`);
+}
+
+/** The certificate of a node that has joined can be refused by the hub alone. */
+async function refuseElsewhere(client: MeshClient, node: string): Promise<void> {
+  const { rows } = await client.nodes();
+  const row = rows.find(({ status }) => status.node === node);
+  if (row === undefined || row.status.admission.length <= 43) return;
+  throw new MeshError('MESH_CONFIG_INVALID', `"${node}" has a certificate, which only its hub can refuse`, {
+    mend: 'run this on the hub, as the user of the broker, with its --home',
   });
 }
 

@@ -39,11 +39,13 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
   /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
   z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
+  /** Asked again until the answer is that it is gone: a voter gives up its seat first. */
+  z.object({ ...request, query: z.literal('remove-node'), node: identifier }),
 ]);
 export type QueryAsk = z.infer<typeof queryAsk>;
 
 /** Questions that change the mesh: they are for its owner, and have a topic of their own. */
-const changing: readonly QueryAsk['query'][] = ['set-voters'];
+const changing: readonly QueryAsk['query'][] = ['set-voters', 'remove-node'];
 export function changesMesh(query: QueryAsk['query']): boolean {
   return changing.includes(query);
 }
@@ -93,6 +95,7 @@ export const queryAnswer = z.discriminatedUnion('query', [
     candidates: z.array(identifier).max(limits.queryRows),
   }),
   z.object({ ...request, query: z.literal('set-voters') }),
+  z.object({ ...request, query: z.literal('remove-node'), node: identifier, isGone: z.boolean() }),
   z.object({ ...request, query: z.literal('history'), page: historyPage }),
   z.object({ ...request, query: z.literal('error'), problem }),
 ]);

@@ -67,6 +67,8 @@ export type PlannerEffect =
   | (OfJob & { readonly type: 'clear-spec' })
   /** Clear the retained state and result of a job that the ledger has forgotten. */
   | (OfJob & { readonly type: 'clear-job' })
+  /** Clear the retained status of a node that was removed. */
+  | { readonly type: 'clear-status'; readonly node: string }
   /** Ask a holder where records begin; an inline source is put in a holder first. Answer: `indexed` or `index-failed`. */
   | (OfJob & {
       readonly type: 'index';

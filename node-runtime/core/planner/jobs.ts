@@ -4,6 +4,7 @@ import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledge
 import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
+import { dropNode } from './nodes.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { endJob, forgetAttempt, makeReady } from './tasks.ts';
 import { jobResultOf, jobStateOf } from './views.ts';
@@ -179,6 +180,10 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     return;
   }
   // Who is in the mesh, and who votes: the planner works with whom its driver shows it.
+  if (event.type === 'node-removed') {
+    dropNode(state, event.node, effects);
+    return;
+  }
   if (event.type === 'voters-set' || event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   if (event.type === 'job-forgotten') {
     const [account, job] = event.key.split('/') as [string, string];

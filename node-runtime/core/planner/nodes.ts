@@ -96,6 +96,15 @@ function loseNode(state: PlannerState, node: NodeView, why: string, effects: Pla
   for (const attempt of [...node.attempts]) loseAttempt(state, attempt, why);
 }
 
+/** Its owner has taken it out of the mesh: what it ran goes elsewhere, and what the broker keeps of it is cleared. */
+export function dropNode(state: PlannerState, id: string, effects: PlannerEffect[]): void {
+  const node = state.nodes.get(id);
+  if (node !== undefined) loseNode(state, node, 'it was removed', effects);
+  state.nodes.delete(id);
+  effects.push({ type: 'clear-status', node: id });
+  say(effects, 'node-removed', 'info', `${id} was removed from the mesh`);
+}
+
 /**
  * Time passes: silent nodes are lost, all others are asked what they have, those with work often. Returns whether one is
  * asked again that has not answered: perhaps it has not heard who leads.

@@ -33,6 +33,8 @@ export type VoterEvent =
   | { readonly type: 'stranger-heard' }
   /** Who votes, signed by a voter. */
   | { readonly type: 'voters-certified'; readonly link: VotersLink }
+  /** A person wants this node out of the mesh. */
+  | { readonly type: 'removal-wanted'; readonly node: string }
   /** A person wants this many voters, or leaves it to the mesh. */
   | { readonly type: 'voters-wanted'; readonly settings: VoterSettings };
 

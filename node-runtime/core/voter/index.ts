@@ -5,4 +5,4 @@ export { votersDefault, wantedVoters } from './seats.ts';
 export { createVoter, type VoterOptions, type VoterRestored, type VoterState, voterDueMs } from './state.ts';
 export { stepVoter } from './step.ts';
 export { validateVoter } from './validate.ts';
-export { describeVoters, settingsWith } from './views.ts';
+export { describeRemoval, describeVoters, settingsWith } from './views.ts';

@@ -53,6 +53,8 @@ export function admit(
   const problem = admissionProblem(state.ledger, { node, publicKey }, admitted);
   if (problem !== undefined) {
     if (online) out.push({ type: 'send', node, message: { type: 'refused', bootId, problem } });
+    // Somebody brought it back.
+    if (problem.code === 'MESH_NODE_REMOVED' && !state.ledger.nodes.has(node)) out.push({ type: 'clear-status', node });
     return false;
   }
   if (state.ledger.nodes.has(node)) return true;
@@ -60,6 +62,13 @@ export function admit(
   if (!state.newcomers.has(node)) state.proposals.push({ type: 'enroll-node', node, publicKey, atMs: wallMs });
   state.newcomers.set(node, status);
   return false;
+}
+
+/** A node that votes gives up its seat first: who votes must be known by its key. Asked for again until it is gone. */
+export function remove({ raft, seats, ledger, proposals }: VoterState, node: string, wallMs: number): void {
+  if (!ledger.nodes.has(node)) return;
+  if (membersOf(raft.configurations.at(-1)!.configuration).includes(node)) seats.leaving.add(node);
+  else proposals.push({ type: 'remove-node', node, atMs: wallMs });
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Seats {
   readonly awaySinceMs: Map<string, number>;
   /** The heartbeat at which a member was first seen: it cannot have answered an earlier one. */
   readonly memberSinceRound: Map<string, number>;
+  /** Those whom a person wants out of the mesh: they get no seat, and lose theirs. */
+  readonly leaving: Set<string>;
 }
 
 export const votersDefault: VoterSettings = { settleMs: 30_000, replaceAfterMs: 300_000 };
@@ -18,7 +20,7 @@ export const votersDefault: VoterSettings = { settleMs: 30_000, replaceAfterMs: 
 const roundsMissed = 5;
 
 export function createSeats(): Seats {
-  return { presentSinceMs: new Map(), awaySinceMs: new Map(), memberSinceRound: new Map() };
+  return { presentSinceMs: new Map(), awaySinceMs: new Map(), memberSinceRound: new Map(), leaving: new Set() };
 }
 
 /** Notes who is there; to be called now and then by a leader. */
@@ -29,7 +31,7 @@ export function watchSeats<Command>(
   nowMs: number,
 ): void {
   for (const [id, node] of nodes) {
-    if (!node.online || !node.status.mayLead) seats.presentSinceMs.delete(id);
+    if (!node.online || !node.status.mayLead || seats.leaving.has(id)) seats.presentSinceMs.delete(id);
     else if (!seats.presentSinceMs.has(id)) seats.presentSinceMs.set(id, nowMs);
   }
   for (const node of seats.awaySinceMs.keys()) {
@@ -53,7 +55,7 @@ export function watchSeats<Command>(
  * make every decision slower and survive no more. A voter that is away keeps its seat until somebody can take it.
  */
 export function wantedVoters(
-  seats: Pick<Seats, 'presentSinceMs' | 'awaySinceMs'>,
+  seats: Pick<Seats, 'presentSinceMs' | 'awaySinceMs'> & Partial<Pick<Seats, 'leaving'>>,
   { voters }: Configuration,
   leader: string,
   settings: VoterSettings,
@@ -61,7 +63,7 @@ export function wantedVoters(
 ): string[] {
   const isGone = (voter: string) => nowMs - (seats.awaySinceMs.get(voter) ?? nowMs) > settings.replaceAfterMs;
   const isAway = (voter: string) => seats.awaySinceMs.has(voter);
-  const others = voters.filter((voter) => voter !== leader);
+  const others = voters.filter((voter) => voter !== leader && seats.leaving?.has(voter) !== true);
   const kept = others
     .filter((voter) => !isGone(voter))
     .sort((a, b) => Number(isAway(a)) - Number(isAway(b)) || order(a, b));

@@ -15,7 +15,7 @@ import {
   stepRaft,
 } from '../raft/index.ts';
 import type { VoterEffect, VoterEvent, VoterSnapshot } from './events.ts';
-import { admit, certify } from './members.ts';
+import { admit, certify, remove } from './members.ts';
 import { createSeats, seatsToChange, votersDefault, watchSeats } from './seats.ts';
 import type { JobSpecBytes } from './specs.ts';
 import { schedulePlan, type VoterState } from './state.ts';
@@ -89,6 +89,9 @@ function take(state: VoterState, event: VoterEvent, at: Instant, out: VoterEffec
       return;
     case 'voters-certified':
       if (state.planner.leading) state.proposals.push({ type: 'certify-voters', link: event.link });
+      return;
+    case 'removal-wanted':
+      if (state.planner.leading) remove(state, event.node, at.wallMs);
       return;
     case 'voters-wanted':
       if (state.planner.leading)

@@ -37,6 +37,27 @@ export function describeVoters(
   return { v: 1, id, query: 'voters', term: raft.hard.term, voters, settings, candidates };
 }
 
+/** Whether the node is out of the mesh, or why it cannot go: the leader cannot take itself out. */
+export function describeRemoval(
+  { ledger, raft }: VoterState,
+  { id, node }: QueryAsk & { query: 'remove-node' },
+): QueryAnswer & { query: 'remove-node' | 'error' } {
+  const head = { v: 1 as const, id };
+  if (ledger.nodes.has(node)) {
+    if (node !== raft.id) return { ...head, query: 'remove-node', node, isGone: false };
+    const message = `"${node}" leads the mesh now`;
+    const mend = `stop it, so that another leads, and ask again; a mesh of one voter cannot do without "${node}"`;
+    return { ...head, query: 'error', problem: { code: 'MESH_NODE_LEADS', message, mend } };
+  }
+  if ([...ledger.removed.values()].includes(node)) return { ...head, query: 'remove-node', node, isGone: true };
+  const problem = {
+    code: 'MESH_NODE_UNKNOWN',
+    message: `the mesh has no node "${node}"`,
+    mend: '`foremesh nodes` lists them',
+  };
+  return { ...head, query: 'error', problem };
+}
+
 /** What was asked for on top of what was there. */
 export function settingsWith(state: VoterState, asked: VoterSettingsAsk): VoterSettings {
   const { count: countBefore, settleMs, replaceAfterMs } = state.ledger.voters ?? votersDefault;

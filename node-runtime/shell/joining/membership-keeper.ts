@@ -22,6 +22,8 @@ export interface MembershipKeeperOptions {
   readonly tell: (event: Omit<MeshEvent, 'v' | 'source'>) => void;
   /** The mesh wants this node no longer, or its certificate has ended: it cannot go on. */
   readonly onOut: (error: MeshError) => void;
+  /** The wall clock, milliseconds since 1970. */
+  readonly nowMs?: () => number;
 }
 
 const askMs = 15_000;
@@ -46,7 +48,7 @@ export class MembershipKeeper {
     this.#options = options;
     this.#membership = options.membership;
     const { issuedAtMs, endsAtMs } = options.membership;
-    this.#timer = setInterval(() => this.#look(), Math.min(checkMostMs, (endsAtMs - issuedAtMs) / checksPerLife));
+    this.#timer = setInterval(() => this.look(), Math.min(checkMostMs, (endsAtMs - issuedAtMs) / checksPerLife));
     this.#timer.unref();
   }
 
@@ -71,14 +73,19 @@ export class MembershipKeeper {
     await this.#asking;
   }
 
+  #nowMs(): number {
+    return (this.#options.nowMs ?? Date.now)();
+  }
+
   get #target(): PinnedTarget {
     const { addresses } = this.#membership;
     return { addresses, ca: placeOf(this.#membership).ca!, own: this.own };
   }
 
-  #look(): void {
+  /** Renews the certificate when it is time to. Called now and then by itself. */
+  look(): void {
     const { issuedAtMs, endsAtMs } = this.#membership;
-    if (Date.now() >= issuedAtMs + ((endsAtMs - issuedAtMs) * 2) / 3) this.#ask(() => this.#renew());
+    if (this.#nowMs() >= issuedAtMs + ((endsAtMs - issuedAtMs) * 2) / 3) this.#ask(() => this.#renew());
   }
 
   #ask(work: () => Promise<void>): void {
@@ -95,7 +102,7 @@ export class MembershipKeeper {
     const place = placeOf(this.#membership);
     const answer = await askBroker(this.#target, {
       path: joiningPaths.renew,
-      body: { v: 1, clockMs: Date.now() },
+      body: { v: 1, clockMs: this.#nowMs() },
       schema: certificateAnswer,
       timeoutMs: askMs,
     });
@@ -115,11 +122,12 @@ export class MembershipKeeper {
     }
     log.warn(`the broker does not say that the certificate is good: ${error.toLine()}`);
     const { endsAtMs } = this.#membership;
-    const days = warnedDaysBefore(endsAtMs - Date.now());
+    const days = warnedDaysBefore(endsAtMs - this.#nowMs());
     if (days === undefined || days >= this.#warnedDays) return;
     this.#warnedDays = days;
     const ends = new Date(endsAtMs).toISOString();
-    const text = `the certificate of this node ends within ${days} days (${ends}) and is not renewed: ${error.toLine()}`;
+    const within = days === 1 ? 'a day' : `${days} days`;
+    const text = `the certificate of this node ends within ${within} (${ends}) and is not renewed: ${error.toLine()}`;
     tell({ kind: 'certificate-ends', severity: days === 30 ? 'warning' : 'error', text: text.slice(0, 1_000) });
   }
 }

@@ -36,21 +36,26 @@ export class SpecIntake {
     this.#options = options;
   }
 
-  /** Every voter holds what is published; what is malformed is refused by the one that leads. */
+  /** Every voter holds what is published; what is malformed is refused by the one that leads, or will. */
   hear(account: string, job: string, payload: Uint8Array): void {
     const voter = this.#options.voter();
     if (payload.length === 0) {
       voter.feed({ type: 'spec-cleared', account, job });
       return;
     }
+    let specHash = '';
     try {
       this.#read = parseSpec(payload);
+      specHash = this.#read.specHash;
     } catch (error) {
-      if (voter.planner.leading) this.#refuse({ account, job, specHash: '' }, error);
-      return;
+      if (voter.planner.leading) {
+        this.#refuse({ account, job, specHash }, error);
+        return;
+      }
+      // Held like any other, so that whoever leads next refuses it: who published it would wait for ever.
     }
     // Its own copy: the payload is part of a larger buffer of the connection.
-    voter.feed({ type: 'spec-heard', account, job, specHash: this.#read.specHash, payload: payload.slice() });
+    voter.feed({ type: 'spec-heard', account, job, specHash, payload: payload.slice() });
   }
 
   /** Makes code and input durable, then hands the plan to the planner. */

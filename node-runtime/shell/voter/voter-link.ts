@@ -350,7 +350,12 @@ export class VoterLink {
 
   /** On a connection that is lost meanwhile it is done again when there is a new one. */
   #await(done: Promise<void> | undefined): void {
-    done?.catch((error: unknown) => this.#options.log.debug(String(error)));
+    done?.catch((error: unknown) => {
+      const { log } = this.#options;
+      // A leader that the broker lets hear nothing would lead nobody, without a word.
+      const isRefused = error instanceof MeshError && error.code === 'MESH_NOT_AUTHORIZED';
+      log[isRefused ? 'error' : 'debug'](error instanceof MeshError ? error.toLine() : String(error));
+    });
   }
 
   #refuse(account: string, job: string, specHash: string, error: MeshError): void {

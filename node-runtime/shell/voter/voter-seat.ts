@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import { asMeshError, MeshError, type Transport } from '../../contract/index.ts';
 import type { Home } from '../home.ts';
 import type { VoterLink, VoterLinkOptions } from './voter-link.ts';
@@ -12,6 +13,7 @@ export interface VoterSeatOptions {
   /** What a node hears as long as it does not vote: a voter hears it in another way. */
   readonly followerFilters: readonly string[];
   readonly voter: () => Omit<VoterLinkOptions, 'policy'>;
+  readonly log: Logger;
   readonly onFatal: (error: MeshError) => void;
 }
 
@@ -32,8 +34,10 @@ export class VoterSeat {
 
   /** A node that voted before votes again. Throws `MESH_LOG_LOST`, and what `VoterLink.open` throws. */
   async resume(): Promise<void> {
-    const { home, isFounder, mayLead } = this.#options;
-    if (mayLead && (await checkVoterMark(home, isFounder))) await this.#open();
+    const { home, isFounder, mayLead, log } = this.#options;
+    if (!mayLead) {
+      if (isFounder) log.warn('the founder shall not lead: as long as it is the only voter, nobody leads this mesh');
+    } else if (await checkVoterMark(home, isFounder)) await this.#open();
   }
 
   /** A leader sends us its log: we are to vote. What it sends until ours is open is lost, and sent again. */

@@ -4,6 +4,7 @@ import { asMeshError, type MeshError, type QueryAnswer, type QueryAsk, type Vote
 import {
   answerQuery,
   createVoter,
+  describeRemoval,
   describeVoters,
   isHeard,
   isSoleVoter,
@@ -92,6 +93,9 @@ export class Voter {
       case 'set-voters':
         this.feed({ type: 'voters-wanted', settings: settingsWith(this.#state, ask.settings) });
         return { v: 1, id: ask.id, query: 'set-voters' };
+      case 'remove-node':
+        this.feed({ type: 'removal-wanted', node: ask.node });
+        return describeRemoval(this.#state, ask);
       default:
         return answerQuery(this.#state.planner, account, ask);
     }

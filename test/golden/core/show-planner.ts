@@ -27,6 +27,8 @@ export function showEffect(effect: PlannerEffect): string {
     case 'clear-spec':
     case 'clear-job':
       return `${effect.type} ${effect.job}`;
+    case 'clear-status':
+      return `clear the status of ${effect.node}`;
     case 'index':
       return `index ${effect.stage} of ${effect.job} by ${effect.by}: ${'inline' in effect.source ? showOutput(effect.source) : 'a blob'}`;
     case 'event':
@@ -38,6 +40,8 @@ function showCommand(command: LedgerCommand): string {
   switch (command.type) {
     case 'enroll-node':
       return `enroll ${command.node} with ${command.publicKey}`;
+    case 'remove-node':
+      return `remove ${command.node}`;
     case 'certify-voters':
       return `certify voters of entry ${command.link.index}`;
     case 'accept-job':

@@ -33,10 +33,19 @@ export class SecuredMesh {
     const mesh = new SecuredMesh(directory, host, await freePort());
     const at = ['--host', host, '--port', String(mesh.port)];
     await mesh.succeed('init', '--home', mesh.home('hub'), '--name', 'hub', ...at);
-    const plain = ['--port', '0', '--websocket-port', '0'];
-    mesh.broker = await mesh.start('broker', '--home', mesh.home('hub'), ...plain, '--json', '--log-level', 'warn');
+    await mesh.#startBroker();
     mesh.hub = await mesh.start('node', '--home', mesh.home('hub'), '--slots', '0', '--json', '--log-level', 'warn');
     return mesh;
+  }
+
+  async #startBroker(): Promise<void> {
+    const plain = ['--port', '0', '--websocket-port', '0'];
+    this.broker = await this.start('broker', '--home', this.home('hub'), ...plain, '--json', '--log-level', 'warn');
+  }
+
+  async restartBroker(): Promise<void> {
+    await this.broker.kill('SIGKILL');
+    await this.#startBroker();
   }
 
   home(name: string): string {

@@ -117,6 +117,7 @@ const enrollments = fc.record({
   publicKey: key,
   atMs: fc.nat(10_000),
 });
+const removals = fc.record({ type: fc.constant('remove-node' as const), node, atMs: fc.nat(10_000) });
 const voters = fc.uniqueArray(fc.record({ node, publicKey: key }), { minLength: 1, selector: (voter) => voter.node });
 const links = fc.record({
   type: fc.constant('certify-voters' as const),
@@ -133,6 +134,7 @@ const settings = fc.record({
 const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
   { weight: 1, arbitrary: settings },
   { weight: 2, arbitrary: enrollments },
+  { weight: 1, arbitrary: removals },
   { weight: 2, arbitrary: links },
   { weight: 4, arbitrary: accepts },
   { weight: 6, arbitrary: cuts },
@@ -153,17 +155,32 @@ class Model {
   readonly checkpoints = new Map<string, readonly [number, string]>();
   readonly forgotten = new Set<string>();
   readonly keys = new Map<string, string>();
+  readonly removed = new Set<string>();
   newestVoters = -1;
   wanted: number | undefined;
 
   follow(command: LedgerCommand, events: readonly LedgerEvent[]): void {
     if (command.type === 'enroll-node') {
       const before = this.keys.get(command.node);
-      if (before === undefined) this.keys.set(command.node, command.publicKey);
       const { node, publicKey } = command;
-      const reason = before === publicKey ? 'known already' : 'the id has another key';
       const enrolled: LedgerEvent = { type: 'node-enrolled', node, publicKey };
+      if (this.removed.has(publicKey)) {
+        assert.deepEqual(events, [{ type: 'dropped', command, reason: 'the key was removed' }]);
+        return;
+      }
+      if (before === undefined) this.keys.set(node, publicKey);
+      const reason = before === publicKey ? 'known already' : 'the id has another key';
       assert.deepEqual(events, [before === undefined ? enrolled : { type: 'dropped', command, reason }]);
+      return;
+    }
+    if (command.type === 'remove-node') {
+      const { node } = command;
+      const publicKey = this.keys.get(node);
+      const dropped: LedgerEvent = { type: 'dropped', command, reason: 'no such node' };
+      assert.deepEqual(events, [publicKey === undefined ? dropped : { type: 'node-removed', node, publicKey }]);
+      // One key under two names: with the one name the other goes too.
+      if (publicKey !== undefined) this.removed.add(publicKey);
+      this.keys.delete(node);
       return;
     }
     if (command.type === 'certify-voters') {
@@ -230,6 +247,7 @@ class Model {
         return;
       case 'stage-cut':
       case 'node-enrolled':
+      case 'node-removed':
       case 'voters-certified':
       case 'voters-set':
       case 'dropped':

@@ -5,6 +5,9 @@ import {
   applyCommand,
   createLedger,
   type Ledger,
+  restoreLedger,
+  snapshotLedger,
+  validateLedger,
   votersToCertify,
 } from '@foremesh/node-runtime/core';
 
@@ -122,5 +125,26 @@ describe('who is in the mesh, by the ledger', () => {
     });
     certify(ledger, link(6, 2, 'ada', ['ada', 'bob']));
     assert.equal(votersToCertify(ledger, { voters: ['bob', 'ada'], learners: ['dan'] }), undefined, 'only a learner');
+  });
+
+  it('takes a node out, and lets its key in no more, under no name, after a snapshot too', () => {
+    let ledger = createLedger();
+    applyCommand(ledger, { type: 'enroll-node', ...keyOf('ada'), atMs: 1 });
+    const out = applyCommand(ledger, { type: 'remove-node', node: 'ada', atMs: 2 });
+    assert.deepEqual(out, [{ type: 'node-removed', ...keyOf('ada') }]);
+    ledger = restoreLedger(JSON.parse(JSON.stringify(snapshotLedger(ledger))));
+    validateLedger(ledger);
+    for (const node of ['ada', 'eve']) {
+      const { publicKey } = keyOf('ada');
+      assert.equal(applyCommand(ledger, { type: 'enroll-node', node, publicKey, atMs: 3 })[0]!.type, 'dropped');
+      assert.equal(admissionProblem(ledger, { node, publicKey }, true)?.code, 'MESH_NODE_REMOVED');
+    }
+    assert.equal(applyCommand(ledger, { type: 'remove-node', node: 'ada', atMs: 4 })[0]!.type, 'dropped');
+    const { publicKey } = keyOf('bob');
+    assert.equal(admissionProblem(ledger, { node: 'ada', publicKey }, true), undefined);
+    assert.equal(
+      applyCommand(ledger, { type: 'enroll-node', node: 'ada', publicKey, atMs: 5 })[0]!.type,
+      'node-enrolled',
+    );
   });
 });

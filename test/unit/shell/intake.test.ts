@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { pino } from 'pino';
 import { bytesOf, encode, type JobSpecInput, limits, textOf } from '../../../node-runtime/contract/index.ts';
 import { parseSpec, planOf } from '../../../node-runtime/shell/voter/job-plans.ts';
+import { SpecIntake } from '../../../node-runtime/shell/voter/spec-intake.ts';
 import { FakeBlobs } from './fake-blobs.ts';
 import { meshError } from './scratch.ts';
 
@@ -13,6 +15,27 @@ describe('intake', () => {
   });
   const parse = (spec: object) => parseSpec(encode(spec, 'json'));
   const plan = (spec: JobSpecInput) => planOf(parse(spec).spec, blobs.client);
+
+  it('holds what is malformed while nobody leads, and refuses it once somebody does', async () => {
+    const fed: { type: string }[] = [];
+    const voter = { planner: { leading: false }, feed: (event: { type: string }) => fed.push(event) };
+    const refused: string[] = [];
+    const intake = new SpecIntake({
+      voter: () => voter as never,
+      blobs: blobs.client,
+      log: pino({ level: 'silent' }),
+      refuse: ({ account, job }, error) => refused.push(`${account}/${job}: ${error.code}`),
+    });
+    intake.hear('owner', 'odd', bytesOf('{"stages":1}'));
+    assert.deepEqual(
+      fed.map(({ type }) => type),
+      ['spec-heard'],
+    );
+    voter.planner.leading = true;
+    await intake.take({ ...fed[0]!, type: 'take-spec' } as never);
+    assert.deepEqual(refused, ['owner/odd: MESH_SPEC_INVALID']);
+    assert.equal(fed.at(-1)!.type, 'spec-cleared');
+  });
 
   it('fills in every default', async () => {
     const { stages, ...job } = await plan({ stages: { main: { code } } });
