@@ -6,7 +6,9 @@ import { Live } from './live.ts';
 import { type Paint, plain } from './style.ts';
 import { bytesText, durationText, percentText, plural, printable, widthOf } from './text.ts';
 
-const barCells = 16;
+const barCells = { least: 3, most: 16 };
+/** What a line has beside its two bars. */
+const textCells = 62;
 const nameCells = 16;
 /** A screen has no more. */
 const nodesShownMost = 40;
@@ -63,7 +65,7 @@ function tellChanges(
   say('', trouble ?? '', trouble ?? '');
   for (const row of rows) {
     const { status, running, leads } = row;
-    say(status.node, `${status.online} ${running}/${status.slots} ${leads}`, lineOf(row, plain));
+    say(status.node, `${status.online} ${running}/${status.slots} ${leads}`, lineOf(row, plain, barCells.most));
   }
 }
 
@@ -73,7 +75,9 @@ export function screenOf(
   columns: number,
   paint: Paint,
 ): string[] {
-  const shown = rows.slice(0, nodesShownMost).map((row) => lineOf(row, paint));
+  const room = Math.floor((columns - textCells) / 2);
+  const cells = Math.min(barCells.most, Math.max(barCells.least, room));
+  const shown = rows.slice(0, nodesShownMost).map((row) => lineOf(row, paint, cells));
   const fitting = shown.map((line) => (widthOf(line) <= columns ? line : bare(line).slice(0, columns)));
   if (rows.length > shown.length) fitting.push(`and ${plural(rows.length - shown.length, 'node')} more`);
   if (rows.length === 0 && trouble === undefined) fitting.push('the mesh has no nodes: foremesh node starts one');
@@ -83,7 +87,7 @@ export function screenOf(
 }
 
 /** `pi-3 *  CPU ███▒▒···· 62 %  memory ██▒▒···· 1.2 GB free  runs 1/2`. */
-function lineOf({ status, latest, running, leads, silentMs }: NodeRow, paint: Paint): string {
+function lineOf({ status, latest, running, leads, silentMs }: NodeRow, paint: Paint, cells: number): string {
   const name = `${status.node}${leads ? ' *' : ''}`.padEnd(nameCells);
   if (!status.online) return `${name}  ${paint('bad', `away for ${durationText(silentMs)}`)}`;
   const runs = `runs ${running}/${status.slots}`;
@@ -92,8 +96,8 @@ function lineOf({ status, latest, running, leads, silentMs }: NodeRow, paint: Pa
   const used = 1 - memoryAvailableBytes / status.memoryBytes;
   const mesh = Math.min(used, memoryMeshBytes / status.memoryBytes);
   const parts = [
-    `CPU ${stackedBar(cpuShare - cpuBackgroundShare, cpuBackgroundShare)} ${percentText(cpuShare).padStart(5)}`,
-    `memory ${stackedBar(mesh, used - mesh)} ${bytesText(memoryAvailableBytes).padStart(7)} free`,
+    `CPU ${stackedBar(cpuShare - cpuBackgroundShare, cpuBackgroundShare, cells)} ${percentText(cpuShare).padStart(5)}`,
+    `memory ${stackedBar(mesh, used - mesh, cells)} ${bytesText(memoryAvailableBytes).padStart(7)} free`,
     runs,
   ];
   const age = silentMs + latest.ageMs;
@@ -101,8 +105,8 @@ function lineOf({ status, latest, running, leads, silentMs }: NodeRow, paint: Pa
   return `${name}  ${parts.join('  ')}`;
 }
 
-/** What the mesh takes, behind it what the device takes for itself, and what is free; each cell a sixteenth. */
-export function stackedBar(mesh: number, own: number, cells = barCells): string {
+/** What the mesh takes, behind it what the device takes for itself, and what is free. */
+export function stackedBar(mesh: number, own: number, cells: number): string {
   const clamp = (share: number) => Math.min(1, Math.max(0, share));
   const taken = Math.round(clamp(clamp(mesh) + clamp(own)) * cells);
   const ours = Math.min(taken, Math.round(clamp(mesh) * cells));

@@ -72,6 +72,7 @@ describe('cli: nodes --watch', () => {
         for (const line of lines.slice(0, 40)) assert.ok(widthOf(line) <= columns, line);
       }
     assert.match(screenOf(many, undefined, 200, plain).join('\n'), /node-3 +away for 0 ms\n[\s\S]*and 60 nodes more/);
+    assert.match(screenOf([row('x')], undefined, 80, plain)[0]!, / runs 1\/2$/, 'all of it fits 80 columns');
     assert.match(screenOf([row('x', { silentMs: 20_000 })], undefined, 200, plain)[0]!, / 20 s ago$/);
   });
 
