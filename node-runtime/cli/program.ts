@@ -10,6 +10,7 @@ import { joinCommand } from './commands/join.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
+import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
 import { submitCommand } from './commands/submit.ts';
 import { votersCommand } from './commands/voters.ts';
 import { whyCommand } from './commands/why.ts';
@@ -29,6 +30,10 @@ export const ownCommands: readonly CommandModule[] = [
   cancelCommand,
   nodesCommand,
   historyCommand,
+  shareCommand,
+  pauseCommand,
+  resumeCommand,
+  drainCommand,
   votersCommand,
   whyCommand,
   doctorCommand,

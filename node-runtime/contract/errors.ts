@@ -45,6 +45,7 @@ export const errorCodes = {
   MESH_TASK_OUTPUT: "The task's output is larger than its limit or cannot be encoded.",
   MESH_TASK_POISON: 'The task failed by its own fault on as many machines as the limit allows.',
   MESH_TASK_CANCELLED: 'The attempt was cancelled.',
+  MESH_TASK_NOT_RUNNING: 'The task that was named does not run now.',
   MESH_SANDBOX_DIED: 'The sandbox process ended without a word.',
   MESH_NODE_FULL: 'The node was asked to run more than it offered.',
   MESH_ENGINE_UNKNOWN: 'The node has no such engine.',

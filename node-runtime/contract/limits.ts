@@ -54,6 +54,10 @@ export const limits = {
   specsHeld: 1_000,
   specsHeldBytes: 64 * 1024 ** 2,
   labelsPerNode: 32,
+  /** Why a node takes no work, or gives it back. */
+  reasonCharacters: 200,
+  /** Times of day in which an owner lets the mesh use a device. */
+  hoursPerNode: 16,
   codeBytes: 16 * 1024 ** 2,
   parametersBytes: 16_384,
 
@@ -93,9 +97,9 @@ export const limits = {
   samplesPerBatch: 120,
   /** Samples of a node's history in one answer: more are asked for by `from`. */
   historySamplesPerAnswer: 1_000,
-  /** Questions for histories that a leader waits with for nodes, and how long for each. */
-  historyQueries: 64,
-  historyWaitMs: 8_000,
+  /** Questions to nodes (history, preferences, allocations) that a leader waits with, and how long for each. */
+  relayedQueries: 64,
+  relayWaitMs: 8_000,
   /** Questions for its history that a node answers one after the other; more are dropped, and asked again. */
   historyRequestsHeld: 16,
   logLineCharacters: 2_000,
@@ -112,6 +116,8 @@ export const limits = {
   memoryBytesDefault: 64 * 1024 ** 2,
   memoryBytesMost: 2 * 1024 ** 3,
   memoryBytesLeast: 4 * 1024 ** 2,
+  /** How many times its memory a running task may be given. */
+  memoryRaiseMost: 2,
   cpuMsDefault: 600_000,
   cpuMsMost: 24 * 3_600_000,
   wallMsDefault: 1_800_000,

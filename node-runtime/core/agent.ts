@@ -1,4 +1,5 @@
 import {
+  type Allocation,
   type Assign,
   type Checkpoint,
   type InboxMessage,
@@ -7,6 +8,8 @@ import {
   type Outcome,
   type Problem,
 } from '../contract/index.ts';
+import { followOwner, ownersRefusal, pressOut, reallocate, release } from './agent-owner.ts';
+import type { Stance } from './owner/index.ts';
 
 /**
  * What a node does with what the leader sends: takes attempts within its offer, fetches what they read, hands them to an
@@ -16,7 +19,10 @@ export interface AgentState {
   readonly node: string;
   /** The highest term seen: durable, never lowered (the fence, I2). */
   term: number;
-  readonly offer: AgentOffer;
+  offer: AgentOffer;
+  /** What its owner lets it do now, and why. */
+  stance: Stance;
+  reason: string;
   /** Accepted and not ended, in the order of arrival. */
   readonly held: Map<string, HeldAttempt>;
   /** Ended and not known to be in the log. */
@@ -32,13 +38,19 @@ export interface AgentOffer {
   readonly prefetchAttempts: number;
   /** Bytes of input that may be in memory beyond one attempt per slot. */
   readonly prefetchBytes: number;
+  /** Its owner takes only tasks that ask for one of these labels. */
+  readonly onlyLabels?: readonly string[];
 }
 
-interface HeldAttempt {
+export interface HeldAttempt {
   readonly assign: Assign;
   /** `engine`: handed to the engine's pool, which runs `slots` of them at once. */
   phase: 'queued' | 'fetching' | 'fetched' | 'engine';
   readonly inputBytes: number;
+  /** Its code runs. */
+  started?: boolean;
+  /** What the leader gave it since it was assigned. */
+  allocation?: Allocation;
 }
 
 export type AgentEvent =
@@ -50,7 +62,11 @@ export type AgentEvent =
   /** The engine has the attempt's state, on this machine alone. */
   | { readonly type: 'checkpoint-made'; readonly attempt: string; readonly checkpoint: Checkpoint }
   | { readonly type: 'checkpoint-placed'; readonly attempt: string; readonly checkpoint: Checkpoint }
-  | { readonly type: 'ended'; readonly outcome: Outcome };
+  | { readonly type: 'ended'; readonly outcome: Outcome }
+  /** The owner wants to give more or less, or a limit of the owner's is passed, or not any more. */
+  | { readonly type: 'owner-limits'; readonly offer: AgentOffer; readonly stance: Stance; readonly reason: string }
+  /** The device needs room: the newest that runs must go. */
+  | { readonly type: 'pressed'; readonly reason: string };
 
 export type AgentEffect =
   /** Must be fsynced before any later effect is carried out. */
@@ -65,7 +81,9 @@ export type AgentEffect =
   /** Must be on disk before the report that follows it. */
   | { readonly type: 'keep-outcome'; readonly outcome: Outcome }
   | { readonly type: 'forget-outcomes'; readonly attempts: readonly string[] }
-  | { readonly type: 'report'; readonly message: OutboxMessage };
+  | { readonly type: 'report'; readonly message: OutboxMessage }
+  /** Give a running attempt this, instead of what it had. */
+  | { readonly type: 'reallocate'; readonly attempt: string; readonly allocation: Allocation };
 
 export function createAgent(
   node: string,
@@ -76,6 +94,8 @@ export function createAgent(
     node,
     term: restored.term,
     offer,
+    stance: 'takes',
+    reason: '',
     held: new Map(),
     outcomes: new Map(restored.outcomes.map((outcome) => [outcome.attempt, outcome])),
   };
@@ -100,10 +120,13 @@ export function stepAgent(state: AgentState, event: AgentEvent): AgentEffect[] {
     case 'fetch-failed':
       if (state.held.has(event.attempt)) end(state, nodeFault(event.attempt, event.problem), effects);
       break;
-    case 'started':
-      if (state.held.has(event.attempt))
-        effects.push({ type: 'report', message: { type: 'started', attempt: event.attempt } });
+    case 'started': {
+      const held = state.held.get(event.attempt);
+      if (held === undefined) break;
+      held.started = true;
+      effects.push({ type: 'report', message: { type: 'started', attempt: event.attempt } });
       break;
+    }
     case 'progressed':
       if (state.held.has(event.attempt)) {
         effects.push({
@@ -126,6 +149,12 @@ export function stepAgent(state: AgentState, event: AgentEvent): AgentEffect[] {
     case 'ended':
       // A cancelled attempt may end all the same: nobody waits for it.
       if (state.held.has(event.outcome.attempt)) end(state, event.outcome, effects);
+      break;
+    case 'owner-limits':
+      followOwner(state, event, effects);
+      break;
+    case 'pressed':
+      pressOut(state, event.reason, effects);
   }
   pump(state, effects);
   return effects;
@@ -139,6 +168,9 @@ function obey(state: AgentState, message: InboxMessage, effects: AgentEffect[]):
     case 'cancel':
       if (state.held.delete(message.attempt))
         effects.push({ type: 'stop', attempt: message.attempt, reason: message.reason });
+      return;
+    case 'reallocate':
+      reallocate(state, message, effects);
       return;
     case 'committed': {
       const known = message.attempts.filter((attempt) => state.outcomes.delete(attempt));
@@ -160,6 +192,11 @@ function take(state: AgentState, assign: Assign, effects: AgentEffect[]): void {
   const outcome = state.outcomes.get(attempt);
   if (outcome !== undefined) {
     effects.push({ type: 'report', message: outcome });
+    return;
+  }
+  const reason = ownersRefusal(state, assign);
+  if (reason !== undefined) {
+    effects.push({ type: 'report', message: { type: 'released', attempt, reason } });
     return;
   }
   const problem = refusal(state, assign);
@@ -216,6 +253,14 @@ function inputBytesOf({ input }: Assign): number {
 }
 
 function end(state: AgentState, outcome: Outcome, effects: AgentEffect[]): void {
+  const held = state.held.get(outcome.attempt);
+  if (held?.allocation?.memoryBytes !== undefined && outcome.type === 'failed' && outcome.code === 'MESH_TASK_MEMORY') {
+    // It was given less than its spec says: not its fault, wherever it has what it may have.
+    if (held.allocation.memoryBytes < held.assign.limits.memoryBytes) {
+      release(state, outcome.attempt, 'it needed more memory than it was left with', effects);
+      return;
+    }
+  }
   state.held.delete(outcome.attempt);
   state.outcomes.set(outcome.attempt, outcome);
   effects.push({ type: 'keep-outcome', outcome }, { type: 'report', message: outcome });
@@ -242,7 +287,7 @@ function pump(state: AgentState, effects: AgentEffect[]): void {
     if (held.phase === 'queued') continue;
     inHand += 1;
     inHandBytes += held.inputBytes;
-    if (held.phase === 'engine') memory.push(held.assign.limits.memoryBytes);
+    if (held.phase === 'engine') memory.push(memoryOf(held));
   }
   for (const held of byPriority(state)) {
     if (held.phase === 'fetched' && fits(memory, held.assign.limits.memoryBytes, offer)) {
@@ -259,8 +304,13 @@ function pump(state: AgentState, effects: AgentEffect[]): void {
   }
 }
 
+/** What it may use now. */
+export function memoryOf({ assign, allocation }: HeldAttempt): number {
+  return allocation?.memoryBytes ?? assign.limits.memoryBytes;
+}
+
 /** The pool runs `slots` attempts at once: the largest that could meet must fit the offered memory. */
-function fits(memory: readonly number[], more: number, offer: AgentOffer): boolean {
+export function fits(memory: readonly number[], more: number, offer: AgentOffer): boolean {
   const largest = [...memory, more].sort((a, b) => b - a).slice(0, offer.slots);
   return largest.reduce((sum, each) => sum + each, 0) <= offer.memoryBytes;
 }
@@ -275,6 +325,7 @@ function byPriority(state: AgentState): readonly HeldAttempt[] {
 export function validateAgent(state: AgentState): void {
   if (state.held.size > state.offer.slots + state.offer.queue)
     throw new Error(`agent: ${state.held.size} attempts held`);
+  if (state.stance === 'leaves' && state.held.size > 0) throw new Error('agent: it was to give back all it has');
   for (const attempt of state.outcomes.keys())
     if (state.held.has(attempt)) throw new Error(`agent: ${attempt} is held and ended`);
 }

@@ -5,6 +5,7 @@ export * from './job-plan.ts';
 export * from './ledger.ts';
 export * from './ledger-commands.ts';
 export { admissionProblem, votersToCertify } from './ledger-members.ts';
+export * from './owner/index.ts';
 export * from './planner/index.ts';
 export * from './raft/index.ts';
 export * from './task-states.ts';

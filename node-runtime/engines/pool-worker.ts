@@ -1,4 +1,4 @@
-import type { ErrorCode, Usage } from '../contract/index.ts';
+import type { Allocation, ErrorCode, Usage } from '../contract/index.ts';
 import type { EngineRequest } from './engine.ts';
 import { readProcessStats } from './process-stats.ts';
 import { type FromSandbox, RecentKeys } from './protocol.ts';
@@ -21,6 +21,8 @@ export interface Run {
   logLines: number;
   cancelReason: string | undefined;
   cancelTimer: NodeJS.Timeout | undefined;
+  /** What it was given instead of what it began with. */
+  allocation: Allocation;
 }
 
 export interface WorkerOptions {
@@ -37,6 +39,8 @@ const aheadRunsMost = 64;
 const aheadBytesMost = 1024 ** 2;
 const recalledMsMost = 500;
 const paceWeight = 0.3;
+/** Less than this nothing can be given: it would be for ever. */
+const cpuShareLeast = 0.001;
 /** The process itself notices first; the pool's grace is for one that does not get to it. */
 const grace = { wallMs: 250, cpuMs: 500, share: 0.1 };
 
@@ -59,6 +63,10 @@ export class PoolWorker {
   private residentBytes = 0;
   private pace: { key: string; ms: number } | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
+  private cpuShare = 1;
+  /** How long what runs may have slept, given less than a core. */
+  private heldBackMs = 0;
+  private judgedMs = 0;
 
   constructor(options: WorkerOptions, events: ProcessEvents) {
     this.options = options;
@@ -76,6 +84,22 @@ export class PoolWorker {
 
   get pid(): number | undefined {
     return this.process.pid;
+  }
+
+  /** Of one core: the most that what runs may be given. */
+  get cpuShareMost(): number {
+    return this.running?.allocation.cpuShare ?? 1;
+  }
+
+  /** What it may use of one core from now on, and what runs in it of memory. */
+  allot(cpuShare: number): void {
+    this.cpuShare = cpuShare;
+    const { running } = this;
+    this.process.allot({
+      cpuShare: Math.max(cpuShareLeast, cpuShare),
+      runId: running?.id ?? 0,
+      memoryBytes: running?.allocation.memoryBytes ?? 0,
+    });
   }
 
   get length(): number {
@@ -196,9 +220,13 @@ export class PoolWorker {
 
   private judge(run: Run): { code: ErrorCode; message: string } | undefined {
     if (run.startedMs === undefined) return undefined;
-    const { wallMs, cpuMs, memoryBytes, outputBytes } = run.request.limits;
+    const { wallMs, cpuMs, outputBytes } = run.request.limits;
+    const memoryBytes = run.allocation.memoryBytes ?? run.request.limits.memoryBytes;
     this.sample();
-    if (performance.now() - run.startedMs > wallMs + Math.max(grace.wallMs, wallMs * grace.share)) {
+    const nowMs = performance.now();
+    this.heldBackMs += (nowMs - Math.max(this.judgedMs, run.startedMs)) * (1 - this.cpuShare);
+    this.judgedMs = nowMs;
+    if (nowMs - run.startedMs - this.heldBackMs > wallMs + Math.max(grace.wallMs, wallMs * grace.share)) {
       return { code: 'MESH_TASK_WALL', message: `the task ran longer than its ${wallMs} ms` };
     }
     if (this.cpuMs - this.currentCpuMs > cpuMs + Math.max(grace.cpuMs, cpuMs * grace.share)) {
@@ -225,6 +253,7 @@ export class PoolWorker {
         if (run !== undefined) run.startedMs = performance.now();
         this.current = run;
         this.currentCpuMs = this.cpuMs;
+        this.heldBackMs = 0;
         return;
       }
       case 'done':

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { limits } from '../contract/index.ts';
 import { keysPerProcess } from './protocol.ts';
 import { QuickjsHost } from './quickjs-host.ts';
 import {
@@ -107,12 +108,18 @@ export class QuickjsEngine implements SandboxEngine {
 
   async run(task: SandboxTask, control: TaskControl): Promise<TaskResult> {
     let machine: Machine | undefined;
-    const host = new QuickjsHost(
-      task,
-      control,
-      this.entries.parse,
-      () => this.heapBytes(machine) > task.limits.memoryBytes,
-    );
+    let memoryBytes = 0;
+    /** What a task may use can change while it runs. */
+    const follow = () => {
+      if (memoryBytes === task.limits.memoryBytes) return;
+      memoryBytes = task.limits.memoryBytes;
+      machine?.setMemoryLimit(memoryBytes);
+      machine?.boundMemory(this.boundOf(memoryBytes));
+    };
+    const host = new QuickjsHost(task, control, this.entries.parse, () => {
+      follow();
+      return this.heapBytes(machine) > memoryBytes;
+    });
     let thrown: unknown;
     try {
       const kept = this.loaded.get(task.key);
@@ -120,7 +127,7 @@ export class QuickjsEngine implements SandboxEngine {
       machine.host = host;
       setImage(machine, this.layout, this.image, kept?.changes);
       seedRandom(machine, this.layout, this.nextSeed());
-      machine.setMemoryLimit(task.limits.memoryBytes);
+      follow();
       const main = kept?.main ?? (await this.load(machine, task, host, control));
       if (main !== undefined) await this.invoke(machine, main, task, host, control);
     } catch (error) {
@@ -143,8 +150,12 @@ export class QuickjsEngine implements SandboxEngine {
     return machine === undefined ? 0 : Math.max(0, heapEnd(machine, this.layout) - this.layout.stackTo);
   }
 
-  private mostBytesOf({ limits }: SandboxTask): number {
-    return (this.layout.stackTo + limits.memoryBytes) * memoryFactor + memorySlackBytes;
+  private mostBytesOf(task: SandboxTask): number {
+    return this.boundOf(task.limits.memoryBytes * limits.memoryRaiseMost);
+  }
+
+  private boundOf(memoryBytes: number): number {
+    return (this.layout.stackTo + memoryBytes) * memoryFactor + memorySlackBytes;
   }
 
   private async machineFor(task: SandboxTask): Promise<Machine> {

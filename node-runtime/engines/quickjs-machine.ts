@@ -75,8 +75,10 @@ export class Machine {
   broken = false;
   private readonly module: QuickJSEmscriptenModule;
   private found: Roots | undefined;
+  private readonly bound: { bytes: number };
 
-  private constructor(module: QuickJSEmscriptenModule, memory: WebAssembly.Memory) {
+  private constructor(module: QuickJSEmscriptenModule, memory: WebAssembly.Memory, bound: { bytes: number }) {
+    this.bound = bound;
     this.module = module;
     this.memory = memory;
     this.ffi = new QuickJSFFI(module);
@@ -100,10 +102,16 @@ export class Machine {
     return WebAssembly.compile(withInitialPages(wasm, initialPages));
   }
 
-  /** `memoryBytesMost` bounds the WebAssembly memory itself. */
+  /** `memoryBytesMost` bounds the WebAssembly memory itself, for good. */
   static async create(compiled: WebAssembly.Module, memoryBytesMost: number): Promise<Machine> {
     const pages = Math.min(32_768, Math.max(leastPages, Math.ceil(memoryBytesMost / pageBytes)));
     const memory = new WebAssembly.Memory({ initial: initialPages, maximum: pages });
+    const bound = { bytes: Number.POSITIVE_INFINITY };
+    // The module grows its memory by this very call, and takes an error for a refusal.
+    memory.grow = (more) => {
+      if (memory.buffer.byteLength + more * pageBytes > bound.bytes) throw new RangeError('above its bound');
+      return WebAssembly.Memory.prototype.grow.call(memory, more);
+    };
     const options = {
       wasmMemory: memory,
       instantiateWasm: (imports: WebAssembly.Imports, onSuccess: (instance: WebAssembly.Instance) => void) => {
@@ -115,7 +123,7 @@ export class Machine {
       printErr: () => undefined,
     };
     const module = await loadEmscripten(options);
-    return new Machine(module, memory);
+    return new Machine(module, memory, bound);
   }
 
   get roots(): Roots {
@@ -150,6 +158,11 @@ export class Machine {
 
   free(pointer: number): void {
     this.guard(() => this.module._free(pointer));
+  }
+
+  /** The WebAssembly memory grows no further from now on. */
+  boundMemory(bytes: number): void {
+    this.bound.bytes = Math.max(bytes, leastPages * pageBytes);
   }
 
   setMemoryLimit(sizeBytes: number): void {

@@ -20,6 +20,7 @@ export interface SandboxTask {
   readonly shape: InputShape;
   readonly slots: readonly Uint8Array[];
   readonly parameters: unknown;
+  /** Its memory may become another while it runs. */
   readonly limits: TaskLimits;
 }
 

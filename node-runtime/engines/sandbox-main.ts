@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import { readAllotment } from './allotment.ts';
 import { FrameReader } from './frames.ts';
 import { QuickjsEngine } from './quickjs-engine.ts';
 import { SandboxRunner } from './sandbox-runner.ts';
@@ -26,6 +27,7 @@ for (const event of ['end', 'close', 'error']) socket.on(event, () => process.ex
 const quickjs = await QuickjsEngine.start(readQuickjsWasm());
 const runner = new SandboxRunner(new Map([['js', quickjs]]), {
   write: (parts) => void socket.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts)),
+  allotment: () => readAllotment(4),
   isOrphan: () => process.ppid !== parent,
   exit: () => process.exit(0),
 });

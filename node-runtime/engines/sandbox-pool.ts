@@ -1,4 +1,4 @@
-import { type ErrorCode, limits, type Usage } from '../contract/index.ts';
+import { type Allocation, type ErrorCode, limits, type Usage } from '../contract/index.ts';
 import { type EngineListener, type EngineOutcome, type EngineRequest, noUsage, slotsOf } from './engine.ts';
 import { PoolWorker, type Run } from './pool-worker.ts';
 import { type FromSandbox, shapeOf } from './protocol.ts';
@@ -58,7 +58,9 @@ const nodeFaults: ReadonlySet<ErrorCode> = new Set([
  * time; short tasks of one job and code are sent ahead, so that it never waits for the pipe.
  */
 export class SandboxPool {
-  private readonly options: Required<Omit<SandboxPoolOptions, 'entry'>>;
+  private readonly options: {
+    -readonly [Name in keyof SandboxPoolOptions as Exclude<Name, 'entry'>]-?: SandboxPoolOptions[Name];
+  };
   private readonly entry: SandboxEntry;
   private readonly listener: EngineListener;
   private readonly runs = new Map<string, Run>();
@@ -73,6 +75,7 @@ export class SandboxPool {
   private closed = false;
   private whenEmpty: (() => void) | undefined;
   private watch: NodeJS.Timeout | undefined;
+  private cpuCores = Number.POSITIVE_INFINITY;
 
   constructor(options: SandboxPoolOptions, listener: EngineListener) {
     this.options = { queue: limits.queuePerNode, ...defaults, ...options };
@@ -98,6 +101,7 @@ export class SandboxPool {
       logLines: 0,
       cancelReason: undefined,
       cancelTimer: undefined,
+      allocation: {},
     };
     this.runs.set(request.attempt, run);
     this.waiting.push(run);
@@ -120,6 +124,38 @@ export class SandboxPool {
     worker?.recall(run);
     this.end(run, failure('MESH_TASK_CANCELLED', cancelled(reason), noUsage));
     this.schedule();
+  }
+
+  /** Tasks at once, and waiting behind them, from now on. What runs beyond that goes on. */
+  resize(slots: number, queue: number): void {
+    Object.assign(this.options, { slots, queue });
+    this.schedule();
+  }
+
+  /** What all tasks may use of the CPU together from now on, in cores. */
+  limitCpu(cores: number): void {
+    this.cpuCores = cores;
+    this.allotCpu();
+  }
+
+  /** Gives a run that has begun what is named, instead of what it had. */
+  reallocate(attempt: string, allocation: Allocation): void {
+    const run = this.runs.get(attempt);
+    if (run === undefined) return;
+    run.allocation = { ...run.allocation, ...allocation };
+    this.allotCpu();
+    this.schedule();
+  }
+
+  /** Each that runs an equal part of what there is, but none more than it may have: what one leaves is for the others. */
+  private allotCpu(): void {
+    const busy = this.workers.filter(({ isBusy }) => isBusy).sort((a, b) => a.cpuShareMost - b.cpuShareMost);
+    let cores = this.cpuCores;
+    for (const [index, worker] of busy.entries()) {
+      const share = Math.min(worker.cpuShareMost, cores / (busy.length - index));
+      cores -= share;
+      worker.allot(share);
+    }
   }
 
   load(): PoolLoad {
@@ -182,13 +218,25 @@ export class SandboxPool {
       worker.assign(this.waiting.shift()!);
     }
     this.spawn();
+    this.allotCpu();
     for (const worker of this.workers) worker.flush();
     this.setWatch();
   }
 
+  /** What is left of the slots when some runs take several. */
+  private get slots(): number {
+    const more = this.workers.reduce((sum, { running }) => sum + (running?.allocation.slots ?? 1) - 1, 0);
+    return Math.max(1, this.options.slots - more);
+  }
+
   private place(run: Run): PoolWorker | undefined {
     const idle = this.workers.filter((worker) => worker.isIdle);
+    if (this.workers.length - idle.length >= this.slots) return this.placeAhead(run);
     if (idle.length > 0) return idle.find((worker) => worker.knows(run.key)) ?? idle[0];
+    return this.placeAhead(run);
+  }
+
+  private placeAhead(run: Run): PoolWorker | undefined {
     let best: PoolWorker | undefined;
     for (const worker of this.workers) {
       if (worker.takesAhead(run) && (best === undefined || worker.length < best.length)) best = worker;
@@ -199,7 +247,7 @@ export class SandboxPool {
   private spawn(): void {
     if (this.closed || this.plan === undefined) return;
     let wanted = this.waiting.length - this.workers.filter(({ state }) => state === 'starting').length;
-    while (wanted-- > 0 && this.workers.length < this.options.slots) {
+    while (wanted-- > 0 && this.workers.length < this.slots) {
       const { nice, idleMs, residentSlackBytes } = this.options;
       const worker: PoolWorker = new PoolWorker(
         { plan: this.plan, entry: this.entry, nice, idleMs, residentSlackBytes },

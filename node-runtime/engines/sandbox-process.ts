@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { limits } from '../contract/index.ts';
+import { type Allotment, AllotmentFile } from './allotment.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import { type FromSandbox, parseFromSandbox, type ToSandbox } from './protocol.ts';
 import { type LaunchPlan, nodeFlags, type SandboxEntry } from './sandbox-launch.ts';
@@ -27,6 +28,8 @@ export class SandboxProcess {
   private stderr = '';
   private gone = false;
   private problem: string | undefined;
+  private readonly allotment: AllotmentFile | undefined;
+  private allotted = '';
 
   constructor(plan: LaunchPlan, entry: SandboxEntry, nice: number, events: ProcessEvents) {
     this.events = events;
@@ -40,12 +43,14 @@ export class SandboxProcess {
       String(nice),
       identity,
     ];
+    this.allotment = makeAllotment();
     this.child = spawn(command[0]!, command.slice(1), {
       env: {},
       cwd: '/',
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.allotment?.forChild ?? 'ignore'],
       windowsHide: true,
     });
+    this.allotment?.closeForChild();
     this.pid = this.child.pid;
     this.socket = this.child.stdio[3] as Socket;
     const heard: [FromSandbox, Uint8Array][] = [];
@@ -93,6 +98,14 @@ export class SandboxProcess {
     this.socket.uncork();
   }
 
+  /** It takes no notice while it has nothing to do. */
+  allot(allotment: Allotment): void {
+    const text = JSON.stringify(allotment);
+    if (this.gone || text === this.allotted) return;
+    this.allotted = text;
+    this.allotment?.write(allotment);
+  }
+
   kill(): void {
     this.child.kill('SIGKILL');
   }
@@ -107,9 +120,19 @@ export class SandboxProcess {
   private exit(how: string): void {
     if (this.gone) return;
     this.gone = true;
+    this.allotment?.close();
     clearTimeout(this.startTimer);
     this.socket.destroy();
     const said = this.stderr.trim();
     this.events.exited([this.problem ?? how, ...(said === '' ? [] : [said])].join(': '));
+  }
+}
+
+/** Where no file can be made a process is not slowed down, but for its low priority; the pool says so. */
+function makeAllotment(): AllotmentFile | undefined {
+  try {
+    return new AllotmentFile();
+  } catch {
+    return undefined;
   }
 }

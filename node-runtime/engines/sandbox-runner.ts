@@ -1,5 +1,7 @@
 import type { EngineName } from '../contract/index.ts';
+import type { Allotment } from './allotment.ts';
 import { encodeFrame, type Frame } from './frames.ts';
+import { Pace } from './pace.ts';
 import { type FromSandbox, RecentKeys, type ToSandbox } from './protocol.ts';
 import type { SandboxEngine, SandboxTask, StopReason, TaskControl, TaskResult } from './sandbox-engine.ts';
 import { TaskLog } from './task-log.ts';
@@ -13,6 +15,8 @@ const restMs = 1;
 
 export interface RunnerPort {
   write(parts: Uint8Array[]): void;
+  /** What the pool gives it now, if it says so. */
+  allotment(): Allotment | undefined;
   /** Whether whoever started this process is gone. */
   isOrphan(): boolean;
   /** Ends the process at once. */
@@ -36,6 +40,7 @@ export class SandboxRunner {
   private current: CurrentTask | undefined;
   private working = false;
   private restTimer: NodeJS.Timeout | undefined;
+  readonly pace = new Pace(performance.now(), cpuMs());
   private lookedMs = performance.now();
 
   constructor(engines: ReadonlyMap<EngineName, SandboxEngine>, port: RunnerPort) {
@@ -95,6 +100,7 @@ export class SandboxRunner {
       if (run === undefined) break;
       await this.runOne(run);
       await this.pause();
+      await this.keepPace();
     }
     this.working = false;
     this.flush();
@@ -131,6 +137,21 @@ export class SandboxRunner {
     }
   }
 
+  /** Between two tasks, which may each be too short to notice. */
+  private async keepPace(): Promise<void> {
+    this.takeAllotment();
+    const ms = this.pace.owedMs(performance.now(), cpuMs());
+    if (ms <= 0) return;
+    this.flush();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  takeAllotment(): Allotment | undefined {
+    const allotment = this.port.allotment();
+    this.pace.setShare(allotment?.cpuShare ?? 1);
+    return allotment;
+  }
+
   /** For the tasks: whether to give up at once because nobody is there any more. */
   checkParent(): void {
     if (this.port.isOrphan()) this.port.exit();
@@ -163,6 +184,7 @@ class CurrentTask implements TaskControl {
   private readonly runner: SandboxRunner;
   private readonly startMs = performance.now();
   private readonly startCpuMs = cpuMs();
+  private readonly sleptBeforeMs: number;
   private readonly lines = new TaskLog();
   private reportedMs = Number.NEGATIVE_INFINITY;
   private checkedMs = performance.now();
@@ -172,6 +194,7 @@ class CurrentTask implements TaskControl {
     this.id = id;
     this.task = task;
     this.runner = runner;
+    this.sleptBeforeMs = runner.pace.sleptMs;
   }
 
   stop(reason: StopReason): void {
@@ -182,14 +205,24 @@ class CurrentTask implements TaskControl {
     if (this.stopped !== undefined) return true;
     const { limits } = this.task;
     const nowMs = performance.now();
-    if (nowMs - this.startMs > limits.wallMs) this.stop('wall');
-    else if (cpuMs() - this.startCpuMs > limits.cpuMs) this.stop('cpu');
+    const usedMs = cpuMs();
+    const { pace } = this.runner;
+    // What it slept because it is given less than a core is not its own time.
+    if (nowMs - this.startMs - (pace.sleptMs - this.sleptBeforeMs) > limits.wallMs) this.stop('wall');
+    else if (usedMs - this.startCpuMs > limits.cpuMs) this.stop('cpu');
     if (nowMs - this.checkedMs > progressIntervalMs) {
       this.checkedMs = nowMs;
       this.runner.checkParent();
+      this.takeAllotment();
       this.report(false);
     }
+    pace.sleep(pace.owedMs(nowMs, usedMs));
     return this.stopped !== undefined;
+  }
+
+  private takeAllotment(): void {
+    const allotment = this.runner.takeAllotment();
+    if (allotment?.runId === this.id && allotment.memoryBytes > 0) this.task.limits.memoryBytes = allotment.memoryBytes;
   }
 
   log(line: string): void {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import {
+  type Allocation,
   blobRequesterOf,
   type Connection,
   checkIdentifier,
@@ -14,6 +15,8 @@ import {
   jobSpec,
   MeshError,
   type NodeRow,
+  type PreferencesChange,
+  type PreferencesHeld,
   parseConnection,
   type QueryAnswer,
   type ResultOutput,
@@ -183,6 +186,25 @@ export class MeshClient {
    */
   history(node: string, options: HistoryOptions): Promise<History> {
     return readHistory(this.#queries, checkIdentifier(node, 'node'), options);
+  }
+
+  /**
+   * Tells a node what its owner wants; what is left out stays as it is, and null lifts a limit. Resolves to what holds then: the
+   * node has the last word. Throws `MESH_NODE_UNKNOWN`, `MESH_NODE_AWAY` or `MESH_NO_LEADER`.
+   */
+  async setPreferences(node: string, change: PreferencesChange): Promise<PreferencesHeld> {
+    const ask = { query: 'preferences', node: checkIdentifier(node, 'node'), change } as const;
+    return (await this.#queries.ask(ask)).preferences;
+  }
+
+  /**
+   * Gives a running task of the account another share of its node. Resolves to what it has then, once it has it. Throws
+   * `MESH_TASK_NOT_RUNNING`, `MESH_NODE_FULL`, `MESH_LIMIT_EXCEEDED`, `MESH_NODE_AWAY` or `MESH_NO_LEADER`.
+   */
+  async reallocate(job: string, task: string, allocation: Allocation): Promise<Required<Allocation>> {
+    const ask = { query: 'reallocate', job, task, ...allocation } as const;
+    const { cpuShare, memoryBytes, slots } = await this.#queries.ask<'reallocate'>(ask);
+    return { cpuShare, memoryBytes, slots };
   }
 
   /** Who votes, how far each is, and what was asked for. Throws `MESH_NO_LEADER`. */

@@ -27,6 +27,7 @@ import { type EngineOutcome, type EngineRequest, SandboxPool } from '../engines/
 import type { Home } from './home.ts';
 import { Outbox } from './outbox.ts';
 import { OutcomeJournal } from './outcome-journal.ts';
+import type { Allowance } from './owner/owner-limits.ts';
 import type { MeshLoad } from './sampler.ts';
 import type { Publisher } from './shortcut.ts';
 import { TaskLoader } from './task-loader.ts';
@@ -110,8 +111,24 @@ export class AgentDriver {
     return this.#pool;
   }
 
+  get isBusy(): boolean {
+    return this.#state.held.size > 0;
+  }
+
   meshLoad(): MeshLoad {
     return this.#pool.load();
+  }
+
+  /** What the owner of the device lets it have now. */
+  obey({ agent, stance, reason }: Omit<Allowance, 'status'>): void {
+    const offer = { engines: this.#state.offer.engines, ...agent };
+    this.#pool.resize(offer.slots, offer.queue);
+    this.#step({ type: 'owner-limits', offer, stance, reason });
+  }
+
+  /** The device needs its memory: the newest that runs goes. */
+  press(reason: string): void {
+    this.#step({ type: 'pressed', reason });
   }
 
   /** One envelope from the inbox, of a leader that has shown that it leads. */
@@ -160,6 +177,9 @@ export class AgentDriver {
         return;
       case 'report':
         this.#outbox.push(effect.message);
+        return;
+      case 'reallocate':
+        this.#pool.reallocate(effect.attempt, effect.allocation);
     }
   }
 

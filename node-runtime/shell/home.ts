@@ -36,6 +36,9 @@ export interface Home {
   /** What the machine has measured. */
   readonly historyDirectory: string;
   readonly trustFile: string;
+  /** What the owner lets the mesh have of this device. */
+  readonly preferencesFile: string;
+  readonly trafficFile: string;
   /** Says that this node has a log; beside its identity, so that one does not outlive the other. */
   readonly voterFile: string;
   readonly lockFile: string;
@@ -57,6 +60,8 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     outcomesFile: join(directory, 'node', 'outcomes'),
     historyDirectory: join(directory, 'node', 'history'),
     trustFile: join(directory, 'node', 'trust.json'),
+    preferencesFile: join(directory, 'preferences.json'),
+    trafficFile: join(directory, 'node', 'traffic.json'),
     voterFile: join(directory, 'node.voter'),
     lockFile: join(directory, 'node', 'lock'),
   };
@@ -140,6 +145,7 @@ export async function identityOf(home: Home, name: string | undefined): Promise<
   return (await openIdentity(home, name)).node;
 }
 
+/** Undefined when there is no such file. Throws `MESH_CONFIG_INVALID` or `MESH_STORAGE_FAILED`. */
 export async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const text = await readIfThere(file);
   if (text === undefined) return undefined;

@@ -1,5 +1,5 @@
 import { MeshError, type Transport } from '../contract/index.ts';
-import { connectMqtt, type MqttConnectOptions } from './mqtt-transport.ts';
+import { connectMqtt, type MqttConnectOptions, type MqttTransport } from './mqtt-transport.ts';
 
 export interface LinkOptions {
   /** Made anew for every connection: a will can carry what changes. */
@@ -18,7 +18,9 @@ export interface LinkOptions {
  */
 export class Link {
   readonly #options: LinkOptions;
-  #transport: Transport | undefined;
+  #transport: MqttTransport | undefined;
+  /** Of connections that have ended. */
+  #trafficBytes = 0;
   #stopping = false;
   #timer: NodeJS.Timeout | undefined;
   #wake: (() => void) | undefined;
@@ -32,6 +34,11 @@ export class Link {
   /** The connection, or undefined while there is none. */
   get transport(): Transport | undefined {
     return this.#transport;
+  }
+
+  /** What was sent and received over all connections. */
+  get trafficBytes(): number {
+    return this.#trafficBytes + (this.#transport?.trafficBytes ?? 0);
   }
 
   async #run(): Promise<void> {
@@ -54,11 +61,11 @@ export class Link {
         ]);
         failures = 0;
         const reason = await closed;
-        this.#transport = undefined;
+        this.#forget();
         if (!this.#stopping) this.#options.onDown(reason);
       } catch (error) {
         await this.#transport?.close().catch(() => undefined); // already gone: nothing to close
-        this.#transport = undefined;
+        this.#forget();
         failures += 1;
         if (failures % 10 === 1) {
           this.#options.onTrouble(
@@ -68,6 +75,11 @@ export class Link {
       }
       if (!this.#stopping) await this.#pause(Math.random() * Math.min(most, least * 2 ** failures) + least / 2);
     }
+  }
+
+  #forget(): void {
+    this.#trafficBytes = this.trafficBytes;
+    this.#transport = undefined;
   }
 
   #pause(ms: number): Promise<void> {

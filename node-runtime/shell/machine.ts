@@ -55,9 +55,27 @@ const procMachine: Machine = {
   },
 };
 
-/** The first line of /proc/stat: user nice system idle iowait irq softirq steal (guest is in user already). */
-export function parseStat(text: string): { cpuBusyMs: number; cpuTotalMs: number } {
-  const ticks = text.slice(0, text.indexOf('\n')).trim().split(/\s+/).slice(1, 9).map(Number);
+type CpuTimes = Pick<MachineReading, 'cpuBusyMs' | 'cpuTotalMs'>;
+
+/** The first line of /proc/stat. */
+export function parseStat(text: string): CpuTimes {
+  return parseCpuLine(text.slice(0, text.indexOf('\n')));
+}
+
+/** The listed processors alone, together. Throws when one is not there. */
+export function parseCpuTimes(text: string, cpus: readonly number[]): CpuTimes {
+  const each = cpus.map((cpu) => {
+    const line = new RegExp(`^cpu${cpu} .*$`, 'm').exec(text)?.[0];
+    if (line === undefined) throw new Error(`there is no cpu${cpu}`);
+    return parseCpuLine(line);
+  });
+  const sum = (name: keyof CpuTimes) => each.reduce((all, times) => all + times[name], 0);
+  return { cpuBusyMs: sum('cpuBusyMs'), cpuTotalMs: sum('cpuTotalMs') };
+}
+
+/** user nice system idle iowait irq softirq steal (guest is in user already). */
+function parseCpuLine(line: string): CpuTimes {
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
   const total = ticks.reduce((sum, each) => sum + each, 0);
   const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
   return { cpuBusyMs: (total - idle) * clockTickMs, cpuTotalMs: total * clockTickMs };

@@ -1,13 +1,14 @@
 import { asMeshError, type InboxMessage, type OutboxMessage } from '../contract/index.ts';
 import { History } from './history/history.ts';
 import type { Home } from './home.ts';
-import { openMachine } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { MetricsPublisher, type MetricsPublisherOptions } from './metrics-publisher.ts';
 import { type MeshLoad, Sampler } from './sampler.ts';
 import { VitalsReader } from './vitals.ts';
 
 export interface MetricsOptions extends Omit<MetricsPublisherOptions, 'sampler' | 'onSample'> {
   readonly home: Home;
+  readonly machine: Machine;
   readonly meshLoad: () => MeshLoad;
 }
 
@@ -29,9 +30,9 @@ export class Metrics {
 
   /** A disk that keeps no history is no reason not to work. */
   static async start(options: MetricsOptions): Promise<Metrics> {
-    const { home, meshLoad, log, sampleIntervalMs = 5_000 } = options;
+    const { home, machine, meshLoad, log, sampleIntervalMs = 5_000 } = options;
     const vitals = new VitalsReader({ directory: home.directory });
-    const sampler = new Sampler(await openMachine(), meshLoad, () => vitals.read());
+    const sampler = new Sampler(machine, meshLoad, () => vitals.read());
     const history = await History.open({
       directory: home.historyDirectory,
       sampleIntervalMs,
@@ -48,7 +49,7 @@ export class Metrics {
     if (message.type !== 'history-request') return;
     const { request } = message;
     const fail = (text: string) =>
-      answer({ type: 'history-failed', request, problem: { code: 'MESH_STORAGE_FAILED', message: text } });
+      answer({ type: 'request-failed', request, problem: { code: 'MESH_STORAGE_FAILED', message: text } });
     try {
       if (this.#history === undefined) throw new Error('this node keeps no history: its disk did not let it');
       const page = await this.#history.page(message, () => ({ atMs: performance.now(), wallMs: Date.now() }));

@@ -47,7 +47,7 @@ export function brokerOf(place: MeshPlace, own?: PinnedTarget['own']): Pick<Mqtt
  * while away (mqtt.js would flush it late, into another time). Rejects with `MESH_UNREACHABLE`, `MESH_NOT_AUTHORIZED`,
  * or what `connectPinned` throws.
  */
-export async function connectMqtt(options: MqttConnectOptions): Promise<Transport> {
+export async function connectMqtt(options: MqttConnectOptions): Promise<MqttTransport> {
   const connectTimeout = options.connectTimeoutMs ?? 10_000;
   const secured =
     options.pinned === undefined ? undefined : await connectPinned(options.pinned, { timeoutMs: connectTimeout });
@@ -117,7 +117,10 @@ const closeMs = 2_000;
 
 type Settle<T> = (error?: Error | null, value?: T) => void;
 
-class MqttTransport implements Transport {
+/** Of the fixed header of a message, and its packet id. */
+const headerBytes = 5;
+
+export class MqttTransport implements Transport {
   readonly #client: mqtt.MqttClient;
   readonly #listeners = new Set<MessageListener>();
   /** Rejects what waits for the broker: mqtt.js forgets some of it when the connection goes. */
@@ -125,11 +128,16 @@ class MqttTransport implements Transport {
   readonly closed: Promise<Error | undefined>;
   #lost: Error | undefined;
   #ended = false;
+  /** Sent and received: MQTT packets, without what carries them, and without the smallest. */
+  trafficBytes = 0;
 
   constructor(client: mqtt.MqttClient) {
     this.#client = client;
     client.on('error', (error) => {
       this.#lost = error;
+    });
+    client.on('packetreceive', ({ length = 0 }) => {
+      this.trafficBytes += headerBytes + length;
     });
     client.on('message', (topic, payload, packet) => {
       for (const listener of this.#listeners) listener(topic, payload, packet.retain);
@@ -147,6 +155,7 @@ class MqttTransport implements Transport {
 
   publish(topic: string, payload: Uint8Array, options: PublishOptions): Promise<void> {
     const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    this.trafficBytes += headerBytes + topic.length + payload.length;
     return this.#ask((settle) => {
       this.#client.publish(topic, buffer, { qos: options.qos, retain: options.retain ?? false }, (error) =>
         settle(error),

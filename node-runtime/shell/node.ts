@@ -14,6 +14,9 @@ import {
   type MeshEvent,
   meshIdOf,
   type NodeStatus,
+  type OutboxMessage,
+  type PreferencesChange,
+  type PreferencesHeld,
   Topics,
   type Transport,
 } from '../contract/index.ts';
@@ -22,42 +25,23 @@ import { BlobClient, BlobStore } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { isFounderOf } from './found.ts';
 import { HeapKeeper } from './heap-keeper.ts';
-import { type Home, type Identity, openIdentity, readMeshFile } from './home.ts';
-import type { Membership } from './joining/membership.ts';
-import { type NodeConnection, Standing } from './joining/standing.ts';
+import { type Identity, openIdentity, readMeshFile } from './home.ts';
+import { Standing } from './joining/standing.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
 import { describeMachine } from './machine-facts.ts';
 import { Metrics } from './metrics.ts';
-import { offerOf } from './offer.ts';
+import type { NodeOptions } from './node-options.ts';
+import { answerOwner } from './owner/local-door.ts';
+import { OwnerLimits } from './owner/owner-limits.ts';
 import { Presence } from './presence.ts';
 import { release } from './release.ts';
+import { openDeviceScope } from './scope/device-scope.ts';
 import { openOf, withSeals } from './sealed.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
 import { Signer } from './signing.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 import { VoterSeat } from './voter/voter-seat.ts';
-
-export interface NodeOptions {
-  readonly home: Home;
-  readonly connection: NodeConnection;
-  /** What joining has left. */
-  readonly membership?: Membership;
-  /** Taken at the first start; later starts keep the id that the home has. */
-  readonly name?: string;
-  /** Share of the machine's cores for the mesh, 0 to 1. */
-  readonly share?: number;
-  /** Attempts at once; by default one per core of the share. */
-  readonly slots?: number;
-  readonly labels?: readonly string[];
-  readonly mayLead?: boolean;
-  readonly cacheBytes?: number;
-  /** Where what comes into the decisions of this node is recorded, should it vote: see `Journal`. */
-  readonly journalDirectory?: string;
-  /** How far apart the samples are that are published and kept: five seconds, for tests less. */
-  readonly sampleIntervalMs?: number;
-  readonly log: Logger;
-}
 
 export interface RunningNode {
   readonly node: string;
@@ -78,19 +62,23 @@ const goodbyeMs = 2_000;
 
 /** Starts the runtime of one device: joins the mesh, offers its share, and votes or leads when it is to. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const unlock = await lockHome(options.home.lockFile);
+  let node: MeshNode | undefined;
+  const unlock = await lockHome(options.home.lockFile, (socket) => {
+    if (node === undefined) socket.end();
+    else answerOwner(socket, (change) => node!.change(change));
+  });
   try {
     const identity = await openIdentity(options.home, options.name);
-    const { node } = identity;
     const isFounder = isFounderOf(await readMeshFile(options.home), identity);
     const running = new MeshNode(options, identity, isFounder);
     await running.start().catch(async (error: unknown) => {
       await running.release();
       throw error;
     });
+    node = running;
     let stopping: Promise<void> | undefined;
     return {
-      node,
+      node: identity.node,
       get leads() {
         return running.leads;
       },
@@ -122,6 +110,7 @@ class MeshNode {
   #presence!: Presence;
   #link!: Link;
   #agent!: AgentDriver;
+  #limits: OwnerLimits | undefined;
   readonly #isFounder: boolean;
   readonly #signer: Signer;
   readonly #trust: TrustKeeper;
@@ -183,7 +172,17 @@ class MeshNode {
 
   async start(): Promise<void> {
     const { home, connection, log } = this.#options;
-    const { cores, memoryBytes, share, slots, queue, offeredMemoryBytes, ...prefetch } = offerOf(this.#options);
+    const { deviceScope, slots, sensors, preferences = {} } = this.#options;
+    const scope = await openDeviceScope(deviceScope);
+    const trafficBytes = () => this.#link?.trafficBytes ?? 0;
+    const isBusy = () => this.#agent.isBusy;
+    const meshLoad = () => this.#agent?.meshLoad() ?? { processIds: [], endedCpuMs: 0 };
+    const limits = await OwnerLimits.open(
+      { home, scope, slots, sensors, trafficBytes, isBusy, meshLoad, log: this.#log },
+      preferences,
+    );
+    this.#limits = limits;
+    const { agent, status: offered } = limits.allowance;
     const transport = () => this.#link?.transport;
     this.#cache = await BlobStore.open(home.blobsDirectory, {
       budgetBytes: this.#options.cacheBytes ?? defaultCacheBytes,
@@ -202,7 +201,7 @@ class MeshNode {
       ...shared,
       node: this.#node,
       home,
-      offer: { engines, slots, queue, memoryBytes: offeredMemoryBytes, ...prefetch },
+      offer: { engines, ...agent },
       term: this.#trust.term,
       persistTerm: (term) => {
         // It is on disk since it was proven; what was not is no term of ours.
@@ -217,15 +216,10 @@ class MeshNode {
       release,
       arch: arch(),
       platform: platform(),
-      cores,
-      memoryBytes,
+      ...offered,
       engines,
       ...(await describeMachine(home, this.#log)),
       labels: [...(this.#options.labels ?? [])],
-      share,
-      slots,
-      queue,
-      offeredMemoryBytes,
       mayLead: this.#mayLead,
       publicKey: this.#signer.publicKey,
       admission: this.#standing.admission(),
@@ -243,8 +237,18 @@ class MeshNode {
     );
     await this.#seat.resume();
     const { sampleIntervalMs } = this.#options;
-    const measured = { node: this.#node, home, meshLoad: () => this.#agent.meshLoad() };
+    await scope.enter();
+    const { machine } = scope;
+    const measured = { node: this.#node, home, machine, meshLoad };
     this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
+    limits.start({
+      allow: (allowance) => {
+        this.#presence.offer(allowance.status);
+        this.#agent.obey(allowance);
+      },
+      press: (reason) => this.#agent.press(reason),
+      limitCpu: (cores) => this.#agent.pool.limitCpu(cores),
+    });
     this.#heap = new HeapKeeper(() => this.#agent.meshLoad().processIds.length > 0);
     this.#link = new Link({
       connectOptions: () => this.#connectOptions(),
@@ -258,7 +262,12 @@ class MeshNode {
         this.#standing.refused(error);
       },
     });
-    this.#log.info({ mesh: describeConnection(connection), slots, share }, 'starting');
+    this.#log.info({ mesh: describeConnection(connection), ...offered }, 'starting');
+  }
+
+  /** The owner speaks, on the machine itself. */
+  change(change: PreferencesChange): Promise<PreferencesHeld> {
+    return this.#limits!.change('device', change);
   }
 
   #shared() {
@@ -367,7 +376,9 @@ class MeshNode {
     const envelope = isOwn ? decode(inboxEnvelope, payload) : this.#trust.openInbox(payload, topic);
     if (envelope === undefined || envelope.term !== this.#trust.term) return;
     for (const message of envelope.messages) {
-      void this.#metrics?.hear(message, (answer) => this.#agent.report(answer));
+      const answer = (said: OutboxMessage) => this.#agent.report(said);
+      void this.#metrics?.hear(message, answer);
+      void this.#limits?.hear(message, answer);
       if (message.type !== 'refused' || message.bootId !== this.#bootId) continue;
       const { code, message: text, mend } = message.problem;
       this.#markFailed(
@@ -428,6 +439,7 @@ class MeshNode {
   async release(): Promise<void> {
     await this.#metrics?.close();
     await this.#standing.close();
+    await this.#limits?.close();
     await this.#seat.close();
     await this.#agent?.close();
     await this.#link?.close();

@@ -25,12 +25,12 @@ export interface PresenceOptions {
 }
 
 /** Statuses of one connection are numbered from a multiple of this; the will is above them all, and below the next connection's. */
-const statusesPerConnection = 1_000;
+const statusesPerConnection = 1_000_000;
 
 /** What a node says of itself: its status, its last will; and what it hears under its own name. */
 export class Presence {
   readonly #options: PresenceOptions;
-  readonly #status: Omit<NodeStatus, 'seq' | 'online'>;
+  #status: Omit<NodeStatus, 'seq' | 'online'>;
   readonly #clones: CloneWatch;
   readonly #startedMs = performance.now();
   readonly topic: string;
@@ -62,6 +62,15 @@ export class Presence {
     const transport = this.#options.transport();
     if (transport !== undefined)
       this.announce(transport).catch((error: unknown) => this.#options.log.debug(String(error)));
+  }
+
+  /** What it offers is something else now. */
+  offer(
+    offered: Pick<NodeStatus, 'share' | 'slots' | 'queue' | 'offeredMemoryBytes' | 'withheld' | 'onlyLabels'>,
+  ): void {
+    const { withheld: _, onlyLabels: __, ...rest } = this.#status;
+    this.#status = { ...rest, ...offered };
+    this.announceNow();
   }
 
   async sayGoodbye(): Promise<void> {

@@ -5,7 +5,7 @@ import type { MetricSample } from '../contract/index.ts';
 /** What a machine tells of itself beside load; what it does not tell is left out. */
 export type Vitals = Pick<
   MetricSample,
-  'diskFreeBytes' | 'diskTotalBytes' | 'temperatureCelsius' | 'isThrottled' | 'writtenBytes'
+  'diskFreeBytes' | 'diskTotalBytes' | 'temperatureCelsius' | 'isThrottled' | 'batteryShare' | 'writtenBytes'
 >;
 
 /** Free space moves slowly, and asking for it may wake a disk. */
@@ -36,15 +36,24 @@ export class VitalsReader {
   async read(): Promise<Vitals> {
     const { root = '/' } = this.#options;
     this.#sources ??= findSources(root);
-    const { zones, coolers, firmware, io } = await this.#sources;
-    const [disk, temperatures, states, bits, counts] = await Promise.all([
+    const { zones, coolers, firmware, batteries, io } = await this.#sources;
+    const [disk, temperatures, states, bits, charges, counts] = await Promise.all([
       this.#readDisk(),
       Promise.all(zones.map(text)),
       Promise.all(coolers.map(text)),
       Promise.all(firmware.map(text)),
+      Promise.all(
+        batteries.map((folder) => Promise.all(['status', 'capacity'].map((name) => text(join(folder, name))))),
+      ),
       Promise.all(io.map(text)),
     ]);
-    return { ...disk, ...hottest(temperatures), ...throttled(bits[0], states), ...written(counts[0]) };
+    return {
+      ...disk,
+      ...hottest(temperatures),
+      ...throttled(bits[0], states),
+      ...discharging(charges),
+      ...written(counts[0]),
+    };
   }
 
   async #readDisk(): Promise<Vitals> {
@@ -66,6 +75,7 @@ interface Sources {
   readonly coolers: readonly string[];
   /** One, or none where there is none. */
   readonly firmware: readonly string[];
+  readonly batteries: readonly string[];
   readonly io: readonly string[];
 }
 
@@ -84,9 +94,30 @@ async function findSources(root: string): Promise<Sources> {
   return {
     zones: (ofProcessor.length > 0 ? ofProcessor : zones).map(({ name }) => join(folder, name, 'temp')),
     coolers: coolers.map(({ name }) => join(folder, name, 'cur_state')),
+    batteries: await findBatteries(root),
     firmware: await ifThere(join(root, 'sys/devices/platform/soc/soc:firmware/get_throttled')),
     io: await ifThere(join(root, 'proc/self/io')),
   };
+}
+
+/** Those of the machine itself: a mouse has one too. */
+async function findBatteries(root: string): Promise<string[]> {
+  const folder = join(root, 'sys/class/power_supply');
+  const names = await readdir(folder).catch(() => []);
+  const found = await Promise.all(
+    names.sort().map(async (name) => {
+      const [type, scope] = await Promise.all(['type', 'scope'].map((file) => text(join(folder, name, file))));
+      return /^(Battery|UPS)$/.test(type?.trim() ?? '') && scope?.trim() !== 'Device' ? [join(folder, name)] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** While it gives power; of several the fullest. Whole percent. */
+function discharging(batteries: readonly (readonly (string | undefined)[])[]): Vitals {
+  const inUse = batteries.filter(([status]) => status?.trim() === 'Discharging').map((each) => wholeOf(each[1]) / 100);
+  const known = inUse.filter((share) => share >= 0 && share <= 1);
+  return known.length === 0 ? {} : { batteryShare: Math.max(...known) };
 }
 
 /** Thousandths of a degree. A sensor that is off says something that no machine in use has. */

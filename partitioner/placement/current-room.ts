@@ -3,6 +3,10 @@ export interface Device {
   readonly device: string;
   readonly engines: readonly string[];
   readonly labels: readonly string[];
+  /** Its owner lets it take nothing now. */
+  readonly isWithheld?: boolean;
+  /** Its owner lets it take only tasks that ask for one of these labels. */
+  readonly onlyLabels?: readonly string[];
   /** Work per second of one core relative to the reference device, per engine. */
   readonly speed: Readonly<Record<string, number>>;
   /** Share of one core that an attempt may expect (0 to 1), background and running attempts taken off. */
@@ -27,17 +31,19 @@ export interface PlaceableTask {
 }
 
 /** Why a device cannot run a task, now or ever. */
-export type Refusal = 'engine' | 'labels' | 'memory' | 'busy';
+export type Refusal = 'engine' | 'labels' | 'memory' | 'reserved' | 'withheld' | 'busy';
 
 export type Placement =
   | { readonly task: string; readonly device: string }
   | { readonly task: string; readonly refusals: readonly { readonly device: string; readonly refusal: Refusal }[] };
 
-/** What keeps the task off the device whatever happens, or undefined. */
+/** What keeps the task off the device until the device offers something else, or undefined. */
 export function refusalForGood(task: PlaceableTask, device: Device): Exclude<Refusal, 'busy'> | undefined {
   if (!device.engines.includes(task.engine)) return 'engine';
   if (!task.labels.every((label) => device.labels.includes(label))) return 'labels';
   if (task.memoryBytes > device.offeredMemoryBytes) return 'memory';
+  if (device.onlyLabels?.some((label) => task.labels.includes(label)) === false) return 'reserved';
+  if (device.isWithheld === true) return 'withheld';
   return undefined;
 }
 

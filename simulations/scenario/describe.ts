@@ -69,7 +69,9 @@ function describeOne(message: InboxMessage | OutboxMessage): string {
       return `not admitted: ${message.problem.message}`;
     case 'history-request':
     case 'history':
-    case 'history-failed':
+    case 'request-failed':
+    case 'preferences-request':
+    case 'preferences':
       return `${message.type} (${message.request})`;
     default:
       return `${message.type} ${message.attempt}`;

@@ -1,3 +1,4 @@
+import { availableParallelism, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { parseInvitation } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
@@ -55,7 +56,7 @@ async function runJoin(text: string, name: string | undefined, session: Session)
   });
   const { node, mesh, endsAtMs, mayLead } = membership;
   if (session.json) return session.printJson({ node, mesh, isNew, mayLead, certificateEndsAtMs: endsAtMs });
-  const { cores, share, offeredMemoryBytes } = offerOf({});
+  const { cores, share, offeredMemoryBytes } = offerOf({ cores: availableParallelism(), memoryBytes: totalmem() }, {});
   const offer = `offers ${plural(Math.max(1, Math.floor(cores * share)), 'core')}, ${bytesText(offeredMemoryBytes)}`;
   const ends = new Date(endsAtMs).toISOString().slice(0, 10);
   step(isNew ? `${node} joined; ${offer}` : `${node} had joined; its certificate is good until ${ends}`);

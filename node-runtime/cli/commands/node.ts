@@ -12,13 +12,16 @@ import {
 import type { Membership } from '../../shell/joining/membership.ts';
 import type { NodeConnection } from '../../shell/joining/standing.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { addPreferenceOptions, changeOf, type PreferenceOptions, parseShare } from '../preferences.ts';
 
-interface NodeCommandOptions {
+interface NodeCommandOptions extends PreferenceOptions {
   readonly join?: string;
   readonly name?: string;
-  readonly share?: string;
+  readonly share?: number;
   readonly slots?: string;
   readonly labels?: string;
+  readonly deviceScope?: string;
+  readonly sensors?: string;
   readonly lead: boolean;
   readonly journal?: string;
   readonly logLevel: string;
@@ -32,6 +35,7 @@ Examples:
   $ foremesh node                                    start again: the home knows the mesh
   $ foremesh node --join 'foremesh://...'            both in one: an invitation, or the string of an account
   $ foremesh node --share 25% --labels camera,gpu    offer a quarter of the machine
+  $ foremesh node --device-scope cpus:0-1            be two of the processors, and measure no others
   $ foremesh node --slots 1 --no-lead                one task at a time, never the leader`;
 
 /** `foremesh node`: the runtime of this device, in the foreground. */
@@ -39,12 +43,18 @@ export const nodeCommand: CommandModule = {
   name: 'node',
   summary: 'run the runtime of this device (joins with --join)',
   register(command, context) {
-    command
+    addPreferenceOptions(command)
       .option('--join <string>', 'join first: what `foremesh invite` or `foremesh init` printed')
       .option('--name <id>', 'id of this node (after the host), at the first start')
-      .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%', '50%')
+      .option(
+        '--share <share>',
+        'of the cores and memory for the mesh: 0.5 or 50% (half, unless `foremesh share` said)',
+        parseShare,
+      )
       .option('--slots <number>', 'tasks at once (one per core of the share)')
       .option('--labels <list>', 'what jobs can ask for, with commas')
+      .option('--device-scope <scope>', 'be a part of the machine: cgroup:NAME or cpus:LIST')
+      .option('--sensors <folder>', 'read temperature and battery below this folder, as Linux has them below /')
       .option('--no-lead', 'never lead the mesh')
       .option('--journal <folder>', 'record what this node decides from, should it vote; foremesh replay reads it')
       .option('--log-level <level>', levels.join(', '), 'info')
@@ -61,11 +71,13 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     });
   }
   const settings = {
-    share: shareOf(options.share ?? '50%'),
+    preferences: { ...changeOf(options), ...(options.share === undefined ? {} : { share: options.share }) },
     labels: labelsOf(options.labels),
     mayLead: options.lead,
     ...(options.slots === undefined ? {} : { slots: slotsOf(options.slots) }),
     ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.sensors === undefined ? {} : { sensors: options.sensors }),
+    ...(options.deviceScope === undefined ? {} : { deviceScope: options.deviceScope }),
     ...(options.journal === undefined ? {} : { journalDirectory: options.journal }),
   };
   const { connection, membership } = await accessOf(session, options);
@@ -116,17 +128,6 @@ function signalled(): Promise<undefined> {
   return new Promise((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(undefined));
   });
-}
-
-/** "0.25" or "25%". */
-function shareOf(text: string): number {
-  const share = /^\d+(\.\d+)?%$/.test(text) ? Number.parseFloat(text) / 100 : Number(text);
-  if (!(share > 0 && share <= 1)) {
-    throw new MeshError('MESH_USAGE', `--share "${text}" is no share of a machine`, {
-      mend: 'give 50% or 0.5: above 0, at most 1',
-    });
-  }
-  return share;
 }
 
 function slotsOf(text: string): number {

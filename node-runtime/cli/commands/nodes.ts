@@ -104,7 +104,11 @@ const columns: readonly Column<NodeRow>[] = [
     align: 'right',
     cell: ({ latest }) => (latest === undefined ? '' : percentText(latest.cpuBackgroundShare)),
   },
-  { title: 'CORES', align: 'right', cell: ({ status }) => `${status.cores} x ${percentText(status.share)}` },
+  {
+    title: 'CORES',
+    align: 'right',
+    cell: ({ status }) => `${Number(status.cores.toFixed(2))} x ${percentText(status.share)}`,
+  },
   { title: 'MEMORY', align: 'right', cell: ({ status }) => bytesText(status.offeredMemoryBytes) },
   {
     title: 'FREE',

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { historyAsk, historyPage } from './history.ts';
 import { problem } from './job.ts';
+import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
 import {
   codeReference,
   count,
@@ -68,6 +69,8 @@ export const assign = z.object({
   /** An output up to this size travels inline; a larger one is put in a holder first. */
   inlineOutputBytes: count,
   priority: z.number().int().min(0).max(9),
+  /** Those that its stage asks for, if any. */
+  labels: z.array(identifier).max(limits.labelsPerNode).optional(),
 });
 export type Assign = z.infer<typeof assign>;
 
@@ -85,6 +88,10 @@ export const inboxMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('refused'), bootId: identifier, problem }),
   /** Somebody wants to see what the node has measured. */
   z.object({ type: z.literal('history-request'), request: count, ...historyAsk.shape }),
+  /** An account wants the node to give more or less; with an empty change, to know what holds. */
+  z.object({ type: z.literal('preferences-request'), request: count, change: preferencesChange }),
+  /** Give a running attempt more or less. */
+  z.object({ type: z.literal('reallocate'), request: count, attempt: attemptKey, ...allocation.shape }),
 ]);
 export type InboxMessage = z.infer<typeof inboxMessage>;
 
@@ -115,8 +122,13 @@ export const outboxMessage = z.discriminatedUnion('type', [
    * yet: an attempt that the leader assigned before it asked, and that neither reports nor is listed, is lost.
    */
   z.object({ type: z.literal('inventory'), request: count, attempts: z.array(attemptKey) }),
+  /** The node gives it back, through no fault of its task: its owner wants the device for himself. */
+  z.object({ type: z.literal('released'), attempt: attemptKey, reason: z.string().max(limits.reasonCharacters) }),
   z.object({ type: z.literal('history'), request: count, page: historyPage }),
-  z.object({ type: z.literal('history-failed'), request: count, problem }),
+  z.object({ type: z.literal('preferences'), request: count, preferences: preferencesHeld }),
+  z.object({ type: z.literal('reallocated'), request: count, attempt: attemptKey, ...allocation.required().shape }),
+  /** A request (for history, other preferences, another allocation) that could not be met. */
+  z.object({ type: z.literal('request-failed'), request: count, problem }),
 ]);
 export type OutboxMessage = z.infer<typeof outboxMessage>;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { withheld } from './preferences.ts';
 import { termProof } from './raft.ts';
 import { count, engineName, fraction, identifier, publicKey, version } from './shared.ts';
 import { votersChain } from './trust.ts';
@@ -30,7 +31,8 @@ export const nodeStatus = z.object({
   arch: z.string().max(20),
   platform: z.string().max(20),
   machine: machineDescription.optional(),
-  cores: z.number().int().min(1).max(4_096),
+  /** What it has, or what its device scope lets it use: a quota may be a part of a core. */
+  cores: z.number().positive().max(4_096),
   memoryBytes: count,
   engines: z.array(engineName),
   /** Work per second relative to a Raspberry Pi 4 core, per engine (calibrated at start). */
@@ -38,11 +40,14 @@ export const nodeStatus = z.object({
   labels: z.array(identifier).max(limits.labelsPerNode),
   /** Share of the machine's cores that the mesh may use. */
   share: z.number().min(0).max(1),
-  /** Attempts that run at once, and that wait behind them. */
+  /** Attempts that run at once, and that wait behind them. No slots: it takes no work now, and `withheld` says why. */
   slots: z.number().int().min(0).max(limits.slotsPerNode),
   queue: z.number().int().min(0).max(limits.queuePerNode),
   /** Memory that the mesh's tasks may use together. */
   offeredMemoryBytes: count,
+  withheld: withheld.optional(),
+  /** Its owner takes only tasks that ask for one of these labels. */
+  onlyLabels: z.array(identifier).max(limits.labelsPerNode).optional(),
   mayLead: z.boolean(),
   /** The key that the node signs with. The first that is enrolled for an id stays. */
   publicKey,
@@ -80,6 +85,8 @@ export const metricSample = z.object({
   diskTotalBytes: count.optional(),
   temperatureCelsius: z.number().min(-200).max(1_000).optional(),
   isThrottled: z.boolean().optional(),
+  /** Of a device that runs on its battery now. */
+  batteryShare: fraction.optional(),
   /** What the runtime has made the machine write to its disks since the runtime started. */
   writtenBytes: count.optional(),
 });

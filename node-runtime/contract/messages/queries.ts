@@ -3,6 +3,7 @@ import { limits } from '../limits.ts';
 import { historyAsk, historyPage } from './history.ts';
 import { jobPhase, jobState, problem } from './job.ts';
 import { metricSample, nodeStatus } from './node.ts';
+import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
 import { count, identifier, version } from './shared.ts';
 import { whyAnswer } from './why.ts';
 
@@ -37,6 +38,10 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('voters') }),
   /** The leader asks the node, and passes on what it says. */
   z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
+  /** What its owner wants of a node; with an empty change, what holds there. The node has the last word. */
+  z.object({ ...request, query: z.literal('preferences'), node: identifier, change: preferencesChange }),
+  /** Another share for a task of the account that runs. */
+  z.object({ ...request, query: z.literal('reallocate'), job: identifier, task: identifier, ...allocation.shape }),
   /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
   z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
   /** Asked again until the answer is that it is gone: a voter gives up its seat first. */
@@ -45,7 +50,7 @@ export const queryAsk = z.discriminatedUnion('query', [
 export type QueryAsk = z.infer<typeof queryAsk>;
 
 /** Questions that change the mesh: they are for its owner, and have a topic of their own. */
-const changing: readonly QueryAsk['query'][] = ['set-voters', 'remove-node'];
+const changing: readonly QueryAsk['query'][] = ['set-voters', 'remove-node', 'preferences'];
 export function changesMesh(query: QueryAsk['query']): boolean {
   return changing.includes(query);
 }
@@ -97,6 +102,9 @@ export const queryAnswer = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('set-voters') }),
   z.object({ ...request, query: z.literal('remove-node'), node: identifier, isGone: z.boolean() }),
   z.object({ ...request, query: z.literal('history'), page: historyPage }),
+  z.object({ ...request, query: z.literal('preferences'), preferences: preferencesHeld }),
+  /** What it has now. */
+  z.object({ ...request, query: z.literal('reallocate'), ...allocation.required().shape }),
   z.object({ ...request, query: z.literal('error'), problem }),
 ]);
 export type QueryAnswer = z.infer<typeof queryAnswer>;

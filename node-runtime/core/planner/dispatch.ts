@@ -100,9 +100,13 @@ function noRoom(
     labels: `not all of the labels ${labels.join(', ')}`,
     memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
   } as const;
-  const each = refusals
-    .slice(0, devicesNamedMost)
-    .map(({ device, refusal }) => `${device}: ${lacks[refusal as keyof typeof lacks] ?? refusal}`);
+  const why = (device: string, refusal: string): string => {
+    const { withheld, onlyLabels = [] } = state.nodes.get(device)!.status;
+    if (refusal === 'withheld') return withheld?.text ?? 'offers no slots';
+    if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
+    return lacks[refusal as keyof typeof lacks] ?? refusal;
+  };
+  const each = refusals.slice(0, devicesNamedMost).map(({ device, refusal }) => `${device}: ${why(device, refusal)}`);
   if (refusals.length > each.length) each.push(`and ${refusals.length - each.length} more`);
   if (refusals.length === 0) {
     const online = [...state.nodes.values()].some((node) => node.online);
@@ -139,6 +143,8 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     device: status.node,
     engines: status.engines,
     labels: status.labels,
+    isWithheld: status.slots === 0,
+    ...(status.onlyLabels === undefined ? {} : { onlyLabels: status.onlyLabels }),
     speed: status.speed as Record<string, number>,
     coreShare: status.slots === 0 ? 0 : Math.min(1, coresFree / status.slots),
     freeSlots: status.slots - running,
@@ -204,6 +210,7 @@ function assign(
     limits: plan.limits,
     inlineOutputBytes: inlineOutputBytes(job, task),
     priority: plan.priority,
+    ...(plan.labels.length === 0 ? {} : { labels: [...plan.labels] }),
   };
   effects.push({ type: 'send', node: node.status.node, message });
 }

@@ -9,5 +9,6 @@ export {
   plannerDefaults,
 } from './state.ts';
 export { type Instant, stepPlanner } from './step.ts';
+export { whereRuns } from './tasks.ts';
 export { validatePlanner } from './validate.ts';
 export { answerQuery, jobStateOf, refusedStateOf } from './views.ts';

@@ -31,6 +31,9 @@ export function hearReport(
     case 'failed':
       hearOutcome(state, node, message, effects);
       return;
+    case 'released':
+      hearReleased(state, node, message);
+      return;
     case 'inventory':
       hearInventory(state, node, message, effects);
   }
@@ -49,6 +52,17 @@ function hearCheckpoint(
   const { account, job, task: name } = parseAttemptKey(attempt);
   const head = { account, job, atMs: state.wallMs, task: name };
   effects.push({ type: 'propose', commands: [{ type: 'count-checkpoint', ...head, attempt, checkpoint }] });
+}
+
+/** Its owner wants the device: nobody's fault. Its status says whether it takes other work, and comes before or soon. */
+function hearReleased(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'released' }): void {
+  const attempt = state.attempts.get(message.attempt);
+  if (attempt === undefined || attempt.node !== node.status.node) return;
+  const { task } = attempt;
+  task.avoidUntilMs.set(attempt.node, state.nowMs + state.config.releasedBackoffMs);
+  // Should no other node be able to: not at once to this one again.
+  task.notBeforeMs = state.nowMs + state.config.nodeFaultBackoffMs / 2;
+  loseAttempt(state, attempt, message.reason);
 }
 
 function hearOutcome(

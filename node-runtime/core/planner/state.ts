@@ -21,6 +21,8 @@ export interface PlannerConfig {
   readonly pipelineMs: number;
   /** How long a node that could not run an attempt is left in peace by that task. */
   readonly nodeFaultBackoffMs: number;
+  /** How long a node that gave an attempt back, for its owner's sake, is left in peace by that task. */
+  readonly releasedBackoffMs: number;
   /** A task that nodes could not run this often, through no fault of its own, fails its job. */
   readonly nodeFaultsMost: number;
   /** Chunks per slot of the mesh when a stage does not say. */
@@ -37,6 +39,7 @@ export const plannerDefaults: PlannerConfig = {
   statePublishMs: 250,
   pipelineMs: 150,
   nodeFaultBackoffMs: 1_000,
+  releasedBackoffMs: 5_000,
   nodeFaultsMost: 10,
   chunksPerSlot: 4,
   chunksLeast: 12,

@@ -28,6 +28,18 @@ export function endJob(
   };
 }
 
+/** Where a task of an account runs now, the oldest of its attempts; undefined when it does not. */
+export function whereRuns(
+  state: PlannerState,
+  account: string,
+  job: string,
+  task: string,
+): { node: string; attempt: string } | undefined {
+  const attempts = [...(state.jobs.get(jobKeyOf(account, job))?.tasks.get(task)?.attempts ?? [])];
+  const attempt = attempts.find(({ startedMs }) => startedMs !== undefined) ?? attempts[0];
+  return attempt === undefined ? undefined : { node: attempt.node, attempt: attempt.key };
+}
+
 export function addAttempt(
   state: PlannerState,
   node: NodeView,

@@ -241,7 +241,7 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
 export function answerQuery(
   state: PlannerState,
   account: string,
-  ask: Exclude<QueryAsk, { query: 'voters' | 'set-voters' | 'remove-node' | 'history' }>,
+  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'nodes' | 'why' }>,
 ): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {

@@ -28,6 +28,7 @@ import {
   readRaftEnvelope,
   refusedStateOf,
   termProofOf,
+  whereRuns,
 } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import type { AdmissionVerdict } from '../admission.ts';
@@ -35,8 +36,8 @@ import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
 import type { TrustKeeper } from '../trust-keeper.ts';
-import { HistoryRelay, splitHistory } from './history-relay.ts';
 import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
+import { NodeRelay, splitAnswers } from './node-relay.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { SpecIntake } from './spec-intake.ts';
 import { type OutwardEffect, Voter, type VoterOptions } from './voter.ts';
@@ -66,7 +67,7 @@ export class VoterLink {
   readonly #voice: LeaderVoice;
   readonly #intake: SpecIntake;
   readonly #snapshots: SnapshotExchange;
-  readonly #histories: HistoryRelay;
+  readonly #relay: NodeRelay;
   #voter!: Voter;
   #behind = false;
   /** The votes that elected this one. */
@@ -92,8 +93,9 @@ export class VoterLink {
       feed: (event) => this.#voter.feed(event),
       onProblem: (text) => log.warn(text),
     });
-    this.#histories = new HistoryRelay({
+    this.#relay = new NodeRelay({
       isOnline: (node) => this.#voter.planner.nodes.get(node)?.online,
+      whereRuns: (account, job, task) => whereRuns(this.#voter.planner, account, job, task),
       send: (node, message) => this.#voice.perform({ type: 'send', node, message }),
       answer: (account, client, payload) => this.#voice.say(options.topics.queryAnswer(account, client), payload),
     });
@@ -187,9 +189,9 @@ export class VoterLink {
         const { from, term, bootId, messages } = decode(outboxEnvelope, body);
         sameNode(from, parsed.node);
         this.#noticeTerm(from, term);
-        const { history, rest } = splitHistory(messages);
+        const { answers, rest } = splitAnswers(messages);
         this.#voter.feed({ type: 'node-reported', node: from, bootId, messages: rest });
-        for (const message of history) this.#histories.hear(from, message);
+        for (const message of answers) this.#relay.hear(from, message);
         return;
       }
       case 'spec':
@@ -205,8 +207,8 @@ export class VoterLink {
         if (!this.#voter.planner.leading) return;
         const { account, client } = parsed;
         const ask = decode(queryAsk, payload);
-        if (ask.query === 'history') {
-          this.#histories.ask(account, client, ask);
+        if (ask.query === 'history' || ask.query === 'preferences' || ask.query === 'reallocate') {
+          this.#relay.ask(account, client, ask);
           return;
         }
         const isMisplaced = changesMesh(ask.query) && parsed.kind !== 'queryChange';
@@ -343,7 +345,7 @@ export class VoterLink {
     if (role === 'leader') this.#await(connection?.subscribe(this.#leaderFilters(), 1));
     else {
       this.#voice.fallSilent();
-      this.#histories.close();
+      this.#relay.close();
       this.#await(connection?.unsubscribe(this.#leaderFilters()));
     }
   }
@@ -368,7 +370,7 @@ export class VoterLink {
 
   async close(): Promise<void> {
     this.#intake.close();
-    this.#histories.close();
+    this.#relay.close();
     this.#voice.close();
     this.#snapshots.close();
     await this.#voter.close();

@@ -27,6 +27,7 @@ import {
 import { release } from '../release.ts';
 import { Journal } from './journal.ts';
 import { LogStore } from './log-store.ts';
+import type { RelayedQuery } from './node-relay.ts';
 
 /** The log is replaced by a snapshot once its segment has grown to this. */
 const compactAtBytes = 16 * 1024 ** 2;
@@ -86,7 +87,7 @@ export class Voter {
     return this.#state.planner;
   }
   /** The answer to a client's question, of one that leads. */
-  answer(account: string, ask: Exclude<QueryAsk, { query: 'history' }>): QueryAnswer {
+  answer(account: string, ask: Exclude<QueryAsk, RelayedQuery>): QueryAnswer {
     switch (ask.query) {
       case 'voters':
         return { ...describeVoters(this.#state, ask, performance.now()), wallMs: Date.now() };

@@ -1,7 +1,8 @@
-import type { Assign, InboxMessage, Outcome } from '@foremesh/node-runtime/contract';
+import type { Allocation, Assign, InboxMessage, Outcome } from '@foremesh/node-runtime/contract';
 import {
   type AgentEffect,
   type AgentEvent,
+  type AgentOffer,
   type AgentState,
   createAgent,
   stepAgent,
@@ -11,10 +12,11 @@ import { code, json, usage } from '../../unit/core/samples.ts';
 import { goldenFiles, Options, runGolden } from './golden.ts';
 
 /**
- * Commands: new [slots= queue= memory= prefetch= prefetchBytes= term= outcomes=a,b],
- * inbox term= then messages joined by `+`: assign:<attempt>:[memory]:[priority]:[bytes]:[engine], cancel:<attempt>,
- * committed:<attempt>, inventory:<request>; fetched, fetch-failed, started <attempt>, progressed <attempt> fraction=,
- * made, placed <attempt> sequence= (a checkpoint), ended <attempt> done|task|node
+ * Commands: new [slots= queue= memory= prefetch= prefetchBytes= only= term= outcomes=a,b],
+ * inbox term= then messages: assign:<attempt>:[memory]:[priority]:[bytes]:[engine]:[label], cancel:<attempt>,
+ * committed:<attempt>, inventory:<request>, reallocate:<attempt>:[cpu]:[slots]:[memory]; fetched, fetch-failed,
+ * made, placed <attempt> sequence= (a checkpoint), started <attempt>, progressed <attempt> fraction=, ended <attempt> done|task|node|memory;
+ * limits takes|finishes|leaves, with the offer as in `new`; pressed
  */
 describe('golden: agent', () => {
   for (const file of goldenFiles('agent')) {
@@ -34,21 +36,27 @@ describe('golden: agent', () => {
 });
 
 function create(options: Options): AgentState {
-  const offer = {
+  return createAgent('bob', offerOf(options), {
+    term: options.number('term'),
+    outcomes: options.list('outcomes').map((attempt) => outcome(attempt, 'done')),
+  });
+}
+
+function offerOf(options: Options): AgentOffer {
+  const only = options.list('only');
+  return {
     engines: ['js'],
     slots: options.number('slots', 1),
     queue: options.number('queue', 1),
     memoryBytes: options.number('memory', 100),
     prefetchAttempts: options.number('prefetch', 1),
     prefetchBytes: options.number('prefetchBytes', 1_000),
+    ...(only.length === 0 ? {} : { onlyLabels: only }),
   };
-  return createAgent('bob', offer, {
-    term: options.number('term'),
-    outcomes: options.list('outcomes').map((attempt) => outcome(attempt, 'done')),
-  });
 }
 
 function outcome(attempt: string, how: string): Outcome {
+  if (how === 'memory') return { ...outcome(attempt, 'task'), code: 'MESH_TASK_MEMORY' } as Outcome;
   if (how === 'done') return { type: 'done', attempt, usage, output: json(1) };
   return {
     type: 'failed',
@@ -69,6 +77,11 @@ function message(text: string): InboxMessage {
       return { type, attempt: name, reason: 'not wanted' };
     case 'committed':
       return { type, attempts: [name] };
+    case 'reallocate': {
+      const [cpu, slots, memory] = rest.map(Number);
+      const wanted = { ...(cpu && { cpuShare: cpu }), ...(slots && { slots }), ...(memory && { memoryBytes: memory }) };
+      return { type, request: 7, attempt: name, ...wanted };
+    }
     case 'inventory':
       return { type: 'inventory-request', request: Number(name) };
     default:
@@ -76,7 +89,7 @@ function message(text: string): InboxMessage {
   }
 }
 
-function assign(attempt: string, [memory, priority, bytes, engine]: string[]): Assign {
+function assign(attempt: string, [memory, priority, bytes, engine, label]: string[]): Assign {
   const number = (text: string | undefined, otherwise: number) =>
     text === undefined || text === '' ? otherwise : Number(text);
   return {
@@ -86,7 +99,8 @@ function assign(attempt: string, [memory, priority, bytes, engine]: string[]): A
     job: 'j',
     stage: 's',
     task: 's-0',
-    code: { ...code, ...(engine === undefined ? {} : { engine: engine as 'wasm' }) },
+    ...(label === undefined ? {} : { labels: [label] }),
+    code: { ...code, ...(engine === undefined || engine === '' ? {} : { engine: engine as 'wasm' }) },
     input: { kind: 'whole', source: { blob: code.blob, sizeBytes: number(bytes, 10) } },
     limits: { memoryBytes: number(memory, 10), cpuMs: 1, wallMs: 1, outputBytes: 1 },
     inlineOutputBytes: 1,
@@ -115,6 +129,15 @@ function eventOf(command: string, words: string[], options: Options): AgentEvent
       return { type: command, attempt, fraction: options.number('fraction') };
     case 'ended':
       return { type: command, outcome: outcome(attempt, words[1]!) };
+    case 'limits':
+      return {
+        type: 'owner-limits',
+        offer: offerOf(options),
+        stance: words[0] as 'takes',
+        reason: 'the owner said so',
+      };
+    case 'pressed':
+      return { type: 'pressed', reason: 'memory' };
     default:
       throw new Error(`no command ${command}`);
   }
@@ -135,15 +158,23 @@ function showEffect(effect: AgentEffect): string {
       return `keep-outcome ${effect.outcome.attempt} ${effect.outcome.type}`;
     case 'forget-outcomes':
       return `forget-outcomes ${effect.attempts.join(' ')}`;
+    case 'reallocate':
+      return `reallocate ${effect.attempt} ${showAllocation(effect.allocation)}`;
     case 'report': {
       const { message: said } = effect;
       if (said.type === 'inventory') return `report inventory request=${said.request} [${said.attempts.join(' ')}]`;
       if (said.type === 'failed') return `report failed ${said.attempt} ${said.fault} ${said.code}: ${said.message}`;
-      if (said.type === 'history' || said.type === 'history-failed') throw new Error('an agent tells no history');
+      if (said.type === 'released') return `report released ${said.attempt} (${said.reason})`;
+      if (said.type === 'request-failed') return `report request-failed ${said.request} ${said.problem.code}`;
+      if (said.type === 'history' || said.type === 'preferences') throw new Error(`an agent tells no ${said.type}`);
       if (said.type === 'checkpointed') return `report checkpointed ${said.attempt} ${said.checkpoint.sequence}`;
       return `report ${said.type} ${said.attempt}${said.type === 'progress' ? ` ${said.fraction}` : ''}`;
     }
   }
+}
+
+function showAllocation({ cpuShare, slots, memoryBytes }: Allocation): string {
+  return `cpu=${cpuShare} slots=${slots} memory=${memoryBytes}`;
 }
 
 function show(agent: AgentState): string {

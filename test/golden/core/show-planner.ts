@@ -82,7 +82,9 @@ function showMessage(message: InboxMessage): string {
     case 'refused':
       return `refused: ${message.problem.code}`;
     case 'history-request':
-      return `history? ${message.request}`;
+    case 'preferences-request':
+    case 'reallocate':
+      return `${message.type} ${message.request}`;
   }
 }
 

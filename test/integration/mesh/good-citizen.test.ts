@@ -1,21 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { bodyOf, brokerUrl, decode, nodeMetrics, Topics } from '@foremesh/node-runtime/contract';
 import { connectMqtt } from '@foremesh/node-runtime/shell';
 import { until } from '../../support/until.ts';
 import { Fleet } from './fleet.ts';
+import { sandboxesOf } from './processes.ts';
 
 /** Burns CPU until it is cancelled. */
 const endless = { stages: { burn: { code: { inline: 'export default () => { for (;;); }' } } } };
-
-/** The sandbox processes of a node: what it started itself. */
-function sandboxesOf(pid: number): { pid: number; nice: number }[] {
-  const listing = execFileSync('ps', ['-eo', 'pid=,ppid=,nice=,args='], { encoding: 'utf8' });
-  const rows = listing.split('\n').map((line) => /^\s*(\d+)\s+(\d+)\s+(-?\d+)\s+(.*)$/.exec(line));
-  const children = rows.filter((row) => row !== null && Number(row[2]) === pid && row[4]!.includes('sandbox'));
-  return children.map((row) => ({ pid: Number(row![1]), nice: Number(row![3]) }));
-}
 
 const isAlive = (pid: number) => {
   try {

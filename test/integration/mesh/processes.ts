@@ -69,3 +69,11 @@ export function processesMatching(text: string): number[] {
     .filter((line) => line.includes(text) && !line.includes('ps -eo'))
     .map((line) => Number.parseInt(line, 10));
 }
+
+/** The sandbox processes of a node: what it started itself. */
+export function sandboxesOf(pid: number): { pid: number; nice: number }[] {
+  const listing = execFileSync('ps', ['-eo', 'pid=,ppid=,nice=,args='], { encoding: 'utf8' });
+  const rows = listing.split('\n').map((line) => /^\s*(\d+)\s+(\d+)\s+(-?\d+)\s+(.*)$/.exec(line));
+  const children = rows.filter((row) => row !== null && Number(row[2]) === pid && row[4]!.includes('sandbox'));
+  return children.map((row) => ({ pid: Number(row![1]), nice: Number(row![3]) }));
+}

@@ -8,7 +8,7 @@ import {
   type QueryAnswer,
   queryAnswer,
 } from '../../../node-runtime/contract/index.ts';
-import { HistoryRelay, splitHistory } from '../../../node-runtime/shell/voter/history-relay.ts';
+import { NodeRelay, splitAnswers } from '../../../node-runtime/shell/voter/node-relay.ts';
 import { until } from '../../support/until.ts';
 import { endAll, later } from './scratch.ts';
 
@@ -22,7 +22,7 @@ const page: HistoryPage = {
 };
 const ask = (id: string, node = 'bob') => ({ v: 1, id, query: 'history', node, resolution: '5s', from: 7 }) as const;
 
-describe('HistoryRelay', () => {
+describe('NodeRelay', () => {
   const sent: { node: string; message: InboxMessage & { type: 'history-request' } }[] = [];
   const answers: { to: string; answer: QueryAnswer }[] = [];
   const nodes = new Map([
@@ -30,9 +30,11 @@ describe('HistoryRelay', () => {
     ['cyd', true],
     ['gone', false],
   ]);
+  const running = new Map([['t-1', { node: 'bob', attempt: 'owner/j/t-1#1.1' }]]);
   const relayOf = (waitMs?: number) => {
-    const relay = new HistoryRelay({
+    const relay = new NodeRelay({
       isOnline: (node) => nodes.get(node),
+      whereRuns: (_account, _job, task) => running.get(task),
       send: (node, message) => void sent.push({ node, message: message as (typeof sent)[0]['message'] }),
       answer: (account, client, payload) =>
         void answers.push({ to: `${account}/${client}`, answer: decode(queryAnswer, payload) }),
@@ -64,7 +66,7 @@ describe('HistoryRelay', () => {
     relay.hear('bob', { type: 'history', request: bob, page });
     assert.deepEqual(answers, [{ to: 'owner/cli', answer: { v: 1, id: 'q1', query: 'history', page } }]);
     relay.hear('cyd', {
-      type: 'history-failed',
+      type: 'request-failed',
       request: cyd,
       problem: { code: 'MESH_STORAGE_FAILED', message: 'no' },
     });
@@ -98,11 +100,11 @@ describe('HistoryRelay', () => {
 
   it('waits for so many nodes, and not more', () => {
     const relay = relayOf();
-    for (let n = 0; n <= limits.historyQueries; n += 1) relay.ask('owner', `c${n}`, ask('q1'));
-    assert.deepEqual([sent.length, ...codes()], [limits.historyQueries, 'MESH_LIMIT_EXCEEDED']);
+    for (let n = 0; n <= limits.relayedQueries; n += 1) relay.ask('owner', `c${n}`, ask('q1'));
+    assert.deepEqual([sent.length, ...codes()], [limits.relayedQueries, 'MESH_LIMIT_EXCEEDED']);
     relay.hear('bob', { type: 'history', request: sent[0]!.message.request, page });
     relay.ask('owner', 'last', ask('q1'));
-    assert.equal(sent.length, limits.historyQueries + 1);
+    assert.equal(sent.length, limits.relayedQueries + 1);
     relay.close();
     relay.hear('bob', { type: 'history', request: sent[5]!.message.request, page });
     assert.equal(answers.length, 2, 'another leads now');
@@ -123,6 +125,6 @@ describe('HistoryRelay', () => {
   it('keeps histories from the planner and its journal', () => {
     const history = { type: 'history', request: 1, page } as const;
     const inventory: OutboxMessage = { type: 'inventory', request: 5, attempts: [] };
-    assert.deepEqual(splitHistory([history, inventory]), { history: [history], rest: [inventory] });
+    assert.deepEqual(splitAnswers([history, inventory]), { answers: [history], rest: [inventory] });
   });
 });
