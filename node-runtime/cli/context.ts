@@ -76,6 +76,11 @@ export class Session {
     if (!this.json) for (const line of lines) this.io.stderr.write(`${line}\n`);
   }
 
+  /** Whether an account is known here. */
+  async hasConnection(): Promise<boolean> {
+    return (this.#connection ?? '') !== '' || (await readConnection(this.home)) !== undefined;
+  }
+
   /** `--connection`, `$FOREMESH_CONNECTION`, or the home's. */
   async connection(): Promise<Connection> {
     if (this.#connection !== undefined && this.#connection !== '') return parseConnection(this.#connection);

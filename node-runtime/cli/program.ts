@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
 import { inviteCommand } from './commands/invite.ts';
@@ -35,6 +36,7 @@ export const ownCommands: readonly CommandModule[] = [
   drainCommand,
   votersCommand,
   whyCommand,
+  doctorCommand,
   replayCommand,
 ];
 

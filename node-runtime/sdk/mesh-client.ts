@@ -66,7 +66,7 @@ export interface Rows<T> {
   readonly rows: readonly T[];
   readonly truncated: number;
 }
-export type Voters = Pick<QueryAnswer & { query: 'voters' }, 'term' | 'voters' | 'settings' | 'candidates'>;
+export type Voters = Pick<QueryAnswer & { query: 'voters' }, 'term' | 'wallMs' | 'voters' | 'settings' | 'candidates'>;
 
 export interface JobDetails {
   readonly state: JobState;
@@ -209,8 +209,8 @@ export class MeshClient {
 
   /** Who votes, how far each is, and what was asked for. Throws `MESH_NO_LEADER`. */
   async voters(): Promise<Voters> {
-    const { term, voters, settings, candidates } = await this.#queries.ask({ query: 'voters' });
-    return { term, voters, settings, candidates };
+    const { term, wallMs, voters, settings, candidates } = await this.#queries.ask({ query: 'voters' });
+    return { term, ...(wallMs === undefined ? {} : { wallMs }), voters, settings, candidates };
   }
 
   /** Resolves when the mesh remembers it; the voters change by and by. Throws `MESH_NO_LEADER`, `MESH_NOT_AUTHORIZED`. */

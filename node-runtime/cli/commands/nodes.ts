@@ -1,14 +1,21 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { checkIdentifier, MeshError, type NodeRow } from '../../contract/index.ts';
 import type { MeshClient } from '../../sdk/index.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule, Session } from '../context.ts';
+import { parseDuration } from '../durations.ts';
 import { loadOptional } from '../extensions.ts';
 import { type Column, renderTable } from '../table.ts';
 import { bytesText, durationText, percentText, plural } from '../text.ts';
+import { watchNodes } from '../watch-nodes.ts';
+
+const everyLeastMs = 500;
+const everyMostMs = 3_600_000;
 
 const examples = `
 Examples:
   foremesh nodes
+  foremesh nodes --watch                     bars, drawn over again every two seconds
+  foremesh nodes --watch --json --every 10s | jq -c '[.nodes[].latest.cpuShare]'
   foremesh nodes remove pi-4                 for good: its certificate counts no longer
   foremesh nodes --json | jq '.nodes[] | select(.status.online) | .status.node'
 `;
@@ -17,7 +24,16 @@ export const nodesCommand: CommandModule = {
   name: 'nodes',
   summary: 'list the nodes of the mesh: what they offer and what they do',
   register(command: Command, context: CommandContext) {
-    command.addHelpText('after', examples).action(() => listNodes(new Session(command, context)));
+    command
+      .option('--watch', 'go on until ^C: bars of CPU and memory, and what runs')
+      .option('--every <time>', 'with --watch: how often to look', parseEvery, 2_000)
+      .addHelpText('after', examples)
+      .action((options: { watch?: boolean; every: number }) => {
+        const session = new Session(command, context);
+        return options.watch
+          ? session.withMesh((mesh) => watchNodes(session, mesh, options.every))
+          : listNodes(session);
+      });
     const remove = command
       .command('remove')
       .summary('take a node out of the mesh, for good')
@@ -27,6 +43,12 @@ export const nodesCommand: CommandModule = {
     addGlobalOptions(remove);
   },
 };
+
+function parseEvery(text: string): number {
+  const ms = parseDuration(text);
+  if (ms < everyLeastMs || ms > everyMostMs) throw new InvalidArgumentError('it is 500ms to 1h.');
+  return ms;
+}
 
 async function listNodes(session: Session): Promise<void> {
   await session.withMesh(async (client) => {

@@ -92,6 +92,8 @@ export const queryAnswer = z.discriminatedUnion('query', [
     ...request,
     query: z.literal('voters'),
     term: count,
+    /** The leader's clock, milliseconds since 1970: for people to compare, nothing is decided by it. */
+    wallMs: count.optional(),
     voters: z.array(voterRow).max(2 * limits.votersPerMesh),
     settings: voterSettings.required(),
     /** Nodes that could vote, and do not. */

@@ -40,6 +40,7 @@ export const whyNode = z.object({
     'labels',
     'memory',
     'no-slots',
+    'reserved',
     'away',
     'unconfirmed',
     'failed',

@@ -176,7 +176,11 @@ function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Dev
   return best;
 }
 
-function canEver({ engines, labels, offeredMemoryBytes }: Device, { code, ...wanted }: StageView['plan']): boolean {
+function canEver(
+  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes }: Device,
+  { code, ...wanted }: StageView['plan'],
+): boolean {
+  if (isWithheld === true || onlyLabels?.some((label) => wanted.labels.includes(label)) === false) return false;
   if (!engines.includes(code.engine) || wanted.limits.memoryBytes > offeredMemoryBytes) return false;
   return wanted.labels.every((label) => labels.includes(label));
 }

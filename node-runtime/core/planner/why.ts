@@ -198,6 +198,9 @@ function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   if (!status.engines.includes(code.engine)) return say('never', 'engine', `has no engine ${code.engine}`);
   if (missing.length > 0)
     return say('never', 'labels', `lacks ${missing.join(', ')}`, `start it with --labels ${labels.join(',')}`);
+  const { onlyLabels, withheld } = status;
+  if (onlyLabels?.some((label) => labels.includes(label)) === false)
+    return say('never', 'reserved', `takes only what asks for ${onlyLabels.join(', ')}`);
   if (taskLimits.memoryBytes > status.offeredMemoryBytes) {
     const text = `offers ${mebibytes(status.offeredMemoryBytes)}, the task may use ${mebibytes(taskLimits.memoryBytes)}`;
     return say('never', 'memory', text, 'give it a larger share, or lower limits.memory of the stage');
@@ -209,7 +212,11 @@ function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
       `away for ${Math.round((state.nowMs - node.seenMs) / 1000)} s`,
       'start it: `foremesh node`',
     );
-  if (status.slots === 0) return say('never', 'no-slots', 'takes no tasks: it offers no slots', 'give it slots');
+  if (status.slots === 0) {
+    const mend =
+      withheld?.reason === 'paused' || withheld?.reason === 'draining' ? `foremesh resume ${status.node}` : undefined;
+    return say('never', 'no-slots', withheld?.text ?? 'takes no tasks: it offers no slots', mend);
+  }
   if (!node.confirmed) return say('later', 'unconfirmed', 'has not said yet what it has in hand');
   const failure = task.ledger.failures.findLast((each) => each.node === status.node);
   if (failure !== undefined) {

@@ -90,7 +90,7 @@ export class Voter {
   answer(account: string, ask: Exclude<QueryAsk, RelayedQuery>): QueryAnswer {
     switch (ask.query) {
       case 'voters':
-        return describeVoters(this.#state, ask, performance.now());
+        return { ...describeVoters(this.#state, ask, performance.now()), wallMs: Date.now() };
       case 'set-voters':
         this.feed({ type: 'voters-wanted', settings: settingsWith(this.#state, ask.settings) });
         return { v: 1, id: ask.id, query: 'set-voters' };

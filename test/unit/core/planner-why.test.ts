@@ -53,6 +53,23 @@ describe('planner: why a task is where it is', () => {
     assert.deepEqual(why('j').task, 'blur-0', 'a job is explained by the task that waits');
   });
 
+  it("says what a node's owner keeps it from, and what would undo that", () => {
+    leader.join('paused', { slots: 0, withheld: { reason: 'paused', text: 'paused by its owner' } });
+    leader.join('hot', { slots: 0, withheld: { reason: 'temperature', text: 'too hot: 81 °C' } });
+    leader.join('mine', { onlyLabels: ['lab'] });
+    leader.submit('j', planOf(stagePlan('s')));
+    const { code, nodes } = why('s-0');
+    assert.equal(code, 'MESH_NO_ROOM');
+    assert.deepEqual(
+      nodes.map(({ verdict, text, mend }) => [verdict, text, mend]),
+      [
+        ['never', 'paused by its owner', 'foremesh resume paused'],
+        ['never', 'too hot: 81 °C', undefined],
+        ['never', 'takes only what asks for lab', undefined],
+      ],
+    );
+  });
+
   it('says that there is no node, and which were there', () => {
     leader.submit('j', planOf(stagePlan('s')));
     assert.deepEqual([why('s-0').reason, why('s-0').code], ['unplaceable', 'MESH_NO_ROOM']);
