@@ -8,6 +8,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { MeshError } from '@foremesh/node-runtime/contract';
+import type { WebSocket } from 'ws';
 import type { BrokerLimits } from './limits.ts';
 import type { Listen } from './options.ts';
 
@@ -41,7 +42,12 @@ export async function listenWebSocket(
   accept: Accept,
   failed: Failed,
 ): Promise<Listener> {
-  return begin(await webSocketServer(limits, accept, () => false), at, '--websocket-port', failed);
+  return begin(
+    webSocketServer(limits, accept, () => false),
+    at,
+    '--websocket-port',
+    failed,
+  );
 }
 
 /** Answers an HTTP request; false when its path is nothing to it. */
@@ -80,7 +86,7 @@ export async function listenTls(
   failed: Failed,
   { pair, authority, answer, refused }: SecureOptions,
 ): Promise<SecureListener> {
-  const http = await webSocketServer(limits, accept, answer);
+  const http = webSocketServer(limits, accept, answer);
   const secure = ({ key, certificate }: ServerPair) => ({
     key,
     // The CA goes along: a client that knows its fingerprint alone can check it.
@@ -128,8 +134,7 @@ export async function listenTls(
   };
 }
 
-async function webSocketServer(limits: BrokerLimits, accept: Accept, answer: Answer): Promise<HttpServer> {
-  const { createWebSocketStream, WebSocketServer } = await import('ws');
+function webSocketServer(limits: BrokerLimits, accept: Accept, answer: Answer): HttpServer {
   const http = createHttpServer({
     noDelay: true,
     keepAlive: true,
@@ -144,12 +149,7 @@ async function webSocketServer(limits: BrokerLimits, accept: Accept, answer: Ans
     if (answer(request, response)) return;
     response.writeHead(426, { connection: 'close', upgrade: 'websocket' }).end('MQTT over WebSocket is on /mqtt\n');
   });
-  const webSockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: limits.webSocketFrameBytes,
-    handleProtocols: (offered) => (offered.has('mqtt') ? 'mqtt' : offered.has('mqttv3.1') ? 'mqttv3.1' : false),
-  });
+  let loading: ReturnType<typeof loadWebSockets> | undefined;
   http.on('upgrade', (request, socket: Socket, head) => {
     socket.on('error', () => socket.destroy());
     // Not `new URL`: it throws on what a stranger may write here.
@@ -157,11 +157,26 @@ async function webSocketServer(limits: BrokerLimits, accept: Accept, answer: Ans
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
       return;
     }
-    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      accept(createWebSocketStream(webSocket), socket, request);
-    });
+    loading ??= loadWebSockets(limits);
+    loading.then(
+      ({ server, createStream }) =>
+        server.handleUpgrade(request, socket, head, (webSocket) => accept(createStream(webSocket), socket, request)),
+      () => socket.destroy(),
+    );
   });
   return http;
+}
+
+/** 10 MB, for who comes by WebSocket: most brokers serve none. */
+async function loadWebSockets(limits: BrokerLimits) {
+  const { createWebSocketStream, WebSocketServer } = await import('ws');
+  const server = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: limits.webSocketFrameBytes,
+    handleProtocols: (offered) => (offered.has('mqtt') ? 'mqtt' : offered.has('mqttv3.1') ? 'mqttv3.1' : false),
+  });
+  return { server, createStream: (webSocket: WebSocket) => createWebSocketStream(webSocket) };
 }
 
 async function begin(

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeshError } from '@foremesh/node-runtime/contract';
@@ -45,7 +45,9 @@ export async function ensureAuthority(home: string, mesh: string): Promise<Autho
   const known = await readAuthority(home);
   if (known !== undefined) return known;
   const { issueAuthority } = await import('./issue.ts');
-  const made = await issueAuthority(`foremesh ${mesh}`, Date.now() + lifeMs);
+  // A name of its own: among CAs of one name OpenSSL takes the wrong one for the issuer, and fails where it should refuse.
+  const name = `foremesh ${mesh} ${randomBytes(4).toString('hex')}`;
+  const made = await issueAuthority(name, Date.now() + lifeMs);
   const paths = authorityPaths(home);
   await replaceFile(paths.key, made.key);
   await replaceFile(paths.certificate, made.certificate);

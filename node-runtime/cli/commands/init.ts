@@ -100,7 +100,9 @@ async function runInit(options: InitOptions, command: Command, context: CommandC
     '',
     'start it here:        foremesh up',
     ...(isSecure ? ['invite a device:      foremesh invite'] : []),
-    `use it from elsewhere: --connection '${text}'`,
+    isSecure
+      ? `use it from elsewhere: --connection '${text}'`
+      : `another node:         foremesh node --join '${text}' --home OTHER`,
     '',
     'The string holds the password of the account; it is kept in the home, readable by you alone.',
   );

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { createAccount } from '@foremesh/broker';
 import { ensureAuthority } from '../../../broker/joining/authority.ts';
-import { issueServer } from '../../../broker/joining/issue.ts';
+import { issueNode, issueServer } from '../../../broker/joining/issue.ts';
 import { brokerLimits } from '../../../broker/limits.ts';
 import { brokerOf, connectMqtt } from '../../../node-runtime/shell/mqtt-transport.ts';
 import { until } from '../../support/until.ts';
@@ -94,7 +94,6 @@ describe('broker: TLS', function () {
   it('is not taken from somebody who is certified by the CA as something else than the broker', async () => {
     const broker = await secureBroker();
     const authority = await ensureAuthority(broker.home, 'secured');
-    const { issueNode } = await import('../../../broker/joining/issue.ts');
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     const key = publicKey.export({ format: 'jwk' }).x!;
     const node = await issueNode(authority, { node: 'liar', publicKey: key, mayLead: true }, Date.now() + 60_000);
@@ -107,6 +106,27 @@ describe('broker: TLS', function () {
       code: 'MESH_CA_MISMATCH',
     });
     server.close();
+  });
+
+  it('takes a certificate of its CA as the login of that node; one of another CA not, even beside a right password', async () => {
+    const broker = await secureBroker();
+    const other = await secureBroker();
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    const node = { node: 'pi', publicKey: publicKey.export({ format: 'jwk' }).x!, mayLead: true };
+    const own = async (home: string, endsAtMs = Date.now() + 60_000) => {
+      const authority = await ensureAuthority(home, 'secured');
+      return { key, certificate: await issueNode(authority, node, endsAtMs) };
+    };
+    const enter = async (shown: { key: string; certificate: string }, more = {}) =>
+      connectMqtt({ ...brokerOf(place(broker), shown), clientId: 'pi', ...more });
+    await (await enter(await own(broker.home))).close();
+    for (const more of [{}, account]) {
+      await assert.rejects(enter(await own(other.home), more), { code: 'MESH_NOT_AUTHORIZED' });
+    }
+    await assert.rejects(enter(await own(broker.home, Date.now() - 1_000)), { code: 'MESH_NOT_AUTHORIZED' });
+    // Without a certificate TLS alone is no login.
+    await assert.rejects(connectMqtt({ ...brokerOf(place(broker)), clientId: 'pi' }), { code: 'MESH_NOT_AUTHORIZED' });
   });
 
   it('keeps its certificate over a restart, and makes another for other names and near its end', async () => {

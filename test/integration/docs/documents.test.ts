@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { hasCommand, skipWithout } from '../../support/skip.ts';
 import { Fleet, freePort } from '../mesh/fleet.ts';
@@ -15,6 +16,7 @@ const programs = [
   ['mosquitto_pub', 'mosquitto-clients'],
   ['mosquitto_rr', 'mosquitto-clients'],
   ['jq', 'jq'],
+  ['openssl', 'openssl'],
 ] as const;
 
 describe('the examples of the documents', function () {
@@ -40,7 +42,8 @@ describe('the examples of the documents', function () {
     describe(`docs/${document}`, () => {
       let workshop: Workshop;
       before(async () => {
-        const own = { HOST: '127.0.0.1', PORT: String(await freePort()), WEBSOCKET_PORT: String(await freePort()) };
+        const ports = { PORT: await freePort(), PLAIN_PORT: await freePort(), WEBSOCKET_PORT: await freePort() };
+        const own = { HOST: outerAddress(), ...mapped(ports) };
         workshop =
           document === operations ? await Workshop.open(own) : await Workshop.open(placeholders, fleet.home('ada'));
       });
@@ -75,4 +78,16 @@ describe('the examples of the documents', function () {
 
 function textsOf(blocks: readonly Block[], mark: string): string[] {
   return blocks.filter(({ marks }) => marks.has(mark)).map(({ text }) => text);
+}
+
+/** An address of this machine at which others could reach it: what goes there goes over TLS. */
+function outerAddress(): string {
+  const found = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const outer = found.find(({ family, internal }) => family === 'IPv4' && !internal);
+  if (outer === undefined) throw new Error('the examples need a network interface besides loopback');
+  return outer.address;
+}
+
+function mapped(ports: Readonly<Record<string, number>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]));
 }
