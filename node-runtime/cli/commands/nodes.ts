@@ -95,7 +95,11 @@ function byName(a: NodeRow, b: NodeRow): number {
 
 const columns: readonly Column<NodeRow>[] = [
   { title: 'NODE', cell: ({ status, leads }) => `${status.node}${leads ? ' *' : ''}` },
-  { title: 'STATE', cell: ({ status, silentMs }) => (status.online ? 'online' : `away ${durationText(silentMs)}`) },
+  {
+    title: 'STATE',
+    cell: ({ status, silentMs }) =>
+      status.online ? (status.withheld?.reason ?? 'online') : `away ${durationText(silentMs)}`,
+  },
   { title: 'RUNS', align: 'right', cell: ({ running, status }) => `${running}/${status.slots}` },
   { title: 'TASKS DONE', align: 'right', cell: ({ tasksDone }) => String(tasksDone) },
   { title: 'CPU', align: 'right', cell: ({ latest }) => (latest === undefined ? '' : percentText(latest.cpuShare)) },

@@ -156,7 +156,7 @@ export class OwnerLimits {
     await this.#judgeNow();
     this.#tell();
     if (this.#verdict.pressed) this.#obedience?.press(this.#verdict.withheld?.text ?? 'the device needs its memory');
-    if (this.#held.holds.networkMostBytesPerDay !== undefined) await this.#traffic.save(performance.now());
+    await this.#saveTraffic(performance.now());
   }
 
   async #judgeNow(): Promise<void> {
@@ -178,6 +178,11 @@ export class OwnerLimits {
       cpuBackgroundShare: sample?.cpuBackgroundShare,
       networkBytesOfDay: this.#traffic.count(trafficBytes(), wall.getTime()),
     });
+  }
+
+  /** Without a budget nobody asks for it. */
+  async #saveTraffic(nowMs: number): Promise<void> {
+    if (this.#held.holds.networkMostBytesPerDay !== undefined) await this.#traffic.save(nowMs);
   }
 
   /** Of what changes all the time (how hot it is) nobody needs to hear. */
@@ -206,6 +211,6 @@ export class OwnerLimits {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#turn;
-    await this.#traffic.save(Number.POSITIVE_INFINITY).catch((error: unknown) => this.#warn(error));
+    await this.#saveTraffic(Number.POSITIVE_INFINITY).catch((error: unknown) => this.#warn(error));
   }
 }

@@ -5,12 +5,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeRow, PreferencesHeld } from '@foremesh/node-runtime/contract';
 import type { MeshClient } from '@foremesh/node-runtime/sdk';
-import { readProcessStats } from '../../../node-runtime/engines/process-stats.ts';
 import { makeCgroup, type RealCgroup } from '../../support/cgroups.ts';
 import { skip } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
 import { Fleet } from './fleet.ts';
-import { foremesh, sandboxesOf } from './processes.ts';
+import { coresOf, foremesh, sandboxesOf } from './processes.ts';
 
 /** Burns CPU until it is stopped; only on the node that is said, if one is. */
 const endless = (labels: string[] = []) => ({
@@ -73,16 +72,6 @@ describe("the owner's limits", function () {
     return JSON.parse(stdout) as PreferencesHeld;
   };
 
-  /** Cores that the tasks of bob, or a process, use over some seconds. */
-  async function coresOf(pids: () => number[], forMs = 3_000): Promise<number> {
-    const read = () =>
-      pids()
-        .map((pid) => readProcessStats(pid)?.cpuMs ?? 0)
-        .reduce((sum, ms) => sum + ms, 0);
-    const [beganMs, before] = [performance.now(), read()];
-    await until('the time to measure is over', () => performance.now() - beganMs >= forMs);
-    return (read() - before) / (performance.now() - beganMs);
-  }
   const tasksOfBob = () => sandboxesOf(fleet.nodes.get('bob')!.pid).map(({ pid }) => pid);
 
   it('share: tasks are slowed down to it, live, and what was said on the machine holds against the mesh', async function () {

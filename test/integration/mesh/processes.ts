@@ -1,6 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { readProcessStats } from '../../../node-runtime/engines/process-stats.ts';
+import { until } from '../../support/until.ts';
 
 const launcher = fileURLToPath(new URL('../../../node-runtime/bin/foremesh.mjs', import.meta.url));
 
@@ -76,4 +78,13 @@ export function sandboxesOf(pid: number): { pid: number; nice: number }[] {
   const rows = listing.split('\n').map((line) => /^\s*(\d+)\s+(\d+)\s+(-?\d+)\s+(.*)$/.exec(line));
   const children = rows.filter((row) => row !== null && Number(row[2]) === pid && row[4]!.includes('sandbox'));
   return children.map((row) => ({ pid: Number(row![1]), nice: Number(row![3]) }));
+}
+
+/** What processes use of the CPU over some seconds, in cores: those that begin meanwhile included, as far as they live. */
+export async function coresOf(processIds: () => number[], forMs = 3_000): Promise<number> {
+  const read = () => new Map(processIds().map((pid) => [pid, readProcessStats(pid)?.cpuMs ?? 0]));
+  const [beganMs, before] = [performance.now(), read()];
+  await until('the time to measure is over', () => performance.now() - beganMs >= forMs);
+  const usedMs = [...read()].reduce((sum, [pid, cpuMs]) => sum + Math.max(0, cpuMs - (before.get(pid) ?? 0)), 0);
+  return usedMs / (performance.now() - beganMs);
 }

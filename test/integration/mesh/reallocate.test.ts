@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Allocation, JobSpecInput } from '@foremesh/node-runtime/contract';
 import type { MeshClient } from '@foremesh/node-runtime/sdk';
-import { readProcessStats } from '../../../node-runtime/engines/process-stats.ts';
 import { makeCgroup, type RealCgroup } from '../../support/cgroups.ts';
 import { skip } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
 import { meshError } from '../../unit/shell/scratch.ts';
 import { Fleet } from './fleet.ts';
-import { sandboxesOf } from './processes.ts';
+import { coresOf, sandboxesOf } from './processes.ts';
 
 const mib = 1024 ** 2;
 const specOf = (inline: string): JobSpecInput => ({
@@ -43,14 +42,7 @@ describe('reallocate', function () {
       const task = await taskOf(id);
       return task.state === 'running' && task.attempts === attempts;
     });
-  /** What the sandboxes of bob use of the CPU for some seconds, in cores. */
-  async function cores(): Promise<number> {
-    const read = () =>
-      sandboxesOf(fleet.nodes.get('bob')!.pid).reduce((sum, { pid }) => sum + (readProcessStats(pid)?.cpuMs ?? 0), 0);
-    const [beganMs, before] = [performance.now(), read()];
-    await until('the time to measure is over', () => performance.now() - beganMs >= 3_000);
-    return (read() - before) / (performance.now() - beganMs);
-  }
+  const cores = () => coresOf(() => sandboxesOf(fleet.nodes.get('bob')!.pid).map(({ pid }) => pid));
 
   it('gives a running task another share of a core, measured, without a new attempt', async function () {
     const cgroup = makeCgroup(`foremesh-test-${process.pid}-cyd`, { cores: 1 });
