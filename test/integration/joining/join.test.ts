@@ -47,7 +47,7 @@ describe('joining a mesh from another machine', function () {
     assert.equal(code, 0, stderr);
     assert.match(
       stdout,
-      /^\* reached {2}\* CA matches {2}\* pi-4 joined; offers \d+ cores?, [\d.]+ [MG]B {4}start: foremesh node {3}undo: foremesh nodes remove pi-4 \(on the hub\)\n$/,
+      /^\* reached {2}\* CA matches {2}\* pi-4 joined; offers \d+ cores?, [\d.]+ [MG]B {4}start: foremesh node {3}change: foremesh share 25% {3}undo: foremesh nodes remove pi-4 \(on the hub\)\n$/,
     );
     assert.equal((await stat(join(mesh.home('pi-4'), 'membership.json'))).mode & 0o777, 0o600);
   });
