@@ -172,7 +172,9 @@ describe('broker: TLS', function () {
   });
 
   it('drops a client that reads nothing, over TLS too', async () => {
-    const broker = await secureBroker({ limits: { frozenMs: 300 } });
+    // What waits shall not be too much before it has been still for long enough.
+    const limits = { frozenMs: 300, outgoingBytesPerClient: 2 ** 30, outgoingMessagesPerClient: 100_000 };
+    const broker = await secureBroker({ limits });
     const frozen = connectTls({ port: broker.tlsPort!, host: '127.0.0.1', rejectUnauthorized: false });
     frozen.on('error', () => undefined);
     await once(frozen, 'secureConnect');
