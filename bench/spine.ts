@@ -1,6 +1,6 @@
 // The spine of a mesh: tasks per second and latency beside Dask distributed, what an idle device pays, what it installs.
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaskUnderTest, findPython } from './spine/dask.ts';
@@ -91,6 +91,7 @@ async function measure(directory: string) {
     notes.push(`load average after the rounds: ${loadAverage()}`);
     const slow = await measureSlowDisk(directory, command, notes);
     const idle = latencyOnly ? unmeasured : await measureIdle(mesh);
+    const tls = latencyOnly ? unmeasured : await measureSecured(directory, command, notes);
     const meshSide = meshFigures.summary();
     const daskSide = dask === undefined ? undefined : daskFigures.summary();
     return {
@@ -108,6 +109,7 @@ async function measure(directory: string) {
             },
       slowDisk: slow,
       ...idle,
+      tls,
       install: { sizeMiB: round(sizeMiB, 2) },
       notes,
     };
@@ -135,6 +137,25 @@ async function measureSlowDisk(directory: string, deviceCommand: string, notes: 
   }
 }
 
+/** The same at rest when everything goes over TLS. */
+async function measureSecured(directory: string, deviceCommand: string, notes: string[]) {
+  const outer = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const host = outer.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+  if (host === undefined) {
+    notes.push('TLS: null, since this machine has no address but loopback');
+    return unmeasured;
+  }
+  say('the same over TLS');
+  const mesh = await MeshUnderTest.start({ directory: join(directory, 'tls'), deviceCommand, host });
+  try {
+    await mesh.throughput(tasksPerJob);
+    await mesh.latencies(latencyJobsPerRound);
+    return await measureIdle(mesh);
+  } finally {
+    await mesh.end();
+  }
+}
+
 /** The same processes at rest, after all that work. */
 async function measureIdle({ broker, founder, follower }: MeshUnderTest) {
   say(`idle: ${poolEndsMs / 1000 + idleSeconds} s`);
@@ -149,7 +170,7 @@ async function measureIdle({ broker, founder, follower }: MeshUnderTest) {
 }
 
 function table(figures: Awaited<ReturnType<typeof measure>>): string {
-  const { mesh, dask, ratio, slowDisk: slow, node, leader, broker, install, notes } = figures;
+  const { mesh, dask, ratio, slowDisk: slow, node, leader, broker, tls, install, notes } = figures;
   const cell = (value: unknown) => String(value ?? '-').padStart(10);
   const row = (name: string, ...values: unknown[]) => `${name.padEnd(26)}${values.map(cell).join('')}`;
   const target = (name: string, value: number | undefined, most: number, unit: string) =>
@@ -168,6 +189,9 @@ function table(figures: Awaited<ReturnType<typeof measure>>): string {
     target('idle node, resident', node?.residentMiB, 80, 'MiB'),
     target('idle node, CPU', percent(node?.cpuShare), 1, '% of a core'),
     target('idle broker, resident', broker?.residentMiB, 96, 'MiB'),
+    target('the same over TLS, node', tls.node?.residentMiB, 80, 'MiB'),
+    target('  CPU', percent(tls.node?.cpuShare), 1, '% of a core'),
+    target('  broker, resident', tls.broker?.residentMiB, 96, 'MiB'),
     target('device, installed', install.sizeMiB, 20, 'MiB'),
     row('idle leader, MiB, % CPU', leader?.residentMiB, percent(leader?.cpuShare)),
     '',

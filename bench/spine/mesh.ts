@@ -15,6 +15,8 @@ export interface MeshOptions {
   readonly deviceCommand: string;
   /** Flags of Node for the three processes, to profile them: `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
+  /** An address of this machine that others could reach: then everything goes over TLS. */
+  readonly host?: string;
   /** Of broker and nodes, beside the usual. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -33,13 +35,21 @@ export class MeshUnderTest {
     this.client = client;
   }
 
-  static async start({ directory, deviceCommand, nodeFlags = [], environment }: MeshOptions): Promise<MeshUnderTest> {
+  static async start({
+    directory,
+    deviceCommand,
+    nodeFlags = [],
+    environment,
+    host,
+  }: MeshOptions): Promise<MeshUnderTest> {
     if (!existsSync(launcher)) throw new Error(`there is no ${launcher}`);
     const home = (name: string) => join(directory, name);
     const run = (name: string, command: string, ...words: string[]) =>
       new LineProcess(name, process.execPath, [...nodeFlags, command, ...words, '--json'], environment);
     const port = String(await freePort());
-    const founding = run('init', launcher, 'init', '--home', home('ada'), '--name', 'ada', '--port', port);
+    const place = host === undefined ? ['--port', port] : ['--host', host, '--port', port];
+    const listening = host === undefined ? place : ['--host', host, '--tls-port', port, '--port', '0'];
+    const founding = run('init', launcher, 'init', '--home', home('ada'), '--name', 'ada', ...place);
     const connection = String((await founding.next()).connection);
     const started: LineProcess[] = [];
     try {
@@ -50,7 +60,7 @@ export class MeshUnderTest {
       };
       const quiet = ['--log-level', 'warn'];
       const broker = await ready(
-        run('broker', launcher, 'broker', '--home', home('ada'), '--port', port, '--no-websocket', ...quiet),
+        run('broker', launcher, 'broker', '--home', home('ada'), ...listening, '--no-websocket', ...quiet),
       );
       const node = ['--slots', '1', ...quiet];
       const founder = await ready(run('founder', deviceCommand, 'node', '--home', home('ada'), ...node));

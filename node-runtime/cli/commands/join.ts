@@ -60,5 +60,7 @@ async function runJoin(text: string, name: string | undefined, session: Session)
   const offer = `offers ${plural(Math.max(1, Math.floor(cores * share)), 'core')}, ${bytesText(offeredMemoryBytes)}`;
   const ends = new Date(endsAtMs).toISOString().slice(0, 10);
   step(isNew ? `${node} joined; ${offer}` : `${node} had joined; its certificate is good until ${ends}`);
-  session.print(`    start: foremesh node   change: foremesh share 25%   undo: foremesh nodes remove ${node} (on the hub)`);
+  session.print(
+    `    start: foremesh node   change: foremesh share 25%   undo: foremesh nodes remove ${node} (on the hub)`,
+  );
 }
