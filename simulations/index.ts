@@ -7,6 +7,6 @@ export { Timeline } from './engine/timeline.ts';
 export { hunt, mutate } from './mutants/hunt.ts';
 export { mutants } from './mutants/index.ts';
 export { runScenario } from './run.ts';
-export { type Scenario, scenarioOf } from './scenario/scenario.ts';
+export { faultKinds, type Scenario, scenarioOf } from './scenario/scenario.ts';
 export { shrink } from './search/shrink.ts';
 export { tellStory } from './search/story.ts';
