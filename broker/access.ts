@@ -1,4 +1,4 @@
-import { isIdentifier } from '@foremesh/node-runtime/contract';
+import { isIdentifier, isNodeName } from '@foremesh/node-runtime/contract';
 import { brokerHolder } from './blob-service.ts';
 
 /** What an account may do: everything; its own jobs; or only look at what is there. */
@@ -50,8 +50,8 @@ function rightsOf(principal: Principal): Rights {
   let rights = rightsKnown.get(principal);
   if (rights === undefined) {
     const names = principal.kind === 'node' ? [principal.mesh, principal.node] : [principal.account];
-    // A name with a wildcard in it would be a right to all names.
-    if (!names.every(isIdentifier)) rights = nothing;
+    // A name with a wildcard in it would be a right to all names; a node called like an account's questions, one to those.
+    if (!names.every(isIdentifier) || (principal.kind === 'node' && !isNodeName(principal.node))) rights = nothing;
     else rights = principal.kind === 'node' ? rightsOfNode(principal) : rightsOfAccount(principal);
     rightsKnown.set(principal, rights);
   }

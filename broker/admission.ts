@@ -118,7 +118,10 @@ export class Admission {
         if (problem !== undefined) return done(new Dropped('topic', problem));
         // A will is published as its connection ends: at once, so that it cannot come after what the client's next
         // connection says. Aedes stores it on its way.
-        if (client === null || client.closed) return done();
+        if (client === null) return done();
+        // Aedes goes on with what a client sent before it was refused: of one that is gone, its will alone was checked.
+        if (client.closed)
+          return done(packet === this.#wills.get(client) ? null : new Dropped('access', 'it has gone'));
         const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
         const denial = this.#writeProblem(this.principalOf(client), packet.topic, payload);
         if (denial !== undefined) {

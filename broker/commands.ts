@@ -8,7 +8,7 @@ import { up } from './up.ts';
 export { createAccount } from './account-file.ts';
 export { createAuthority } from './joining/authority.ts';
 export { inviteDevice } from './joining/invite.ts';
-export { removeMember } from './joining/members.ts';
+export { isMember, removeMember } from './joining/members.ts';
 
 /** What this package uses of commander's `Command`, which the `foremesh` command brings. */
 export interface CommandLike {

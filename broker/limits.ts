@@ -76,6 +76,9 @@ export const brokerLimits = {
   nodeCertificateMs: 90 * 86_400_000,
   /** How often the broker looks whether its own certificate must be renewed. */
   certificateCheckMs: 3_600_000,
+  /** HTTP connections at once over TLS, upgrades to WebSocket not counted; and how long one may take, answer included. */
+  httpConnections: 256,
+  httpExchangeMs: 60_000,
   /** Questions of machines that join, answered at once; more are refused. */
   joiningAtOnce: 64,
 

@@ -87,6 +87,33 @@ export async function listenTls(
   { pair, authority, answer, refused }: SecureOptions,
 ): Promise<SecureListener> {
   const http = webSocketServer(limits, accept, answer);
+  /** Connections that are not in anybody's hands yet, with their deadlines: `http` is no listener here, and keeps no time itself. */
+  const pending = new Map<Socket, NodeJS.Timeout>();
+  const asking = new Set<Socket>();
+  let isClosed = false;
+  const wait = (socket: Socket, ms: number) => {
+    clearTimeout(pending.get(socket));
+    pending.set(
+      socket,
+      setTimeout(() => socket.destroy(), ms),
+    );
+  };
+  const handOver = (socket: Socket) => {
+    clearTimeout(pending.get(socket));
+    pending.delete(socket);
+    asking.delete(socket);
+  };
+  const ask = (socket: Socket) => {
+    if (asking.size >= limits.httpConnections) {
+      refused(new Error(`httpConnections is ${limits.httpConnections}`));
+      socket.destroy();
+      return;
+    }
+    asking.add(socket);
+    wait(socket, limits.httpExchangeMs);
+    http.emit('connection', socket);
+  };
+  http.on('upgrade', (_request, socket: Socket) => handOver(socket));
   const secure = ({ key, certificate }: ServerPair) => ({
     key,
     // The CA goes along: a client that knows its fingerprint alone can check it.
@@ -105,15 +132,21 @@ export async function listenTls(
       handshakeTimeout: limits.connectTimeoutMs,
     },
     (socket) => {
-      const ended = () => socket.destroy();
-      socket.on('error', ended).setTimeout(limits.connectTimeoutMs, ended);
+      socket.on('error', () => socket.destroy()).once('close', () => handOver(socket));
+      if (isClosed) {
+        socket.destroy();
+        return;
+      }
+      wait(socket, limits.connectTimeoutMs);
       const begun = () => {
         const first = socket.read() as Buffer | null;
         if (first === null) return;
-        socket.removeListener('readable', begun).setTimeout(0).removeListener('timeout', ended);
-        socket.unshift(first);
-        if (first[0] === connectByte) accept(socket, socket);
-        else http.emit('connection', socket);
+        socket.removeListener('readable', begun).unshift(first);
+        if (first[0] !== connectByte) ask(socket);
+        else {
+          handOver(socket);
+          accept(socket, socket);
+        }
       };
       socket.on('readable', begun);
     },
@@ -129,7 +162,8 @@ export async function listenTls(
     certify: (next) => server.setSecureContext(secure(next)),
     close: () => {
       listener.close();
-      http.closeAllConnections();
+      isClosed = true;
+      for (const socket of pending.keys()) socket.destroy();
     },
   };
 }

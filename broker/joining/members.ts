@@ -148,11 +148,23 @@ export class Members {
     return identityProblem(this.#file.value, candidate);
   }
 
+  knows(node: string): boolean {
+    const { nodes, removed } = this.#file.value;
+    return Object.hasOwn(nodes, node) || Object.values(removed).some((each) => each.node === node);
+  }
+
   /** When the newest certificate of the node ends; undefined for one that is not noted here. */
   endOf(node: string): number | undefined {
     const { nodes } = this.#file.value;
     return Object.hasOwn(nodes, node) ? nodes[node]!.endsAtMs : undefined;
   }
+}
+
+/** For the command line, on the broker's machine: whether the node has a certificate, or had one that was refused. */
+export async function isMember(home: string, node: string): Promise<boolean> {
+  const members = new Members(home);
+  await members.refresh();
+  return members.knows(node);
 }
 
 /** For the command line, on the broker's machine: as `Members.remove`. */

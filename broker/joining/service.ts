@@ -7,6 +7,7 @@ import {
   asMeshError,
   type CertificateAnswer,
   check,
+  checkNodeName,
   clockProblem,
   limits as contractLimits,
   type ErrorCode,
@@ -15,6 +16,7 @@ import {
   joinStatement,
   MeshError,
   renewAsk,
+  runsHere,
 } from '@foremesh/node-runtime/contract';
 import type { BrokerLimits } from '../limits.ts';
 import type { Incidents } from '../log.ts';
@@ -105,6 +107,7 @@ export class JoiningService {
     const ask = check(joinAsk, await bodyOf(request), 'MESH_MESSAGE_MALFORMED');
     checkClock(ask.clockMs);
     const { node, publicKey } = ask;
+    checkNodeName(node);
     const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' });
     if (!verify(null, Buffer.from(joinStatement(ask)), key, Buffer.from(ask.signature, 'base64url'))) {
       throw new MeshError('MESH_SIGNATURE_INVALID', 'the question is not signed by the key that it names');
@@ -122,7 +125,8 @@ export class JoiningService {
 
   async #membership(request: IncomingMessage) {
     const { node } = this.#shown(request);
-    this.#refuseClone(node, request);
+    // A machine whose node runs is the one that is online, by whichever of its addresses it asks.
+    if (!request.url?.endsWith(`?${runsHere}`)) this.#refuseClone(node, request);
     return { v: 1, node, nowMs: Date.now() };
   }
 

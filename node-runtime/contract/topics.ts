@@ -8,6 +8,22 @@ export function isIdentifier(text: string): boolean {
   return text.length <= limits.identifierCharacters && segmentPattern.test(text);
 }
 
+/**
+ * An identifier without `--`: what an account asks of blob holders is asked under its name, `--` and something, which must
+ * not be the name of a node.
+ */
+export function isNodeName(text: string): boolean {
+  return isIdentifier(text) && !text.includes('--');
+}
+
+export function checkNodeName(text: string): void {
+  checkIdentifier(text, 'node');
+  if (isNodeName(text)) return;
+  throw new MeshError('MESH_TOPIC_INVALID', `"${text}" cannot be the name of a node`, {
+    mend: 'choose one without two dashes in a row',
+  });
+}
+
 export function checkIdentifier(text: string, what: string): string {
   if (!isIdentifier(text)) {
     throw new MeshError(

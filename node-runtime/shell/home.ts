@@ -6,7 +6,7 @@ import * as z from 'zod';
 import {
   type Connection,
   check,
-  checkIdentifier,
+  checkNodeName,
   formatConnection,
   identifier,
   MeshError,
@@ -120,7 +120,7 @@ export async function proposeIdentity(home: Home, name: string | undefined): Pro
     if (key === undefined) throw damagedKey(home.keyFile, `the private key of node "${known.node}" is missing`);
     return { node: known.node, ...key };
   }
-  if (name !== undefined) checkIdentifier(name, 'node'); // written down it would be there for good
+  if (name !== undefined) checkNodeName(name); // written down it would be there for good
   // The key first: a crash between the two leaves a key without a name, which the next start takes up.
   const made = key ?? (await makeKey(home.keyFile));
   return { node: name ?? nameOf(made.publicKey), ...made };
@@ -136,6 +136,7 @@ function nameOf(key: string): string {
   const host =
     hostname()
       .replace(/[^A-Za-z0-9_-]/g, '-')
+      .replace(/-+/g, '-')
       .slice(0, 40) || 'node';
   return `${host}-${createHash('sha256').update(key).digest('hex').slice(0, 6)}`;
 }

@@ -42,10 +42,10 @@ export async function lockHome(file: string, onConnection: OnConnection = hangUp
  * dead may be another's by the time it clears it.
  */
 async function takeOver(file: string, onConnection: OnConnection): Promise<Server | undefined> {
-  if (await isAnswered(file)) return undefined;
+  if (await isHomeInUse(file)) return undefined;
   const right = await rightToClear(file);
   try {
-    if (await isAnswered(file)) return undefined;
+    if (await isHomeInUse(file)) return undefined;
     await unlink(file).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw failed(file, error); // else it was given back just now
     });
@@ -88,8 +88,8 @@ function listen(file: string, onConnection: OnConnection): Promise<Server | unde
   });
 }
 
-/** Only a refusal, or no file, says that nobody is there: one that is busy, or another user's, is there. */
-function isAnswered(file: string): Promise<boolean> {
+/** Whether a runtime has the home. Only a refusal, or no file, says that nobody is there: one that is busy, or another user's, is there. */
+export function isHomeInUse(file: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(file);
     socket.once('connect', () => {

@@ -39,7 +39,10 @@ export const nodesCommand: CommandModule = {
       .summary('take a node out of the mesh, for good')
       .description('take a node out of the mesh, for good; run it on the hub, which has the CA')
       .argument('<node>', 'its id')
-      .action((node: string) => removeNode(node, new Session(remove, context)));
+      .option('--force', 'refuse its certificate before anything else, even if the mesh cannot do without its vote')
+      .action((node: string, { force }: { force?: boolean }) =>
+        removeNode(node, force === true, new Session(remove, context)),
+      );
     addGlobalOptions(remove);
   },
 };
@@ -60,20 +63,28 @@ async function listNodes(session: Session): Promise<void> {
   });
 }
 
-/** What the broker's package has on the hub: refuses the certificates of a node; false when it has none. */
-type RemoveMember = (home: string, node: string) => Promise<boolean>;
+/** What the broker's package has on the hub: whether a node has a certificate, and how that is refused. */
+type OfMember = (home: string, node: string) => Promise<boolean>;
 
-async function removeNode(node: string, session: Session): Promise<void> {
+/**
+ * The leader first: it takes a voter's seat before the node is gone, and says when that cannot be. Who may not wait for it (a
+ * device was stolen) has its certificate refused at once, whatever becomes of the mesh.
+ */
+async function removeNode(node: string, isForced: boolean, session: Session): Promise<void> {
   checkIdentifier(node, 'node');
   const broker = await loadOptional('@foremesh/broker/commands');
-  const isRevoked = (await (broker?.removeMember as RemoveMember | undefined)?.(session.home.directory, node)) ?? false;
+  const home = session.home.directory;
+  const isMember = (await (broker?.isMember as OfMember | undefined)?.(home, node)) ?? false;
+  const revoke = async () => isMember && (await (broker!.removeMember as OfMember)(home, node));
+  if (isForced) await revoke();
   await session.withMesh(async (client) => {
-    if (!isRevoked) await refuseElsewhere(client, node);
+    if (!isMember) await refuseElsewhere(client, node);
     await client.removeNode(node).catch((error: unknown) => {
       // It was invited and has never been there.
-      if (!(isRevoked && error instanceof MeshError && error.code === 'MESH_NODE_UNKNOWN')) throw error;
+      if (!(isMember && error instanceof MeshError && error.code === 'MESH_NODE_UNKNOWN')) throw error;
     });
   });
+  const isRevoked = await revoke();
   if (session.json) return session.printJson({ node, removed: true, isRevoked });
   const certificate = isRevoked ? '; its certificate counts no longer' : '';
   session.print(`${node} is out of the mesh${certificate}`);
@@ -81,9 +92,10 @@ async function removeNode(node: string, session: Session): Promise<void> {
 
 /** The certificate of a node that has joined can be refused by the hub alone. */
 async function refuseElsewhere(client: MeshClient, node: string): Promise<void> {
-  const { rows } = await client.nodes();
+  const { rows, truncated } = await client.nodes();
   const row = rows.find(({ status }) => status.node === node);
-  if (row === undefined || row.status.admission.length <= 43) return;
+  const isSure = row === undefined ? truncated === 0 : row.status.admission.length <= 43;
+  if (isSure) return;
   throw new MeshError('MESH_CONFIG_INVALID', `"${node}" has a certificate, which only its hub can refuse`, {
     mend: 'run this on the hub, as the user of the broker, with its --home',
   });

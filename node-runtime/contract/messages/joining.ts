@@ -15,6 +15,9 @@ export const joiningPaths = {
   runtime: '/runtime.tgz',
 } as const;
 
+/** The query of `GET /membership` by a machine whose own node runs: to be online from there is no sign of a clone. */
+export const runsHere = 'runs-here';
+
 /** `POST /join`. */
 export const joinAsk = z.object({
   v: version,

@@ -51,6 +51,7 @@ async function exchange(
     headers:
       text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
   });
+  sent.on('error', () => undefined); // one that comes after the head of the answer is heard by who reads its body
   try {
     sent.end(text);
     const [response] = (await once(sent, 'response')) as [IncomingMessage];

@@ -10,8 +10,10 @@ import {
   joinStatement,
   MeshError,
   membershipAnswer,
+  runsHere,
 } from '../../contract/index.ts';
 import { type Home, type Identity, keepName, proposeIdentity, readConnection, readMeshFile } from '../home.ts';
+import { isHomeInUse } from '../lock.ts';
 import type { PinnedTarget } from '../pinned-tls.ts';
 import { askBroker } from './ask.ts';
 import { fingerprintOf, type Membership, ownOf, readMembership, writeMembership } from './membership.ts';
@@ -76,10 +78,12 @@ async function certify(identity: Identity, options: JoinOptions): Promise<Certif
 
 /** Asked with the certificate itself. Of one that has ended: false. */
 async function isGood(known: Membership, identity: Identity, options: JoinOptions): Promise<boolean> {
+  const { membership } = joiningPaths;
+  const path = (await isHomeInUse(options.home.lockFile)) ? `${membership}?${runsHere}` : membership;
   try {
     const { nowMs } = await askBroker(
       { ...target(options.invitation), own: ownOf(known, identity) },
-      { ...steps(options), path: joiningPaths.membership, schema: membershipAnswer },
+      { ...steps(options), path, schema: membershipAnswer },
     );
     const problem = clockProblem(Date.now(), nowMs, new Date(nowMs).toISOString());
     if (problem !== undefined) throw problem;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
 import { createAccount } from '@foremesh/broker';
 import { decode, encode, queryAnswer, Topics } from '@foremesh/node-runtime/contract';
 import type { IClientOptions } from 'mqtt';
@@ -58,6 +60,37 @@ describe('broker: what an account may do', () => {
     const line = broker.lines.find(({ kind }) => kind === 'access');
     assert.match(String(line?.reason), /account "ann" \(author\) may not write .*jobs\/bob\/j\/spec/);
     assert.equal(line?.account, 'ann');
+  });
+
+  it('takes nothing of what an author sent behind that which ended its connection', async () => {
+    const broker = await makeBroker();
+    const owner = await makeClient(broker.url);
+    await owner.client.subscribeAsync('foremesh/#', { qos: 1 });
+    const who = await account(broker, 'ann', 'author');
+    const options = { ...who, clean: false, clientId: 'kept' };
+    const { client } = await makeClient(broker.url, options);
+    // What is restored with a session makes the end of a connection slower than the packets that wait behind its CONNECT.
+    await client.subscribeAsync(topics.jobState('ann', '+'), { qos: 1 });
+    await client.endAsync();
+    const { generate } = await import('mqtt-packet');
+    const login = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: false, keepalive: 0 } as const;
+    const connect = generate({ ...login, clientId: 'kept', username: 'ann', password: Buffer.from(who.password) });
+    for (const qos of [0, 1, 2] as const) {
+      const forbidden = ['one', 'two', 'three'].map((payload, at) =>
+        generate({ cmd: 'publish', topic: topics.leader(), payload, qos, retain: true, dup: false, messageId: at + 1 }),
+      );
+      const socket = connectTcp(Number(new URL(broker.url).port), '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.resume().write(Buffer.concat([connect, ...forbidden]));
+      await once(socket, 'close');
+    }
+    await owner.client.publishAsync(topics.events(), 'end', { qos: 1 });
+    await until('the end arrives', () => owner.messages.some(({ text }) => text === 'end'));
+    assert.deepEqual(
+      owner.messages.map(({ text }) => text),
+      ['end'],
+    );
+    assert.equal(broker.statistics().retainedMessages, 0);
   });
 
   it('answers in the place of the leader when an author asks for a change', async () => {

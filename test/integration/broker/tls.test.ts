@@ -207,6 +207,26 @@ describe('broker: TLS', function () {
     await talker.close();
   });
 
+  it('waits for no question longer than it may take, and closes those that wait', async () => {
+    const broker = await secureBroker({ limits: { httpExchangeMs: 300 } });
+    const ask = async () => {
+      const socket = connectTls({ port: broker.tlsPort!, host: '127.0.0.1', rejectUnauthorized: false });
+      socket.on('error', () => undefined);
+      await once(socket, 'secureConnect');
+      socket.resume().write('POST /join HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{');
+      return once(socket, 'close');
+    };
+    await Promise.all(Array.from({ length: 3 }, ask));
+    const patient = await secureBroker();
+    const waiting = connectTls({ port: patient.tlsPort!, host: '127.0.0.1', rejectUnauthorized: false });
+    waiting.on('error', () => undefined);
+    await once(waiting, 'secureConnect');
+    waiting.resume().write('GET / HTTP/1.1\r\n');
+    const closed = once(waiting, 'close');
+    await patient.close();
+    await closed;
+  });
+
   it('does not start on a damaged CA, and makes no other in its place', async () => {
     const home = await makeHome();
     await (await secureBroker({ home })).close();

@@ -92,12 +92,23 @@ describe('broker admission', () => {
   });
 
   it('lets a will through at once, and none on a forbidden topic', async () => {
-    const { writes, begun, admitted, publish, makeClient } = makeAdmission();
-    publish(await makeClient('owner', true), 'will', true);
+    const { hooks, writes, begun, admitted, publish, makeClient } = makeAdmission();
+    const client = await makeClient('owner', true);
+    const will = {
+      cmd: 'publish',
+      topic: 't/will',
+      payload: Buffer.from('will'),
+      qos: 1,
+      dup: false,
+      retain: true,
+    } as const;
+    hooks.preConnect(client, { clientId: 'c', clean: true, will } as never, () => undefined);
+    hooks.authorizePublish(client, will, (error) => admitted.push(error ? `will: ${error.message}` : 'will'));
+    publish(client, 'behind', true);
     publish(null, 'orphan', true);
     publish(null, '+', true);
     assert.deepEqual([writes.length, begun.length], [0, 0]);
-    assert.deepEqual(admitted, ['will', 'orphan', '+: a topic to publish to has no wildcards']);
+    assert.deepEqual(admitted, ['will', 'behind: it has gone', 'orphan', '+: a topic to publish to has no wildcards']);
   });
 
   it('takes nothing from one who has not logged in, and from an author only what is its own', async () => {
