@@ -179,6 +179,11 @@ export class QuickjsEngine implements SandboxEngine {
     return used;
   }
 
+  /** By itself, not by the task's limit: that may have become another while it ran. */
+  private discard(machine: Machine): void {
+    for (const [mostBytes, used] of this.machines) if (used.machine === machine) this.machines.delete(mostBytes);
+  }
+
   /** Evaluates the module and keeps the image; `undefined` when that failed or was stopped. */
   private async load(
     machine: Machine,
@@ -267,7 +272,7 @@ export class QuickjsEngine implements SandboxEngine {
     if (machine !== undefined) machine.host = undefined;
     if (machine?.broken === true) this.loaded.delete(task.key);
     const grownBytes = peakMemoryBytes - (kept?.changes.heapBytes ?? this.image.high.length);
-    if (machine?.broken === true || grownBytes > growthBytesMost) this.machines.delete(this.mostBytesOf(task));
+    if (machine !== undefined && (machine.broken || grownBytes > growthBytesMost)) this.discard(machine);
     const failed = (code: Extract<TaskResult, { type: 'failed' }>['code'], message: string): TaskResult => ({
       type: 'failed',
       code,

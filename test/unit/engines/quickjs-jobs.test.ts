@@ -98,6 +98,26 @@ describe('the machine of the next job', () => {
     assert.equal(made.length, 2, 'the job did not wait for a machine');
   });
 
+  it('is made anew too when a task grew because it was given more memory meanwhile', async () => {
+    const engine = await started();
+    const grown = task(
+      'grown',
+      'export default () => { for (let n = 0; n < 200_000; n += 1); return new Uint8Array(20_000_000).length; };',
+      16 * 1024 ** 2,
+    );
+    const raise: TaskControl = {
+      ...idle,
+      tick: () => {
+        Object.assign(grown.limits, { memoryBytes: 30 * 1024 ** 2 });
+        return false;
+      },
+    };
+    assert.equal((await engine.run(grown, raise)).type, 'done');
+    const before = made.length;
+    await run(engine, task('after it', 'export default () => 0;', 16 * 1024 ** 2));
+    assert.equal(made.length, before + 1, 'the large machine is not kept');
+  });
+
   it('is another for another limit of memory; a few of them are kept', async () => {
     const engine = await started();
     for (const megabytes of [32, 64, 32, 64]) {
