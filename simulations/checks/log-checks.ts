@@ -131,9 +131,14 @@ export class LogChecks {
   }
 
   /** A process that was stopped for longer than any lease may not go on leading as if nothing had happened. */
-  slept(raft: Raft, before: { readonly role: string; readonly term: number }, forMs: number): void {
+  slept(
+    raft: Raft,
+    before: { readonly role: string; readonly term: number; readonly configuration: Configuration },
+    forMs: number,
+  ): void {
     if (before.role !== 'leader' || forMs <= raft.options.profile.electionLeastMs) return;
-    const { configuration } = raft.configurations.at(-1)!;
+    // Nobody else can have been elected while it alone had a vote, whatever it makes of the voters as it wakes.
+    const { configuration } = before;
     if (configuration.outgoing === undefined && configuration.voters.length === 1) return;
     const goesOn = raft.role === 'leader' && raft.hard.term === before.term;
     check(!goesOn, 'stale', `${raft.id} slept for ${forMs} ms and goes on leading in term ${before.term}`);

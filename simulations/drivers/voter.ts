@@ -123,7 +123,8 @@ export class VirtualVoter {
     const { world, life } = this.#options;
     const { state } = this;
     const { nowMs, wallMs } = life.machine.clock;
-    const before = { role: state.raft.role, term: state.raft.hard.term, leading: state.planner.leading };
+    const { configuration } = state.raft.configurations.at(-1)!;
+    const before = { role: state.raft.role, term: state.raft.hard.term, leading: state.planner.leading, configuration };
     this.#noteSpec(event);
     const effects = stepVoter(state, event, { nowMs, wallMs });
     world.checks.log.slept(state.raft, before, nowMs - this.#steppedMs);
