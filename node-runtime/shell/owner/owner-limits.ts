@@ -161,8 +161,11 @@ export class OwnerLimits {
 
   async #judgeNow(): Promise<void> {
     const { scope, trafficBytes } = this.#options;
-    const [{ temperatureCelsius, batteryShare }, { memoryAvailableBytes }, sample] = await Promise.all([
-      this.#vitals.read(),
+    const { temperatureMostCelsius, batteryLeastShare } = this.#held.holds;
+    // Sensors are many files: they are read for whoever has a limit for them.
+    const isSensed = temperatureMostCelsius !== undefined || batteryLeastShare !== undefined;
+    const [vitals, { memoryAvailableBytes }, sample] = await Promise.all([
+      isSensed ? this.#vitals.read() : undefined,
       scope.machine.read(),
       scope.hasQuota ? this.#sampler.sample() : undefined,
     ]);
@@ -172,8 +175,8 @@ export class OwnerLimits {
       nowMs: this.#lookedMs,
       weekday: wall.getDay(),
       minute: wall.getHours() * 60 + wall.getMinutes(),
-      temperatureCelsius,
-      batteryShare,
+      temperatureCelsius: vitals?.temperatureCelsius,
+      batteryShare: vitals?.batteryShare,
       memoryAvailableBytes,
       cpuBackgroundShare: sample?.cpuBackgroundShare,
       networkBytesOfDay: this.#traffic.count(trafficBytes(), wall.getTime()),
