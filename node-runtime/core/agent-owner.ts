@@ -1,5 +1,6 @@
 import { type Allocation, type Assign, type InboxMessage, limits } from '../contract/index.ts';
-import { type AgentEffect, type AgentEvent, type AgentState, fits, memoryOf } from './agent.ts';
+import type { AgentEffect, AgentEvent, AgentState } from './agent.ts';
+import { fits, memoryOf } from './agent-memory.ts';
 
 /** What the agent does when the owner of the device, or the leader, gives more or less of it to what is held. */
 export function followOwner(

@@ -8,6 +8,7 @@ import {
   type Outcome,
   type Problem,
 } from '../contract/index.ts';
+import { fits, memoryOf } from './agent-memory.ts';
 import { followOwner, ownersRefusal, pressOut, reallocate, release } from './agent-owner.ts';
 import type { Stance } from './owner/index.ts';
 
@@ -302,17 +303,6 @@ function pump(state: AgentState, effects: AgentEffect[]): void {
     inHandBytes += held.inputBytes;
     effects.push({ type: 'fetch', assign: held.assign });
   }
-}
-
-/** What it may use now. */
-export function memoryOf({ assign, allocation }: HeldAttempt): number {
-  return allocation?.memoryBytes ?? assign.limits.memoryBytes;
-}
-
-/** The pool runs `slots` attempts at once: the largest that could meet must fit the offered memory. */
-export function fits(memory: readonly number[], more: number, offer: AgentOffer): boolean {
-  const largest = [...memory, more].sort((a, b) => b - a).slice(0, offer.slots);
-  return largest.reduce((sum, each) => sum + each, 0) <= offer.memoryBytes;
 }
 
 function byPriority(state: AgentState): readonly HeldAttempt[] {

@@ -30,7 +30,7 @@ export const agentMutants: readonly Mutant[] = [
   },
   {
     name: 'run what does not fit the memory',
-    file,
+    file: 'agent-memory.ts',
     find: 'return largest.reduce((sum, each) => sum + each, 0) <= offer.memoryBytes;',
     replace: 'return largest.length > 0;',
   },
