@@ -127,15 +127,19 @@ describe('openDeviceScope', () => {
     const { cores, memoryBytes, machine } = await openDeviceScope('cgroup:edge.slice/a', root);
     assert.equal(cores, 0.5);
     assert.equal(memoryBytes, 536_870_912);
+    const times = [performance.now()];
     const before = await machine.read();
+    times.push(performance.now());
     assert.equal(before.memoryAvailableBytes, 536_870_912 - 157_286_400);
     await writeFile(join(root, `${group}/cpu.stat`), 'usage_usec 12445678\n');
-    const endMs = performance.now() + 200;
-    while (performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 5));
+    times.push(performance.now());
     const after = await machine.read();
+    times.push(performance.now());
     assert.ok(Math.abs(after.cpuBusyMs - before.cpuBusyMs - 100) < 0.01);
-    const passedMs = after.cpuTotalMs - before.cpuTotalMs;
-    assert.ok(passedMs > 95 && passedMs < 1_000, `half a core for 200 ms: ${passedMs}`);
+    // Half a core for as long as it was between the two looks.
+    const totalMs = after.cpuTotalMs - before.cpuTotalMs;
+    assert.ok(totalMs >= (times[2]! - times[1]!) / 2 - 0.01, `${totalMs} of ${times}`);
+    assert.ok(totalMs <= (times[3]! - times[0]!) / 2 + 0.01, `${totalMs} of ${times}`);
   });
 
   it('refuses what is no scope, or names processors that are not there', async () => {
