@@ -95,11 +95,10 @@ export class PoolWorker {
   allot(cpuShare: number): void {
     this.cpuShare = cpuShare;
     const { running } = this;
-    this.process.allot({
-      cpuShare: Math.max(cpuShareLeast, cpuShare),
-      runId: running?.id ?? 0,
-      memoryBytes: running?.allocation.memoryBytes ?? 0,
-    });
+    const memoryBytes = running?.allocation.memoryBytes ?? 0;
+    // The run is named only when something is its own: what is the same for each run is written once.
+    const runId = memoryBytes === 0 ? 0 : running!.id;
+    this.process.allot({ cpuShare: Math.max(cpuShareLeast, cpuShare), runId, memoryBytes });
   }
 
   get length(): number {

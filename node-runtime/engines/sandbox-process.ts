@@ -29,7 +29,7 @@ export class SandboxProcess {
   private gone = false;
   private problem: string | undefined;
   private readonly allotment: AllotmentFile | undefined;
-  private allotted = '';
+  private allotted: Allotment | undefined;
 
   constructor(plan: LaunchPlan, entry: SandboxEntry, nice: number, events: ProcessEvents) {
     this.events = events;
@@ -100,9 +100,11 @@ export class SandboxProcess {
 
   /** It takes no notice while it has nothing to do. */
   allot(allotment: Allotment): void {
-    const text = JSON.stringify(allotment);
-    if (this.gone || text === this.allotted) return;
-    this.allotted = text;
+    const { cpuShare, runId, memoryBytes } = allotment;
+    const { allotted } = this;
+    const isSame = cpuShare === allotted?.cpuShare && runId === allotted.runId && memoryBytes === allotted.memoryBytes;
+    if (this.gone || isSame) return;
+    this.allotted = allotment;
     this.allotment?.write(allotment);
   }
 
