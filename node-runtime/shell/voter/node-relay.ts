@@ -12,6 +12,9 @@ import { problemOf } from './leader-voice.ts';
 
 /** What only a node can answer. */
 export type RelayedQuery = QueryAsk & { query: 'history' | 'preferences' | 'reallocate' };
+export function isRelayed(ask: QueryAsk): ask is RelayedQuery {
+  return ask.query === 'history' || ask.query === 'preferences' || ask.query === 'reallocate';
+}
 export type RelayedAnswer = OutboxMessage & { type: 'history' | 'preferences' | 'reallocated' | 'request-failed' };
 /** What the node is asked, but for the number. */
 type WithoutNumber<T> = T extends unknown ? Omit<T, 'request'> : never;

@@ -37,7 +37,7 @@ import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
 import type { TrustKeeper } from '../trust-keeper.ts';
 import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
-import { NodeRelay, splitAnswers } from './node-relay.ts';
+import { isRelayed, NodeRelay, splitAnswers } from './node-relay.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { SpecIntake } from './spec-intake.ts';
 import { type OutwardEffect, Voter, type VoterOptions } from './voter.ts';
@@ -207,13 +207,12 @@ export class VoterLink {
         if (!this.#voter.planner.leading) return;
         const { account, client } = parsed;
         const ask = decode(queryAsk, payload);
-        if (ask.query === 'history' || ask.query === 'preferences' || ask.query === 'reallocate') {
-          this.#relay.ask(account, client, ask);
-          return;
-        }
-        const isMisplaced = changesMesh(ask.query) && parsed.kind !== 'queryChange';
-        const answer = isMisplaced ? misplaced(ask) : this.#voter.answer(account, ask);
-        this.#voice.say(this.#options.topics.queryAnswer(account, client), encode(answer, 'json'));
+        const say = (answer: QueryAnswer) =>
+          this.#voice.say(this.#options.topics.queryAnswer(account, client), encode(answer, 'json'));
+        // First of all: who may write here need not be one who may change anything.
+        if (changesMesh(ask.query) && parsed.kind !== 'queryChange') say(misplaced(ask));
+        else if (isRelayed(ask)) this.#relay.ask(account, client, ask);
+        else say(this.#voter.answer(account, ask));
       }
     }
   }

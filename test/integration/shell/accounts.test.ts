@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createAccount } from '@foremesh/broker';
-import { limits } from '@foremesh/node-runtime/contract';
+import { decode, encode, limits, type QueryAnswer, queryAnswer } from '@foremesh/node-runtime/contract';
 import { connectMesh, type MeshClient } from '@foremesh/node-runtime/sdk';
+import { until } from '../../support/until.ts';
 import { jobOf, Mesh, stageOf } from './mesh.ts';
 import { endAll, later, makeTransport } from './support.ts';
 
@@ -50,6 +51,30 @@ describe('accounts in a real mesh', () => {
     const owner = await connectMesh(mesh.connection);
     later(() => owner.close());
     assert.equal((await owner.setVoters({ count: 1 })).settings.count, 1);
+  });
+
+  it('what changes the mesh is made by nobody who asks for it where all may ask', async () => {
+    const { account, password } = author.connection;
+    const transport = await makeTransport(mesh.broker.urls[0]!, { username: account, password });
+    const answers: QueryAnswer[] = [];
+    transport.listen((_topic, payload) => answers.push(decode(queryAnswer, payload)));
+    await transport.subscribe([mesh.topics.queryAnswer(account, 'sly')], 1);
+    const changes = [
+      { query: 'set-voters', settings: { count: 3 } },
+      { query: 'remove-node', node: 'ada' },
+      { query: 'preferences', node: 'ada', change: { mode: 'paused' } },
+    ];
+    for (const [at, change] of changes.entries()) {
+      const ask = encode({ v: 1, id: `q${at}`, ...change }, 'json');
+      await transport.publish(mesh.topics.queryAsk(account, 'sly'), ask, { qos: 1 });
+    }
+    await until('all are answered', () => answers.length === changes.length);
+    const codes = answers.map((each) => (each.query === 'error' ? each.problem.code : each.query));
+    assert.deepEqual(
+      codes,
+      changes.map(() => 'MESH_TOPIC_INVALID'),
+    );
+    await transport.close();
   });
 
   it("another account's jobs are refused, with the reason", async () => {
