@@ -86,6 +86,10 @@ export class PoolWorker {
     return this.process.pid;
   }
 
+  get isPaced(): boolean {
+    return this.process.isPaced;
+  }
+
   /** Of one core: the most that what runs may be given. */
   get cpuShareMost(): number {
     return this.running?.allocation.cpuShare ?? 1;

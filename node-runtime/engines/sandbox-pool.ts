@@ -40,6 +40,8 @@ export interface PoolDescription {
 }
 
 const defaults = { idleMs: 10_000, cancelMs: 500, nice: 10, residentSlackBytes: 192 * 1024 ** 2 };
+const unpaced =
+  'cpu: no file can be made in /dev/shm or the temporary folder: tasks are not held to a share of the CPU';
 const watchMs = 50;
 /** A run that has taken this long keeps nothing waiting behind it. */
 const recallMs = 50;
@@ -257,6 +259,7 @@ export class SandboxPool {
         },
       );
       this.workers.push(worker);
+      if (!worker.isPaced) this.notes.add(unpaced);
     }
   }
 

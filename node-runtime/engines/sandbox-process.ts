@@ -98,6 +98,11 @@ export class SandboxProcess {
     this.socket.uncork();
   }
 
+  /** Whether it can be given less than a core. */
+  get isPaced(): boolean {
+    return this.allotment !== undefined;
+  }
+
   /** It takes no notice while it has nothing to do. */
   allot(allotment: Allotment): void {
     const { cpuShare, runId, memoryBytes } = allotment;
@@ -130,7 +135,7 @@ export class SandboxProcess {
   }
 }
 
-/** Where no file can be made a process is not slowed down, but for its low priority; the pool says so. */
+/** Undefined where no file can be made: then the process is not slowed down, but for its low priority. */
 function makeAllotment(): AllotmentFile | undefined {
   try {
     return new AllotmentFile();
