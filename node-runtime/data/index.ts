@@ -16,6 +16,14 @@ export {
   nameOf,
   sha256,
 } from './hash.ts';
+export {
+  type LinkAddress,
+  type LinkPacket,
+  type LocalLink,
+  localPort,
+  openLocalLink,
+  ownLinks,
+} from './local-link.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
 export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
