@@ -17,7 +17,7 @@ export class SecuredMesh {
   readonly directory: string;
   readonly host: string;
   readonly port: number;
-  readonly #brokerOptions: readonly string[];
+  #brokerOptions: readonly string[];
   readonly #processes: ForemeshProcess[] = [];
   broker!: ForemeshProcess;
   hub!: ForemeshProcess;
@@ -45,8 +45,10 @@ export class SecuredMesh {
     this.broker = await this.start('broker', '--home', this.home('hub'), ...plain, '--json', '--log-level', 'warn');
   }
 
-  async restartBroker(): Promise<void> {
-    await this.broker.kill('SIGKILL');
+  /** With other options, if they are given. */
+  async restartBroker(options = this.#brokerOptions): Promise<void> {
+    if (this.broker.child.exitCode === null) await this.broker.kill('SIGKILL');
+    this.#brokerOptions = options;
     await this.#startBroker();
   }
 
