@@ -66,8 +66,19 @@ export function checkOptions(options: BrokerOptions): BrokerSettings {
       where: `broker option ${issue?.path.join('.') || '(unknown)'}`,
     });
   }
-  const { home, listen, webSocket, tls, announce, meshes, blobLimitBytes, syncWrites, repairStore, heartbeatMs, limits } =
-    parsed.data;
+  const {
+    home,
+    listen,
+    webSocket,
+    tls,
+    announce,
+    meshes,
+    blobLimitBytes,
+    syncWrites,
+    repairStore,
+    heartbeatMs,
+    limits,
+  } = parsed.data;
   const host = listen?.host ?? '127.0.0.1';
   return Object.freeze({
     home,

@@ -93,7 +93,8 @@ export function localPlaces(heard: readonly HeardRecord[], mesh: LocalMesh): Add
     for (const place of of('SRV', instance)) {
       const { target, port } = (typeof place === 'object' && place !== null ? place : {}) as Record<string, unknown>;
       const name = nameOf(target);
-      if (name === undefined || typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) continue;
+      if (name === undefined || typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535)
+        continue;
       for (const host of of('A', name)) {
         if (typeof host === 'string' && ipv4.test(host)) found.set(`${host}:${port}`, { host, port });
         if (found.size >= limits.addressesPerConnection) return [...found.values()];

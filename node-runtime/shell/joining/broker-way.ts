@@ -1,11 +1,4 @@
-import {
-  type Address,
-  addressesOf,
-  addressText,
-  type Invitation,
-  limits,
-  MeshError,
-} from '../../contract/index.ts';
+import { type Address, addressesOf, addressText, type Invitation, limits, MeshError } from '../../contract/index.ts';
 import type { PinnedTarget } from '../pinned-tls.ts';
 import { askBroker, type Question } from './ask.ts';
 

@@ -1,4 +1,12 @@
-import { type Address, addressText, isOnLink, type LocalMesh, limits, localPlaces, localService } from '../../contract/index.ts';
+import {
+  type Address,
+  addressText,
+  isOnLink,
+  type LocalMesh,
+  limits,
+  localPlaces,
+  localService,
+} from '../../contract/index.ts';
 import { type LinkAddress, type LocalLink, localPort, openLocalLink, ownLinks } from '../../data/local-link.ts';
 
 export interface LocalFindings {
@@ -9,7 +17,7 @@ export interface LocalFindings {
 }
 
 /** How long is listened, at most; and how long after the first who answers, for others who do. */
-const searchMs = 3_000;
+const searchMs = 2_500;
 const othersMs = 250;
 /** Asked again (RFC 6762, section 5.2): radio networks lose what is said to all. */
 const askAgainMs = 1_000;

@@ -184,11 +184,17 @@ describe('joining a mesh from another machine', function () {
     it('where the name does not resolve, nobody listens, or something else answers', async () => {
       const invitation = parseInvitation(await mesh.invite());
       const at = (host: string, port: number) => formatInvitation({ ...invitation, host, port });
-      await refused({ code: 'MESH_NAME_UNKNOWN', says: /"nowhere.invalid" does not resolve.*; nor does mDNS find this mesh/, shows: '' }, () =>
-        joinThere(at('nowhere.invalid', mesh.port), ...home()),
+      await refused(
+        {
+          code: 'MESH_NAME_UNKNOWN',
+          says: /"nowhere.invalid" does not resolve.*; nor does mDNS find this mesh/,
+          shows: '',
+        },
+        () => joinThere(at('nowhere.invalid', mesh.port), ...home()),
       );
-      await refused({ code: 'MESH_UNREACHABLE', says: /cannot reach the broker.*; nor does mDNS find this mesh/, shows: '' }, () =>
-        joinThere(at(network.here, 1), ...home()),
+      await refused(
+        { code: 'MESH_UNREACHABLE', says: /cannot reach the broker.*; nor does mDNS find this mesh/, shows: '' },
+        () => joinThere(at(network.here, 1), ...home()),
       );
       const server = createServer((socket) => socket.end('220 mail.example\r\n')).listen(0, network.here);
       await until('it listens', () => server.listening);
