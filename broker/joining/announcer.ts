@@ -81,6 +81,7 @@ export class Announcer {
       const link = new AnnouncedLink(this.#options, onProblem);
       await link.open(at);
       this.#links.set(name, link);
+      this.#options.incidents.log.info({ network: name }, 'mDNS says here where the broker is');
       this.#problems.delete(name);
     } catch (error) {
       onProblem(error as Error);
