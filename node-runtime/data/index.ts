@@ -24,6 +24,7 @@ export {
   openLocalLink,
   ownLinks,
 } from './local-link.ts';
+export { HeapKeeper } from './heap-keeper.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
 export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';

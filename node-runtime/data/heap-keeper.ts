@@ -20,7 +20,8 @@ export class HeapKeeper {
   #cpu = process.cpuUsage();
   #leanBytes = 0;
 
-  constructor(isBusy: () => boolean) {
+  /** One of a process. `isBusy`: says that it works, however little of the CPU is its own. */
+  constructor(isBusy: () => boolean = () => false) {
     this.#isBusy = isBusy;
     this.#timer = setInterval(() => this.#look(), lookMs).unref();
   }
