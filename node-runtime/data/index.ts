@@ -16,6 +16,7 @@ export {
   nameOf,
   sha256,
 } from './hash.ts';
+export { HeapKeeper } from './heap-keeper.ts';
 export {
   type LinkAddress,
   type LinkPacket,
@@ -24,7 +25,6 @@ export {
   openLocalLink,
   ownLinks,
 } from './local-link.ts';
-export { HeapKeeper } from './heap-keeper.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
 export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
