@@ -31,6 +31,8 @@ export interface EngineRequest {
   /** Handed to the code as it is: a JSON value. */
   readonly parameters?: unknown;
   readonly limits: TaskLimits;
+  /** Engine `node` alone: its code may use the machine's network. */
+  readonly network?: boolean;
 }
 
 export type EngineOutcome =

@@ -1,5 +1,14 @@
 import type { Device, PlaceableTask } from '@foremesh/partitioner';
-import { type Assign, limits, type Output, type Problem, type TaskInput } from '../../contract/index.ts';
+import {
+  type Assign,
+  type CodeReference,
+  limits,
+  type Output,
+  type Problem,
+  type TaskInput,
+  trustMend,
+  untrusted,
+} from '../../contract/index.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
@@ -94,15 +103,18 @@ function noRoom(
   stage: StageView,
   refusals: readonly { device: string; refusal: string }[],
 ): Problem {
-  const { code, labels, limits: taskLimits } = stage.plan;
+  const { code, merge, labels, limits: taskLimits } = stage.plan;
+  const signed = [code, merge].find((each) => each?.engine === 'node');
   const lacks = {
     engine: `no engine ${code.engine}`,
+    trust: '',
     labels: `not all of the labels ${labels.join(', ')}`,
     memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
   } as const;
   const why = (device: string, refusal: string): string => {
     const { withheld, onlyLabels = [] } = state.nodes.get(device)!.status;
     if (refusal === 'withheld') return withheld?.text ?? 'offers no slots';
+    if (refusal === 'trust') return untrusted(signed?.manifest, state.nodes.get(device)!.status.trusts ?? [])?.text ?? refusal;
     if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
     return lacks[refusal as keyof typeof lacks] ?? refusal;
   };
@@ -115,15 +127,38 @@ function noRoom(
   return {
     code: 'MESH_NO_ROOM',
     message: `stage ${stage.plan.stage} fits no node (${each.join('; ')})`,
-    mend: 'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
+    mend:
+      trustMendOf(signed, refusals) ??
+      'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
   };
+}
+
+/** When nothing but trust keeps it from a node. */
+function trustMendOf(
+  code: CodeReference | undefined,
+  refusals: readonly { device: string; refusal: string }[],
+): string | undefined {
+  const device = refusals.find(({ refusal }) => refusal === 'trust')?.device;
+  if (device === undefined) return undefined;
+  if (code?.manifest === undefined) return 'sign it: `foremesh keys new`, then submit it with `foremesh submit`';
+  return `\`${trustMend(code.manifest, device)}\`, if its owner wants that; the job waits`;
 }
 
 function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
-  return { task: task.key, engine: plan.code.engine, labels: plan.labels, memoryBytes: plan.limits.memoryBytes, avoid };
+  const { engine, manifest } = codeOf(task);
+  const { key, capabilities = [] } = manifest ?? {};
+  const needsTrust = { ...(key === undefined ? {} : { key }), capabilities };
+  return {
+    task: task.key,
+    engine,
+    labels: plan.labels,
+    memoryBytes: plan.limits.memoryBytes,
+    avoid,
+    ...(engine === 'node' ? { needsTrust } : {}),
+  };
 }
 
 export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
@@ -144,6 +179,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     engines: status.engines,
     labels: status.labels,
     isWithheld: status.slots === 0,
+    ...(status.trusts === undefined ? {} : { trusts: status.trusts }),
     ...(status.onlyLabels === undefined ? {} : { onlyLabels: status.onlyLabels }),
     isNear: status.node === state.id,
     speed: status.speed as Record<string, number>,
@@ -201,6 +237,7 @@ function assign(
   addAttempt(state, node, task, key, resume?.state.blob).choice = choice;
   transition(task, 'assigned', `${key} to ${node.status.node}`);
   const { plan } = task.stage;
+  const code = codeOf(task);
   const message: Assign = {
     type: 'assign',
     attempt: key,
@@ -208,7 +245,7 @@ function assign(
     job: job.job,
     stage: plan.stage,
     task: task.ledger.task,
-    code: task.ledger.merges ? plan.merge! : plan.code,
+    code,
     input: inputOf(job, task),
     ...(plan.parameters === undefined ? {} : { parameters: plan.parameters as NonNullable<Assign['parameters']> }),
     ...(resume === undefined ? {} : { resume }),
@@ -216,8 +253,13 @@ function assign(
     inlineOutputBytes: inlineOutputBytes(job, task),
     priority: plan.priority,
     ...(plan.labels.length === 0 ? {} : { labels: [...plan.labels] }),
+    ...(code.engine === 'node' ? { leaderMs: Math.max(0, Math.round(state.wallMs)) } : {}),
   };
   effects.push({ type: 'send', node: node.status.node, message });
+}
+
+export function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
+  return ledger.merges ? plan.merge! : plan.code;
 }
 
 function inputOf(job: LedgerJob, task: TaskView): TaskInput {

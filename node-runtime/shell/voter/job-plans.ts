@@ -96,11 +96,13 @@ function builtin(merge: 'array' | 'concat'): StageSpec['code'] {
 }
 
 async function codeOf(code: StageSpec['code'], blobs: BlobClient): Promise<CodeReference> {
+  const { engine, manifest } = code;
+  const head = manifest === undefined ? { engine } : { engine, manifest };
   if ('blob' in code) {
     checkLimit('codeBytes', code.sizeBytes, limits.codeBytes);
-    return { engine: code.engine, ...(await heldAlready({ blob: code.blob, sizeBytes: code.sizeBytes }, blobs)) };
+    return { ...head, ...(await heldAlready({ blob: code.blob, sizeBytes: code.sizeBytes }, blobs)) };
   }
-  return { engine: code.engine, ...(await blobs.put(bytesOf(code.inline))) };
+  return { ...head, ...(await blobs.put(bytesOf(code.inline))) };
 }
 
 async function dataOf(input: NonNullable<StageSpec['input']>, blobs: BlobClient): Promise<DataReference> {
