@@ -6,9 +6,12 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import type { EngineName } from '../contract/index.ts';
 import { readAllotment } from './allotment.ts';
 import { FrameReader } from './frames.ts';
+import { LazyEngine } from './lazy-engine.ts';
 import { QuickjsEngine } from './quickjs-engine.ts';
+import type { SandboxEngine } from './sandbox-engine.ts';
 import { SandboxRunner } from './sandbox-runner.ts';
 
 const nobody = 65_534;
@@ -25,7 +28,12 @@ const socket = new Socket({ fd: 3, readable: true, writable: true });
 for (const event of ['end', 'close', 'error']) socket.on(event, () => process.exit(0));
 
 const quickjs = await QuickjsEngine.start(readQuickjsWasm());
-const runner = new SandboxRunner(new Map([['js', quickjs]]), {
+const wasm = new LazyEngine(async () => new (await import('./wasm/wasm-engine.ts')).WasmEngine());
+const engines = new Map<EngineName, SandboxEngine>([
+  ['js', quickjs],
+  ['wasm', wasm],
+]);
+const runner = new SandboxRunner(engines, {
   write: (parts) => void socket.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts)),
   allotment: () => readAllotment(4),
   isOrphan: () => process.ppid !== parent,
