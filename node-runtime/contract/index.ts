@@ -6,6 +6,7 @@ export * from './connection.ts';
 export * from './errors.ts';
 export * from './limits.ts';
 export * from './messages/blobs.ts';
+export * from './messages/command.ts';
 export * from './messages/control.ts';
 export * from './messages/history.ts';
 export * from './messages/job.ts';

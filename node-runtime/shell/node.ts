@@ -22,6 +22,7 @@ import {
 } from '../contract/index.ts';
 import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore } from '../data/index.ts';
+import { poolEngines } from '../engines/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { isFounderOf } from './found.ts';
 import { HeapKeeper } from './heap-keeper.ts';
@@ -195,7 +196,7 @@ class MeshNode {
       cache: this.#cache,
       onProblem: (problem) => log.debug(problem.toLine()),
     });
-    const engines = ['js' as const];
+    const engines = [...poolEngines];
     const shared = this.#shared();
     this.#agent = new AgentDriver({
       ...shared,

@@ -83,7 +83,7 @@ class JsonCheck {
   }
 
   #word(word: Buffer): boolean {
-    if (this.#bytes.compare(word, 0, word.length, this.#at, this.#at + word.length) !== 0) return false;
+    if (!this.#bytes.subarray(this.#at, this.#at + word.length).equals(word)) return false;
     this.#at += word.length;
     return true;
   }

@@ -22,7 +22,6 @@ const whence = { set: 0, current: 1, end: 2 } as const;
 const pathBytesMost = 4_096;
 const direntBytes = 24;
 const rootName = '/';
-const writingRights = rights.fdWrite | (1 << 8) | (1 << 22) | (1 << 23);
 
 /** The calls of WASI preview 1 that are about files: a read-only tree, standard input, output and errors. */
 export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
@@ -281,7 +280,7 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
       const node = find(resolved);
       if (node.kind === 'file') {
         if ((how & openFlags.directory) !== 0) return errno.notdir;
-        if ((how & openFlags.truncate) !== 0 || (wanted & writingRights) !== 0) return errno.rofs;
+        if ((how & openFlags.truncate) !== 0 || (wanted & rights.fdWrite) !== 0) return errno.rofs;
       }
       memory().bytes(opened, 4);
       const number = freeNumber(state.descriptors);

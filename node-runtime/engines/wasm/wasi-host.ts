@@ -53,6 +53,8 @@ export interface WasiHostOptions {
 const randomBlockBytes = 16;
 /** What the host works through before it looks whether the task has to stop. */
 const pieceBytesMost = 65_536;
+/** How often the host looks whether the task has to stop, or has used more than its share of the CPU. */
+const checkMs = 1;
 const sleepSliceMs = 20;
 
 /**
@@ -67,6 +69,7 @@ export class WasiHost {
   ending: GuestExit | GuestStop | undefined;
   readonly #options: WasiHostOptions;
   readonly #beganMs = performance.now();
+  #checkedMs = performance.now();
   readonly #key: Uint8Array;
   readonly #arguments: Buffer[];
   readonly #environment: Buffer[];
@@ -97,9 +100,19 @@ export class WasiHost {
     return this.#options.state.elapsedMs + performance.now() - this.#beganMs;
   }
 
-  /** Ends the guest where it has to stop. */
+  /** Ends the guest where it has to stop: looks at most every millisecond, so it may be called as often as one likes. */
   check(): void {
     if (this.ending !== undefined) throw this.ending;
+    if (performance.now() - this.#checkedMs < checkMs) return;
+    try {
+      this.#look();
+    } finally {
+      // Behind the look, which may have slept.
+      this.#checkedMs = performance.now();
+    }
+  }
+
+  #look(): void {
     const reason = this.#options.stopReason();
     if (reason !== undefined) this.end(new GuestStop(reason));
   }

@@ -42,6 +42,8 @@ export const rights = {
   pollFdReadwrite: 1 << 27,
 } as const;
 
+/** What may be asked for: a program that asks to write is told why it cannot. */
+const allRights = 0x3fff_ffff;
 const common = rights.fdFilestatGet | rights.pollFdReadwrite | rights.fdFdstatSetFlags;
 export const fileRights =
   common | rights.fdRead | rights.fdSeek | rights.fdTell | rights.fdAdvise | rights.fdSync | rights.fdDatasync;
@@ -63,7 +65,7 @@ export function initialState(beganAtMs: number): WasiState {
       stream('stdin', rights.fdRead),
       stream('stdout', rights.fdWrite),
       stream('stderr', rights.fdWrite),
-      { kind: 'directory', path: '', offset: 0, flags: 0, rights: directoryRights, inheriting: fileRights | directoryRights },
+      { kind: 'directory', path: '', offset: 0, flags: 0, rights: directoryRights, inheriting: allRights },
     ],
     randomBytesDrawn: 0,
     beganAtMs,
