@@ -198,7 +198,8 @@ export class SandboxPool {
   private refusal(request: EngineRequest): EngineOutcome | undefined {
     const { slots, queue } = this.options;
     if (this.closed) return failure('MESH_TASK_CANCELLED', 'the sandbox pool is closed', noUsage);
-    if (!poolEngines.includes(request.engine)) return failure('MESH_ENGINE_UNKNOWN', `no engine "${request.engine}" here`, noUsage);
+    if (!poolEngines.includes(request.engine))
+      return failure('MESH_ENGINE_UNKNOWN', `no engine "${request.engine}" here`, noUsage);
     if (this.runs.size < slots + queue) return undefined;
     return failure('MESH_NODE_FULL', `${slots} may run and ${queue} may wait: there is no room`, noUsage);
   }
@@ -360,7 +361,13 @@ export class SandboxPool {
 }
 
 function keyOf({ job, engine, codeHash, limits: { memoryBytes }, command }: EngineRequest): string {
-  return JSON.stringify([job, engine, codeHash, memoryBytes, command?.files.map(({ path, hash }) => [path, hash]) ?? []]);
+  return JSON.stringify([
+    job,
+    engine,
+    codeHash,
+    memoryBytes,
+    command?.files.map(({ path, hash }) => [path, hash]) ?? [],
+  ]);
 }
 
 function failure(code: ErrorCode, message: string, usage: Usage): EngineOutcome {

@@ -3,7 +3,14 @@ import type { Allotment } from './allotment.ts';
 import { encodeFrame, type Frame } from './frames.ts';
 import { Pace } from './pace.ts';
 import { type CommandHead, type FromSandbox, RecentKeys, type ToSandbox } from './protocol.ts';
-import type { SandboxCommand, SandboxEngine, SandboxTask, StopReason, TaskControl, TaskResult } from './sandbox-engine.ts';
+import type {
+  SandboxCommand,
+  SandboxEngine,
+  SandboxTask,
+  StopReason,
+  TaskControl,
+  TaskResult,
+} from './sandbox-engine.ts';
 import { TaskLog } from './task-log.ts';
 
 const progressIntervalMs = 100;

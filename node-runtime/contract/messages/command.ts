@@ -12,11 +12,15 @@ const sizeOf = (strings: readonly string[]): number => strings.reduce((sum, text
 export const commandArguments = z
   .array(withoutNul)
   .max(limits.argumentsPerStage)
-  .refine((strings) => sizeOf(strings) <= limits.argumentsBytes, { error: `argumentsBytes is ${limits.argumentsBytes}` });
+  .refine((strings) => sizeOf(strings) <= limits.argumentsBytes, {
+    error: `argumentsBytes is ${limits.argumentsBytes}`,
+  });
 
-const variableName = z.string().refine((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !name.startsWith('FOREMESH_'), {
-  error: 'must be letters, digits and _, and not begin with FOREMESH_, which is ours',
-});
+const variableName = z
+  .string()
+  .refine((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !name.startsWith('FOREMESH_'), {
+    error: 'must be letters, digits and _, and not begin with FOREMESH_, which is ours',
+  });
 export const commandEnvironment = z
   .record(variableName, withoutNul)
   .refine((variables) => Object.keys(variables).length <= limits.environmentVariables, {
@@ -36,12 +40,16 @@ function isCommandPath(path: string): boolean {
   if (path.length > limits.filePathCharacters || textOf(bytesOf(path)) !== path) return false;
   const names = path.split('/');
   if (names[0] === 'needs' || names[0] === 'parts') return false;
-  return names.every((name) => name !== '' && name !== '.' && name !== '..' && !name.includes('\0') && !name.includes('\\'));
+  return names.every(
+    (name) => name !== '' && name !== '.' && name !== '..' && !name.includes('\0') && !name.includes('\\'),
+  );
 }
 
 /** The path of a file that is also used as a folder; undefined when there is none. */
 export function clashOfPaths(paths: readonly string[]): string | undefined {
-  const folders = new Set(paths.flatMap((path) => path.split('/').map((_, index, names) => names.slice(0, index).join('/'))));
+  const folders = new Set(
+    paths.flatMap((path) => path.split('/').map((_, index, names) => names.slice(0, index).join('/'))),
+  );
   return paths.find((path) => folders.has(path));
 }
 

@@ -77,7 +77,9 @@ const stageShape = z.strictObject({
   /** For a program: files that it can read, by path from the root. */
   files: z
     .record(commandPath, input)
-    .refine((files) => Object.keys(files).length <= limits.filesPerStage, { error: `filesPerStage is ${limits.filesPerStage}` })
+    .refine((files) => Object.keys(files).length <= limits.filesPerStage, {
+      error: `filesPerStage is ${limits.filesPerStage}`,
+    })
     .refine((files) => sizeOf(files) <= limits.filesBytes, { error: `filesBytes is ${limits.filesBytes}` })
     .optional(),
   /** For a program: what its standard output is. `text` unless said. */
@@ -116,7 +118,10 @@ const stageShape = z.strictObject({
 type Data = z.infer<typeof input>;
 
 function sizeOf(files: Readonly<Record<string, Data>>): number {
-  return Object.values(files).reduce((sum, file) => sum + ('blob' in file ? file.sizeBytes : bytesOf(file.inline).length), 0);
+  return Object.values(files).reduce(
+    (sum, file) => sum + ('blob' in file ? file.sizeBytes : bytesOf(file.inline).length),
+    0,
+  );
 }
 
 const commandKeys = ['arguments', 'environment', 'files', 'output'] as const;
@@ -128,12 +133,16 @@ function programIssues(stage: z.infer<typeof stageShape>): [key: string, message
   const codes = { code, ...(typeof merge === 'object' ? { merge } : {}) };
   for (const [key, each] of Object.entries(codes)) {
     if (each.engine === 'wasm' && 'inline' in each) {
-      issues.push([key, 'a WebAssembly module is no text: put it in a blob, and say { blob, sizeBytes, engine: wasm }']);
+      issues.push([
+        key,
+        'a WebAssembly module is no text: put it in a blob, and say { blob, sizeBytes, engine: wasm }',
+      ]);
     }
   }
   if (!Object.values(codes).some(({ engine }) => engine === 'wasm')) {
     for (const key of commandKeys) {
-      if (stage[key] !== undefined) issues.push([key, `\`${key}\` is for programs (engine wasm), and this stage has none`]);
+      if (stage[key] !== undefined)
+        issues.push([key, `\`${key}\` is for programs (engine wasm), and this stage has none`]);
     }
   }
   const clash = clashOfPaths(Object.keys(files ?? {}));

@@ -1,5 +1,12 @@
 import type { Device, PlaceableTask } from '@foremesh/partitioner';
-import { type Assign, type CodeReference, limits, type Output, type Problem, type TaskInput } from '../../contract/index.ts';
+import {
+  type Assign,
+  type CodeReference,
+  limits,
+  type Output,
+  type Problem,
+  type TaskInput,
+} from '../../contract/index.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
@@ -123,7 +130,13 @@ function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
-  return { task: task.key, engine: codeOf(task).engine, labels: plan.labels, memoryBytes: plan.limits.memoryBytes, avoid };
+  return {
+    task: task.key,
+    engine: codeOf(task).engine,
+    labels: plan.labels,
+    memoryBytes: plan.limits.memoryBytes,
+    avoid,
+  };
 }
 
 export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {

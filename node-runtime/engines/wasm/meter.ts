@@ -1,4 +1,4 @@
-import { BinaryError, BinaryReader, BinaryWriter, unsignedLeb } from './binary.ts';
+import { BinaryError, type BinaryReader, BinaryWriter, unsignedLeb } from './binary.ts';
 import { noValues, opcode, readInstruction } from './instructions.ts';
 
 /** Where what the meter adds to a module is found: indices of it. */
@@ -71,7 +71,13 @@ export function meterBody(body: BinaryReader, parameters: number, places: MeterP
       depth += 1;
       insert(body.at, turn);
     } else if (kind === 'grow') {
-      insert(at, [opcode.i32Const, growSlot, opcode.callIndirect, ...unsignedLeb(places.growType), ...unsignedLeb(places.table)]);
+      insert(at, [
+        opcode.i32Const,
+        growSlot,
+        opcode.callIndirect,
+        ...unsignedLeb(places.growType),
+        ...unsignedLeb(places.table),
+      ]);
       copiedTo = body.at;
     } else if (kind === 'bulk') {
       insert(at, [opcode.localTee, ...size]);

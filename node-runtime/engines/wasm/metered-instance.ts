@@ -24,7 +24,12 @@ export class MeteredInstance {
   wasRefused = false;
   readonly #start: () => void;
 
-  private constructor(instance: WebAssembly.Instance, bridgeModule: WebAssembly.Module, host: WasiHost, mostBytes: () => number) {
+  private constructor(
+    instance: WebAssembly.Instance,
+    bridgeModule: WebAssembly.Module,
+    host: WasiHost,
+    mostBytes: () => number,
+  ) {
     const { memory, _start } = instance.exports as { memory: WebAssembly.Memory; _start: () => void };
     const units = instance.exports[meterExports.units] as WebAssembly.Global;
     const calls = instance.exports[meterExports.calls] as WebAssembly.Table;

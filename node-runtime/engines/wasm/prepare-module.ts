@@ -51,7 +51,8 @@ function checkCommand({ imports, exports, types, functions, hasStart }: ModuleFa
     );
   }
   const type = entry.kind === externalKind.function ? functions[entry.index - imports.length] : undefined;
-  if (type === undefined || types[type] !== ':') throw invalid('its _start is no function without parameters and results');
+  if (type === undefined || types[type] !== ':')
+    throw invalid('its _start is no function without parameters and results');
   if (exports.get('memory')?.kind !== externalKind.memory) {
     throw invalid('it exports no memory of the name "memory"', 'export it, as WASI asks: --export-memory');
   }
@@ -77,18 +78,22 @@ function foreignImport(module: string, name: string): MeshError {
   );
 }
 
-function checkSizes({ memories, tables }: ModuleFacts, memoryBytes: number): void {
+function checkSizes({ memories, tables: own }: ModuleFacts, memoryBytes: number): void {
   if (memories.length > 1) throw invalid('it has more than one memory');
   const needed = (memories[0]?.least ?? 0) * pageBytes;
   if (needed > memoryBytes) {
-    throw new MeshError('MESH_TASK_MEMORY', `the module begins with ${needed} bytes of memory and may use ${memoryBytes}`, {
-      mend: `limits: { memoryMiB: ${Math.ceil(needed / 1024 ** 2)} } or more in the stage, or a smaller -Wl,--initial-memory`,
-    });
+    throw new MeshError(
+      'MESH_TASK_MEMORY',
+      `the module begins with ${needed} bytes of memory and may use ${memoryBytes}`,
+      {
+        mend: `limits: { memoryMiB: ${Math.ceil(needed / 1024 ** 2)} } or more in the stage, or a smaller -Wl,--initial-memory`,
+      },
+    );
   }
-  const elements = tables.reduce((sum, table) => sum + table.limits.least, 0);
-  if (elements > limits.wasmTableElements || tables.length > limits.wasmTables) {
+  const elements = own.reduce((sum, table) => sum + table.limits.least, 0);
+  if (elements > limits.wasmTableElements || own.length > limits.wasmTables) {
     throw invalid(
-      `its ${tables.length} tables have ${elements} elements: wasmTables is ${limits.wasmTables}, wasmTableElements ${limits.wasmTableElements}`,
+      `its ${own.length} tables have ${elements} elements: wasmTables is ${limits.wasmTables}, wasmTableElements ${limits.wasmTableElements}`,
     );
   }
 }
@@ -101,7 +106,11 @@ function rewrite(code: Uint8Array, facts: ModuleFacts, pagesMost: number): Uint8
     growType: facts.types.length + 1,
   };
   const changes: Readonly<Record<number, (old: Section | undefined) => BinaryWriter>> = {
-    [sectionId.type]: (old) => withEntries(code, old, [[0x60, 0, 0], [0x60, 1, i32, 1, i32]]),
+    [sectionId.type]: (old) =>
+      withEntries(code, old, [
+        [0x60, 0, 0],
+        [0x60, 1, i32, 1, i32],
+      ]),
     [sectionId.table]: () => tables(facts),
     [sectionId.memory]: () => memories(facts, pagesMost),
     // mutable i32, 0
@@ -123,7 +132,8 @@ function rewrite(code: Uint8Array, facts: ModuleFacts, pagesMost: number): Uint8
   };
   for (const section of facts.sections) {
     const place = sectionOrder.indexOf(section.id);
-    while (place >= 0 && pending.length > 0 && sectionOrder.indexOf(pending[0]!) < place) write(pending.shift()!, undefined);
+    while (place >= 0 && pending.length > 0 && sectionOrder.indexOf(pending[0]!) < place)
+      write(pending.shift()!, undefined);
     if (pending[0] === section.id) write(pending.shift()!, section);
     else module.add(code.subarray(section.from, section.end));
   }
@@ -174,7 +184,12 @@ function exportOf(name: string, kind: number, index: number): number[] {
   return [...writer.bytes()];
 }
 
-function meteredCode(code: Uint8Array, old: Section | undefined, facts: ModuleFacts, places: MeterPlaces): BinaryWriter {
+function meteredCode(
+  code: Uint8Array,
+  old: Section | undefined,
+  facts: ModuleFacts,
+  places: MeterPlaces,
+): BinaryWriter {
   const section = new BinaryWriter();
   const reader = old === undefined ? undefined : new BinaryReader(code, old.at, old.end);
   const count = reader?.unsigned() ?? 0;

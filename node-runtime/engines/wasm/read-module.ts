@@ -49,7 +49,7 @@ export const sectionOrder = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
 const headerBytes = 8;
 const header = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const functionForm = 0x60;
-const valueLetters: Readonly<Record<number, string>> = { 0x7f: 'i', 0x7e: 'I', 0x7d: 'f', 0x7c: 'd' };
+const valueLetters: Readonly<Record<number, string>> = { 127: 'i', 126: 'I', 125: 'f', 124: 'd' };
 const valueTypes = new Set([0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f]);
 const kindNames = ['function', 'table', 'memory', 'global', 'tag'];
 
@@ -152,7 +152,9 @@ function readLimits(reader: BinaryReader): SizeLimits {
   const flags = reader.byte();
   if (flags > 1) {
     throw new BinaryError(
-      (flags & 4) !== 0 ? 'it has a 64-bit memory: build it for wasm32' : 'it shares its memory, and a task has one thread',
+      (flags & 4) !== 0
+        ? 'it has a 64-bit memory: build it for wasm32'
+        : 'it shares its memory, and a task has one thread',
     );
   }
   const least = reader.unsigned();

@@ -15,7 +15,10 @@ type Slot = { readonly encoding: string; readonly bytes: Uint8Array };
  */
 export function worldOf(task: SandboxTask): WasiWorld {
   const { command, shape, slots, parameters, identity } = task;
-  const files: [string, FileContent][] = (command?.files ?? []).map(({ path, bytes }) => [path, new FileContent([bytes])]);
+  const files: [string, FileContent][] = (command?.files ?? []).map(({ path, bytes }) => [
+    path,
+    new FileContent([bytes]),
+  ]);
   let stdin = new FileContent([]);
   if (shape.by !== undefined) {
     const bytes = slots[0] ?? new Uint8Array(0);
@@ -32,7 +35,9 @@ export function worldOf(task: SandboxTask): WasiWorld {
       const outputs = (isList ? encodings : [encodings]).map((encoding) => ({ encoding, bytes: slots[slot++]! }));
       if (entries.length === 1) stdin = joined(outputs);
       if (!isList) files.push([`needs/${stage}`, new FileContent([outputs[0]!.bytes])]);
-      else for (const [index, { bytes }] of outputs.entries()) files.push([`needs/${stage}/${index}`, new FileContent([bytes])]);
+      else
+        for (const [index, { bytes }] of outputs.entries())
+          files.push([`needs/${stage}/${index}`, new FileContent([bytes])]);
     }
   }
   return {

@@ -112,8 +112,7 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
       const { kind, flags, rights: own, inheriting } = of(fd);
       const bytes = memory().bytes(pointer, 24);
       bytes.fill(0);
-      bytes[0] =
-        kind === 'file' ? fileType.regular : kind === 'directory' ? fileType.directory : fileType.character;
+      bytes[0] = kind === 'file' ? fileType.regular : kind === 'directory' ? fileType.directory : fileType.character;
       bytes[2] = flags;
       memory().set64(pointer + 8, BigInt(own));
       memory().set64(pointer + 16, BigInt(inheriting));
@@ -129,14 +128,16 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
       const descriptor = of(fd);
       const wanted = rightsOf(own);
       const wantedInheriting = rightsOf(inheriting);
-      if ((wanted & ~descriptor.rights) !== 0 || (wantedInheriting & ~descriptor.inheriting) !== 0) return errno.notcapable;
+      if ((wanted & ~descriptor.rights) !== 0 || (wantedInheriting & ~descriptor.inheriting) !== 0)
+        return errno.notcapable;
       descriptor.rights = wanted;
       descriptor.inheriting = wantedInheriting;
       return errno.success;
     },
     fd_filestat_get: (fd: number, pointer: Pointer) => {
       const descriptor = of(fd);
-      if (descriptor.kind === 'file' || descriptor.kind === 'directory') return setStatusOf(pointer, nodeOf(descriptor));
+      if (descriptor.kind === 'file' || descriptor.kind === 'directory')
+        return setStatusOf(pointer, nodeOf(descriptor));
       return setStatus(pointer, fileType.character, 0, 0);
     },
     fd_filestat_set_size: readOnly,
@@ -184,7 +185,11 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
       memory().bytes(used, 4);
       let at = 0;
       // More than the list has names: there is nothing behind it.
-      for (let index = Number(BigInt.asUintN(64, cookie)); index < node.names.length && at < target.length; index += 1) {
+      for (
+        let index = Number(BigInt.asUintN(64, cookie));
+        index < node.names.length && at < target.length;
+        index += 1
+      ) {
         const name = node.names[index]!;
         const child = find(descriptor.path === '' ? name : `${descriptor.path}/${name}`);
         const entry = direntOf(name, child, index + 1);
@@ -249,11 +254,19 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
       setStatusOf(pointer, find(resolve(of(fd), path, sizeBytes))),
     path_filestat_set_times: (fd: number, _flags: number, path: Pointer, sizeBytes: number) =>
       readOnlyPath(fd, path, sizeBytes),
-    path_link: (_from: number, _flags: number, _path: Pointer, _bytes: number, fd: number, to: Pointer, bytes: number) =>
-      readOnlyPath(fd, to, bytes),
+    path_link: (
+      _from: number,
+      _flags: number,
+      _path: Pointer,
+      _bytes: number,
+      fd: number,
+      to: Pointer,
+      bytes: number,
+    ) => readOnlyPath(fd, to, bytes),
     path_rename: (_from: number, _path: Pointer, _bytes: number, fd: number, to: Pointer, bytes: number) =>
       readOnlyPath(fd, to, bytes),
-    path_symlink: (_path: Pointer, _bytes: number, fd: number, to: Pointer, bytes: number) => readOnlyPath(fd, to, bytes),
+    path_symlink: (_path: Pointer, _bytes: number, fd: number, to: Pointer, bytes: number) =>
+      readOnlyPath(fd, to, bytes),
     path_readlink: (fd: number, path: Pointer, sizeBytes: number) => {
       find(resolve(of(fd), path, sizeBytes));
       return errno.inval; // there are no links
@@ -275,7 +288,8 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
       if (flags >>> 0 > flagsMost || how >>> 0 > 0xf) return errno.inval;
       const wanted = rightsOf(own);
       const exists = tree.get(resolved);
-      if (exists !== undefined && (how & openFlags.create) !== 0 && (how & openFlags.exclusive) !== 0) return errno.exist;
+      if (exists !== undefined && (how & openFlags.create) !== 0 && (how & openFlags.exclusive) !== 0)
+        return errno.exist;
       if (exists === undefined && (how & openFlags.create) !== 0) return errno.rofs;
       const node = find(resolved);
       if (node.kind === 'file') {

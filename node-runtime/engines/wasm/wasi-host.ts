@@ -2,7 +2,7 @@ import { createCipheriv, createHash } from 'node:crypto';
 import type { StopReason } from '../sandbox-engine.ts';
 import { ErrorLines } from './error-lines.ts';
 import type { FileContent, FileTree } from './file-tree.ts';
-import { GuestMemory, WasiError } from './guest-memory.ts';
+import { type GuestMemory, WasiError } from './guest-memory.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import { clockCalls } from './wasi-clock.ts';
 import { fileCalls } from './wasi-files.ts';

@@ -48,7 +48,12 @@ const common = rights.fdFilestatGet | rights.pollFdReadwrite | rights.fdFdstatSe
 export const fileRights =
   common | rights.fdRead | rights.fdSeek | rights.fdTell | rights.fdAdvise | rights.fdSync | rights.fdDatasync;
 export const directoryRights =
-  rights.pathOpen | rights.fdReaddir | rights.pathReadlink | rights.pathFilestatGet | rights.fdFilestatGet | rights.fdSync;
+  rights.pathOpen |
+  rights.fdReaddir |
+  rights.pathReadlink |
+  rights.pathFilestatGet |
+  rights.fdFilestatGet |
+  rights.fdSync;
 
 /** Standard input, output, errors, and the root as the one folder that is open from the start. */
 export function initialState(beganAtMs: number): WasiState {

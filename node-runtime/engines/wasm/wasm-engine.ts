@@ -99,10 +99,12 @@ function conclude(task: SandboxTask, host: WasiHost, instance: MeteredInstance |
         return failed('MESH_TASK_OUTPUT', `the output may have ${outputBytes} bytes and has more`);
     }
   }
-  if (how instanceof MeshError) return failed(how.code, how.mend === undefined ? how.message : `${how.message}; ${how.mend}`);
+  if (how instanceof MeshError)
+    return failed(how.code, how.mend === undefined ? how.message : `${how.message}; ${how.mend}`);
   if (instance === undefined) {
     // The module is fine, this machine has no memory for it.
-    if (how instanceof RangeError) return failed('MESH_NODE_FULL', `no instance of the module can be made: ${how.message}`);
+    if (how instanceof RangeError)
+      return failed('MESH_NODE_FULL', `no instance of the module can be made: ${how.message}`);
     if (how instanceof WebAssembly.LinkError || how instanceof WebAssembly.RuntimeError) {
       return failed('MESH_TASK_CODE_INVALID', `no instance of the module can be made: ${how.message}`);
     }
@@ -112,14 +114,18 @@ function conclude(task: SandboxTask, host: WasiHost, instance: MeteredInstance |
   const why = explain(how);
   if (instance.wasRefused) {
     const { message } = why;
-    return failed('MESH_TASK_MEMORY', `it was refused more than its ${memoryBytes} bytes of memory; then ${message}${said}`);
+    return failed(
+      'MESH_TASK_MEMORY',
+      `it was refused more than its ${memoryBytes} bytes of memory; then ${message}${said}`,
+    );
   }
   return failed(why.code, `${why.message}${said}`);
 }
 
 function explain(how: unknown): { readonly code: ErrorCode; readonly message: string } {
   if (how instanceof GuestExit) return { code: 'MESH_TASK_EXITED', message: `it ended with exit code ${how.exitCode}` };
-  if (how instanceof RangeError) return { code: 'MESH_TASK_TRAPPED', message: 'it trapped: its calls are nested too deeply (stack overflow)' };
+  if (how instanceof RangeError)
+    return { code: 'MESH_TASK_TRAPPED', message: 'it trapped: its calls are nested too deeply (stack overflow)' };
   if (!(how instanceof WebAssembly.RuntimeError)) throw how;
   // "at divide (wasm://wasm/0a1b2c3d:wasm-function[5]:0x2b7)": the name is there when the module has names.
   const [, name, index] = /at (?:([^\s(]+) \()?wasm:\/\/\S*wasm-function\[(\d+)\]/.exec(how.stack ?? '') ?? [];
@@ -131,7 +137,8 @@ function outputOf({ command }: SandboxTask, { output }: WasiHost): Ended {
   const encoding = command?.output ?? 'text';
   const bytes = output.bytes();
   const wrong = (message: string): Ended => ({ type: 'failed', code: 'MESH_TASK_OUTPUT', message });
-  if (encoding !== 'bytes' && !isUtf8(bytes)) return wrong('standard output is no UTF-8; say `output: bytes` in the stage');
+  if (encoding !== 'bytes' && !isUtf8(bytes))
+    return wrong('standard output is no UTF-8; say `output: bytes` in the stage');
   if (encoding === 'json' && !isJson(bytes, limits.nestingLevels)) {
     return wrong('standard output is not one JSON document, as `output: json` of the stage says');
   }
