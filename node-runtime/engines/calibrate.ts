@@ -10,10 +10,10 @@ export interface CalibrationOptions {
 
 /**
  * CPU time of each engine's benchmark on one core of a Raspberry Pi 4 (Cortex-A72, 1.5 GHz): speed 1. Estimates, not measured on one:
- * they take 90 ms and 80 ms on a server core (EPYC), which is taken to be 4.8 times as fast. Only the ratio between nodes matters
+ * they take 90 ms and 40 ms on a server core (EPYC), which is taken to be 4.8 times as fast. Only the ratio between nodes matters
  * for plans.
  */
-export const referenceCpuMs = { js: 430, wasm: 385 } as const;
+export const referenceCpuMs = { js: 430, wasm: 190 } as const;
 export type CalibratedEngine = keyof typeof referenceCpuMs;
 
 const rounds = 4;
