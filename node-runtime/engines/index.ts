@@ -18,3 +18,4 @@ export {
   type SandboxPoolOptions,
 } from './sandbox-pool.ts';
 export type { Task, TaskFunction, TaskInput, TaskValue, TextOutput } from './task-api.ts';
+export { calibrationModule } from './wasm/calibration-module.ts';

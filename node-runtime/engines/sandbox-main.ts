@@ -9,10 +9,10 @@ import { constants, setPriority } from 'node:os';
 import type { EngineName } from '../contract/index.ts';
 import { readAllotment } from './allotment.ts';
 import { FrameReader } from './frames.ts';
-import { LazyEngine } from './lazy-engine.ts';
 import { QuickjsEngine } from './quickjs-engine.ts';
 import type { SandboxEngine } from './sandbox-engine.ts';
 import { SandboxRunner } from './sandbox-runner.ts';
+import { WasmEngine } from './wasm/wasm-engine.ts';
 
 const nobody = 65_534;
 /** Of a frame from the pool: the pool is trusted, this only catches a stream that is out of step. */
@@ -28,10 +28,10 @@ const socket = new Socket({ fd: 3, readable: true, writable: true });
 for (const event of ['end', 'close', 'error']) socket.on(event, () => process.exit(0));
 
 const quickjs = await QuickjsEngine.start(readQuickjsWasm());
-const wasm = new LazyEngine(async () => new (await import('./wasm/wasm-engine.ts')).WasmEngine());
 const engines = new Map<EngineName, SandboxEngine>([
   ['js', quickjs],
-  ['wasm', wasm],
+  // All of its code is loaded here: once the process is nobody it may not be able to read it.
+  ['wasm', new WasmEngine()],
 ]);
 const runner = new SandboxRunner(engines, {
   write: (parts) => void socket.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts)),

@@ -67,9 +67,9 @@ class JsonCheck {
       if (byte === undefined || byte < 0x20) return false;
       if (byte === quote) return true;
       if (byte !== backslash) continue;
-      const escape = this.#bytes[this.#at++];
-      if (escape === undefined || !escapes.has(escape)) return false;
-      if (escape !== 0x75) continue;
+      const letter = this.#bytes[this.#at++];
+      if (letter === undefined || !escapes.has(letter)) return false;
+      if (letter !== 0x75) continue;
       if (!hex.test(this.#bytes.toString('latin1', this.#at, this.#at + 4))) return false;
       this.#at += 4;
     }

@@ -33,6 +33,11 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
     const node = descriptor.kind === 'file' ? nodeOf(descriptor) : fail(errno.badf);
     return node.kind === 'file' ? node.content : fail(errno.badf);
   };
+  /** For what there is nothing to do, but with a descriptor that is open. */
+  const isOpen = (fd: number) => {
+    of(fd);
+    return errno.success;
+  };
   const readOnly = (fd: number) => {
     of(fd);
     return fail(errno.rofs);
@@ -106,8 +111,8 @@ export function fileCalls({ memory, stdin, tree, state, write }: FilesPort) {
       state.descriptors[fd >>> 0] = null;
       return errno.success;
     },
-    fd_datasync: (fd: number) => (of(fd), errno.success),
-    fd_sync: (fd: number) => (of(fd), errno.success),
+    fd_datasync: isOpen,
+    fd_sync: isOpen,
     fd_fdstat_get: (fd: number, pointer: Pointer) => {
       const { kind, flags, rights: own, inheriting } = of(fd);
       const bytes = memory().bytes(pointer, 24);

@@ -12,21 +12,21 @@ const hostile = fixture('hostile');
 const words = fixture('words');
 const bytes = (text: string) => Buffer.from(text);
 
-async function valueOf(code: Uint8Array, options: ProgramOptions = {}): Promise<string> {
+async function outputOf(code: Uint8Array, options: ProgramOptions = {}): Promise<string> {
   return (await program(code, options)).value;
 }
 
 /** What the program `hostile` does when it is told so. */
 function told(what: string, options: ProgramOptions = {}): Promise<string> {
-  return valueOf(hostile, { ...options, arguments: [what, ...(options.arguments ?? [])] });
+  return outputOf(hostile, { ...options, arguments: [what, ...(options.arguments ?? [])] });
 }
 
 describe('engine wasm: programs', () => {
   it('runs what clang, rustc and AssemblyScript make', async () => {
     const stdin = 'one two\nthree one\n';
-    assert.equal(await valueOf(words, { stdin }), '4\n');
-    assert.equal(await valueOf(fixture('words-rust'), { stdin }), 'one 2\nthree 1\ntwo 1\n');
-    assert.equal(await valueOf(fixture('words-assemblyscript'), { stdin }), '4\n');
+    assert.equal(await outputOf(words, { stdin }), '4\n');
+    assert.equal(await outputOf(fixture('words-rust'), { stdin }), 'one 2\nthree 1\ntwo 1\n');
+    assert.equal(await outputOf(fixture('words-assemblyscript'), { stdin }), '4\n');
   });
 
   it('runs what the clang of this machine makes', async function () {
@@ -39,7 +39,7 @@ describe('engine wasm: programs', () => {
       const source = join(import.meta.dirname, '../../fixtures/wasm/words.c');
       const made = join(folder, 'words.wasm');
       execFileSync('clang', ['--target=wasm32-wasi', '-Os', '-o', made, source]);
-      assert.equal(await valueOf(readFileSync(made), { stdin: 'a b' }), '2\n');
+      assert.equal(await outputOf(readFileSync(made), { stdin: 'a b' }), '2\n');
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -47,7 +47,7 @@ describe('engine wasm: programs', () => {
 
   it('computes what the processor itself computes', async () => {
     // `clang -O2 crunch.c && ./a.out 20`
-    assert.equal(await valueOf(fixture('crunch'), { arguments: ['20'] }), '3003072406\n');
+    assert.equal(await outputOf(fixture('crunch'), { arguments: ['20'] }), '3003072406\n');
   });
 
   it('gives records on standard input: lines as they are, items as an array', async () => {
@@ -64,20 +64,23 @@ describe('engine wasm: programs', () => {
     assert.equal(await told('cat', { input: { kind: 'parts', parts } }), 'a\n[1]\n2\n');
     assert.equal(await told('cat', { input: { kind: 'outputs', needs: { s: parts } } }), 'a\n[1]\n2\n');
     assert.equal(await told('cat', { input: { kind: 'outputs', needs: { s: parts[0]! } } }), 'a\n');
-    const read = (path: string) => valueOf(words, { arguments: ['--file', path], input: { kind: 'parts', parts } });
+    const read = (path: string) => outputOf(words, { arguments: ['--file', path], input: { kind: 'parts', parts } });
     assert.equal(await read('/parts/0'), '1\n');
     assert.match(await read('/parts/3'), /^MESH_TASK_EXITED: it ended with exit code 1: \/parts\/3: No such file/);
     const needs = { a: parts[0]!, b: parts };
     const input = { kind: 'outputs', needs } as const;
     assert.equal(await told('cat', { input }), '');
-    assert.equal(await valueOf(words, { input, arguments: ['--file', '/needs/b/1'] }), '1\n');
-    assert.equal(await valueOf(words, { input, arguments: ['--file', '/needs/a'] }), '1\n');
+    assert.equal(await outputOf(words, { input, arguments: ['--file', '/needs/b/1'] }), '1\n');
+    assert.equal(await outputOf(words, { input, arguments: ['--file', '/needs/a'] }), '1\n');
   });
 
   it('gives files, environment and parameters', async () => {
     const files = { 'model.bin': 'one two three', 'a/b': '' };
-    assert.equal(await valueOf(words, { files, arguments: ['--file', 'model.bin'] }), '3\n');
-    assert.equal(await valueOf(fixture('words-rust'), { files, arguments: ['/model.bin'] }), 'one 1\nthree 1\ntwo 1\n');
+    assert.equal(await outputOf(words, { files, arguments: ['--file', 'model.bin'] }), '3\n');
+    assert.equal(
+      await outputOf(fixture('words-rust'), { files, arguments: ['/model.bin'] }),
+      'one 1\nthree 1\ntwo 1\n',
+    );
     assert.equal(await told('env', { environment: { COLOUR: 'red' } }), 'red account/job/task');
     const { logs, progress } = await program(words, { parameters: { a: [1] }, stdin: '' });
     assert.deepEqual([logs, progress], [['parameters {"a":[1]}'], [1]]);
@@ -168,7 +171,7 @@ describe('engine wasm: programs', () => {
 
   it('tells the exit code and the last lines of standard error', async () => {
     assert.equal(
-      await valueOf(words, { arguments: ['--fail'], stdin: '' }),
+      await outputOf(words, { arguments: ['--fail'], stdin: '' }),
       'MESH_TASK_EXITED: it ended with exit code 3: asked to fail',
     );
   });
