@@ -59,7 +59,7 @@ export const wasiParameters = {
 export type WasiName = keyof typeof wasiParameters;
 
 /** Foremesh's own: `progress` takes a fraction (f64, `d`). */
-export const foremeshParameters = { progress: 'd' } as const;
+const foremeshParameters = { progress: 'd' } as const;
 
 /** "ii:i": parameters and result of an import that is served; undefined for one that is not. */
 export function signatureOf(module: string, name: string): string | undefined {

@@ -84,7 +84,7 @@ describe('engine wasm in the sandbox pool', () => {
     const pidOf = () => pool.load().processIds.join();
     await run('words', []);
     const before = pidOf();
-    const ends: readonly [what: string, expected: RegExp, limits: Asked['limits']][] = [
+    const ends: readonly [what: string, expected: RegExp, limits: NonNullable<Asked['limits']>][] = [
       ['trap', /MESH_TASK_TRAPPED \(task\)/, {}],
       ['deep', /MESH_TASK_TRAPPED \(task\)/, {}],
       ['memory', /MESH_TASK_MEMORY \(task\)/, { memoryBytes: 16 * 1024 ** 2 }],
