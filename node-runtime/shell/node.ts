@@ -21,11 +21,10 @@ import {
   type Transport,
 } from '../contract/index.ts';
 import { raftProfiles } from '../core/index.ts';
-import { BlobClient, BlobStore } from '../data/index.ts';
+import { BlobClient, BlobStore, HeapKeeper } from '../data/index.ts';
 import { poolEngines } from '../engines/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { isFounderOf } from './found.ts';
-import { HeapKeeper } from './heap-keeper.ts';
 import { type Identity, openIdentity, readMeshFile } from './home.ts';
 import { Standing } from './joining/standing.ts';
 import { Link } from './link.ts';
@@ -196,13 +195,12 @@ class MeshNode {
       cache: this.#cache,
       onProblem: (problem) => log.debug(problem.toLine()),
     });
-    const engines = [...poolEngines];
     const shared = this.#shared();
     this.#agent = new AgentDriver({
       ...shared,
       node: this.#node,
       home,
-      offer: { engines, ...agent },
+      offer: { engines: [...poolEngines], ...agent },
       term: this.#trust.term,
       persistTerm: (term) => {
         // It is on disk since it was proven; what was not is no term of ours.
@@ -218,7 +216,7 @@ class MeshNode {
       arch: arch(),
       platform: platform(),
       ...offered,
-      engines,
+      engines: [...poolEngines],
       ...(await describeMachine(home, this.#log)),
       labels: [...(this.#options.labels ?? [])],
       mayLead: this.#mayLead,
