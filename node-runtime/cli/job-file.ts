@@ -43,7 +43,6 @@ const expectations = {
   code: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
   input: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
   merge: '"array", "concat" or the path of a file',
-  output: '"text", "bytes" or "json"',
   files: 'a mapping of paths that programs see to paths of files',
   split: '"lines", "items" or a mapping with `by` and `chunks`',
   estimate: 'seconds, or a number with ms, s, min or h ("20s")',
