@@ -1,11 +1,11 @@
-// Bundles the SDK for pages into `browser/sdk.js`: one ES module, without anything of Node.
+// Bundles the SDK for pages into `dist/browser/sdk.js`: one ES module, without anything of Node.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const here = import.meta.dirname;
-const outfile = join(here, 'browser/sdk.js');
+const outfile = join(here, 'dist/browser/sdk.js');
 /** A page on a slow line waits for it. */
 const gzippedKiBMost = 200;
 
@@ -27,7 +27,9 @@ const { outputFiles, metafile } = await build({
   logLevel: 'warning',
 });
 
-const nodeOnly = Object.keys(metafile.inputs).filter((path) => /\/(sdk|data)\/(host|local-files|files)\.ts$/.test(path));
+const nodeOnly = Object.keys(metafile.inputs).filter((path) =>
+  /\/(sdk|data)\/(host|local-files|files)\.ts$/.test(path),
+);
 const imported = Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path));
 if (nodeOnly.length + imported.length > 0) {
   throw new Error(`the SDK for pages needs what pages do not have: ${[...nodeOnly, ...imported].join(', ')}`);
@@ -42,6 +44,6 @@ if (before?.equals(bytes) !== true) {
 }
 if (!process.argv.includes('--quiet')) {
   process.stdout.write(
-    `node-runtime/browser: ${(bytes.length / 1024).toFixed(0)} KiB, ${gzippedKiB.toFixed(0)} KiB gzipped\n`,
+    `node-runtime/dist/browser/sdk.js: ${(bytes.length / 1024).toFixed(0)} KiB, ${gzippedKiB.toFixed(0)} KiB gzipped\n`,
   );
 }

@@ -11,13 +11,45 @@ export type FunctionSource =
 
 /** What QuickJS in the sandbox has, besides the words of the language. */
 const sandboxGlobals = new Set([
-  ...['undefined', 'NaN', 'Infinity', 'globalThis', 'arguments', 'console', 'queueMicrotask', 'TextEncoder', 'TextDecoder'],
-  ...['Object', 'Function', 'Array', 'String', 'Number', 'Boolean', 'Symbol', 'BigInt', 'Math', 'JSON', 'Reflect', 'Proxy'],
+  ...[
+    'undefined',
+    'NaN',
+    'Infinity',
+    'globalThis',
+    'arguments',
+    'console',
+    'queueMicrotask',
+    'TextEncoder',
+    'TextDecoder',
+  ],
+  ...[
+    'Object',
+    'Function',
+    'Array',
+    'String',
+    'Number',
+    'Boolean',
+    'Symbol',
+    'BigInt',
+    'Math',
+    'JSON',
+    'Reflect',
+    'Proxy',
+  ],
   ...['Date', 'RegExp', 'Promise', 'Map', 'Set', 'WeakMap', 'WeakSet', 'WeakRef', 'FinalizationRegistry', 'Atomics'],
   ...['Error', 'AggregateError', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError'],
   ...['ArrayBuffer', 'SharedArrayBuffer', 'DataView', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array'],
   ...['Uint16Array', 'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array'],
-  ...['parseInt', 'parseFloat', 'isNaN', 'isFinite', 'encodeURI', 'encodeURIComponent', 'decodeURI', 'decodeURIComponent'],
+  ...[
+    'parseInt',
+    'parseFloat',
+    'isNaN',
+    'isFinite',
+    'encodeURI',
+    'encodeURIComponent',
+    'decodeURI',
+    'decodeURIComponent',
+  ],
 ]);
 
 const reserved = new Set(
@@ -46,7 +78,10 @@ export async function bundleFunction(source: FunctionSource, runner: string): Pr
   if (free.length > 0) throw captures(source.name, free);
   const keeper = source.text.includes(nameKeeper) ? `const ${nameKeeper} = (value) => value;\n` : '';
   // No file: its bytes, and so the hash that names them, depend on the text alone.
-  return bundleModule({ contents: `${keeper}const code = (${source.text});\n${runner}`, entry: resolve(`${source.name}.js`) });
+  return bundleModule({
+    contents: `${keeper}const code = (${source.text});\n${runner}`,
+    entry: resolve(`${source.name}.js`),
+  });
 }
 
 function fileOf(url: URL): string {
@@ -69,14 +104,20 @@ async function freeNames({ name, text }: FunctionSource & { kind: 'text' }): Pro
   const define = Object.fromEntries(candidates.map((word, index) => [word, `${mark}${index}_`]));
   let code: string;
   try {
-    code = (await transform(`(${text})`, { loader: 'js', target: 'es2023', define, logLevel: 'silent', charset: 'utf8' })).code;
+    code = (
+      await transform(`(${text})`, { loader: 'js', target: 'es2023', define, logLevel: 'silent', charset: 'utf8' })
+    ).code;
   } catch (error) {
     const [first] = (error as { errors?: { text: string }[] }).errors ?? [];
-    throw new MeshError('MESH_TASK_CODE_INVALID', `the source of the function does not parse: ${first?.text ?? error}`, {
-      where: name,
-      mend: 'write it in a module of its own, and hand over the path of that',
-      cause: error,
-    });
+    throw new MeshError(
+      'MESH_TASK_CODE_INVALID',
+      `the source of the function does not parse: ${first?.text ?? error}`,
+      {
+        where: name,
+        mend: 'write it in a module of its own, and hand over the path of that',
+        cause: error,
+      },
+    );
   }
   return candidates.filter((_, index) => code.includes(`${mark}${index}_`));
 }
@@ -88,7 +129,10 @@ function unusedMark(text: string): string {
 }
 
 function captures(name: string, free: readonly string[]): MeshError {
-  const shown = free.slice(0, 8).map((each) => `\`${each}\``).join(', ');
+  const shown = free
+    .slice(0, 8)
+    .map((each) => `\`${each}\``)
+    .join(', ');
   return new MeshError(
     'MESH_TASK_CODE_INVALID',
     `the function uses ${shown}${free.length > 8 ? ' and more' : ''} from outside of itself, and only its source travels`,

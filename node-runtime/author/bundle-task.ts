@@ -54,7 +54,11 @@ async function bundle(entry: string, stdin?: StdinOptions): Promise<BundledTask>
 
 type InMemory = BuildResult<{ write: false; metafile: true }>;
 
-async function runBuild(entry: string, folder: string, what: Pick<BuildOptions, 'stdin' | 'entryPoints'>): Promise<InMemory> {
+async function runBuild(
+  entry: string,
+  folder: string,
+  what: Pick<BuildOptions, 'stdin' | 'entryPoints'>,
+): Promise<InMemory> {
   try {
     return await build({
       ...what,

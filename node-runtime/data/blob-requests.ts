@@ -1,8 +1,8 @@
 import {
   asMeshError,
-  base64UrlOf,
   type BlobAnswer,
   type BlobAsk,
+  base64UrlOf,
   blobAnswer,
   decode,
   type ErrorCode,

@@ -22,7 +22,6 @@ export type { TaskLike } from './graph/task-like.ts';
 export type { History, HistoryOptions, HistorySample } from './history.ts';
 export { JobHandle, type JobProgress } from './job-handle.ts';
 export { makeJobId } from './job-id.ts';
-export { type DataRow, MeshData } from './mesh-data.ts';
 export {
   connectMesh,
   type JobDetails,
@@ -32,4 +31,5 @@ export {
   type SubmitOptions,
   type Voters,
 } from './mesh-client.ts';
+export { type DataRow, MeshData } from './mesh-data.ts';
 export { defaultTiming, type Timing } from './timing.ts';

@@ -24,7 +24,12 @@ export interface JobProgress {
   readonly fraction: number;
   /** What the leader expects to be left; absent while it does not know. */
   readonly remainingMs?: number;
-  readonly stages: readonly { readonly stage: string; readonly fraction: number; readonly tasks: number; readonly done: number }[];
+  readonly stages: readonly {
+    readonly stage: string;
+    readonly fraction: number;
+    readonly tasks: number;
+    readonly done: number;
+  }[];
 }
 
 /** One job, from this client's side. The job does not need it: it goes on when the handle is closed. */

@@ -1,5 +1,11 @@
 import type { IClientOptions, MqttClient } from 'mqtt';
-import { asMeshError, MeshError, type MessageListener, type PublishOptions, type Transport } from '../contract/index.ts';
+import {
+  asMeshError,
+  MeshError,
+  type MessageListener,
+  type PublishOptions,
+  type Transport,
+} from '../contract/index.ts';
 
 // One MQTT connection once there is a client object, in Node as in a page: it imports nothing but types.
 

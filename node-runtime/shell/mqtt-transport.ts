@@ -1,7 +1,13 @@
 import mqtt from 'mqtt';
 import { writeToStream } from 'mqtt-packet';
 import { addressesOf, brokerUrl, type MeshPlace } from '../contract/index.ts';
-import { connectTimeoutMs, handshake, type MqttTransport, type SessionOptions, sessionOptions } from './mqtt-session.ts';
+import {
+  connectTimeoutMs,
+  handshake,
+  type MqttTransport,
+  type SessionOptions,
+  sessionOptions,
+} from './mqtt-session.ts';
 import { connectPinned, type PinnedTarget } from './pinned-tls.ts';
 
 // Its cache of all 65536 packet identifiers takes 6 MB and 40 ms, to save the making of two bytes.
@@ -30,8 +36,7 @@ export function brokerOf(place: MeshPlace, own?: PinnedTarget['own']): Pick<Mqtt
  */
 export async function connectMqtt(options: MqttConnectOptions): Promise<MqttTransport> {
   const timeoutMs = options.connectTimeoutMs ?? connectTimeoutMs;
-  const secured =
-    options.pinned === undefined ? undefined : await connectPinned(options.pinned, { timeoutMs });
+  const secured = options.pinned === undefined ? undefined : await connectPinned(options.pinned, { timeoutMs });
   if (secured !== undefined) options.onAuthority?.(secured.authority);
   const settings = sessionOptions(options);
   const client =

@@ -46,7 +46,15 @@ describe('house: import arrows', () => {
   const files = Object.keys(arrows).flatMap((folder) => listFiles(folder).filter((path) => code.test(path)));
 
   it('has a rule for every folder that holds code', () => {
-    const ruled = [...Object.keys(arrows), 'test', 'bench', '.ci', `${runtime}/bin`, `${runtime}/build-bundle.mjs`, `${runtime}/build-browser.mjs`];
+    const ruled = [
+      ...Object.keys(arrows),
+      'test',
+      'bench',
+      '.ci',
+      `${runtime}/bin`,
+      `${runtime}/build-bundle.mjs`,
+      `${runtime}/build-browser.mjs`,
+    ];
     const wild = listFiles().filter((path) => code.test(path) && !ruled.some((folder) => isWithin(path, folder)));
     assert.deepEqual(wild, []);
   });

@@ -32,14 +32,17 @@ export function functionSourceOf(code: NonNullable<StageCall['code']>, stage: st
 
 function moduleSourceOf(code: string | URL): TaskFunctionSource {
   const [, path, exportName] = /^(.*?)(?:#([\p{ID_Start}$_][\p{ID_Continue}$]*))?$/su.exec(String(code))!;
-  return { kind: 'module', path: typeof code === 'string' ? path! : new URL(path!), exportName: exportName ?? 'default' };
+  return {
+    kind: 'module',
+    path: typeof code === 'string' ? path! : new URL(path!),
+    exportName: exportName ?? 'default',
+  };
 }
 
 /** A method of an object (`{ f(x) {} }`) is no expression alone: then it is taken out of an object again. */
 function asExpression(text: string): string {
   const isFunction = /^(async\b\s*)?(function\b|\(|[\p{ID_Start}$_][\p{ID_Continue}$]*\s*=>)/u.test(text);
-  const isCall = /^(async\s+)?\([^]*$/u.test(text);
-  return isFunction || isCall ? text : `Object.values({ ${text} })[0]`;
+  return isFunction ? text : `Object.values({ ${text} })[0]`;
 }
 
 const readers: Readonly<Record<StageCall['kind'], string>> = {

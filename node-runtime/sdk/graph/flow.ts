@@ -260,7 +260,12 @@ function wantedOf(outputs: AnyFlow | Readonly<Record<string, AnyFlow>>): [string
 function namesOf(order: readonly StageCall[], asked: ReadonlyMap<StageCall, string>): Map<StageCall, string> {
   const names = new Map<StageCall, string>();
   const taken = new Set<string>();
-  const fixed = (call: StageCall) => asked.get(call) ?? call.options.name;
+  // An output that others need too is handed on under its name; the stage itself gets a number.
+  const handedOn = new Map(order.flatMap((call) => (call.kind === 'copy' ? [[call.needs.from!, asked.get(call)]] : [])));
+  const fixed = (call: StageCall) => {
+    const name = asked.get(call) ?? call.options.name;
+    return name !== undefined && handedOn.get(call) === name ? undefined : name;
+  };
   for (const call of order) {
     const name = fixed(call);
     if (name === undefined) continue;
@@ -272,7 +277,7 @@ function namesOf(order: readonly StageCall[], asked: ReadonlyMap<StageCall, stri
   }
   for (const call of order) {
     if (names.has(call)) continue;
-    const base = wordsOf(call.code) ?? call.kind;
+    const base = call.options.name ?? wordsOf(call.code) ?? call.kind;
     let name = base;
     for (let n = 2; taken.has(name); n++) name = `${base}-${n}`;
     taken.add(name);

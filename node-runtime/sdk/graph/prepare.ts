@@ -26,14 +26,12 @@ type StageInput = JobSpecInput['stages'][string];
 const flatMerge = 'export default (task) => task.parts.flat();\n';
 
 /** See `MeshClient.prepare`. */
-export async function specOfGraph(
-  graph: JobGraph,
-  bundler: TaskBundler | undefined,
-  put: Put,
-): Promise<JobSpecInput> {
+export async function specOfGraph(graph: JobGraph, bundler: TaskBundler | undefined, put: Put): Promise<JobSpecInput> {
   const nameOf = new Map(graph.stages.map(({ name, call }) => [call, name]));
   // Who splits what another stage gives needs it in one piece.
-  const merged = new Set(graph.stages.flatMap(({ call }) => (call.splitBy === undefined ? [] : Object.values(call.needs))));
+  const merged = new Set(
+    graph.stages.flatMap(({ call }) => (call.splitBy === undefined ? [] : Object.values(call.needs))),
+  );
   for (const { call, isOutput } of graph.stages) if (isOutput) merged.add(call);
   const room = new InlineRoom();
   // All code first: what is wrong with it is said before anything is sent.
@@ -48,7 +46,9 @@ export async function specOfGraph(
       code: await contentOf(modules.get(call)!, room, put),
       ...(needs.length === 0 ? {} : { needs }),
       ...(call.input === undefined ? {} : { input: await inputOf(call.input, room, put) }),
-      ...(call.splitBy === undefined ? {} : { split: { by: call.splitBy, ...(chunks === undefined ? {} : { chunks }) } }),
+      ...(call.splitBy === undefined
+        ? {}
+        : { split: { by: call.splitBy, ...(chunks === undefined ? {} : { chunks }) } }),
       ...(call.kind === 'map' && merged.has(call) ? { merge: { inline: flatMerge } } : {}),
     };
   }
