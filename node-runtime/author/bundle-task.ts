@@ -27,8 +27,13 @@ export async function bundleTask(entryFile: string): Promise<BundledTask> {
 
 /** The same for a module that is in no file: `entry` is the file that it stands for, and resolves imports from the folder of. */
 export async function bundleModule({ contents, entry }: { contents: string; entry: string }): Promise<BundledTask> {
-  // Not its path: the same text gives the same bytes, wherever it is bundled.
-  return bundle(entry, { contents, resolveDir: dirname(entry), loader: 'js', sourcefile: basename(entry) });
+  // No path: the same text gives the same bytes, wherever it is bundled. And not the name of `entry`, which may be imported.
+  return bundle(entry, {
+    contents,
+    resolveDir: dirname(entry),
+    loader: 'js',
+    sourcefile: `stage of ${basename(entry)}`,
+  });
 }
 
 async function bundle(entry: string, stdin?: StdinOptions): Promise<BundledTask> {

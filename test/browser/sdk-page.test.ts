@@ -52,7 +52,10 @@ describe('the SDK in a page', function () {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     [browser] = await Promise.all([
-      chromium.launch({ executablePath: commandPath('chromium'), args: ['--no-sandbox', '--ignore-certificate-errors'] }),
+      chromium.launch({
+        executablePath: commandPath('chromium'),
+        args: ['--no-sandbox', '--ignore-certificate-errors'],
+      }),
       until('the node is online', () => up.stdout.includes('solo is in mesh')),
     ]);
   });

@@ -79,10 +79,7 @@ export class Records<T> {
   }
 
   /** Calls the function with each record, on as many nodes as there is work for; keeps what it returns, as JSON, in their order. */
-  map<R>(
-    code: FlowCode<(record: T, task: TaskLike) => R | Promise<R>>,
-    options: SplitOptions = {},
-  ): Mapped<Awaited<R>> {
+  map<R>(code: FlowCode<(record: T, task: TaskLike) => R>, options: SplitOptions = {}): Mapped<Awaited<R>> {
     return new Mapped(this.#call('map', code, options));
   }
 
@@ -90,7 +87,7 @@ export class Records<T> {
    * Calls the function once for each chunk of records, with the task whose `input` they are; it may return anything that a task
    * may, bytes too. Gives the list of what the chunks gave.
    */
-  chunks<R>(code: FlowCode<(task: TaskLike<T>) => R | Promise<R>>, options: SplitOptions = {}): Parts<Awaited<R>> {
+  chunks<R>(code: FlowCode<(task: TaskLike<T>) => R>, options: SplitOptions = {}): Parts<Awaited<R>> {
     return new Parts(this.#call('chunks', code, options));
   }
 
@@ -141,11 +138,11 @@ class ListFlow<T> extends Flow<readonly T[]> {
 
 /** What a `map` gives: one value for each record. */
 export class Mapped<T> extends ListFlow<T> {
-  map<R>(code: FlowCode<(record: T, task: TaskLike) => R | Promise<R>>, options?: SplitOptions): Mapped<Awaited<R>> {
+  map<R>(code: FlowCode<(record: T, task: TaskLike) => R>, options?: SplitOptions): Mapped<Awaited<R>> {
     return this.#records().map(code, options);
   }
 
-  chunks<R>(code: FlowCode<(task: TaskLike<T>) => R | Promise<R>>, options?: SplitOptions): Parts<Awaited<R>> {
+  chunks<R>(code: FlowCode<(task: TaskLike<T>) => R>, options?: SplitOptions): Parts<Awaited<R>> {
     return this.#records().chunks(code, options);
   }
 
@@ -189,7 +186,7 @@ type NeedsOf<N> = { readonly [K in keyof N]: N[K] extends Flow<infer T> ? T : ne
  * reads `input`, or nothing.
  */
 export function task<R, N extends Readonly<Record<string, Flow<unknown>>> = Record<never, never>>(
-  code: FlowCode<(task: TaskLike<string, NeedsOf<N>>) => R | Promise<R>>,
+  code: FlowCode<(task: TaskLike<string, NeedsOf<N>>) => R>,
   options: StageOptions & { readonly needs?: N; readonly input?: FlowInput } = {},
 ): Value<Awaited<R>> {
   const { needs, input, ...rest } = options;
@@ -261,7 +258,9 @@ function namesOf(order: readonly StageCall[], asked: ReadonlyMap<StageCall, stri
   const names = new Map<StageCall, string>();
   const taken = new Set<string>();
   // An output that others need too is handed on under its name; the stage itself gets a number.
-  const handedOn = new Map(order.flatMap((call) => (call.kind === 'copy' ? [[call.needs.from!, asked.get(call)]] : [])));
+  const handedOn = new Map(
+    order.flatMap((call) => (call.kind === 'copy' ? [[call.needs.from!, asked.get(call)]] : [])),
+  );
   const fixed = (call: StageCall) => {
     const name = asked.get(call) ?? call.options.name;
     return name !== undefined && handedOn.get(call) === name ? undefined : name;
