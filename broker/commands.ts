@@ -97,10 +97,15 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
       ? {}
       : { blobLimitBytes: wholeNumber(options, 'blobLimit', '--blob-limit') * 1024 ** 2 }),
   };
-  const [{ pino }, { startBroker }] = await Promise.all([import('pino'), import('./server.ts')]);
+  const [{ pino }, { startBroker }, { HeapKeeper }] = await Promise.all([
+    import('pino'),
+    import('./server.ts'),
+    import('@foremesh/node-runtime/data'),
+  ]);
   // Synchronous, so that the last words before an exit are written.
   const log = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const running = await startBroker({ ...start, log });
+  const heap = new HeapKeeper();
   const { urls, tcpPort, webSocketPort, tlsPort } = running;
   if (options.json === true) {
     process.stdout.write(
@@ -113,6 +118,7 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
   });
   log.info({ signal }, 'the broker ends');
+  heap.close();
   const forced = setTimeout(() => {
     log.error({}, 'the broker did not end in time');
     process.exit(1);

@@ -15,6 +15,7 @@ export {
   nameOf,
   sha256,
 } from './hash.ts';
+export { HeapKeeper } from './heap-keeper.ts';
 export { describeFile } from './local-files.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';

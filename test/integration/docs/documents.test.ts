@@ -44,8 +44,9 @@ describe('the examples of the documents', function () {
       before(async () => {
         const ports = { PORT: await freePort(), PLAIN_PORT: await freePort(), WEBSOCKET_PORT: await freePort() };
         const own = { HOST: outerAddress(), ...mapped(ports) };
-        workshop =
-          ownMesh.includes(document) ? await Workshop.open(own) : await Workshop.open(placeholders, fleet.home('ada'));
+        workshop = ownMesh.includes(document)
+          ? await Workshop.open(own)
+          : await Workshop.open(placeholders, fleet.home('ada'));
       });
       after(() => workshop?.close());
 
