@@ -13,7 +13,8 @@ const root = join(import.meta.dirname, '..');
 export function contractSchemas(refTo: (name: string) => string): Record<string, JsonSchema> {
   const registry = z.registry<{ id: string }>();
   const comments = exportComments();
-  for (const [name, value] of Object.entries(contract)) {
+  // In the order of their names, whatever loads the module: the same code gives the same text.
+  for (const [name, value] of Object.entries(contract).sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (value instanceof z.ZodType) registry.add(value, { id: name });
   }
   const { schemas } = z.toJSONSchema(registry, {

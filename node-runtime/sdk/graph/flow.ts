@@ -55,7 +55,7 @@ export interface StageCall {
 const stageOf = new WeakMap<object, StageCall>();
 
 /** The call that a handle came from. Throws `MESH_USAGE` for what is no handle. */
-export function callOf(handle: unknown, what: string): StageCall {
+function callOf(handle: unknown, what: string): StageCall {
   const call = typeof handle === 'object' && handle !== null ? stageOf.get(handle) : undefined;
   if (call !== undefined) return call;
   throw new MeshError('MESH_USAGE', `${what} is not the result of a call that makes a graph`, {
