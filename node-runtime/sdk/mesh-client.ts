@@ -53,7 +53,7 @@ export interface MeshClientOptions {
    * Where the broker is, in place of what the connection string says: `ws://host:8083/mqtt`, `wss:`, `mqtt:` or `mqtts:`. A page
    * goes over a WebSocket in any case: on the port of a string with `ca`, else on port 8083, unless this says where.
    */
-  readonly url?: string;
+  readonly url?: string | undefined;
 }
 
 export interface SubmitOptions {

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import * as author from '@foremesh/author';
-import { items, job, lines, type MeshClient, task } from '@foremesh/node-runtime/sdk';
-import { Fleet } from '../mesh/fleet.ts';
+import { connectMesh, items, job, lines, type MeshClient, task } from '@foremesh/node-runtime/sdk';
+import { Mesh } from './mesh.ts';
+import { endAll } from './support.ts';
 
 describe('jobs as calls, on a mesh', function () {
   this.timeout(60_000);
-  let fleet: Fleet;
   let mesh: MeshClient;
   before(async () => {
-    fleet = await Fleet.start();
-    mesh = await fleet.client();
+    mesh = await connectMesh((await Mesh.start()).connection);
   });
-  after(() => fleet?.stop());
+  after(async () => {
+    await mesh?.close();
+    await endAll();
+  });
 
   it('gives what the same calls on arrays give', async () => {
     const list = Array.from({ length: 500 }, (_, i) => ({ id: i, tags: [i % 7, i % 3] }));
