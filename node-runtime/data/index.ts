@@ -17,6 +17,14 @@ export {
 } from './hash.ts';
 export { HeapKeeper } from './heap-keeper.ts';
 export { describeFile } from './local-files.ts';
+export {
+  type LinkAddress,
+  type LinkPacket,
+  type LocalLink,
+  localPort,
+  openLocalLink,
+  ownLinks,
+} from './local-link.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
 export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
