@@ -248,6 +248,7 @@ function assign(
     code,
     input: inputOf(job, task),
     ...(plan.parameters === undefined ? {} : { parameters: plan.parameters as NonNullable<Assign['parameters']> }),
+    ...(plan.command === undefined || code.engine !== 'wasm' ? {} : { command: plan.command }),
     ...(resume === undefined ? {} : { resume }),
     limits: plan.limits,
     inlineOutputBytes: inlineOutputBytes(job, task),
