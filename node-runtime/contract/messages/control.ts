@@ -5,17 +5,7 @@ import { historyAsk, historyPage } from './history.ts';
 import { problem } from './job.ts';
 import { codeReference, trustChange, trustedKeys } from './manifest.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
-import {
-  count,
-  dataReference,
-  fraction,
-  identifier,
-  output,
-  splitBy,
-  taskLimits,
-  usage,
-  version,
-} from './shared.ts';
+import { count, dataReference, fraction, identifier, output, splitBy, taskLimits, usage, version } from './shared.ts';
 
 /** `<account>/<job>/<task>#<term>.<n>`: one attempt, unique over the life of the mesh. */
 export const attemptKey = z

@@ -45,7 +45,10 @@ export const codeReference = z.object({
 export type CodeReference = z.infer<typeof codeReference>;
 
 /** An author whose code a node runs, and what the owner lets that code do. */
-export const trustedKey = z.strictObject({ key: publicKey, capabilities: z.array(capability).max(capability.options.length) });
+export const trustedKey = z.strictObject({
+  key: publicKey,
+  capabilities: z.array(capability).max(capability.options.length),
+});
 export type TrustedKey = z.infer<typeof trustedKey>;
 export const trustedKeys = z.array(trustedKey).max(limits.trustedKeysPerNode);
 

@@ -114,7 +114,8 @@ function noRoom(
   const why = (device: string, refusal: string): string => {
     const { withheld, onlyLabels = [] } = state.nodes.get(device)!.status;
     if (refusal === 'withheld') return withheld?.text ?? 'offers no slots';
-    if (refusal === 'trust') return untrusted(signed?.manifest, state.nodes.get(device)!.status.trusts ?? [])?.text ?? refusal;
+    if (refusal === 'trust')
+      return untrusted(signed?.manifest, state.nodes.get(device)!.status.trusts ?? [])?.text ?? refusal;
     if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
     return lacks[refusal as keyof typeof lacks] ?? refusal;
   };

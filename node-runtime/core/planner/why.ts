@@ -11,7 +11,7 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
-import { codeOf, deviceOf } from './dispatch.ts';
+import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import type { AttemptView, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
 
 type Known = Omit<WhyAnswer, 'nodes' | 'truncated'> & { readonly nodes: readonly WhyNode[] };
@@ -192,7 +192,7 @@ function aheadOf(state: PlannerState, task: TaskView): { tasks: number; higher: 
 function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   const { status } = node;
   const { labels, limits: taskLimits } = task.stage.plan;
-  const code = codeOf(task);
+  const code = codeOfTask(task);
   const say = (verdict: WhyNode['verdict'], reason: WhyNode['reason'], text: string, mend?: string): WhyNode => ({
     ...{ node: status.node, verdict, reason, text },
     ...(mend === undefined ? {} : { mend }),

@@ -1,8 +1,8 @@
 import { type Allocation, type ErrorCode, limits, type Usage } from '../../contract/index.ts';
 import { type EngineListener, type EngineOutcome, type EngineRequest, noUsage, slotsOf } from '../engine.ts';
 import type { FromSandbox } from '../protocol.ts';
-import type { PoolLoad } from '../sandbox-pool.ts';
 import type { SandboxEntry } from '../sandbox-launch.ts';
+import type { PoolLoad } from '../sandbox-pool.ts';
 import { type Containment, defaultNodeEntry, probeContainment } from './node-launch.ts';
 import { NodeProcess } from './node-process.ts';
 
@@ -10,6 +10,8 @@ export interface NodePoolOptions {
   /** Tasks at once, now: asked whenever one could begin. */
   readonly freeSlots: () => number;
   readonly queue: number;
+  /** A slot has been taken. */
+  readonly onBegun?: () => void;
   /** The owner of the machine has said that tasks may run without namespaces where there are none. */
   readonly unsandboxed?: boolean;
   readonly entry?: SandboxEntry;
@@ -70,7 +72,8 @@ export class NodePool {
   /** How its tasks would be kept apart here. */
   async describe(): Promise<Containment> {
     this.#containment ??= await probeContainment();
-    if (this.#containment.kind === 'refused' && this.#options.unsandboxed === true) this.#containment = { kind: 'none' };
+    if (this.#containment.kind === 'refused' && this.#options.unsandboxed === true)
+      this.#containment = { kind: 'none' };
     return this.#containment;
   }
 
@@ -151,7 +154,8 @@ export class NodePool {
     this.#isPumping = true;
     void this.describe().then((containment) => {
       this.#isPumping = false;
-      while (this.#waiting.length > 0 && this.#options.freeSlots() > 0) this.#start(this.#waiting.shift()!, containment);
+      while (this.#waiting.length > 0 && this.#options.freeSlots() > 0)
+        this.#start(this.#waiting.shift()!, containment);
     });
   }
 
@@ -169,7 +173,10 @@ export class NodePool {
         message: (message, body) => this.#hear(run, message, body),
         log: (lines) => this.#tellLines(run, lines),
         misbehaved: (what, text) =>
-          this.#finish(run, failure('task', what === 'output' ? 'MESH_TASK_OUTPUT' : 'MESH_TASK_THREW', text, usageOf(run))),
+          this.#finish(
+            run,
+            failure('task', what === 'output' ? 'MESH_TASK_OUTPUT' : 'MESH_TASK_THREW', text, usageOf(run)),
+          ),
         exited: (how) => this.#exited(run, how),
       });
     } catch (error) {
@@ -177,6 +184,7 @@ export class NodePool {
       this.#listener.ended(attempt, failure('node', 'MESH_SANDBOX_DIED', (error as Error).message, noUsage));
       return;
     }
+    this.#options.onBegun?.();
     this.#watch ??= setInterval(() => this.#look(), watchMs);
   }
 
@@ -269,7 +277,8 @@ export class NodePool {
       return task('MESH_TASK_CPU', `the task used more than its ${cpuMs} ms of CPU time`);
     const memoryBytes = run.allocation.memoryBytes ?? request.limits.memoryBytes;
     const inputBytes = inputBytesOf(request);
-    const most = run.idleBytes + memoryBytes + 4 * inputBytes + 2 * request.code.length + outputBytes + memorySlackBytes;
+    const most =
+      run.idleBytes + memoryBytes + 4 * inputBytes + 2 * request.code.length + outputBytes + memorySlackBytes;
     if (residentBytes > most) return task('MESH_TASK_MEMORY', `the task's processes grew to ${residentBytes} bytes`);
     if (processes > limits.taskProcesses)
       return task('MESH_LIMIT_EXCEEDED', `taskProcesses is ${limits.taskProcesses}, the task had ${processes}`);
@@ -316,7 +325,8 @@ function outcomeOfDeath(run: Run, how: string): EngineOutcome {
   if (said.includes('heap out of memory'))
     return failure('task', 'MESH_TASK_MEMORY', 'the task needed more memory than its limit: its heap was full', usage);
   const text = said === '' ? how : `${how}: ${said}`;
-  if (run.startedMs === undefined) return failure('node', 'MESH_SANDBOX_DIED', `its process did not begin: ${text}`, usage);
+  if (run.startedMs === undefined)
+    return failure('node', 'MESH_SANDBOX_DIED', `its process did not begin: ${text}`, usage);
   if (how === 'exit code 137' || how === 'SIGKILL')
     return failure('node', 'MESH_SANDBOX_DIED', 'its process was killed from outside', usage);
   return failure('task', 'MESH_TASK_THREW', `its process ended before it had given a result: ${text}`, usage);

@@ -103,6 +103,7 @@ export class NodeProcess {
       type: 'run',
       id,
       key: codeHash,
+      identity: codeHash,
       engine,
       shape: shapeOf(input),
       parameters,

@@ -32,13 +32,13 @@ export function makeTask(
   for (const [stage, encodings] of Object.entries(needs ?? {})) {
     values[stage] =
       typeof encodings === 'string'
-        ? valueOf(encodings, slots[next++]!)
-        : encodings.map((encoding) => valueOf(encoding, slots[next++]!));
+        ? readValue(encodings, slots[next++]!)
+        : encodings.map((encoding) => readValue(encoding, slots[next++]!));
   }
   return {
     input: inputOf(by ?? 'lines', by === undefined ? new Uint8Array() : slots[0]!),
     needs: values,
-    parts: (parts ?? []).map((encoding, index) => valueOf(encoding, slots[index]!)),
+    parts: (parts ?? []).map((encoding, index) => readValue(encoding, slots[index]!)),
     parameters,
     progress: (fraction) => voice.progress(Math.min(1, Math.max(0, Number(fraction) || 0))),
     log: (...said) => voice.log(said.map((each) => (typeof each === 'string' ? each : inspect(each))).join(' ')),
@@ -47,7 +47,7 @@ export function makeTask(
   };
 }
 
-function valueOf(encoding: Encoding, bytes: Uint8Array): unknown {
+function readValue(encoding: Encoding, bytes: Uint8Array): unknown {
   if (encoding === 'bytes') return bytes;
   const text = decoder.decode(bytes);
   return encoding === 'json' ? JSON.parse(text) : text;

@@ -126,7 +126,8 @@ async function heldAlready(reference: DataReference, blobs: BlobClient): Promise
   return reference;
 }
 
-function limitsOf(asked: StageSpec['limits']): TaskLimits {
+/** What one task may use, every default filled in. */
+export function limitsOf(asked: StageSpec['limits']): TaskLimits {
   const mebibytes = (value: number | undefined, otherwise: number) =>
     value === undefined ? otherwise : Math.max(1, Math.round(value * 1024 ** 2));
   const seconds = (value: number | undefined, otherwise: number) =>

@@ -16,10 +16,14 @@ export type RelayedQuery = QueryAsk & { query: 'history' | 'preferences' | 'trus
 export function isRelayed(ask: QueryAsk): ask is RelayedQuery {
   return relayed.includes(ask.query);
 }
-export type RelayedAnswer = OutboxMessage & { type: 'history' | 'preferences' | 'trusted' | 'reallocated' | 'request-failed' };
+export type RelayedAnswer = OutboxMessage & {
+  type: 'history' | 'preferences' | 'trusted' | 'reallocated' | 'request-failed';
+};
 /** What the node is asked, but for the number. */
 type WithoutNumber<T> = T extends unknown ? Omit<T, 'request'> : never;
-type RelayedRequest = WithoutNumber<InboxMessage & { type: 'history-request' | 'preferences-request' | 'trust-request' | 'reallocate' }>;
+type RelayedRequest = WithoutNumber<
+  InboxMessage & { type: 'history-request' | 'preferences-request' | 'trust-request' | 'reallocate' }
+>;
 
 export interface NodeRelayOptions {
   /** Whether the node is connected; undefined when there is none. */
@@ -159,7 +163,13 @@ function answerOf(ask: RelayedQuery, message: RelayedAnswer, node: string): Quer
   return { ...head, query: 'reallocate', cpuShare, memoryBytes, slots };
 }
 
-const relayedTypes: readonly OutboxMessage['type'][] = ['history', 'preferences', 'trusted', 'reallocated', 'request-failed'];
+const relayedTypes: readonly OutboxMessage['type'][] = [
+  'history',
+  'preferences',
+  'trusted',
+  'reallocated',
+  'request-failed',
+];
 
 /** What a node said, taken apart: its answers are for who asked, all else for the planner. */
 export function splitAnswers(messages: readonly OutboxMessage[]): {
