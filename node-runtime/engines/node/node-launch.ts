@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { limits } from '../../contract/limits.ts';
 import { entryBeside, type SandboxEntry } from '../sandbox-launch.ts';
 
@@ -33,6 +32,7 @@ let users = process.pid;
  * end of descriptor 4 is closed: nobody is there any more.
  */
 const containedScript = `set -e
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 root=$1; scratch=$2; identity=$3; processes=$4; network=$5; visible=$6; shift 6
 mount -t tmpfs -o size=1m,mode=755,nosuid,nodev tmpfs "$root"
 show() {
@@ -55,7 +55,7 @@ set +e
 life=$!
 mkdir "$root/tmp/task"; chmod 1777 "$root/tmp/task"
 cd "$root/tmp/task"
-chroot "$root" prlimit "--nproc=$processes" --core=0 setpriv $identity --bounding-set -all --inh-caps -all --no-new-privs env -C /tmp/task "$@" 4<&- &
+chroot "$root" prlimit "--nproc=$processes" --core=0 setpriv $identity --bounding-set -all --inh-caps -all --no-new-privs env -i -C /tmp/task PATH=/usr/bin:/bin HOME=/tmp "$@" 4<&- &
 wait $!
 status=$?
 kill -9 $life
@@ -81,17 +81,31 @@ export function probeContainment(): Promise<Containment> {
   return known;
 }
 
+/** Whether Node.js runs there and can read our own program, which may lie in a folder that is closed to others. */
+const readable = `try { require('fs').accessSync(process.argv[1], 4) } catch (error) { console.error(error.message); process.exit(1) }`;
+
 async function probe(): Promise<Containment> {
   if (process.platform !== 'linux') return refused(`there are no namespaces on ${process.platform}`);
   if (unshare() === undefined) return refused('the command unshare (util-linux) is not installed');
-  const { command, arguments: words } = containedLaunch([realpathSync(process.execPath), '--version'], [], false);
-  try {
-    await promisify(execFile)(command, words, { timeout: probeMsMost, env: {}, cwd: '/' });
-    return { kind: 'namespaces' };
-  } catch (error) {
-    const { stderr, message } = error as { stderr?: string; message: string };
-    return refused((stderr ?? '').trim().split('\n')[0] || message.split('\n')[0]!);
-  }
+  const entry = defaultNodeEntry();
+  const { command, arguments: words } = containedLaunch(
+    [realpathSync(process.execPath), '-e', readable, entry.path],
+    [visibleOf(entry)],
+    false,
+  );
+  // As a task is started: descriptor 4 stays open on our side until it has ended.
+  const child = spawn(command, words, { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe'] });
+  const deadline = setTimeout(() => child.kill('SIGKILL'), probeMsMost);
+  let stderr = '';
+  child.stderr!.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const how = await new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, signal) => resolve(code === 0 ? '' : (signal ?? `exit code ${code}`)));
+  });
+  clearTimeout(deadline);
+  return how === '' ? { kind: 'namespaces' } : refused(stderr.trim().split('\n')[0] || how);
 }
 
 function refused(reason: string): Containment {

@@ -148,6 +148,14 @@ export class NodePool {
     return { processIds, endedCpuMs, running, waiting: this.#runs.size - running };
   }
 
+  /** What an attempt that runs has used so far, its children included; undefined of one that does not. */
+  measured(attempt: string): Usage | undefined {
+    const run = this.#runs.get(attempt);
+    if (run?.process === undefined) return undefined;
+    run.process.measure();
+    return usageOf(run);
+  }
+
   /** Starts what waits, as far as there is room. */
   pump(): void {
     if (this.#isPumping || this.#waiting.length === 0 || this.#isClosed) return;
