@@ -96,7 +96,6 @@ class ScheduleRun {
 
   run(): void {
     this.#elect();
-    this.#feed({ type: 'submitted', account: 'me', job: schedule, specHash: 'h', plan: this.#plan() });
     for (let look = 0; this.started.size + this.skipped.size < this.#scenario.occurrences; look += 1) {
       check(look < looksMost, 'schedule', `only ${this.started.size} occurrences by ${this.#text(this.#nowMs)}`);
       this.#look();
@@ -120,6 +119,9 @@ class ScheduleRun {
     if (this.#leader !== undefined && this.#chance.next() * 1_000 < changePermille) this.#depose();
     if (this.#leader === undefined && this.#nowMs >= this.#nobodyUntilMs) this.#elect();
     if (this.#leader === undefined) return;
+    // A client repeats until it is accepted.
+    if (!this.#leader.ledger.jobs.has(key))
+      this.#feed({ type: 'submitted', account: 'me', job: schedule, specHash: 'h', plan: this.#plan() });
     for (const answer of this.#late.splice(0)) answer();
     for (const [node, work] of this.#nodes) this.#report(node, work.work(this.#nowMs));
     this.#feed({ type: 'tick' });
@@ -199,8 +201,7 @@ class ScheduleRun {
     if (effect.message.type !== 'inventory-request') return;
     const isLost = this.#nowMs < this.#deafUntilMs && effect.node !== this.#leader?.id;
     if (isLost) return;
-    if (this.#chance.percent(20))
-      this.#late.push(() => this.#report(effect.node, answers));
+    if (this.#chance.percent(20)) this.#late.push(() => this.#report(effect.node, answers));
     else this.#report(effect.node, answers);
   }
 

@@ -29,7 +29,14 @@ const hourMs = 3_600_000;
 export function scheduleScenarioOf(seed: number, occurrences = 40): ScheduleScenario {
   const chance = new Chance(seed).fork('schedules');
   const quiet = chance.percent(15);
-  const cron = chance.pick(['0 * * * *', '*/20 * * * *', '30 2 * * *', '15 */3 * * *', '*/15 * * * * *', '0 9 * * 1-5']);
+  const cron = chance.pick([
+    '0 * * * *',
+    '*/20 * * * *',
+    '30 2 * * *',
+    '15 */3 * * *',
+    '*/15 * * * * *',
+    '0 9 * * 1-5',
+  ]);
   return {
     seed,
     cron,
