@@ -111,6 +111,8 @@ const timezone = z
   .max(limits.identifierCharacters)
   .regex(/^[A-Za-z][\w+/-]*$/, { error: 'must be the name of a time zone, like Europe/Berlin' });
 
+export const catchUp = z.enum(['none', 'one']);
+export const overlap = z.enum(['allow', 'skip']);
 const scheduleDefaults = { timezone: 'UTC', catchUp: 'none', overlap: 'allow' } as const;
 
 /** When a job is to be run again and again. */
@@ -119,9 +121,9 @@ export const schedule = z.strictObject({
   /** Whose wall clock `cron` is read by. */
   timezone: timezone.default('UTC'),
   /** Of the occurrences that nobody could start in time (`scheduleLateMs`): leave all out, or make up for them with the last. */
-  catchUp: z.enum(['none', 'one']).default('none'),
+  catchUp: catchUp.default('none'),
   /** When the job of the occurrence before still runs: run both, or leave the later one out. */
-  overlap: z.enum(['allow', 'skip']).default('allow'),
+  overlap: overlap.default('allow'),
 });
 export type Schedule = z.infer<typeof schedule>;
 

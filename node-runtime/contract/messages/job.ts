@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
-import { schedule } from './job-spec.ts';
+import { catchUp, overlap } from './job-spec.ts';
 import { blobName, count, encodingOfOutput, fraction, identifier, version } from './shared.ts';
 
 export const jobPhase = z.enum(['accepted', 'scheduled', 'running', 'done', 'failed', 'cancelled', 'refused']);
@@ -34,7 +34,10 @@ export type StageState = z.infer<typeof stageState>;
 
 /** How a job with a `schedule` stands: each of its occurrences is a job of its own. Times are milliseconds since 1970. */
 export const scheduleState = z.object({
-  ...schedule.shape,
+  cron: z.string(),
+  timezone: z.string(),
+  catchUp,
+  overlap,
   /** By what the leader knows, when the next one is due. */
   nextMs: count.optional(),
   /** The last one that was started or left out. */
