@@ -54,6 +54,7 @@ const broker: CommandModule = {
       .option('--insecure', 'plain MQTT for all who reach --host: they read and change what passes')
       .option('--websocket-port <number>', 'WebSocket port (path /mqtt), 0 for a free one', '8083')
       .option('--no-websocket', 'TCP only')
+      .option('--no-announce', 'say nothing by mDNS of where this broker is')
       .option('--home <directory>', 'where accounts, store and blobs are', context.home)
       .option('--meshes <list>', 'meshes whose blobs to hold, with commas; the one of the home unless said')
       .option('--blob-limit <MiB>', 'most blobs to hold; more is refused')
@@ -90,6 +91,7 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
       options.websocket === false
         ? false
         : { host: plan.listen.host, port: wholeNumber(options, 'websocketPort', '--websocket-port') },
+    announce: options.announce !== false,
     syncWrites: options.sync === true,
     repairStore: options.repairStore === true,
     ...(options.meshes === undefined ? {} : { meshes: String(options.meshes).split(',') }),
@@ -97,10 +99,15 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
       ? {}
       : { blobLimitBytes: wholeNumber(options, 'blobLimit', '--blob-limit') * 1024 ** 2 }),
   };
-  const [{ pino }, { startBroker }] = await Promise.all([import('pino'), import('./server.ts')]);
+  const [{ pino }, { startBroker }, { HeapKeeper }] = await Promise.all([
+    import('pino'),
+    import('./server.ts'),
+    import('@foremesh/node-runtime/data'),
+  ]);
   // Synchronous, so that the last words before an exit are written.
   const log = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const running = await startBroker({ ...start, log });
+  const heap = new HeapKeeper();
   const { urls, tcpPort, webSocketPort, tlsPort } = running;
   if (options.json === true) {
     process.stdout.write(
@@ -113,6 +120,7 @@ async function runBroker(_options: unknown, command: CommandLike): Promise<void>
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
   });
   log.info({ signal }, 'the broker ends');
+  heap.close();
   const forced = setTimeout(() => {
     log.error({}, 'the broker did not end in time');
     process.exit(1);

@@ -82,6 +82,13 @@ export const brokerLimits = {
   /** Questions of machines that join, answered at once; more are refused. */
   joiningAtOnce: 64,
 
+  /** How often the broker looks whether the addresses have changed at which mDNS names it. */
+  announceLookMs: 5_000,
+  /** The least between two answers to all by mDNS on one link; what is asked meanwhile is answered together. */
+  announceIntervalMs: 1_000,
+  /** How long `close` waits for its goodbye to be sent. */
+  announceGoodbyeMs: 500,
+
   /** Log lines of one kind per window; the rest is counted. */
   logLinesPerWindow: 10,
   logWindowMs: 10_000,

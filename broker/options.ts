@@ -16,6 +16,8 @@ const schema = z.strictObject({
   webSocket: z.union([listener, z.literal(false)]).optional(),
   /** MQTT over TLS, WebSocket and HTTPS on one port, certified by the CA of the home: off unless said. Port 8883 unless said. */
   tls: listener.optional(),
+  /** Say by mDNS where the TLS port is, to who knows the mesh and its CA: done beyond loopback unless false. */
+  announce: z.boolean().optional(),
   /** The meshes whose blobs this box holds; `mesh.json` unless said. */
   meshes: z.array(meshName).optional(),
   /** Most bytes of blobs held; more is refused. No limit but the disk's unless said. */
@@ -45,6 +47,7 @@ export interface BrokerSettings {
   readonly tcp: Listen;
   readonly webSocket: Listen | undefined;
   readonly tls: Listen | undefined;
+  readonly announce: boolean;
   readonly meshes: readonly string[] | undefined;
   readonly blobLimitBytes: number | undefined;
   readonly syncWrites: boolean;
@@ -63,8 +66,19 @@ export function checkOptions(options: BrokerOptions): BrokerSettings {
       where: `broker option ${issue?.path.join('.') || '(unknown)'}`,
     });
   }
-  const { home, listen, webSocket, tls, meshes, blobLimitBytes, syncWrites, repairStore, heartbeatMs, limits } =
-    parsed.data;
+  const {
+    home,
+    listen,
+    webSocket,
+    tls,
+    announce,
+    meshes,
+    blobLimitBytes,
+    syncWrites,
+    repairStore,
+    heartbeatMs,
+    limits,
+  } = parsed.data;
   const host = listen?.host ?? '127.0.0.1';
   return Object.freeze({
     home,
@@ -72,6 +86,7 @@ export function checkOptions(options: BrokerOptions): BrokerSettings {
     webSocket:
       webSocket === false ? undefined : Object.freeze({ host: webSocket?.host ?? host, port: webSocket?.port ?? 8083 }),
     tls: tls === undefined ? undefined : Object.freeze({ host: tls.host ?? host, port: tls.port ?? tlsPort }),
+    announce: announce ?? true,
     meshes: meshes === undefined ? undefined : Object.freeze([...meshes]),
     blobLimitBytes,
     syncWrites: syncWrites ?? false,

@@ -174,11 +174,12 @@ async function start(
 
   let secure: Listener | undefined;
   if (settings.tls !== undefined) {
-    const at = settings.tls;
+    const { tls: at, announce } = settings;
     const connectedFrom = (node: string) => addressesOf(node, clients, admission, connections);
     const knownKey = (node: string) => keyInStatus(persistence, mesh!, node);
     const { openSecureFront } = await import('./joining/secure-front.ts');
-    secure = await openSecureFront({ home, at, accept, failed, limits, incidents, members, connectedFrom, knownKey });
+    const who = { members, connectedFrom, knownKey };
+    secure = await openSecureFront({ home, at, announce, accept, failed, limits, incidents, ...who });
     opened.push(secure.close);
   }
 

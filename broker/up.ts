@@ -37,6 +37,7 @@ export const up: CommandModule = {
       .option('--tls-port <number>', 'its port for TLS, where others reach it (what `init` was told; 8883)')
       .option('--insecure', 'plain MQTT for all who reach --host: they read and change what passes')
       .option('--websocket-port <number>', 'its WebSocket port', '8083')
+      .option('--no-announce', 'say nothing by mDNS of where the broker is')
       .option('--name <id>', 'id of the node, when the mesh is founded')
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%')
       .option('--slots <number>', 'tasks at once')
@@ -60,7 +61,8 @@ async function runUp(options: Record<string, unknown>, home: string): Promise<vo
     ]);
     await runToEnd([...cli, 'init', '--home', home, ...reached, ...insecure]);
   }
-  const listen = [...given(addressFlags), ...insecure, '--websocket-port', String(options.websocketPort)];
+  const silent = options.announce === false ? ['--no-announce'] : [];
+  const listen = [...given(addressFlags), ...insecure, ...silent, '--websocket-port', String(options.websocketPort)];
   const nodeOptions = given(passedToNode);
   const kept = [
     new KeptProcess([...cli, 'broker', '--home', home, ...listen]),

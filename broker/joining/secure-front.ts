@@ -1,5 +1,5 @@
-import { MeshError, warnedDaysBefore } from '@foremesh/node-runtime/contract';
-import { readMesh } from '../home.ts';
+import { isLoopback, MeshError, warnedDaysBefore } from '@foremesh/node-runtime/contract';
+import { readAddress, readMesh } from '../home.ts';
 import type { BrokerLimits } from '../limits.ts';
 import { type Accept, type Failed, listenTls, type SecureListener } from '../listeners.ts';
 import type { Incidents } from '../log.ts';
@@ -14,18 +14,25 @@ import { type JoiningParts, JoiningService } from './service.ts';
 export interface FrontOptions extends Omit<JoiningParts, 'authority' | 'mesh' | 'runtimeFile'> {
   readonly home: string;
   readonly at: Listen;
+  /** Whether mDNS may say where the port is. */
+  readonly announce: boolean;
   readonly accept: Accept;
   readonly failed: Failed;
   readonly limits: BrokerLimits;
   readonly incidents: Incidents;
 }
 
+export interface SecureFront extends SecureListener {
+  close(): Promise<void>;
+}
+
 /**
  * Opens the TLS port of the broker with a certificate by the CA of its home, and keeps that certificate good: it is made
- * anew at two thirds of its life, and when the machine has other names or addresses. Throws `MESH_CONFIG_INVALID`.
+ * anew at two thirds of its life, and when the machine has other names or addresses. Beyond loopback mDNS says where it is,
+ * until `close` has said goodbye. Throws `MESH_CONFIG_INVALID`.
  */
-export async function openSecureFront(options: FrontOptions): Promise<SecureListener> {
-  const { home, at, accept, failed, limits, incidents } = options;
+export async function openSecureFront(options: FrontOptions): Promise<SecureFront> {
+  const { home, at, announce, accept, failed, limits, incidents } = options;
   const mesh = await readMesh(home);
   if (mesh === undefined) {
     throw new MeshError('MESH_CONFIG_INVALID', 'TLS needs the CA of a mesh, and this home has no mesh', {
@@ -59,13 +66,29 @@ export async function openSecureFront(options: FrontOptions): Promise<SecureList
     );
   }, limits.certificateCheckMs);
   timer.unref();
+  const announcer = announce ? await announced(home, authority, listener, options) : undefined;
   return {
     ...listener,
-    close: () => {
+    close: async () => {
       clearInterval(timer);
       listener.close();
+      await announcer?.close();
     },
   };
+}
+
+/** Undefined where nobody could come, or nobody could tell this mesh from another. */
+async function announced(
+  home: string,
+  { fingerprint: ca }: Authority,
+  { host: bracketed, port }: SecureListener,
+  { limits, incidents }: FrontOptions,
+): Promise<{ close(): Promise<void> } | undefined> {
+  const host = bracketed.replace(/^\[|\]$/g, '');
+  const { meshId } = await readAddress(home);
+  if (isLoopback(host) || meshId === undefined) return undefined;
+  const { Announcer } = await import('./announcer.ts');
+  return new Announcer({ mesh: { meshId, ca }, host, port, limits, incidents });
 }
 
 /** The CA itself is the one certificate that nothing renews. */

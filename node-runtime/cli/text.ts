@@ -1,3 +1,5 @@
+import { type Address, addressText } from '../contract/index.ts';
+
 /** `850 ms`, `4.2 s`, `41 s`, `3 min 20 s`, `2 h 5 min`: two units at most, as a person would say it. */
 export function durationText(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
@@ -88,4 +90,10 @@ export function widthOf(text: string): number {
   let width = 0;
   for (const character of bare) width += wide.test(character) ? 2 : without.test(character) ? 0 : 1;
   return width;
+}
+
+/** Told when `join` goes on by what mDNS says. */
+export function foundByMdns(places: readonly Address[]): string {
+  const at = places.map(addressText).join(', ');
+  return `* the addresses in the invitation did not answer; found the mesh at ${at} by mDNS`;
 }

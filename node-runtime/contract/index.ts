@@ -5,6 +5,7 @@ export * from './codec.ts';
 export * from './connection.ts';
 export * from './errors.ts';
 export * from './limits.ts';
+export * from './local-search.ts';
 export * from './messages/blobs.ts';
 export * from './messages/control.ts';
 export * from './messages/history.ts';

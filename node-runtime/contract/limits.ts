@@ -98,6 +98,12 @@ export const limits = {
   admissionCharacters: 2_048,
   /** What a machine that joins and the broker may say to each other in one message. */
   joiningBytes: 16_384,
+  /** What is read of mDNS: a packet, its questions and records, and packets of one link in a second; what is beyond is dropped. */
+  localPacketBytes: 1_500,
+  localPacketRecords: 64,
+  localPacketsPerSecond: 100,
+  /** Networks of one machine in which a broker is announced, or looked for. */
+  localLinks: 16,
   /** How far the clock of a machine that joins may be from the broker's. */
   clockDifferenceMs: 86_400_000,
   /** Other boots under a node's own id that its status names. */

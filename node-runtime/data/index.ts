@@ -16,6 +16,15 @@ export {
   nameOf,
   sha256,
 } from './hash.ts';
+export { HeapKeeper } from './heap-keeper.ts';
+export {
+  type LinkAddress,
+  type LinkPacket,
+  type LocalLink,
+  localPort,
+  openLocalLink,
+  ownLinks,
+} from './local-link.ts';
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
 export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';

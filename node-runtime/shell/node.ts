@@ -21,10 +21,9 @@ import {
   type Transport,
 } from '../contract/index.ts';
 import { raftProfiles } from '../core/index.ts';
-import { BlobClient, BlobStore } from '../data/index.ts';
+import { BlobClient, BlobStore, HeapKeeper } from '../data/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { isFounderOf } from './found.ts';
-import { HeapKeeper } from './heap-keeper.ts';
 import { type Identity, openIdentity, readMeshFile } from './home.ts';
 import { Standing } from './joining/standing.ts';
 import { Link } from './link.ts';

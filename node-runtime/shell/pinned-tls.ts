@@ -15,7 +15,9 @@ export interface PinnedTarget {
 
 export interface PinnedOptions {
   readonly timeoutMs: number;
-  /** Told as each step of the first address to come that far is done. */
+  /** Gives up before, when until then nobody at all has taken a connection. */
+  readonly reachMs?: number;
+  /** Told of the first address where somebody takes the connection. */
   readonly onReached?: (address: Address) => void;
 }
 
@@ -37,7 +39,14 @@ const serverUsage = '1.3.6.1.5.5.7.3.1';
 export async function connectPinned(target: PinnedTarget, options: PinnedOptions): Promise<PinnedConnection> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), options.timeoutMs);
-  const tries = target.addresses.map((address) => tryAddress(address, target, options, abort.signal));
+  const reachTimer = setTimeout(() => abort.abort(), Math.min(options.timeoutMs, options.reachMs ?? options.timeoutMs));
+  let isReached = false;
+  const onReached = (address: Address) => {
+    clearTimeout(reachTimer);
+    if (!isReached) options.onReached?.(address);
+    isReached = true;
+  };
+  const tries = target.addresses.map((address) => tryAddress(address, target, onReached, abort.signal));
   try {
     const first = await Promise.any(tries);
     for (const each of tries) {
@@ -51,6 +60,7 @@ export async function connectPinned(target: PinnedTarget, options: PinnedOptions
     throw furthest((error as AggregateError).errors as MeshError[]);
   } finally {
     clearTimeout(timer);
+    clearTimeout(reachTimer);
     abort.abort();
   }
 }
@@ -70,13 +80,13 @@ function furthest(errors: readonly MeshError[]): MeshError {
 async function tryAddress(
   address: Address,
   { ca, own }: PinnedTarget,
-  { onReached }: PinnedOptions,
+  onReached: (address: Address) => void,
   signal: AbortSignal,
 ): Promise<PinnedConnection> {
   const where = addressText(address);
   const host = await resolve(address.host, where, signal);
   const tcp = await open(host, address.port, where, signal);
-  onReached?.(address);
+  onReached(address);
   const socket = await secure(tcp, address.host, where, own, signal);
   try {
     return { socket, address, authority: pinnedAuthority(socket, ca, where) };

@@ -1,12 +1,13 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Command } from 'commander';
-import { parseInvitation } from '../../contract/index.ts';
+import { addressText, parseInvitation } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
-import { bytesText, plural } from '../text.ts';
+import { bytesText, foundByMdns, plural } from '../text.ts';
 
 const help = `
 Every step is checked, and what is wrong is said within 30 seconds: the broker's name, its address and port, TLS and
-the mesh's CA, the invitation, this machine's clock, its identity. To join again does no harm: a certificate that is
+the mesh's CA, the invitation, this machine's clock, its identity. When none of the addresses in the invitation answers,
+the mesh is looked for in the local network by mDNS, and known by its CA. To join again does no harm: a certificate that is
 good stays, and the invitation is not used.
 
 Examples:
@@ -43,19 +44,25 @@ async function runJoin(text: string, name: string | undefined, session: Session)
   const endLine = () => {
     if (line !== '') session.io.stdout.write('\n');
   };
+  let isFound = false;
   const joining = joinMesh({
     home: session.home,
     invitation,
     ...(name === undefined ? {} : { name }),
     onReached: () => step('reached'),
     onTrusted: () => step('CA matches'),
+    onFound: (places) => {
+      isFound = true;
+      session.tell(foundByMdns(places));
+    },
   });
   const { membership, isNew } = await joining.catch((error: unknown) => {
     endLine();
     throw error;
   });
-  const { node, mesh, endsAtMs, mayLead } = membership;
-  if (session.json) return session.printJson({ node, mesh, isNew, mayLead, certificateEndsAtMs: endsAtMs });
+  const { node, mesh, endsAtMs, mayLead, addresses } = membership;
+  const foundAt = isFound ? { foundAt: addressText(addresses[0]!) } : {};
+  if (session.json) return session.printJson({ node, mesh, isNew, mayLead, certificateEndsAtMs: endsAtMs, ...foundAt });
   const { cores, share, offeredMemoryBytes } = offerOf({ cores: availableParallelism(), memoryBytes: totalmem() }, {});
   const offer = `offers ${plural(Math.max(1, Math.floor(cores * share)), 'core')}, ${bytesText(offeredMemoryBytes)}`;
   const ends = new Date(endsAtMs).toISOString().slice(0, 10);

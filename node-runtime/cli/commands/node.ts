@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import {
+  type Address,
   type Connection,
   describeConnection,
   isIdentifier,
@@ -13,6 +14,7 @@ import type { Membership } from '../../shell/joining/membership.ts';
 import type { NodeConnection } from '../../shell/joining/standing.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { addPreferenceOptions, changeOf, type PreferenceOptions, parseShare } from '../preferences.ts';
+import { foundByMdns } from '../text.ts';
 
 interface NodeCommandOptions extends PreferenceOptions {
   readonly join?: string;
@@ -118,7 +120,9 @@ async function accessOf(
   else if (isInvitation(join)) {
     const { joinMesh } = await import('../../shell/joining/join.ts');
     const invitation = parseInvitation(join, '--join');
-    ({ membership } = await joinMesh({ home: session.home, invitation, ...(name === undefined ? {} : { name }) }));
+    const onFound = (places: readonly Address[]) => session.tell(foundByMdns(places));
+    const who = { home: session.home, invitation, ...(name === undefined ? {} : { name }) };
+    ({ membership } = await joinMesh({ ...who, onFound }));
   }
   if (membership !== undefined) return { connection: placeOf(membership), membership };
   return { connection: join === undefined ? await session.connection() : parseConnection(join, '--join') };

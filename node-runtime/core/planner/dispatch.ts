@@ -145,6 +145,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     labels: status.labels,
     isWithheld: status.slots === 0,
     ...(status.onlyLabels === undefined ? {} : { onlyLabels: status.onlyLabels }),
+    isNear: status.node === state.id,
     speed: status.speed as Record<string, number>,
     coreShare: status.slots === 0 ? 0 : Math.min(1, coresFree / status.slots),
     freeSlots: status.slots - running,

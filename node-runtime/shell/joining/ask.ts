@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import type * as z from 'zod';
-import { check, isErrorCode, joiningRefusal, limits, MeshError } from '../../contract/index.ts';
+import { type Address, check, isErrorCode, joiningRefusal, limits, MeshError } from '../../contract/index.ts';
 import { connectPinned, type PinnedConnection, type PinnedTarget } from '../pinned-tls.ts';
 
 export interface Question<T> {
@@ -10,9 +10,11 @@ export interface Question<T> {
   readonly body?: object;
   readonly schema: z.ZodType<T>;
   readonly timeoutMs: number;
+  /** Gives up before, when until then nobody has taken a connection. */
+  readonly reachMs?: number;
   readonly onReached?: () => void;
-  /** The peer is certified by the CA, and has been told nothing yet. */
-  readonly onTrusted?: () => void;
+  /** The peer at this address is certified by the CA, and has been told nothing yet. */
+  readonly onTrusted?: (address: Address) => void;
 }
 
 /**
@@ -20,10 +22,14 @@ export interface Question<T> {
  * not answer in time, `MESH_MESSAGE_MALFORMED` when it answers with something else.
  */
 export async function askBroker<T>(target: PinnedTarget, question: Question<T>): Promise<T> {
-  const { timeoutMs, onReached, onTrusted } = question;
+  const { timeoutMs, reachMs, onReached, onTrusted } = question;
   const beganMs = performance.now();
-  const connection = await connectPinned(target, { timeoutMs, ...(onReached && { onReached }) });
-  onTrusted?.();
+  const connection = await connectPinned(target, {
+    timeoutMs,
+    ...(reachMs === undefined ? {} : { reachMs }),
+    ...(onReached && { onReached }),
+  });
+  onTrusted?.(connection.address);
   const leftMs = Math.max(1_000, timeoutMs - (performance.now() - beganMs));
   const timer = setTimeout(() => connection.socket.destroy(new Error('no answer in time')), leftMs);
   try {

@@ -14,8 +14,7 @@ import {
 } from '../../contract/index.ts';
 import { type Home, type Identity, keepName, proposeIdentity, readConnection, readMeshFile } from '../home.ts';
 import { isHomeInUse } from '../lock.ts';
-import type { PinnedTarget } from '../pinned-tls.ts';
-import { askBroker } from './ask.ts';
+import { BrokerWay } from './broker-way.ts';
 import { fingerprintOf, type Membership, ownOf, readMembership, writeMembership } from './membership.ts';
 
 export interface JoinOptions {
@@ -27,9 +26,12 @@ export interface JoinOptions {
   readonly timeoutMs?: number;
   readonly onReached?: () => void;
   readonly onTrusted?: () => void;
+  /** No address of the invitation was reached, and mDNS names these, which are tried next. */
+  readonly onFound?: (places: readonly Address[]) => void;
 }
 
 export interface Joined {
+  /** With the address first that mDNS found, if it did and that was the mesh. */
   readonly membership: Membership;
   /** False when this home had joined before, and its certificate is good. */
   readonly isNew: boolean;
@@ -41,50 +43,47 @@ const defaultTimeoutMs = 25_000;
  * Makes this home a node of the mesh: reaches its broker, makes sure that it is the one, and has the node's key certified.
  * Done again, it only looks whether the certificate is good. Throws `MESH_CONFIG_INVALID` when the home is of another mesh,
  * and with its reason what the broker refuses: `MESH_INVITATION_...`, `MESH_CLOCK_WRONG`, `MESH_NOT_ADMITTED`,
- * `MESH_IDENTITY_CLONED`, `MESH_NODE_REMOVED`; or what `askBroker` throws.
+ * `MESH_IDENTITY_CLONED`, `MESH_NODE_REMOVED`; or what `askBroker` throws. When no address of the invitation is reached, the
+ * mesh is looked for in the local network.
  */
 export async function joinMesh(options: JoinOptions): Promise<Joined> {
   const { home, invitation, name } = options;
   await refuseOtherMesh(home, invitation);
   const identity = await proposeIdentity(home, name);
   const known = await readMembership(home);
+  const way = new BrokerWay({ timeoutMs: defaultTimeoutMs, ...options });
   if (known !== undefined) {
     if (known.meshId !== invitation.meshId) throw otherMesh(home, known.mesh);
-    if (await isGood(known, identity, options)) {
-      const membership = { ...known, addresses: [...addressesOf(invitation)] };
+    if (await isGood(known, identity, home, way)) {
+      const membership = { ...known, addresses: way.addresses };
       if (JSON.stringify(membership) !== JSON.stringify(known)) await writeMembership(home, membership);
       return { membership, isNew: false };
     }
   }
-  const answer = await certify(identity, options);
-  const membership = membershipOf(answer, identity, invitation);
+  const answer = await certify(identity, invitation, way);
+  const membership = { ...membershipOf(answer, identity, invitation), addresses: way.addresses };
   await keepName(home, identity.node);
   await writeMembership(home, membership);
   return { membership, isNew: true };
 }
 
-async function certify(identity: Identity, options: JoinOptions): Promise<CertificateAnswer> {
-  const { id, secret } = options.invitation.token;
+async function certify(identity: Identity, { token }: Invitation, way: BrokerWay): Promise<CertificateAnswer> {
   const { node, publicKey, privateKey } = identity;
-  const asked = { invitation: id, node, publicKey };
+  const asked = { invitation: token.id, node, publicKey };
   const signature = sign(null, Buffer.from(joinStatement(asked)), privateKey).toString('base64url');
-  return askBroker(target(options.invitation), {
-    ...steps(options),
+  return way.ask({
     path: joiningPaths.join,
-    body: { v: 1, ...asked, secret, signature, clockMs: Date.now() },
+    body: { v: 1, ...asked, secret: token.secret, signature, clockMs: Date.now() },
     schema: certificateAnswer,
   });
 }
 
 /** Asked with the certificate itself. Of one that has ended: false. */
-async function isGood(known: Membership, identity: Identity, options: JoinOptions): Promise<boolean> {
+async function isGood(known: Membership, identity: Identity, home: Home, way: BrokerWay): Promise<boolean> {
   const { membership } = joiningPaths;
-  const path = (await isHomeInUse(options.home.lockFile)) ? `${membership}?${runsHere}` : membership;
+  const path = (await isHomeInUse(home.lockFile)) ? `${membership}?${runsHere}` : membership;
   try {
-    const { nowMs } = await askBroker(
-      { ...target(options.invitation), own: ownOf(known, identity) },
-      { ...steps(options), path, schema: membershipAnswer },
-    );
+    const { nowMs } = await way.ask({ path, schema: membershipAnswer }, ownOf(known, identity));
     const problem = clockProblem(Date.now(), nowMs, new Date(nowMs).toISOString());
     if (problem !== undefined) throw problem;
     return true;
@@ -92,14 +91,6 @@ async function isGood(known: Membership, identity: Identity, options: JoinOption
     if (error instanceof MeshError && error.code === 'MESH_CERTIFICATE_ENDED') return false;
     throw error;
   }
-}
-
-function target(invitation: Invitation): PinnedTarget {
-  return { addresses: addressesOf(invitation), ca: invitation.ca };
-}
-
-function steps({ timeoutMs = defaultTimeoutMs, onReached, onTrusted }: JoinOptions) {
-  return { timeoutMs, ...(onReached && { onReached }), ...(onTrusted && { onTrusted }) };
 }
 
 /** The answer, when it is what was asked for. Throws `MESH_CA_MISMATCH`. */

@@ -27,15 +27,37 @@ export class Network {
     } catch (error) {
       return `no network namespace can be made here, which takes root and ip: ${(error as Error).message.trim()}`;
     }
-    const { name, here, there } = network;
-    const cable = `${name}h`;
-    await run('ip', ['link', 'add', cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
-    await run('ip', ['address', 'add', `${here}/24`, 'dev', cable]);
-    await run('ip', ['link', 'set', cable, 'up']);
+    await run('ip', ['-n', network.name, 'link', 'set', 'lo', 'up']);
+    await network.plug();
+    return network;
+  }
+
+  get #cable(): string {
+    return `${this.name}h`;
+  }
+
+  /** Lays the cable, and gives both ends their addresses. */
+  async plug(): Promise<void> {
+    const { name, here, there } = this;
+    await run('ip', ['link', 'add', this.#cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
+    await this.addAddress(here);
+    await run('ip', ['link', 'set', this.#cable, 'up']);
     await run('ip', ['-n', name, 'address', 'add', `${there}/24`, 'dev', 'eth0']);
     await run('ip', ['-n', name, 'link', 'set', 'eth0', 'up']);
-    await run('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
-    return network;
+  }
+
+  /** Takes the cable away, and with it both addresses. */
+  async unplug(): Promise<void> {
+    await run('ip', ['link', 'delete', this.#cable]);
+  }
+
+  /** Another address of this machine on the cable. */
+  async addAddress(address: string): Promise<void> {
+    await run('ip', ['address', 'add', `${address}/24`, 'dev', this.#cable]);
+  }
+
+  async removeAddress(address: string): Promise<void> {
+    await run('ip', ['address', 'delete', `${address}/24`, 'dev', this.#cable]);
   }
 
   /** The cable goes with the namespace. */

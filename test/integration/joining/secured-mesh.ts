@@ -17,20 +17,22 @@ export class SecuredMesh {
   readonly directory: string;
   readonly host: string;
   readonly port: number;
+  #brokerOptions: readonly string[];
   readonly #processes: ForemeshProcess[] = [];
   broker!: ForemeshProcess;
   hub!: ForemeshProcess;
 
-  private constructor(directory: string, host: string, port: number) {
+  private constructor(directory: string, host: string, port: number, brokerOptions: readonly string[]) {
     this.directory = directory;
     this.host = host;
     this.port = port;
+    this.#brokerOptions = brokerOptions;
   }
 
-  /** Founded for `host`, with a broker and a founder that run. */
-  static async start(host: string): Promise<SecuredMesh> {
+  /** Founded for `host`, with a broker, started with these options too, and a founder that run. */
+  static async start(host: string, brokerOptions: readonly string[] = []): Promise<SecuredMesh> {
     const directory = await mkdtemp(join(tmpdir(), 'foremesh-joining-'));
-    const mesh = new SecuredMesh(directory, host, await freePort());
+    const mesh = new SecuredMesh(directory, host, await freePort(), brokerOptions);
     const at = ['--host', host, '--port', String(mesh.port)];
     await mesh.succeed('init', '--home', mesh.home('hub'), '--name', 'hub', ...at);
     await mesh.#startBroker();
@@ -39,12 +41,14 @@ export class SecuredMesh {
   }
 
   async #startBroker(): Promise<void> {
-    const plain = ['--port', '0', '--websocket-port', '0'];
+    const plain = ['--port', '0', '--websocket-port', '0', ...this.#brokerOptions];
     this.broker = await this.start('broker', '--home', this.home('hub'), ...plain, '--json', '--log-level', 'warn');
   }
 
-  async restartBroker(): Promise<void> {
-    await this.broker.kill('SIGKILL');
+  /** With other options, if they are given. */
+  async restartBroker(options = this.#brokerOptions): Promise<void> {
+    if (this.broker.child.exitCode === null) await this.broker.kill('SIGKILL');
+    this.#brokerOptions = options;
     await this.#startBroker();
   }
 

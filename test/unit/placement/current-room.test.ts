@@ -13,6 +13,7 @@ const devices: fc.Arbitrary<Device[]> = fc.uniqueArray(
       fc.record({ js: fc.double({ min: 0.01, max: 1e9, noNaN: true }), wasm: fc.constantFrom(0.5, 1, 20) }),
     ),
     coreShare: fc.double({ min: 0, max: 1, noNaN: true }),
+    isNear: fc.boolean(),
     freeSlots: fc.integer({ min: 0, max: 3 }),
     freeQueue: fc.integer({ min: 0, max: 3 }),
     freeMemoryBytes: fc.integer({ min: -50, max: 300 }),
@@ -145,8 +146,8 @@ describe('placement by current room', () => {
     });
   });
 
-  it('takes the faster device, spreads, and takes the first of equals', () => {
-    const device = (name: string, speed: number, freeSlots = 2): Device => {
+  it('takes the faster device, the near one of such as are about as fast, spreads, and takes the first of equals', () => {
+    const device = (name: string, speed: number, isNear = false): Device => {
       const memory = { freeMemoryBytes: 100, offeredMemoryBytes: 100 };
       return {
         device: name,
@@ -154,7 +155,8 @@ describe('placement by current room', () => {
         labels: [],
         speed: { js: speed },
         coreShare: 1,
-        freeSlots,
+        isNear,
+        freeSlots: 2,
         freeQueue: 0,
         ...memory,
       };
@@ -167,5 +169,8 @@ describe('placement by current room', () => {
       ).map((placement) => ('device' in placement ? placement.device : '-'));
     assert.deepEqual(where([device('slow', 1), device('fast', 3)], 1), ['fast']);
     assert.deepEqual(where([device('a', 1), device('b', 1)], 5), ['a', 'b', 'a', 'b', '-']);
+    // Equal machines are never measured as quite equal.
+    assert.deepEqual(where([device('far', 1.05), device('near', 1, true)], 3), ['near', 'far', 'near']);
+    assert.deepEqual(where([device('far', 1.2), device('near', 1, true)], 1), ['far']);
   });
 });

@@ -4,8 +4,9 @@ import { runInNewContext } from 'node:vm';
 const lookMs = 5_000;
 /** Of one core: below it nobody waits for this process. */
 const quietShare = 0.03;
-/** The heap is let be until it has grown by this. */
+/** The heap is let be until it has grown by this, and by a fifth, over what lives in it. */
 const growthBytes = 4 * 1024 ** 2;
+const growthFactor = 1.2;
 /** Between two collections: what the first leaves behind, the second gives back to the system. */
 const againMs = 500;
 
@@ -18,9 +19,14 @@ export class HeapKeeper {
   readonly #timer: NodeJS.Timeout;
   #again: NodeJS.Timeout | undefined;
   #cpu = process.cpuUsage();
-  #leanBytes = 0;
+  /** What lived in the heap after the last collection, and how large it was then. */
+  #liveBytes = 0;
+  #leftBytes = 0;
+  /** It worked since: under load V8 lets go of nothing, whoever collects. */
+  #worked = true;
 
-  constructor(isBusy: () => boolean) {
+  /** One of a process. `isBusy`: says that it works, however little of the CPU is its own. */
+  constructor(isBusy: () => boolean = () => false) {
     this.#isBusy = isBusy;
     this.#timer = setInterval(() => this.#look(), lookMs).unref();
   }
@@ -29,11 +35,18 @@ export class HeapKeeper {
     const used = process.cpuUsage(this.#cpu);
     this.#cpu = process.cpuUsage();
     const isQuiet = (used.user + used.system) / 1000 < lookMs * quietShare;
-    if (!isQuiet || this.#isBusy() || heapBytes() < this.#leanBytes + growthBytes) return;
+    if (!isQuiet || this.#isBusy()) {
+      this.#worked = true;
+      return;
+    }
+    const { total_heap_size: total } = getHeapStatistics();
+    if (total <= this.#liveBytes * growthFactor + growthBytes) return;
+    if (!this.#worked && total < this.#leftBytes + growthBytes) return;
+    this.#worked = false;
     collect();
     this.#again = setTimeout(() => {
       collect();
-      this.#leanBytes = heapBytes();
+      ({ used_heap_size: this.#liveBytes, total_heap_size: this.#leftBytes } = getHeapStatistics());
     }, againMs).unref();
   }
 
@@ -41,10 +54,6 @@ export class HeapKeeper {
     clearInterval(this.#timer);
     clearTimeout(this.#again);
   }
-}
-
-function heapBytes(): number {
-  return getHeapStatistics().total_heap_size;
 }
 
 function collect(): void {
