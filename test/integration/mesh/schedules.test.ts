@@ -66,7 +66,7 @@ describe('schedules of a mesh of real processes', function () {
     );
     assert.equal(state.schedule!.started, times.length);
     assert.equal(state.schedule!.skipped, 0);
-    const shown = await foremesh('job', 'often', '--mesh', fleet.connectionString);
+    const shown = await foremesh('job', 'often', '--connection', fleet.connectionString);
     assert.match(shown.stdout, /schedule \*\/2 \* \* \* \* \* \(UTC\), catch up none, overlap allow/);
   });
 });
