@@ -152,7 +152,10 @@ export class MeshClient {
    */
   submit(spec: JobSpecInput, options: SubmitOptions = {}): JobHandle {
     const parsed = checkSpec(spec);
-    const job = checkIdentifier(options.id ?? makeJobId(parsed.name, Math.random), 'job id');
+    const job = checkIdentifier(
+      options.id ?? makeJobId(parsed.name, Math.random, parsed.schedule !== undefined),
+      'job id',
+    );
     const submission = {
       payload: encode(parsed, 'json'),
       specHash: specHashOf(parsed),
