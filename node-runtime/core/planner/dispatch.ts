@@ -114,6 +114,8 @@ function noRoom(
   const why = (device: string, refusal: string): string => {
     const { withheld, onlyLabels = [] } = state.nodes.get(device)!.status;
     if (refusal === 'withheld') return withheld?.text ?? 'offers no slots';
+    const refused = stage.codeRefusals?.get(device);
+    if (refusal === 'trust' && refused !== undefined) return refused;
     if (refusal === 'trust')
       return untrusted(signed?.manifest, state.nodes.get(device)!.status.trusts ?? [])?.text ?? refusal;
     if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
@@ -129,19 +131,23 @@ function noRoom(
     code: 'MESH_NO_ROOM',
     message: `stage ${stage.plan.stage} fits no node (${each.join('; ')})`,
     mend:
-      trustMendOf(signed, refusals) ??
+      trustMendOf(stage, signed, refusals) ??
       'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
   };
 }
 
 /** When nothing but trust keeps it from a node. */
 function trustMendOf(
+  stage: StageView,
   code: CodeReference | undefined,
   refusals: readonly { device: string; refusal: string }[],
 ): string | undefined {
-  const device = refusals.find(({ refusal }) => refusal === 'trust')?.device;
-  if (device === undefined) return undefined;
+  const distrusting = refusals.filter(({ refusal }) => refusal === 'trust').map(({ device }) => device);
+  const device = distrusting.find((each) => stage.codeRefusals?.has(each) !== true);
+  if (distrusting.length === 0) return undefined;
   if (code?.manifest === undefined) return 'sign it: `foremesh keys new`, then submit it with `foremesh submit`';
+  if (device === undefined)
+    return 'what each node says mends it there; then submit it again, or give other nodes trust';
   return `\`${trustMend(code.manifest, device)}\`, if its owner wants that; the job waits`;
 }
 
@@ -180,7 +186,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     engines: status.engines,
     labels: status.labels,
     isWithheld: status.slots === 0,
-    ...(status.trusts === undefined ? {} : { trusts: status.trusts }),
+    ...(status.trusts === undefined || stage.codeRefusals?.has(status.node) === true ? {} : { trusts: status.trusts }),
     ...(status.onlyLabels === undefined ? {} : { onlyLabels: status.onlyLabels }),
     isNear: status.node === state.id,
     speed: status.speed as Record<string, number>,

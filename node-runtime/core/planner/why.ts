@@ -209,6 +209,8 @@ function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   });
   const missing = labels.filter((label) => !status.labels.includes(label));
   if (!status.engines.includes(code.engine)) return say('never', 'engine', `has no engine ${code.engine}`);
+  const refused = code.engine === 'node' ? task.stage.codeRefusals?.get(status.node) : undefined;
+  if (refused !== undefined) return say('never', 'trust', refused);
   const distrust = code.engine === 'node' ? untrusted(code.manifest, status.trusts ?? []) : undefined;
   if (distrust !== undefined)
     return say('never', 'trust', distrust.text, code.manifest && trustMend(code.manifest, status.node));

@@ -32,9 +32,13 @@ describe('engine node', function () {
   });
 
   it('a task reads, computes and gives as in engine js', async () => {
-    const sum = 'let sum = 0; for await (const each of task.input) { sum += Number(each); await task.yield(); } return sum;';
+    const sum =
+      'let sum = 0; for await (const each of task.input) { sum += Number(each); await task.yield(); } return sum;';
     const whole = 'return [task.input.length, task.input.sizeBytes, task.input.text(), [...task.input]];';
-    const needs = { a: { encoding: 'json', bytes: bytes('[1]') }, b: [{ encoding: 'text', bytes: bytes('x') }] } as const;
+    const needs = {
+      a: { encoding: 'json', bytes: bytes('[1]') },
+      b: [{ encoding: 'text', bytes: bytes('x') }],
+    } as const;
     const results = await Promise.all([
       bench.value(sum, { input: record('lines', '1\r\n2\n3') }),
       bench.value(sum, { input: record('items', '1, 2,\n 40') }),
@@ -46,17 +50,10 @@ describe('engine node', function () {
       bench.value('return new Uint8Array([1, 2])'),
       bench.value('return undefined'),
     ]);
-    assert.deepEqual(results.map((each) => (each instanceof Uint8Array ? [...each] : each)), [
-      6,
-      43,
-      [3, 5, 'a\n\nb\n', ['a', '', 'b']],
-      { a: [1], b: ['x'] },
-      [7],
-      [1, null],
-      'plain',
-      [1, 2],
-      null,
-    ]);
+    assert.deepEqual(
+      results.map((each) => (each instanceof Uint8Array ? [...each] : each)),
+      [6, 43, [3, 5, 'a\n\nb\n', ['a', '', 'b']], { a: [1], b: ['x'] }, [7], [1, null], 'plain', [1, 2], null],
+    );
     await bench.value("task.log('hello', { a: 1 }); console.log('there'); console.error('too'); task.progress(0.5)");
     assert.deepEqual([...bench.lines].sort(), ['hello { a: 1 }', 'there', 'too']);
     assert.deepEqual(bench.progress, [0.5]);
@@ -65,7 +62,9 @@ describe('engine node', function () {
   it('its own faults are told apart, and each ends the task alone', async () => {
     const found = await Promise.all([
       bench.value("throw new Error('no such luck')"),
-      bench.value("setTimeout(() => { throw new Error('later') }); await new Promise(() => setTimeout(() => {}, 1e6));"),
+      bench.value(
+        "setTimeout(() => { throw new Error('later') }); await new Promise(() => setTimeout(() => {}, 1e6));",
+      ),
       bench.value('', {}, 'import "left-pad";'),
       bench.value('', {}, 'this is no code'),
       bench.value('process.exit(3)'),
@@ -78,20 +77,24 @@ describe('engine node', function () {
       bench.value("for (;;) fs.writeSync(3, 'nonsense that is no frame');", {}, childHead),
     ]);
     const codes = found.map((each) => String(each).split(':')[0]);
-    assert.deepEqual(codes, [
-      'MESH_TASK_THREW (task)',
-      'MESH_TASK_THREW (task)',
-      'MESH_TASK_CODE_INVALID (task)',
-      'MESH_TASK_CODE_INVALID (task)',
-      'MESH_TASK_THREW (task)',
-      'MESH_TASK_OUTPUT (task)',
-      'MESH_TASK_OUTPUT (task)',
-      'MESH_TASK_CPU (task)',
-      'MESH_TASK_WALL (task)',
-      'MESH_TASK_MEMORY (task)',
-      'MESH_TASK_MEMORY (task)',
-      'MESH_TASK_OUTPUT (task)',
-    ], found.join('\n'));
+    assert.deepEqual(
+      codes,
+      [
+        'MESH_TASK_THREW (task)',
+        'MESH_TASK_THREW (task)',
+        'MESH_TASK_CODE_INVALID (task)',
+        'MESH_TASK_CODE_INVALID (task)',
+        'MESH_TASK_THREW (task)',
+        'MESH_TASK_OUTPUT (task)',
+        'MESH_TASK_OUTPUT (task)',
+        'MESH_TASK_CPU (task)',
+        'MESH_TASK_WALL (task)',
+        'MESH_TASK_MEMORY (task)',
+        'MESH_TASK_MEMORY (task)',
+        'MESH_TASK_OUTPUT (task)',
+      ],
+      found.join('\n'),
+    );
     assert.match(String(found[0]), /no such luck/);
     assert.match(String(found[4]), /exit code 3/);
     assert.equal(await bench.value('return 1'), 1);
@@ -191,7 +194,8 @@ describe('engine node', function () {
     assert.equal(outcome.type, 'done');
     assert.ok(outcome.usage.cpuMs >= 250, `${outcome.usage.cpuMs} ms`);
     assert.ok(bench.pool.load().endedCpuMs - before >= outcome.usage.cpuMs - 20);
-    const spawned = "for (let i = 0; i < 3; i++) spawn(process.execPath, ['-e', 'for (;;);']); await new Promise(() => setTimeout(() => {}, 1e6))";
+    const spawned =
+      "for (let i = 0; i < 3; i++) spawn(process.execPath, ['-e', 'for (;;);']); await new Promise(() => setTimeout(() => {}, 1e6))";
     assert.match(String(await bench.value(spawned, { limits: { cpuMs: 1_000 } }, childHead)), /^MESH_TASK_CPU/);
   });
 
@@ -217,9 +221,15 @@ describe('engine node', function () {
   it('dies with the runtime, be it killed', async () => {
     const parent = fileURLToPath(new URL('./node-parent.ts', import.meta.url));
     const entry = await bundleNodeEntry();
-    const tsx = ['--conditions=mesh-source', '--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href];
+    const tsx = [
+      '--conditions=mesh-source',
+      '--import',
+      pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href,
+    ];
     const child = spawn(process.execPath, [...tsx, parent, entry.path], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [line] = (await new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data))))).split('\n');
+    const [line] = (
+      await new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data))))
+    ).split('\n');
     const { processIds } = JSON.parse(line!) as { processIds: number[] };
     assert.ok(processIds.length >= 4 && processIds.every(isAlive), line);
     child.kill('SIGKILL');
@@ -231,11 +241,16 @@ describe('engine node', function () {
     assert.match(String(await refused.value('return 1')), /^MESH_CODE_UNCONTAINED \(node\): .*--unsandboxed/);
     await refused.pool.close();
 
-    const bare = await NodeBench.open({ containment: { kind: 'refused', reason: 'none' }, unsandboxed: true, slots: 2 });
+    const bare = await NodeBench.open({
+      containment: { kind: 'refused', reason: 'none' },
+      unsandboxed: true,
+      slots: 2,
+    });
     assert.equal(await bare.value('return task.parameters + 1', { parameters: 1 }), 2);
     const folder = (await bare.value("fs.writeFileSync('mine', 'x'); return process.cwd()", {}, childHead)) as string;
     assert.equal(existsSync(folder), false, 'its folder went with it');
-    const body = "spawn('setsid', ['sleep', '76543'], { detached: true, stdio: 'ignore' }).unref(); spawn('sleep', ['76543']); for (;;);";
+    const body =
+      "spawn('setsid', ['sleep', '76543'], { detached: true, stdio: 'ignore' }).unref(); spawn('sleep', ['76543']); for (;;);";
     const attempt = bare.start(body, {}, childHead);
     await until('both sleep', () => sleepers('76543').length === 2);
     bare.pool.cancel(attempt, 'enough');
