@@ -10,7 +10,9 @@ import { bytesText, nearest } from './text.ts';
 /** A file that a job file names in place of a blob. */
 export interface FileReference {
   readonly stage: string;
-  readonly kind: 'code' | 'input' | 'merge';
+  readonly kind: 'code' | 'input' | 'merge' | 'file';
+  /** Of a `file`: the path under which programs see it. */
+  readonly name?: string;
   readonly path: string;
   /** As it was written: for messages. */
   readonly shown: string;
@@ -41,6 +43,7 @@ const expectations = {
   code: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
   input: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
   merge: '"array", "concat" or the path of a file',
+  files: 'a mapping of paths that programs see to paths of files',
   split: '"lines", "items" or a mapping with `by` and `chunks`',
   estimate: 'seconds, or a number with ms, s, min, h or d ("20s")',
   deadline: 'a duration ("2h"), or a time with its offset ("2026-12-24T18:00:00+01:00")',
@@ -50,6 +53,11 @@ const expectations = {
 };
 
 type Named = Omit<FileReference, 'sizeBytes'>;
+
+/** A module of WebAssembly, by its name: a program, which is not bundled. */
+export function isProgram(path: string): boolean {
+  return extname(path) === '.wasm';
+}
 
 /**
  * Reads a job file (YAML 1.2 or JSON): the spec's own schema, but `code`, `input` and `merge` may be paths from the file's
@@ -177,6 +185,7 @@ function takeFiles(
 ): Named[] {
   const named: Named[] = [];
   for (const [stage, content] of stagesOf(value)) {
+    named.push(...takeProgramFiles(stage, content, file, positions));
     for (const kind of fileKinds) {
       const shown = content[kind];
       if (typeof shown !== 'string' || (kind === 'merge' && mergeWords.includes(shown))) continue;
@@ -188,9 +197,30 @@ function takeFiles(
         path: resolve(override ? directory : dirname(file), shown),
         where: override ? `--input ${stage}` : positions.at(['stages', stage, kind]),
       });
-      content[kind] = kind === 'input' ? { ...standIn } : { ...standIn, engine: 'js' };
+      content[kind] = kind === 'input' ? { ...standIn } : { ...standIn, engine: isProgram(shown) ? 'wasm' : 'js' };
     }
   }
+  return named;
+}
+
+/** Of `files: { "model.bin": path }`. */
+function takeProgramFiles(
+  stage: string,
+  content: Record<string, unknown>,
+  file: string,
+  positions: Positions,
+): Named[] {
+  const { files } = content;
+  if (typeof files !== 'object' || files === null || Array.isArray(files)) return [];
+  const named: Named[] = [];
+  const filled: Record<string, unknown> = {};
+  for (const [name, shown] of Object.entries(files)) {
+    filled[name] = typeof shown === 'string' ? { ...standIn } : shown;
+    if (typeof shown !== 'string') continue;
+    const where = positions.at(['stages', stage, 'files', name]);
+    named.push({ stage, kind: 'file', name, shown, path: resolve(dirname(file), shown), where });
+  }
+  content.files = filled;
   return named;
 }
 
@@ -203,8 +233,9 @@ async function measure(named: readonly Named[]): Promise<{ files: FileReference[
       const status = await stat(path);
       if (!status.isFile()) {
         problems.push(new MeshError('MESH_SPEC_INVALID', `${shown} is not a file`, { where }));
-      } else if (kind === 'input' && status.size > limits.blobBytes) {
-        const message = `blobBytes is ${bytesText(limits.blobBytes)}, ${shown} has ${bytesText(status.size)}`;
+      } else if (mostBytesOf(kind) < status.size) {
+        const name = kind === 'file' ? 'filesBytes' : 'blobBytes';
+        const message = `${name} is ${bytesText(limits[name])}, ${shown} has ${bytesText(status.size)}`;
         problems.push(new MeshError('MESH_LIMIT_EXCEEDED', message, { where }));
       } else {
         files.push({ ...reference, sizeBytes: status.size });
@@ -218,6 +249,12 @@ async function measure(named: readonly Named[]): Promise<{ files: FileReference[
     }
   }
   return { files, problems };
+}
+
+/** Code is measured when it has been made. */
+function mostBytesOf(kind: FileReference['kind']): number {
+  if (kind === 'file') return limits.filesBytes;
+  return kind === 'input' ? limits.blobBytes : Number.POSITIVE_INFINITY;
 }
 
 /** `job.yaml` in `flights/` is the job `flights`. */

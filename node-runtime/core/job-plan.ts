@@ -1,4 +1,4 @@
-import type { CodeReference, DataReference, Schedule, SplitBy, TaskLimits } from '../contract/index.ts';
+import type { CodeReference, Command, DataReference, Schedule, SplitBy, TaskLimits } from '../contract/index.ts';
 
 /** A stage as the ledger keeps it: everything by reference, every default filled in. */
 export interface StagePlan {
@@ -10,6 +10,8 @@ export interface StagePlan {
   /** The code that makes one output of the parts; present on every split stage whose output is the job's. */
   readonly merge?: CodeReference;
   readonly parameters?: unknown;
+  /** What code and merge are told where they are programs. */
+  readonly command?: Command;
   readonly profile?: string;
   readonly priority: number;
   readonly estimateSeconds?: number;

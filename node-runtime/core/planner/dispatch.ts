@@ -1,5 +1,12 @@
 import type { Device, PlaceableTask } from '@foremesh/partitioner';
-import { type Assign, limits, type Output, type Problem, type TaskInput } from '../../contract/index.ts';
+import {
+  type Assign,
+  type CodeReference,
+  limits,
+  type Output,
+  type Problem,
+  type TaskInput,
+} from '../../contract/index.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
@@ -123,7 +130,13 @@ function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
-  return { task: task.key, engine: plan.code.engine, labels: plan.labels, memoryBytes: plan.limits.memoryBytes, avoid };
+  return {
+    task: task.key,
+    engine: codeOf(task).engine,
+    labels: plan.labels,
+    memoryBytes: plan.limits.memoryBytes,
+    avoid,
+  };
 }
 
 export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
@@ -201,6 +214,7 @@ function assign(
   addAttempt(state, node, task, key, resume?.state.blob).choice = choice;
   transition(task, 'assigned', `${key} to ${node.status.node}`);
   const { plan } = task.stage;
+  const code = codeOf(task);
   const message: Assign = {
     type: 'assign',
     attempt: key,
@@ -208,9 +222,10 @@ function assign(
     job: job.job,
     stage: plan.stage,
     task: task.ledger.task,
-    code: task.ledger.merges ? plan.merge! : plan.code,
+    code,
     input: inputOf(job, task),
     ...(plan.parameters === undefined ? {} : { parameters: plan.parameters as NonNullable<Assign['parameters']> }),
+    ...(plan.command === undefined || code.engine !== 'wasm' ? {} : { command: plan.command }),
     ...(resume === undefined ? {} : { resume }),
     limits: plan.limits,
     inlineOutputBytes: inlineOutputBytes(job, task),
@@ -218,6 +233,10 @@ function assign(
     ...(plan.labels.length === 0 ? {} : { labels: [...plan.labels] }),
   };
   effects.push({ type: 'send', node: node.status.node, message });
+}
+
+function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
+  return ledger.merges ? plan.merge! : plan.code;
 }
 
 function inputOf(job: LedgerJob, task: TaskView): TaskInput {

@@ -95,6 +95,7 @@ async function planStage(
     ...(stage.split === undefined ? {} : { split: splitOf(stage.split) }),
     ...(merge === undefined ? {} : { merge: await codeOf(typeof merge === 'string' ? builtin(merge) : merge, blobs) }),
     ...(stage.parameters === undefined ? {} : { parameters: stage.parameters }),
+    ...(await commandOf(stage, blobs)),
     ...(stage.profile === undefined ? {} : { profile: stage.profile }),
     ...(stage.estimate === undefined ? {} : { estimateSeconds: stage.estimate }),
   };
@@ -108,6 +109,16 @@ function splitOf({
   chunks?: number | undefined;
 }): NonNullable<StagePlan['split']> {
   return chunks === undefined ? { by } : { by, chunks };
+}
+
+/** Of a stage whose code or merge is a program: its files durable, every default filled in. */
+async function commandOf(stage: StageSpec, blobs: BlobClient): Promise<Pick<StagePlan, 'command'>> {
+  const codes = [stage.code, ...(typeof stage.merge === 'object' ? [stage.merge] : [])];
+  if (!codes.some(({ engine }) => engine === 'wasm')) return {};
+  const { arguments: given = [], environment = {}, output = 'text' } = stage;
+  const files: Record<string, DataReference> = {};
+  for (const [path, file] of Object.entries(stage.files ?? {})) files[path] = await dataOf(file, blobs);
+  return { command: { arguments: given, environment, output, files } };
 }
 
 function builtin(merge: 'array' | 'concat'): StageSpec['code'] {
