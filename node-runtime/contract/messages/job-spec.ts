@@ -115,38 +115,6 @@ const stageShape = z.strictObject({
   labels: z.array(identifier).max(limits.labelsPerNode).optional(),
 });
 
-const cron = z
-  .string()
-  .max(limits.cronCharacters)
-  .regex(/^\s*(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[\w*,/?#+-]+(\s+[\w*,/?#+-]+){4,5})\s*$/, {
-    error: 'must be five fields (minute hour day month weekday), six with seconds first, or @daily and the like',
-  });
-const timezone = z
-  .string()
-  .max(limits.identifierCharacters)
-  .regex(/^[A-Za-z][\w+/-]*$/, { error: 'must be the name of a time zone, like Europe/Berlin' });
-
-export const catchUp = z.enum(['none', 'one']);
-export const overlap = z.enum(['allow', 'skip']);
-const scheduleDefaults = { timezone: 'UTC', catchUp: 'none', overlap: 'allow' } as const;
-
-/** When a job is to be run again and again. */
-export const schedule = z.strictObject({
-  cron,
-  /** Whose wall clock `cron` is read by. */
-  timezone: timezone.default('UTC'),
-  /** Of the occurrences that nobody could start in time (`scheduleLateMs`): leave all out, or make up for them with the last. */
-  catchUp: catchUp.default('none'),
-  /** When the job of the occurrence before still runs: run both, or leave the later one out. */
-  overlap: overlap.default('allow'),
-});
-export type Schedule = z.infer<typeof schedule>;
-
-/** An instant, with its offset from UTC. */
-const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/, {
-  error: 'must be a duration ("2h"), or a time with its offset ("2026-12-24T18:00:00+01:00")',
-});
-
 type Data = z.infer<typeof input>;
 
 function sizeOf(files: Readonly<Record<string, Data>>): number {
@@ -181,6 +149,38 @@ function programIssues(stage: z.infer<typeof stageShape>): [key: string, message
   if (clash !== undefined) issues.push(['files', `"${clash}" is a file and a folder`]);
   return issues;
 }
+
+const cron = z
+  .string()
+  .max(limits.cronCharacters)
+  .regex(/^\s*(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[\w*,/?#+-]+(\s+[\w*,/?#+-]+){4,5})\s*$/, {
+    error: 'must be five fields (minute hour day month weekday), six with seconds first, or @daily and the like',
+  });
+const timezone = z
+  .string()
+  .max(limits.identifierCharacters)
+  .regex(/^[A-Za-z][\w+/-]*$/, { error: 'must be the name of a time zone, like Europe/Berlin' });
+
+export const catchUp = z.enum(['none', 'one']);
+export const overlap = z.enum(['allow', 'skip']);
+const scheduleDefaults = { timezone: 'UTC', catchUp: 'none', overlap: 'allow' } as const;
+
+/** When a job is to be run again and again. */
+export const schedule = z.strictObject({
+  cron,
+  /** Whose wall clock `cron` is read by. */
+  timezone: timezone.default('UTC'),
+  /** Of the occurrences that nobody could start in time (`scheduleLateMs`): leave all out, or make up for them with the last. */
+  catchUp: catchUp.default('none'),
+  /** When the job of the occurrence before still runs: run both, or leave the later one out. */
+  overlap: overlap.default('allow'),
+});
+export type Schedule = z.infer<typeof schedule>;
+
+/** An instant, with its offset from UTC. */
+const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/, {
+  error: 'must be a duration ("2h"), or a time with its offset ("2026-12-24T18:00:00+01:00")',
+});
 
 /** A job as it is published on `jobs/<account>/<job>/spec`. */
 export const jobSpec = z
