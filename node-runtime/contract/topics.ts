@@ -152,6 +152,19 @@ export function blobRequesterOf(account: string, unique: string): string {
   return `${account.slice(0, limits.accountCharacters)}--${unique}`;
 }
 
+/**
+ * The name under which a node that leads asks holders which blobs are unused, and lets them go. No account's question begins
+ * so, and no node's own. Undefined when the node's own name leaves no room for it.
+ */
+export function sweeperOf(node: string): string | undefined {
+  const name = `--${node}`;
+  return isIdentifier(name) ? name : undefined;
+}
+
+export function isSweeper(requester: string): boolean {
+  return requester.startsWith('--');
+}
+
 /** The length of the longest topic among those that differ from this one in the last segment only. */
 function longestOfFamily(topic: string, segments: readonly string[]): number {
   const root = segments[0]!;
