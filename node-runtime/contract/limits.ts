@@ -49,6 +49,10 @@ export const limits = {
   tasksPerStage: 4_096,
   tasksPerJob: 10_000,
   jobsPerAccount: 1_000,
+  /** Tasks of one account that are assigned to nodes at once; the others wait. */
+  tasksAtOncePerAccount: 10_000,
+  /** The blobs that the jobs of one account name, ended ones that are kept included, each counted once. */
+  storedBytesPerAccount: 1024 ** 4,
   /** Jobs with a `schedule`; they count into `jobsPerAccount` too. */
   schedulesPerAccount: 100,
   /** A schedule's id: its occurrences are called `<schedule>-20261224T180000Z`, and that must be an identifier. */
