@@ -45,10 +45,10 @@ describe('planner: quotas', () => {
       assigned(leader.step({ type: 'submitted', ...other })).map(({ task }) => task),
       ['t-0'],
     );
-    const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', job: 'j', task: 's-3' });
+    const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', name: 's-3', job: 'j' });
     assert.ok(answer.query === 'why');
-    assert.equal(answer.reason, 'quota');
-    assert.match(answer.text, /account me has 2 tasks at nodes/);
+    assert.equal(answer.why.reason, 'quota');
+    assert.match(answer.why.text, /account me has 2 tasks at nodes/);
     const more = assigned(leader.report('ada', [done(first[0]!.attempt)]));
     assert.deepEqual(
       more.map(({ task }) => task),
