@@ -57,10 +57,10 @@ describe('cancels and priorities in a real mesh of one slot', function () {
       holders: ['broker'],
     });
     // So much that the holder reads for a while.
-    const input = await blobs.put(Buffer.from(`${'x'.repeat(99)}\n`.repeat(300_000)));
+    const input = await blobs.put(Buffer.from(`${'x'.repeat(99)}\n`.repeat(120_000)));
     await mesh.submit('indexing', jobOf('return 1', { input, split: { by: 'lines' }, merge: 'array' }));
     await until('it is accepted', () => mesh.state('indexing'));
-    assert.equal(stage('indexing')?.reason, 'index');
+    assert.equal(mesh.states.get('indexing')![0]!.stages[0]!.reason, 'index');
     await isCancelled('indexing');
     await blobs.index(input, 'lines');
     await blobs.close();

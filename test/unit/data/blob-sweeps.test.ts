@@ -75,7 +75,7 @@ describe('blob holder: what is unused', () => {
     const first = await listed(1);
     const last = await unused();
     await assert.rejects(remove(first.sweep, [blob]), { code: 'MESH_TERM_STALE' });
-    for (const name of ['ada', 'ann--1', '--bob']) {
+    for (const name of ['ada', 'ann--1', '--ann--1', '---1', '--bob']) {
       const stranger = client.requestsAs(name);
       const asked = stranger.ask('box', { op: 'remove', sweep: last.sweep, blobs: [blob] }, 'removed');
       await assert.rejects(asked, { code: name === '--bob' ? 'MESH_TERM_STALE' : 'MESH_NOT_AUTHORIZED' });
