@@ -1,4 +1,4 @@
-import { isIdentifier, isNodeName } from '@foremesh/node-runtime/contract';
+import { isIdentifier, isNodeName, sweeperOf } from '@foremesh/node-runtime/contract';
 import { brokerHolder } from './blob-service.ts';
 
 /** What an account may do: everything; its own jobs; or only look at what is there. */
@@ -93,6 +93,11 @@ function rightsOfNode({ mesh, node, mayLead }: Principal & { kind: 'node' }): Ri
   if (!mayLead) return { read, write, clear: [] };
   read.push(...of('nodes/+/status', 'nodes/+/metrics', 'nodes/+/outbox', `raft/${node}/+`));
   read.push(...of('jobs/+/+/spec', 'jobs/+/+/cancel', 'queries/+/+/ask', 'queries/+/+/change'));
+  const sweeper = sweeperOf(node);
+  if (sweeper !== undefined) {
+    read.push(...of(`blobs/+/${sweeper}/answer`));
+    write.push(...of(`blobs/+/${sweeper}/ask`));
+  }
   write.push(...of('leader', 'forecast/+', 'nodes/+/inbox', `raft/+/${node}`));
   write.push(...of('jobs/+/+/state', 'jobs/+/+/result', 'queries/+/+/answer'));
   // A leader clears the specs that the log has, and the statuses of nodes that are gone; it submits nothing.

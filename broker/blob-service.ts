@@ -10,6 +10,8 @@ export interface BlobServiceOptions {
   readonly meshes: readonly string[];
   /** Most bytes it holds; what would pass it is refused. */
   readonly limitBytes: number | undefined;
+  /** See `blobGraceMs`. */
+  readonly graceMs: number;
   readonly transport: Transport;
   readonly incidents: Incidents;
 }
@@ -20,7 +22,7 @@ export interface BlobServiceOptions {
  */
 export async function startBlobService(options: BlobServiceOptions): Promise<() => Promise<void>> {
   const { BlobHolder, BlobStore } = await import('@foremesh/node-runtime/data');
-  const { directory, meshes, limitBytes, transport, incidents } = options;
+  const { directory, meshes, limitBytes, graceMs, transport, incidents } = options;
   const store = await BlobStore.open(directory, limitBytes === undefined ? {} : { limitBytes });
   const holders = meshes.map(
     (mesh) =>
@@ -28,6 +30,8 @@ export async function startBlobService(options: BlobServiceOptions): Promise<() 
         store,
         topics: new Topics(mesh),
         holder: brokerHolder,
+        // Of what several meshes share, none can say that it is not needed.
+        ...(meshes.length === 1 ? { graceMs } : {}),
         onProblem: (problem) => incidents.report('blobs', { code: problem.code }, problem.toLine()),
       }),
   );

@@ -56,6 +56,12 @@ export const brokerLimits = {
   retainedMessages: 65_536,
   retainedBytes: 512 * 1024 ** 2,
 
+  /**
+   * A blob that no job needs goes once nobody has put it or asked for it for this long. Whatever is on its way into a job is to be
+   * named by its spec before that; and it must be more than the minute for which who has put a blob does not ask for it again.
+   */
+  blobGraceMs: 3_600_000,
+
   accounts: 20_000,
   accountsFileBytes: 16 * 1024 ** 2,
   /** Password checks (about 50 ms of one core each) at once, and those that may wait. */

@@ -148,7 +148,14 @@ async function start(
     opened.push(() => inside.close());
     const directory = join(home, 'broker', 'blobs');
     opened.push(
-      await startBlobService({ directory, meshes, limitBytes: settings.blobLimitBytes, transport: inside, incidents }),
+      await startBlobService({
+        directory,
+        meshes,
+        limitBytes: settings.blobLimitBytes,
+        graceMs: limits.blobGraceMs,
+        transport: inside,
+        incidents,
+      }),
     );
   }
 

@@ -24,6 +24,11 @@ export const limits = {
   /** The piece of a larger blob that has a hash of its own, and the most that one transfer message carries. */
   blobChunkBytes: 131_072,
   blobBytes: 4 * 1024 ** 3,
+  /** Blobs that one answer of a holder lists as unused. */
+  blobsPerSweep: 1_000,
+  /** How often a leader looks for blobs that no job needs, at least, and how long it may take between a list and its removal. */
+  blobSweepEveryMs: 600_000,
+  blobSweepMs: 60_000,
   /** Requests that one transfer keeps in flight: back pressure. */
   blobWindowRequests: 4,
   /** Marks (record number, byte offset) of one record index: cuts are made at marks only. */
@@ -44,6 +49,10 @@ export const limits = {
   tasksPerStage: 4_096,
   tasksPerJob: 10_000,
   jobsPerAccount: 1_000,
+  /** Tasks of one account that are assigned to nodes at once; the others wait. */
+  tasksAtOncePerAccount: 10_000,
+  /** The blobs that the jobs of one account name, ended ones that are kept included, each counted once. */
+  storedBytesPerAccount: 1024 ** 4,
   /** Jobs with a `schedule`; they count into `jobsPerAccount` too. */
   schedulesPerAccount: 100,
   /** A schedule's id: its occurrences are called `<schedule>-20261224T180000Z`, and that must be an identifier. */

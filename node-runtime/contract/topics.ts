@@ -152,6 +152,21 @@ export function blobRequesterOf(account: string, unique: string): string {
   return `${account.slice(0, limits.accountCharacters)}--${unique}`;
 }
 
+/**
+ * The name under which a node that leads asks holders which blobs are unused, and lets them go. Undefined when the node's own name
+ * is too long for it, or begins with a dash.
+ */
+export function sweeperOf(node: string): string | undefined {
+  const name = `--${node}`;
+  return isSweeper(name) ? name : undefined;
+}
+
+/** Not of an account, however it is called: behind two dashes its name has two dashes again, or a third. */
+export function isSweeper(requester: string): boolean {
+  const node = requester.slice(2);
+  return isIdentifier(requester) && requester.startsWith('--') && isNodeName(node) && !node.startsWith('-');
+}
+
 /** The length of the longest topic among those that differ from this one in the last segment only. */
 function longestOfFamily(topic: string, segments: readonly string[]): number {
   const root = segments[0]!;

@@ -134,6 +134,31 @@ export class BlobClient {
     );
   }
 
+  /**
+   * Resolves when a holder has all of it; asks anew, whatever is in the cache, and so keeps it there for the holder's grace
+   * time. Throws `MESH_BLOB_MISSING` or `MESH_UNREACHABLE`.
+   */
+  async checkHeld(reference: DataReference): Promise<void> {
+    await this.choice.first(
+      async (holder) => {
+        const { complete } = await this.requests
+          .ask(holder, { op: 'begin', ...reference }, 'missing')
+          .catch((error) => {
+            // It has no room for what it would have to take: it does not have it.
+            if (error instanceof MeshError && error.code === 'MESH_LIMIT_EXCEEDED') return { complete: false };
+            throw error;
+          });
+        if (!complete) throw new MeshError('MESH_BLOB_MISSING', `${holder} does not have ${reference.blob}`);
+      },
+      (error) => this.another(error),
+    );
+  }
+
+  /** Asks the same holders under another name. The caller closes it. */
+  requestsAs(requester: string): BlobRequests {
+    return new BlobRequests({ ...this.options, requester });
+  }
+
   /** Tells that there is a new connection, so that transfers go on at once. */
   reconnected(): void {
     this.requests.reconnected();

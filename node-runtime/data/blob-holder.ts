@@ -15,6 +15,7 @@ import {
   type Transport,
 } from '../contract/index.ts';
 import type { BlobStore } from './blob-store.ts';
+import { BlobSweeps, isOfSweep, type SweepAsk } from './blob-sweeps.ts';
 import { pack, unpack } from './compression.ts';
 import { RecordIndexes } from './record-indexes.ts';
 
@@ -30,6 +31,8 @@ export interface BlobHolderOptions {
   readonly maxQueued?: number;
   /** How often one who waits is told that the holder is at it (2000). */
   readonly busyMs?: number;
+  /** Lets go, on the word of a leader, of what nobody has put or asked for within this time; without it, of nothing. */
+  readonly graceMs?: number;
   /** What was malformed, dropped, or failed on the disk: for the log and `events`. */
   readonly onProblem?: (problem: MeshError) => void;
 }
@@ -73,9 +76,11 @@ export class BlobHolder {
   private running = 0;
   private ticker: ReturnType<typeof setInterval> | undefined;
   private closed = false;
+  private readonly sweeps: BlobSweeps;
 
   constructor(options: BlobHolderOptions) {
     this.options = options;
+    this.sweeps = new BlobSweeps(options);
     this.indexes = new RecordIndexes(options.store);
   }
 
@@ -175,7 +180,7 @@ export class BlobHolder {
     const { connection, requester, ask } = operation;
     let answer: AnswerBody;
     try {
-      answer = await this.answer(ask);
+      answer = isOfSweep(ask) ? this.sweeps.answer(requester, ask) : await this.answer(ask);
       this.counts.answered++;
     } catch (error) {
       this.counts.failed++;
@@ -189,7 +194,7 @@ export class BlobHolder {
     await this.send(connection, requester, ask.id, answer);
   }
 
-  private async answer(ask: BlobAsk): Promise<AnswerBody> {
+  private async answer(ask: Exclude<BlobAsk, SweepAsk>): Promise<AnswerBody> {
     const { store } = this.options;
     const reference: DataReference = { blob: ask.blob, sizeBytes: ask.sizeBytes };
     if (ask.op !== 'get' && ask.op !== 'index' && this.options.acceptUploads === false) {

@@ -21,7 +21,7 @@ import { bytesWhenComplete, LargeBlob } from './large-blob.ts';
 import { describeHandle } from './local-files.ts';
 import { RecentMap } from './recent-map.ts';
 import { Staging } from './staging.ts';
-import { checkChunk, checkRange, corrupt, malformed, missing } from './store-errors.ts';
+import { checkChunk, checkRange, corrupt, malformed, missing, noRoom } from './store-errors.ts';
 import { readStore, type StoreEntry, storePaths } from './store-layout.ts';
 import type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
 
@@ -289,12 +289,21 @@ export class BlobStore {
    * most). Returns how many. A holder that is full does so by itself with what is a day old.
    */
   removePartials(untouchedMs: number): number {
-    const nowMs = performance.now();
-    const stale = [...this.entries].filter(([, { large, usedMs }]) => {
-      return large?.complete === false && nowMs - usedMs >= untouchedMs;
-    });
+    const sinceMs = performance.now() - untouchedMs;
+    const stale = [...this.entries].filter(([, { large, usedMs }]) => large?.complete === false && usedMs <= sinceMs);
     for (const [key] of stale) this.remove(key);
     return stale.length;
+  }
+
+  /** What nobody has put or asked for since then (by `performance.now()`), the longest unused first. */
+  *unusedSince(sinceMs: number): IterableIterator<DataReference> {
+    for (const { reference, usedMs } of this.entries.values()) if (usedMs < sinceMs) yield reference;
+  }
+
+  /** Removes one, unless somebody has put it or asked for it since then. Nothing comes between the look and the removal. */
+  removeUnused(reference: DataReference, sinceMs: number): boolean {
+    const entry = this.entries.get(blobKey(reference));
+    return entry !== undefined && entry.usedMs < sinceMs && this.remove(blobKey(reference));
   }
 
   /** A path for a temporary file on this store's file system; whoever takes it removes the file. */
@@ -394,22 +403,15 @@ export class BlobStore {
   private checkRoom(bytes: number): void {
     const limit = this.limitBytes ?? Number.POSITIVE_INFINITY;
     if (this.usedBytes + bytes > limit) this.removePartials(staleMs);
-    if (this.usedBytes + bytes > limit) {
-      throw new MeshError('MESH_LIMIT_EXCEEDED', `limitBytes of the blob store is ${limit}, ${bytes} more do not fit`, {
-        where: this.directory,
-        mend: 'let old jobs expire sooner, or give the store more room',
-      });
-    }
+    if (this.usedBytes + bytes > limit) throw noRoom(limit, bytes, this.directory);
   }
 
   /** Takes room for these bytes, which belong to `key`. */
   private reserve(bytes: number, key: string): void {
     this.checkRoom(bytes);
     if (!this.shrinkTo((this.budgetBytes ?? Number.POSITIVE_INFINITY) - bytes, key)) {
-      throw new MeshError(
-        'MESH_LIMIT_EXCEEDED',
-        `budgetBytes of the cache is ${this.budgetBytes}, ${bytes} do not fit`,
-      );
+      const message = `budgetBytes of the cache is ${this.budgetBytes}, ${bytes} do not fit`;
+      throw new MeshError('MESH_LIMIT_EXCEEDED', message);
     }
     this.usedBytes += bytes;
   }

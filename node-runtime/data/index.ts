@@ -1,6 +1,7 @@
 /** The I/O of blobs: names, the store on disk, who serves them over MQTT and who fetches them. */
 export { BlobClient, type BlobClientOptions } from './blob-client.ts';
 export { BlobHolder, type BlobHolderOptions, type BlobHolderStats } from './blob-holder.ts';
+export type { BlobRequests } from './blob-requests.ts';
 export { BlobStore } from './blob-store.ts';
 export type { TransferOptions, TransferProgress } from './blob-upload.ts';
 export {

@@ -25,3 +25,14 @@ export function missing(reference: DataReference): MeshError {
 export function corrupt(reference: DataReference, what: string): MeshError {
   return new MeshError('MESH_BLOB_CORRUPT', `${what} of ${reference.blob} does not fit its hash`);
 }
+
+export function noRoom(limitBytes: number, bytes: number, directory: string): MeshError {
+  return new MeshError(
+    'MESH_LIMIT_EXCEEDED',
+    `limitBytes of the blob store is ${limitBytes}, ${bytes} more do not fit`,
+    {
+      where: directory,
+      mend: 'let old jobs expire sooner, or give the store more room',
+    },
+  );
+}

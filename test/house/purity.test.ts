@@ -57,6 +57,9 @@ describe('house: the pure folders', () => {
       'new Date(...none)',
       'Date(1)',
       'f(new (Date))',
+      "new Intl.DateTimeFormat('en-US')",
+      'new Intl.DateTimeFormat(undefined, { timeZone })',
+      "new Intl.DateTimeFormat('en-US', { year })",
       'Math.random()',
       'const { random } = Math',
       "Math['random']()",
@@ -75,6 +78,8 @@ describe('house: the pure folders', () => {
       'type A = { Date: 1 }',
       'class B { fetch() {} }',
       'new Date(atMs)',
+      "new Intl.DateTimeFormat('en-US', { timeZone })",
+      'Date.UTC(2026, 1)',
     ];
     for (const sample of [...samples, ...more]) assert.notDeepEqual(usesIn(sample), [], sample);
     for (const sample of innocent) assert.deepEqual(usesIn(sample), [], sample);
@@ -102,10 +107,13 @@ function usesIn(text: string): Node[] {
 
 function impureNodes(program: Node): Node[] {
   const found: Node[] = [];
+  const innocent = new Set<unknown>();
   walk(program, (node, parent, key) => {
+    if (isClockOfGivenZone(node)) innocent.add((node.callee as Node).object);
+    if (isTimeOfGivenDate(node)) innocent.add(node.object);
     if (node.type === 'MetaProperty' || node.type === 'ImportExpression') found.push(node);
     if (!isReference(node, parent, key)) return;
-    if (isNamed(node, ...impure) && !isDateOfGivenTime(node, parent)) found.push(node);
+    if (isNamed(node, ...impure) && !isDateOfGivenTime(node, parent) && !innocent.has(node)) found.push(node);
     else if (isNamed(node, 'Math') && !isInnocentMath(parent, key)) found.push(node);
   });
   return found;
@@ -116,6 +124,22 @@ function isDateOfGivenTime(node: Node, parent: Node | undefined): boolean {
   const [time] = (parent?.arguments ?? []) as Node[];
   if (parent?.type !== 'NewExpression' || parent.callee !== node) return false;
   return isNamed(node, 'Date') && time !== undefined && time.type !== 'SpreadElement';
+}
+
+/** `Date.UTC` counts, and reads no clock. */
+function isTimeOfGivenDate(node: Node): boolean {
+  return isNamed(node.object, 'Date') && node.computed === false && isNamed(node.property, 'UTC');
+}
+
+/** `new Intl.DateTimeFormat` of a language and a time zone that are given: it asks the machine for neither. */
+function isClockOfGivenZone(node: Node): boolean {
+  if (node.type !== 'NewExpression' || (node.callee as Node).type !== 'MemberExpression') return false;
+  const { object, property, computed } = node.callee as Node;
+  const [language, options] = node.arguments as Node[];
+  if (computed === true || !isNamed(object, 'Intl') || !isNamed(property, 'DateTimeFormat')) return false;
+  if (typeof language?.value !== 'string' || options?.type !== 'ObjectExpression') return false;
+  const [first] = options.properties as Node[];
+  return first !== undefined && isNamed(first.key, 'timeZone');
 }
 
 /** `Math.max`, but neither `Math.random` nor Math as a value that may be asked for anything. */

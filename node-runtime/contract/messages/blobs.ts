@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { problem } from './job.ts';
-import { blobName, bytes, count, identifier, splitBy, version } from './shared.ts';
+import { blobName, bytes, count, dataReference, identifier, splitBy, version } from './shared.ts';
 
 const request = { v: version, id: identifier };
 const chunkOffset = count.max(limits.blobBytes);
@@ -46,6 +46,21 @@ export const blobAsk = z.discriminatedUnion('op', [
   z.object({ ...request, op: z.literal('commit'), blob: blobName, sizeBytes: count }),
   /** Where records begin, for cutting: see `recordIndex`. */
   z.object({ ...request, op: z.literal('index'), blob: blobName, sizeBytes: count, by: splitBy }),
+  /**
+   * What nobody has put or asked for within the holder's grace time, the longest unused first, without the first `skip` of them.
+   * By whoever leads, under the name `--<node>`.
+   */
+  z.object({ ...request, op: z.literal('unused'), skip: count }),
+  /**
+   * No job needs these, by a log that was read after that list was made: they go, but for those that somebody has put or asked
+   * for since. A list holds until the next one, and for `blobSweepMs` at most.
+   */
+  z.object({
+    ...request,
+    op: z.literal('remove'),
+    sweep: identifier,
+    blobs: z.array(dataReference).max(limits.blobsPerSweep),
+  }),
 ]);
 export type BlobAsk = z.infer<typeof blobAsk>;
 
@@ -76,6 +91,16 @@ export const blobAnswer = z.discriminatedUnion('op', [
   z.object({ ...answer, op: z.literal('stored') }),
   z.object({ ...answer, op: z.literal('committed') }),
   z.object({ ...answer, op: z.literal('index'), index: recordIndex }),
+  z.object({
+    ...answer,
+    op: z.literal('unused'),
+    sweep: identifier,
+    graceMs: count,
+    blobs: z.array(dataReference).max(limits.blobsPerSweep),
+    /** There are more behind these. */
+    more: z.boolean(),
+  }),
+  z.object({ ...answer, op: z.literal('removed'), blobs: count }),
   /** Sent every few seconds while the holder is at it (queued, an fsync, an index): the requester goes on waiting. */
   z.object({ ...answer, op: z.literal('busy') }),
   z.object({ ...answer, op: z.literal('error'), problem }),

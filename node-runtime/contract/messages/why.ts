@@ -23,6 +23,8 @@ export const whyReason = z.enum([
   'backoff',
   /** Nodes that could take it are busy, or others come first. */
   'queued',
+  /** Its account has as many tasks at nodes as it may have at once. */
+  'quota',
   /** No node can take it: `code` is `MESH_NO_ROOM`. */
   'unplaceable',
   /** A schedule: it waits for its next occurrence, or for a leader with a clock that is right. */

@@ -12,6 +12,7 @@ import {
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
+import { tasksLeft } from './quotas.ts';
 import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
 import { addAttempt } from './tasks.ts';
 
@@ -49,10 +50,13 @@ function dispatchQueue(state: PlannerState, queue: TaskView[], effects: PlannerE
       at += 1;
     }
     if (group.length === 0) continue;
-    const placed = placeGroup(state, stage, group, effects);
+    // Of an account that has enough of them the others wait, and hold up nobody else.
+    const allowed = group.slice(0, tasksLeft(state, group[0]!.job));
+    const placed = allowed.length === 0 ? 0 : placeGroup(state, stage, allowed, effects);
     for (const task of group) if (task.state !== 'ready') take(task);
     if (placed === group.length) continue;
     while (at < queue.length && queue[at]!.stage === stage) at += 1;
+    if (stage.unplaceable === undefined && placed === allowed.length && allowed.length < group.length) continue;
     if (stage.unplaceable === undefined) passedOver += 1;
   }
   return gone === 0 ? queue : queue.filter((task) => task.queued);

@@ -61,7 +61,7 @@ function dueCommands(state: PlannerState, job: LedgerJob, view: ScheduleView): J
   }
   const commands: JobCommand[] = [];
   const take = (occurrenceMs: number, skip?: string): void => {
-    const reason = skip ?? quotaProblem(state, account)?.message;
+    const reason = skip ?? quotaProblem(state, account, plan)?.message;
     commands.push({
       type: 'start-occurrence',
       ...head,

@@ -1,6 +1,13 @@
 import type { Forecaster } from '@foremesh/models';
 import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
-import type { MetricSample, NodeStatus, Problem, RecordIndex, Schedule } from '../../contract/index.ts';
+import {
+  limits,
+  type MetricSample,
+  type NodeStatus,
+  type Problem,
+  type RecordIndex,
+  type Schedule,
+} from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
@@ -29,6 +36,9 @@ export interface PlannerConfig {
   readonly chunksPerSlot: number;
   /** And however few slots there are, so that a node that joins finds work. */
   readonly chunksLeast: number;
+  /** What one account may have: tasks assigned at once, and bytes in the blobs that its jobs name. */
+  readonly tasksAtOncePerAccount: number;
+  readonly storedBytesPerAccount: number;
 }
 
 export const plannerDefaults: PlannerConfig = {
@@ -43,6 +53,8 @@ export const plannerDefaults: PlannerConfig = {
   nodeFaultsMost: 10,
   chunksPerSlot: 4,
   chunksLeast: 12,
+  tasksAtOncePerAccount: limits.tasksAtOncePerAccount,
+  storedBytesPerAccount: limits.storedBytesPerAccount,
 };
 
 /** What the leader forecasts and places with: injected, so that the core imports no model and no strategy. */
@@ -188,6 +200,10 @@ export interface PlannerState {
   readonly nodes: Map<string, NodeView>;
   readonly jobs: Map<string, JobView>;
   readonly attempts: Map<string, AttemptView>;
+  /** How many attempts each account has, of those that have any. */
+  readonly tasksAtOnce: Map<string, number>;
+  /** What the blobs of an account's jobs amount to, as it was just now. */
+  readonly stored: Map<string, { readonly blobs: Set<string>; bytes: number; readonly atMs: number }>;
   /** Ready tasks by priority, each in the order they became ready. Entries whose state is not `ready` are passed over. */
   readonly ready: TaskView[][];
   clock: ClockTrust;
@@ -232,6 +248,8 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     nodes: new Map(),
     jobs: new Map(),
     attempts: new Map(),
+    tasksAtOnce: new Map(),
+    stored: new Map(),
     ready: Array.from({ length: 10 }, () => []),
     clock: 'unheard',
     expiring: new Set(),

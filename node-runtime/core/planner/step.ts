@@ -5,7 +5,7 @@ import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
-import { quotaProblem } from './quotas.ts';
+import { quotaProblem, scheduleQuotaProblem } from './quotas.ts';
 import { hearReport } from './reports.ts';
 import { expireJobs, runSchedules, watchDeadlines } from './schedules.ts';
 import type { PlannerState } from './state.ts';
@@ -131,6 +131,8 @@ function forgetPlans(state: PlannerState): void {
   state.nodes.clear();
   state.jobs.clear();
   state.attempts.clear();
+  state.tasksAtOnce.clear();
+  state.stored.clear();
   state.accepting.clear();
   state.expiring.clear();
   state.clock = 'unheard';
@@ -176,11 +178,16 @@ function whyRefused(state: PlannerState, event: PlannerEvent & { type: 'submitte
   const key = jobKeyOf(account, job);
   const forgotten = state.ledger.tombstones.get(key);
   const held = state.ledger.jobs.get(key)?.specHash ?? forgotten?.specHash ?? state.accepting.get(key);
-  if (held === undefined) return nameProblem(event) ?? quotaProblem(state, account, event.plan);
+  if (held === undefined)
+    return nameProblem(event) ?? scheduleProblemOf(state, event) ?? quotaProblem(state, account, event.plan);
   const conflict = { code: 'MESH_JOB_CONFLICT', mend: 'choose another id' };
   if (held !== specHash) return { ...conflict, message: `job "${job}" exists with another spec` };
   if (forgotten === undefined) return undefined;
   return { ...conflict, message: `job "${job}" is ${forgotten.phase}, and its result is not kept any more` };
+}
+
+function scheduleProblemOf(state: PlannerState, { account, plan }: PlannerEvent & { type: 'submitted' }) {
+  return plan.schedule === undefined ? undefined : scheduleQuotaProblem(state, account);
 }
 
 function nameProblem({ job, plan }: PlannerEvent & { type: 'submitted' }): Problem | undefined {

@@ -3,6 +3,7 @@ import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob } from '../ledger.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
+import { countTask } from './quotas.ts';
 import type { AttemptView, NodeView, PlannerState, TaskView } from './state.ts';
 
 export function makeReady(state: PlannerState, task: TaskView, why: string): void {
@@ -57,6 +58,7 @@ export function addAttempt(
     ...(resumed === undefined ? {} : { resumed }),
   };
   state.attempts.set(key, attempt);
+  countTask(state, task.job, 1);
   node.attempts.add(attempt);
   task.attempts.add(attempt);
   task.attemptsMade += 1;
@@ -65,7 +67,7 @@ export function addAttempt(
 }
 
 export function forgetAttempt(state: PlannerState, attempt: AttemptView): void {
-  state.attempts.delete(attempt.key);
+  if (state.attempts.delete(attempt.key)) countTask(state, attempt.task.job, -1);
   state.nodes.get(attempt.node)?.attempts.delete(attempt);
   attempt.task.attempts.delete(attempt);
   attempt.task.job.dirty = true;

@@ -21,6 +21,9 @@ export function validatePlanner(state: PlannerState): void {
     checkStages(state, view);
   }
   if (ofNodes !== state.attempts.size) fail(`nodes have ${ofNodes} attempts, there are ${state.attempts.size}`);
+  const ofAccounts = [...state.tasksAtOnce.values()].reduce((sum, count) => sum + count, 0);
+  if (ofAccounts !== state.attempts.size)
+    fail(`accounts have ${ofAccounts} attempts, there are ${state.attempts.size}`);
   if (ofTasks !== state.attempts.size) fail(`tasks have ${ofTasks} attempts, there are ${state.attempts.size}`);
   for (const [key, job] of state.ledger.jobs) {
     if (job.phase === 'running' && !state.jobs.has(key)) fail(`job ${key} runs and is not planned`);

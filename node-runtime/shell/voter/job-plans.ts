@@ -139,9 +139,9 @@ async function dataOf(input: NonNullable<StageSpec['input']>, blobs: BlobClient)
   return 'blob' in input ? heldAlready(input, blobs) : blobs.put(bytesOf(input.inline));
 }
 
-/** What is not there now would only be missed by every node in turn (I5). Throws `MESH_BLOB_MISSING`. */
+/** What is not there now would only be missed by every node in turn (I5); what is, is kept until the log names it. Throws `MESH_BLOB_MISSING`. */
 async function heldAlready(reference: DataReference, blobs: BlobClient): Promise<DataReference> {
-  await blobs.getRange(reference, 0, Math.min(1, reference.sizeBytes));
+  await blobs.checkHeld(reference);
   return reference;
 }
 

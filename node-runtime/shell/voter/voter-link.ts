@@ -36,6 +36,8 @@ import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
 import type { TrustKeeper } from '../trust-keeper.ts';
+import { BlobSweeper } from './blob-sweeper.ts';
+import { LateReports } from './late-reports.ts';
 import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
 import { isRelayed, NodeRelay, splitAnswers } from './node-relay.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
@@ -68,6 +70,8 @@ export class VoterLink {
   readonly #intake: SpecIntake;
   readonly #snapshots: SnapshotExchange;
   readonly #relay: NodeRelay;
+  readonly #late: LateReports;
+  readonly #sweeper: BlobSweeper;
   #voter!: Voter;
   #behind = false;
   /** The votes that elected this one. */
@@ -93,6 +97,10 @@ export class VoterLink {
       feed: (event) => this.#voter.feed(event),
       onProblem: (text) => log.warn(text),
     });
+    this.#late = new LateReports({ voter, blobs, log });
+    const { id, holders } = options;
+    const ledger = () => (this.#voter.planner.leading && this.#voter.leadsNow() ? this.#voter.ledger : undefined);
+    this.#sweeper = new BlobSweeper({ id, holders, blobs, ledger, log });
     this.#relay = new NodeRelay({
       isOnline: (node) => this.#voter.planner.nodes.get(node)?.online,
       whereRuns: (account, job, task) => whereRuns(this.#voter.planner, account, job, task),
@@ -190,7 +198,7 @@ export class VoterLink {
         sameNode(from, parsed.node);
         this.#noticeTerm(from, term);
         const { answers, rest } = splitAnswers(messages);
-        this.#voter.feed({ type: 'node-reported', node: from, bootId, messages: rest });
+        this.#voter.feed({ type: 'node-reported', node: from, bootId, messages: this.#late.sift(from, bootId, rest) });
         for (const message of answers) this.#relay.hear(from, message);
         return;
       }
@@ -326,6 +334,10 @@ export class VoterLink {
       case 'take-spec':
         void this.#intake.take(effect);
         return;
+      case 'clear-job':
+        this.#sweeper.jobForgotten();
+        this.#voice.perform(effect);
+        return;
       default:
         this.#voice.perform(effect);
     }
@@ -337,6 +349,7 @@ export class VoterLink {
     log.info({ role, term, leader }, 'role changed');
     const connection = subscriptions();
     this.#behind = false;
+    this.#sweeper.leads(role === 'leader');
     this.#proof =
       role === 'leader'
         ? termProofOf({ mesh: signer.meshId, term, candidate: id }, votes, (statement) => signer.sign(statement))
@@ -369,6 +382,7 @@ export class VoterLink {
 
   async close(): Promise<void> {
     this.#intake.close();
+    this.#sweeper.close();
     this.#relay.close();
     this.#voice.close();
     this.#snapshots.close();

@@ -26,6 +26,10 @@ export class FakeBlobs {
     return this.getRange(reference, 0, reference.sizeBytes, options);
   }
 
+  async checkHeld({ blob }: DataReference): Promise<void> {
+    if (!this.held.has(blob)) throw new MeshError('MESH_BLOB_MISSING', `no ${blob}`);
+  }
+
   async getRange(
     { blob }: DataReference,
     start: number,
