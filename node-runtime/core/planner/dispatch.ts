@@ -1,5 +1,6 @@
 import type { Device, PlaceableTask } from '@foremesh/partitioner';
-import { type Assign, limits, type Output, type Problem, type TaskInput } from '../../contract/index.ts';
+import { type Assign, combinationOf, limits, type Output, type Problem, type TaskInput } from '../../contract/index.ts';
+import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
@@ -210,7 +211,7 @@ function assign(
     task: task.ledger.task,
     code: task.ledger.merges ? plan.merge! : plan.code,
     input: inputOf(job, task),
-    ...(plan.parameters === undefined ? {} : { parameters: plan.parameters as NonNullable<Assign['parameters']> }),
+    ...parametersOf(task),
     ...(resume === undefined ? {} : { resume }),
     limits: plan.limits,
     inlineOutputBytes: inlineOutputBytes(job, task),
@@ -218,6 +219,14 @@ function assign(
     ...(plan.labels.length === 0 ? {} : { labels: [...plan.labels] }),
   };
   effects.push({ type: 'send', node: node.status.node, message });
+}
+
+/** Those of the stage and, over them, those of the task's place in the matrix. */
+function parametersOf({ stage: { plan }, ledger }: TaskView): Pick<Assign, 'parameters'> {
+  const parameters = plan.parameters as NonNullable<Assign['parameters']> | undefined;
+  if (plan.matrix === undefined || ledger.merges) return parameters === undefined ? {} : { parameters };
+  const number = Number(ledger.task.slice(plan.stage.length + 1));
+  return { parameters: { ...(parameters as object | undefined), ...combinationOf(plan.matrix, number) } };
 }
 
 function inputOf(job: LedgerJob, task: TaskView): TaskInput {
@@ -236,7 +245,7 @@ function inputOf(job: LedgerJob, task: TaskView): TaskInput {
 /** What ends in the job's result may be larger inline: the result message carries it. */
 function inlineOutputBytes(job: LedgerJob, task: TaskView): number {
   const { plan } = task.stage;
-  const isResult = plan.sink && (task.ledger.merges || plan.split === undefined);
+  const isResult = plan.sink && (task.ledger.merges || !hasParts(plan));
   if (!isResult) return limits.inlineOutputBytes;
   const results = job.plan.stages.filter((stage) => stage.sink).length;
   return Math.floor(limits.inlineResultBytes / results);

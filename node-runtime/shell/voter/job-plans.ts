@@ -13,7 +13,7 @@ import {
   type StageSpec,
   type TaskLimits,
 } from '../../contract/index.ts';
-import type { JobPlan, StagePlan } from '../../core/index.ts';
+import { hasParts, type JobPlan, type StagePlan } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import { specHashOf } from '../../data/spec-hash.ts';
 import { builtinMergeCode } from '../../engines/merges.ts';
@@ -61,7 +61,7 @@ async function planStage(
   sink: boolean,
   blobs: BlobClient,
 ): Promise<StagePlan> {
-  const merge = stage.merge ?? (stage.split !== undefined && sink ? 'array' : undefined);
+  const merge = stage.merge ?? (hasParts(stage) && sink ? 'array' : undefined);
   const priority = stage.priority ?? spec.priority ?? 5;
   return {
     stage: name,
@@ -74,6 +74,7 @@ async function planStage(
     sink,
     ...(stage.input === undefined ? {} : { input: await dataOf(stage.input, blobs) }),
     ...(stage.split === undefined ? {} : { split: splitOf(stage.split) }),
+    ...(stage.matrix === undefined ? {} : { matrix: stage.matrix }),
     ...(merge === undefined ? {} : { merge: await codeOf(typeof merge === 'string' ? builtin(merge) : merge, blobs) }),
     ...(stage.parameters === undefined ? {} : { parameters: stage.parameters }),
     ...(stage.profile === undefined ? {} : { profile: stage.profile }),
@@ -81,14 +82,10 @@ async function planStage(
   };
 }
 
-function splitOf({
-  by,
-  chunks,
-}: {
-  by: 'lines' | 'items';
-  chunks?: number | undefined;
-}): NonNullable<StagePlan['split']> {
-  return chunks === undefined ? { by } : { by, chunks };
+function splitOf(split: NonNullable<StageSpec['split']>): NonNullable<StagePlan['split']> {
+  if (split.by === 'bytes') return { by: 'bytes', blockBytes: split.size };
+  const chunks = 'chunks' in split ? split.chunks : undefined;
+  return chunks === undefined ? { by: split.by } : { by: split.by, chunks };
 }
 
 function builtin(merge: 'array' | 'concat'): StageSpec['code'] {
