@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type DataReference, type JobSpec, limits, MeshError } from '../contract/index.ts';
+import { archiveStream } from './archive.ts';
 import type { FileReference, JobFile } from './job-file.ts';
 
 /** What bundling needs: `@foremesh/author`, when it is installed. */
@@ -25,7 +26,7 @@ export interface UploadProgress {
 }
 
 type Put = (
-  source: Uint8Array | string,
+  source: Uint8Array | string | AsyncIterable<Uint8Array>,
   options: { onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void },
 ) => Promise<DataReference>;
 
@@ -85,7 +86,7 @@ export async function fillSpec(
     const content = await contentOf(file, bundled);
     const text = content === undefined || content.length > inlineLeft ? undefined : inlineText(content);
     if (content !== undefined && text !== undefined) inlineLeft -= content.length;
-    const source = content ?? file.path;
+    const source = content ?? (file.archived === undefined ? file.path : archiveStream(file.archived));
     const watched =
       file.kind === 'input'
         ? { onProgress: (progress: object) => onProgress({ shown: file.shown, ...(progress as Counts) }) }
@@ -102,7 +103,7 @@ type Counts = { readonly doneBytes: number; readonly totalBytes: number };
 /** The bytes of code and of small inputs; a larger input is read from its file as it is sent. */
 async function contentOf(file: FileReference, bundled: BundledCode): Promise<Uint8Array | undefined> {
   if (file.kind !== 'input') return bundled.code.get(file.path)!;
-  if (file.sizeBytes > inlineFileBytes) return undefined;
+  if (file.sizeBytes > inlineFileBytes || file.archived !== undefined) return undefined;
   try {
     return await readFile(file.path);
   } catch (error) {

@@ -10,6 +10,7 @@ import { joinCommand } from './commands/join.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
+import { runCommand } from './commands/run.ts';
 import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
 import { submitCommand } from './commands/submit.ts';
 import { votersCommand } from './commands/voters.ts';
@@ -24,6 +25,7 @@ export const ownCommands: readonly CommandModule[] = [
   inviteCommand,
   joinCommand,
   nodeCommand,
+  runCommand,
   submitCommand,
   jobsCommand,
   jobCommand,
@@ -48,9 +50,9 @@ Exit codes:
 ${codes.join('\n')}
 
 Examples:
-  foremesh submit job.yaml
+  foremesh run job.yaml
   foremesh nodes
-  foremesh help submit
+  foremesh help run
 `;
 
 /**

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
 import { type RecordIndex, recordIndexProblem } from '@foremesh/partitioner';
-import { type DataReference, limits, MeshError, type IndexedBy } from '../contract/index.ts';
+import { type DataReference, type IndexedBy, limits, MeshError } from '../contract/index.ts';
 import { BlobFetch } from './blob-fetch.ts';
 import { BlobRequests, type BlobRequestsOptions } from './blob-requests.ts';
 import type { BlobStore } from './blob-store.ts';

@@ -27,7 +27,8 @@ export async function indexRecords(
     }
     throw new MeshError('MESH_INPUT_INVALID', `cannot split by ${by}: ${error.message}`, {
       cause: error,
-      mend: by === 'files' ? 'give files (`input: [PATHS]`), or an archive of tar' : 'mend the input, or split by lines',
+      mend:
+        by === 'files' ? 'give files (`input: [PATHS]`), or an archive of tar' : 'mend the input, or split by lines',
     });
   }
 }
