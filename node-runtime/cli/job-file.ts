@@ -13,7 +13,9 @@ import { bytesText, nearest } from './text.ts';
 /** A file that a job file names in place of a blob. */
 export interface FileReference {
   readonly stage: string;
-  readonly kind: 'code' | 'input' | 'merge';
+  readonly kind: 'code' | 'input' | 'merge' | 'file';
+  /** Of a `file`: the path under which programs see it. */
+  readonly name?: string;
   readonly path: string;
   /** As it was written: for messages. */
   readonly shown: string;
@@ -50,6 +52,7 @@ const expectations = {
   input:
     'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`; a list of paths with `split: files`)',
   merge: '"array", "concat" or the path of a file',
+  files: 'a mapping of paths that programs see to paths of files',
   split: '"lines", "items", "files" or a mapping with `by` and `chunks`, or with `by: bytes` and `size`',
   estimate: 'seconds, or a number with ms, s, min or h ("20s")',
   stages: 'a mapping of stages by name',
@@ -59,6 +62,11 @@ interface Named extends Omit<FileReference, 'sizeBytes' | 'archived'> {
   /** Paths and patterns, from `directory`, of files that become one input. */
   readonly patterns?: readonly string[];
   readonly directory: string;
+}
+
+/** A module of WebAssembly, by its name: a program, which is not bundled. */
+export function isProgram(path: string): boolean {
+  return extname(path) === '.wasm';
 }
 
 /**
@@ -206,6 +214,7 @@ function takeFiles(
 ): Named[] {
   const named: Named[] = [];
   for (const [stage, content] of stagesOf(value)) {
+    named.push(...takeProgramFiles(stage, content, file, positions));
     for (const kind of fileKinds) {
       const listed = kind === 'input' && isByFiles(content) ? content.input : undefined;
       const written = Array.isArray(listed) && listed.length === 1 ? listed[0] : content[kind];
@@ -224,7 +233,7 @@ function takeFiles(
         ...(patterns === undefined ? {} : { patterns }),
         directory: base,
       });
-      content[kind] = kind === 'input' ? { ...standIn } : { ...standIn, engine: 'js' };
+      content[kind] = kind === 'input' ? { ...standIn } : { ...standIn, engine: isProgram(shown) ? 'wasm' : 'js' };
     }
   }
   return named;
@@ -257,6 +266,35 @@ async function archiveOf(reference: Named, patterns: readonly string[]): Promise
   };
 }
 
+/** Of `files: { "model.bin": path }`. */
+function takeProgramFiles(
+  stage: string,
+  content: Record<string, unknown>,
+  file: string,
+  positions: Positions,
+): Named[] {
+  const { files } = content;
+  if (typeof files !== 'object' || files === null || Array.isArray(files)) return [];
+  const named: Named[] = [];
+  const filled: Record<string, unknown> = {};
+  for (const [name, shown] of Object.entries(files)) {
+    filled[name] = typeof shown === 'string' ? { ...standIn } : shown;
+    if (typeof shown !== 'string') continue;
+    const where = positions.at(['stages', stage, 'files', name]);
+    named.push({
+      stage,
+      kind: 'file',
+      name,
+      shown,
+      path: resolve(dirname(file), shown),
+      where,
+      directory: dirname(file),
+    });
+  }
+  content.files = filled;
+  return named;
+}
+
 async function measure(named: readonly Named[]): Promise<{ files: FileReference[]; problems: MeshError[] }> {
   const files: FileReference[] = [];
   const problems: MeshError[] = [];
@@ -270,8 +308,9 @@ async function measure(named: readonly Named[]): Promise<{ files: FileReference[
       const status = await stat(path);
       if (!status.isFile()) {
         problems.push(new MeshError('MESH_SPEC_INVALID', `${shown} is not a file`, { where }));
-      } else if (kind === 'input' && status.size > limits.blobBytes) {
-        const message = `blobBytes is ${bytesText(limits.blobBytes)}, ${shown} has ${bytesText(status.size)}`;
+      } else if (mostBytesOf(kind) < status.size) {
+        const name = kind === 'file' ? 'filesBytes' : 'blobBytes';
+        const message = `${name} is ${bytesText(limits[name])}, ${shown} has ${bytesText(status.size)}`;
         problems.push(new MeshError('MESH_LIMIT_EXCEEDED', message, { where }));
       } else {
         files.push({ ...reference, sizeBytes: status.size });
@@ -290,6 +329,12 @@ async function measure(named: readonly Named[]): Promise<{ files: FileReference[
     }
   }
   return { files, problems };
+}
+
+/** Code is measured when it has been made. */
+function mostBytesOf(kind: FileReference['kind']): number {
+  if (kind === 'file') return limits.filesBytes;
+  return kind === 'input' ? limits.blobBytes : Number.POSITIVE_INFINITY;
 }
 
 /** `job.yaml` in `flights/` is the job `flights`. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type DataReference, type JobSpec, limits, MeshError } from '../contract/index.ts';
 import { archiveStream } from './archive.ts';
-import type { FileReference, JobFile } from './job-file.ts';
+import { type FileReference, isProgram, type JobFile } from './job-file.ts';
 
 /** What bundling needs: `@foremesh/author`, when it is installed. */
 export interface Bundler {
@@ -40,7 +40,9 @@ export async function bundleFiles(job: JobFile, bundler: Bundler | undefined): P
   const code = new Map<string, Uint8Array>();
   const warnings: BundleWarning[] = [];
   for (const file of job.files) {
-    if (file.kind === 'input' || code.has(file.path)) continue;
+    if (file.kind === 'input' || file.kind === 'file') continue;
+    if (isProgram(file.path)) code.set(file.path, await readProgram(file, job));
+    if (code.has(file.path)) continue;
     if (bundler === undefined) {
       code.set(file.path, await readPlain(file));
       continue;
@@ -50,6 +52,15 @@ export async function bundleFiles(job: JobFile, bundler: Bundler | undefined): P
     warnings.push(...bundled.warnings);
   }
   return { code, warnings };
+}
+
+/** As it is, once it has been looked at as a node will. */
+async function readProgram({ path, stage, where }: FileReference, job: JobFile): Promise<Uint8Array> {
+  const bytes = await readFile(path);
+  const { memoryMiB } = job.spec.stages[stage]?.limits ?? {};
+  const { checkProgram } = await import('../engines/wasm/check-program.ts');
+  await checkProgram(bytes, memoryMiB === undefined ? limits.memoryBytesDefault : memoryMiB * 1024 ** 2, where);
+  return bytes;
 }
 
 async function readPlain({ path, shown, where }: FileReference): Promise<Uint8Array> {
@@ -84,25 +95,34 @@ export async function fillSpec(
   for (const file of job.files) {
     const stage = spec.stages[file.stage]!;
     const content = await contentOf(file, bundled);
-    const text = content === undefined || content.length > inlineLeft ? undefined : inlineText(content);
+    const isCode = file.kind === 'code' || file.kind === 'merge';
+    const isBinary = isCode && isProgram(file.path);
+    const text = content === undefined || isBinary || content.length > inlineLeft ? undefined : inlineText(content);
     if (content !== undefined && text !== undefined) inlineLeft -= content.length;
     const source = content ?? (file.archived === undefined ? file.path : archiveStream(file.archived));
-    const watched =
-      file.kind === 'input'
-        ? { onProgress: (progress: object) => onProgress({ shown: file.shown, ...(progress as Counts) }) }
-        : {};
+    const watched = !isCode
+      ? { onProgress: (progress: object) => onProgress({ shown: file.shown, ...(progress as Counts) }) }
+      : {};
     const data = text !== undefined ? { inline: text } : await put(source, watched);
     if (file.kind === 'input') stage.input = data;
-    else stage[file.kind] = { ...data, engine: 'js' };
+    else if (file.kind === 'file') stage.files = { ...stage.files, [file.name!]: data };
+    else stage[file.kind] = codeOf(data, isBinary);
   }
   return spec;
 }
 
+function codeOf(
+  data: DataReference | { readonly inline: string },
+  isBinary: boolean,
+): JobSpec['stages'][string]['code'] {
+  return { ...data, engine: isBinary ? 'wasm' : 'js' };
+}
+
 type Counts = { readonly doneBytes: number; readonly totalBytes: number };
 
-/** The bytes of code and of small inputs; a larger input is read from its file as it is sent. */
+/** The bytes of code and of small inputs and files; a larger one is read from its file as it is sent. */
 async function contentOf(file: FileReference, bundled: BundledCode): Promise<Uint8Array | undefined> {
-  if (file.kind !== 'input') return bundled.code.get(file.path)!;
+  if (file.kind === 'code' || file.kind === 'merge') return bundled.code.get(file.path)!;
   if (file.sizeBytes > inlineFileBytes || file.archived !== undefined) return undefined;
   try {
     return await readFile(file.path);

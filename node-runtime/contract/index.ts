@@ -7,6 +7,7 @@ export * from './errors.ts';
 export * from './limits.ts';
 export * from './local-search.ts';
 export * from './messages/blobs.ts';
+export * from './messages/command.ts';
 export * from './messages/control.ts';
 export * from './messages/history.ts';
 export * from './messages/job.ts';

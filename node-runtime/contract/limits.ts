@@ -60,6 +60,21 @@ export const limits = {
   hoursPerNode: 16,
   codeBytes: 16 * 1024 ** 2,
   parametersBytes: 16_384,
+  /** Arguments of a program (engine `wasm`), with a NUL behind each. */
+  argumentsBytes: 16_384,
+  argumentsPerStage: 256,
+  /** Variables of a program's environment: `NAME=value`, with a NUL behind each. */
+  environmentBytes: 16_384,
+  environmentVariables: 256,
+  /** Files that a stage gives its programs, and all of them together. Each process that runs them holds them beside their memory. */
+  filesPerStage: 64,
+  filesBytes: 256 * 1024 ** 2,
+  filePathCharacters: 255,
+  /** Tables of a WebAssembly module, and the elements that each may grow to; at the start, all together. */
+  wasmTables: 16,
+  wasmTableElements: 1_000_000,
+  /** Files that a program has open at once. */
+  wasmOpenFiles: 128,
 
   /** Voters and learners: a set of each, and the outgoing voters while they change. */
   votersPerMesh: 7,

@@ -1,4 +1,4 @@
-import type { CodeReference, DataReference, Matrix, SplitBy, TaskLimits } from '../contract/index.ts';
+import type { CodeReference, Command, DataReference, Matrix, SplitBy, TaskLimits } from '../contract/index.ts';
 
 /** A stage as the ledger keeps it: everything by reference, every default filled in. */
 export interface StagePlan {
@@ -13,6 +13,8 @@ export interface StagePlan {
   /** The code that makes one output of the parts; present on every stage of parts whose output is the job's. */
   readonly merge?: CodeReference;
   readonly parameters?: unknown;
+  /** What code and merge are told where they are programs. */
+  readonly command?: Command;
   readonly profile?: string;
   readonly priority: number;
   readonly estimateSeconds?: number;

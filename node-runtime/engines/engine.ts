@@ -21,6 +21,16 @@ export type EngineInput =
   /** Outputs of the tasks of one stage, in record order: for a merge. */
   | { readonly kind: 'parts'; readonly parts: readonly LoadedOutput[] };
 
+/** What a stage says to a program: engine `wasm` alone. Files are named from the root, without a slash before them. */
+export interface LoadedCommand {
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** What standard output is. */
+  readonly output: LoadedOutput['encoding'];
+  /** `hash` names the bytes: equal hashes are equal bytes. */
+  readonly files: readonly { readonly path: string; readonly hash: string; readonly bytes: Uint8Array }[];
+}
+
 export interface EngineRequest {
   /** Names the attempt in every report about it; unique among the attempts that have not ended. */
   readonly attempt: string;
@@ -33,6 +43,7 @@ export interface EngineRequest {
   readonly input: EngineInput;
   /** Handed to the code as it is: a JSON value. */
   readonly parameters?: unknown;
+  readonly command?: LoadedCommand;
   readonly limits: TaskLimits;
 }
 

@@ -1,7 +1,21 @@
-/** Runs the code of tasks: engine `js` in a pool of sandbox processes. */
-export { type CalibrationOptions, calibrateJs, referenceCpuMs } from './calibrate.ts';
-export type { EngineInput, EngineListener, EngineOutcome, EngineRequest, LoadedOutput } from './engine.ts';
+/** Runs the code of tasks: engines `js` and `wasm` in a pool of sandbox processes. */
+export { type CalibrationOptions, calibrate, referenceCpuMs } from './calibrate.ts';
+export type {
+  EngineInput,
+  EngineListener,
+  EngineOutcome,
+  EngineRequest,
+  LoadedCommand,
+  LoadedOutput,
+} from './engine.ts';
 export { type BuiltinMerge, builtinMergeCode } from './merges.ts';
 export { entryBeside, type SandboxEntry } from './sandbox-launch.ts';
-export { type PoolDescription, type PoolLoad, SandboxPool, type SandboxPoolOptions } from './sandbox-pool.ts';
+export {
+  type PoolDescription,
+  type PoolLoad,
+  poolEngines,
+  SandboxPool,
+  type SandboxPoolOptions,
+} from './sandbox-pool.ts';
 export type { Task, TaskFunction, TaskInput, TaskValue, TextOutput } from './task-api.ts';
+export { calibrationModule } from './wasm/calibration-module.ts';

@@ -1,7 +1,7 @@
 import type { Allocation, ErrorCode, Usage } from '../contract/index.ts';
-import type { EngineRequest } from './engine.ts';
+import type { EngineRequest, LoadedCommand } from './engine.ts';
 import { readProcessStats } from './process-stats.ts';
-import { type FromSandbox, RecentKeys } from './protocol.ts';
+import { type CommandHead, type FromSandbox, RecentKeys } from './protocol.ts';
 import type { InputShape } from './sandbox-engine.ts';
 import type { LaunchPlan, SandboxEntry } from './sandbox-launch.ts';
 import { type ProcessEvents, SandboxProcess } from './sandbox-process.ts';
@@ -53,6 +53,7 @@ export class PoolWorker {
   private readonly process: SandboxProcess;
   private readonly options: WorkerOptions;
   private readonly keys = new RecentKeys();
+  private readonly fileBytes = new Map<string, number>();
   /** In order; the first runs or is about to. */
   private assigned: Run[] = [];
   /** Taken back, but the process may have begun with them before it heard. */
@@ -148,11 +149,17 @@ export class PoolWorker {
     this.assigned.push(run);
     const { key, id, request, shape, slots } = run;
     const sendsCode = !this.keys.has(key);
-    this.keys.use(key);
-    const { engine, parameters, limits, code } = request;
+    const forgotten = this.keys.use(key);
+    if (forgotten !== undefined) this.fileBytes.delete(forgotten);
+    const { attempt, engine, parameters, limits, code, command } = request;
+    const files = command?.files.map(({ bytes }) => bytes) ?? [];
+    this.fileBytes.set(key, bytesOf(files));
     const slotBytes = slots.map((slot) => slot.length);
-    const head = { type: 'run', id, key, engine, shape, parameters, limits, slotBytes } as const;
-    if (sendsCode) this.process.send({ ...head, codeBytes: code.length }, [code, ...slots]);
+    const told = command === undefined ? {} : { command: headOf(command) };
+    const identity = identityOf(attempt);
+    const head = { type: 'run', id, key, identity, engine, shape, parameters, ...told, limits, slotBytes } as const;
+    const fileBytes = files.map(({ length }) => length);
+    if (sendsCode) this.process.send({ ...head, codeBytes: code.length, fileBytes }, [code, ...files, ...slots]);
     else this.process.send(head, slots);
   }
 
@@ -236,11 +243,23 @@ export class PoolWorker {
       return { code: 'MESH_TASK_CPU', message: `the task used more than its ${cpuMs} ms of CPU time` };
     }
     const most =
-      this.idleBytes + memoryBytes + 4 * bytesOf(run.slots) + 2 * outputBytes + this.options.residentSlackBytes;
+      this.idleBytes +
+      memoryBytes +
+      4 * bytesOf(run.slots) +
+      2 * this.keptFileBytes() +
+      2 * outputBytes +
+      this.options.residentSlackBytes;
     if (this.residentBytes > most) {
       return { code: 'MESH_TASK_MEMORY', message: `the sandbox process grew to ${this.residentBytes} bytes` };
     }
     return undefined;
+  }
+
+  /** What the process keeps of the files of its keys. */
+  private keptFileBytes(): number {
+    let sum = 0;
+    for (const bytes of this.fileBytes.values()) sum += bytes;
+    return sum;
   }
 
   /** Keeps count of what the process says, after the pool has heard it. */
@@ -295,6 +314,16 @@ export class PoolWorker {
       }, this.options.idleMs);
     } else this.idleTimer.refresh();
   }
+}
+
+function headOf({ arguments: given, environment, output, files }: LoadedCommand): CommandHead {
+  return { arguments: given, environment, output, paths: files.map(({ path }) => path) };
+}
+
+/** account/job/task of account/job/task#term.n: the same in every attempt. */
+function identityOf(attempt: string): string {
+  const end = attempt.indexOf('#');
+  return end < 0 ? attempt : attempt.slice(0, end);
 }
 
 function bytesOf(slots: readonly Uint8Array[]): number {

@@ -1,7 +1,7 @@
 import { errorCodes } from '../contract/errors.ts';
 import type { EngineName, ErrorCode, TaskLimits, Usage } from '../contract/index.ts';
 import type { EngineInput, LoadedOutput } from './engine.ts';
-import type { Encoding, InputShape } from './sandbox-engine.ts';
+import type { Encoding, InputShape, SandboxCommand } from './sandbox-engine.ts';
 
 /** From the pool to a sandbox process. `id` names one run in one process; it is never used again. */
 export type ToSandbox =
@@ -9,17 +9,24 @@ export type ToSandbox =
       readonly type: 'run';
       readonly id: number;
       readonly key: string;
+      readonly identity: string;
       readonly engine: EngineName;
       readonly shape: InputShape;
       readonly parameters: unknown;
+      /** Its files are known by their paths: their bytes are in the body, behind the code. */
+      readonly command?: CommandHead;
       readonly limits: TaskLimits;
-      /** Bytes of the code at the begin of the body; absent when the process has it under this key. */
+      /** Bytes of the code at the begin of the body; absent when the process has it, and the files, under this key. */
       readonly codeBytes?: number;
+      /** Bytes of each file, in order; with `codeBytes`. */
+      readonly fileBytes?: readonly number[];
       /** Bytes of each slot, in order. */
       readonly slotBytes: readonly number[];
     }
   /** Forget a run that has not begun, stop one that has. */
   | { readonly type: 'drop'; readonly id: number };
+
+export type CommandHead = Omit<SandboxCommand, 'files'> & { readonly paths: readonly string[] };
 
 /** From a sandbox process to the pool. */
 export type FromSandbox =

@@ -13,15 +13,26 @@ export interface InputShape {
   readonly parts?: readonly Encoding[];
 }
 
+/** What a program is told, see `LoadedCommand`. */
+export interface SandboxCommand {
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly output: Encoding;
+  readonly files: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+}
+
 /** A task inside a sandbox process, whatever its engine. */
 export interface SandboxTask {
-  /** Equal keys: same job, engine, code and memory limit. State may be kept under a key, never across keys. */
+  /** Equal keys: same job, engine, code, files and memory limit. State may be kept under a key, never across keys. */
   readonly key: string;
+  /** Who the task is, in every attempt: account/job/task. */
+  readonly identity: string;
   readonly engine: EngineName;
   readonly code: Uint8Array;
   readonly shape: InputShape;
   readonly slots: readonly Uint8Array[];
   readonly parameters: unknown;
+  readonly command?: SandboxCommand | undefined;
   /** Its memory may become another while it runs. */
   readonly limits: TaskLimits;
 }

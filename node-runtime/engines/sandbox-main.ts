@@ -6,10 +6,13 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import type { EngineName } from '../contract/index.ts';
 import { readAllotment } from './allotment.ts';
 import { FrameReader } from './frames.ts';
 import { QuickjsEngine } from './quickjs-engine.ts';
+import type { SandboxEngine } from './sandbox-engine.ts';
 import { SandboxRunner } from './sandbox-runner.ts';
+import { WasmEngine } from './wasm/wasm-engine.ts';
 
 const nobody = 65_534;
 /** Of a frame from the pool: the pool is trusted, this only catches a stream that is out of step. */
@@ -25,7 +28,12 @@ const socket = new Socket({ fd: 3, readable: true, writable: true });
 for (const event of ['end', 'close', 'error']) socket.on(event, () => process.exit(0));
 
 const quickjs = await QuickjsEngine.start(readQuickjsWasm());
-const runner = new SandboxRunner(new Map([['js', quickjs]]), {
+const engines = new Map<EngineName, SandboxEngine>([
+  ['js', quickjs],
+  // All of its code is loaded here: once the process is nobody it may not be able to read it.
+  ['wasm', new WasmEngine()],
+]);
+const runner = new SandboxRunner(engines, {
   write: (parts) => void socket.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts)),
   allotment: () => readAllotment(4),
   isOrphan: () => process.ppid !== parent,

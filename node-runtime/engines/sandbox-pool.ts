@@ -1,4 +1,4 @@
-import { type Allocation, type ErrorCode, limits, type Usage } from '../contract/index.ts';
+import { type Allocation, type EngineName, type ErrorCode, limits, type Usage } from '../contract/index.ts';
 import { type EngineListener, type EngineOutcome, type EngineRequest, noUsage, slotsOf } from './engine.ts';
 import { PoolWorker, type Run } from './pool-worker.ts';
 import { type FromSandbox, shapeOf } from './protocol.ts';
@@ -47,6 +47,8 @@ const watchMs = 50;
 const recallMs = 50;
 const startFailuresMost = 3;
 const lossesMost = 3;
+/** What the sandbox processes run. */
+export const poolEngines: readonly EngineName[] = ['js', 'wasm'];
 /** Faults of a run that are not its code's. */
 const nodeFaults: ReadonlySet<ErrorCode> = new Set([
   'MESH_ENGINE_UNKNOWN',
@@ -94,7 +96,7 @@ export class SandboxPool {
     if (this.runs.has(request.attempt)) throw new Error(`attempt ${request.attempt} has not ended`);
     const run: Run = {
       id: this.nextId++,
-      key: JSON.stringify([request.job, request.engine, request.codeHash, request.limits.memoryBytes]),
+      key: keyOf(request),
       request,
       slots: slotsOf(request.input),
       shape: shapeOf(request.input),
@@ -196,7 +198,8 @@ export class SandboxPool {
   private refusal(request: EngineRequest): EngineOutcome | undefined {
     const { slots, queue } = this.options;
     if (this.closed) return failure('MESH_TASK_CANCELLED', 'the sandbox pool is closed', noUsage);
-    if (request.engine !== 'js') return failure('MESH_ENGINE_UNKNOWN', `no engine "${request.engine}" here`, noUsage);
+    if (!poolEngines.includes(request.engine))
+      return failure('MESH_ENGINE_UNKNOWN', `no engine "${request.engine}" here`, noUsage);
     if (this.runs.size < slots + queue) return undefined;
     return failure('MESH_NODE_FULL', `${slots} may run and ${queue} may wait: there is no room`, noUsage);
   }
@@ -355,6 +358,16 @@ export class SandboxPool {
     }
     this.schedule();
   }
+}
+
+function keyOf({ job, engine, codeHash, limits: { memoryBytes }, command }: EngineRequest): string {
+  return JSON.stringify([
+    job,
+    engine,
+    codeHash,
+    memoryBytes,
+    command?.files.map(({ path, hash }) => [path, hash]) ?? [],
+  ]);
 }
 
 function failure(code: ErrorCode, message: string, usage: Usage): EngineOutcome {

@@ -2,8 +2,15 @@ import type { EngineName } from '../contract/index.ts';
 import type { Allotment } from './allotment.ts';
 import { encodeFrame, type Frame } from './frames.ts';
 import { Pace } from './pace.ts';
-import { type FromSandbox, RecentKeys, type ToSandbox } from './protocol.ts';
-import type { SandboxEngine, SandboxTask, StopReason, TaskControl, TaskResult } from './sandbox-engine.ts';
+import { type CommandHead, type FromSandbox, RecentKeys, type ToSandbox } from './protocol.ts';
+import type {
+  SandboxCommand,
+  SandboxEngine,
+  SandboxTask,
+  StopReason,
+  TaskControl,
+  TaskResult,
+} from './sandbox-engine.ts';
 import { TaskLog } from './task-log.ts';
 
 const progressIntervalMs = 100;
@@ -33,7 +40,7 @@ export class SandboxRunner {
   private readonly engines: ReadonlyMap<EngineName, SandboxEngine>;
   private readonly port: RunnerPort;
   private readonly keys = new RecentKeys();
-  private readonly codes = new Map<string, Uint8Array>();
+  private readonly codes = new Map<string, { readonly code: Uint8Array; readonly files: readonly Uint8Array[] }>();
   private readonly queue: Run[] = [];
   /** Frames that go out with the next one: one write for "this ended, that started". */
   private outgoing: Uint8Array[] = [];
@@ -61,21 +68,26 @@ export class SandboxRunner {
   }
 
   private enqueue(message: Extract<ToSandbox, { type: 'run' }>, body: Uint8Array): void {
-    const { id, key, engine, shape, parameters, limits, codeBytes, slotBytes } = message;
+    const { id, key, identity, engine, shape, parameters, limits, codeBytes, fileBytes = [], slotBytes } = message;
     const forgotten = this.keys.use(key);
     if (forgotten !== undefined) {
       this.codes.delete(forgotten);
       for (const each of this.engines.values()) each.forget(forgotten);
     }
-    let at = codeBytes ?? 0;
-    if (codeBytes !== undefined) this.codes.set(key, body.slice(0, codeBytes));
-    const slots: Uint8Array[] = [];
-    for (const size of slotBytes) {
-      slots.push(body.subarray(at, at + size));
+    let at = 0;
+    const take = (size: number): Uint8Array => {
       at += size;
+      return body.subarray(at - size, at);
+    };
+    // Copies: the body is part of a larger buffer.
+    if (codeBytes !== undefined) {
+      const code = take(codeBytes).slice();
+      this.codes.set(key, { code, files: fileBytes.map((size) => take(size).slice()) });
     }
-    const code = this.codes.get(key)!;
-    this.queue.push({ id, task: { key, engine, code, shape, slots, parameters, limits } });
+    const slots = slotBytes.map(take);
+    const { code, files } = this.codes.get(key)!;
+    const command = message.command === undefined ? undefined : commandOf(message.command, files);
+    this.queue.push({ id, task: { key, identity, engine, code, shape, slots, parameters, command, limits } });
     if (!this.working) {
       this.working = true;
       setImmediate(() => void this.work());
@@ -260,6 +272,10 @@ class CurrentTask implements TaskControl {
       outputBytes: result.type === 'done' ? result.bytes.length : 0,
     };
   }
+}
+
+function commandOf({ paths, ...command }: CommandHead, files: readonly Uint8Array[]): SandboxCommand {
+  return { ...command, files: paths.map((path, index) => ({ path, bytes: files[index]! })) };
 }
 
 function cpuMs(): number {

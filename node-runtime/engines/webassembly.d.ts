@@ -14,5 +14,15 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBuffer;
     grow(pages: number): number;
   }
+  class Table {
+    private constructor();
+    set(index: number, value: unknown): void;
+  }
+  class Global {
+    private constructor();
+    value: number;
+  }
+  class LinkError extends Error {}
+  class RuntimeError extends Error {}
   function compile(bytes: Uint8Array): Promise<Module>;
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import * as z from 'zod';
 import { machineDescription, type NodeStatus } from '../contract/index.ts';
-import { calibrateJs, entryBeside } from '../engines/index.ts';
+import { calibrate, entryBeside } from '../engines/index.ts';
 import { writeDurably } from './durable-file.ts';
 import type { Home } from './home.ts';
 import { release } from './release.ts';
@@ -14,7 +14,7 @@ import { release } from './release.ts';
 const facts = z.object({
   measuredOn: z.string(),
   machine: machineDescription,
-  speed: z.object({ js: z.number().positive() }),
+  speed: z.object({ js: z.number().positive(), wasm: z.number().positive() }),
 });
 const describeMsMost = 20_000;
 
@@ -27,8 +27,7 @@ export async function describeMachine(home: Home, log: Logger): Promise<Pick<Nod
     const { machine, speed } = known.data;
     return { machine, speed };
   }
-  const [machine, js] = await Promise.all([describe(log), calibrateJs()]);
-  const speed = { js };
+  const [machine, speed] = await Promise.all([describe(log), calibrate()]);
   await writeDurably(file, `${JSON.stringify({ measuredOn, machine, speed })}\n`);
   return { machine, speed };
 }

@@ -22,6 +22,7 @@ import {
 } from '../contract/index.ts';
 import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore, HeapKeeper } from '../data/index.ts';
+import { poolEngines } from '../engines/index.ts';
 import { AgentDriver } from './agent-driver.ts';
 import { isFounderOf } from './found.ts';
 import { type Identity, openIdentity, readMeshFile } from './home.ts';
@@ -194,13 +195,12 @@ class MeshNode {
       cache: this.#cache,
       onProblem: (problem) => log.debug(problem.toLine()),
     });
-    const engines = ['js' as const];
     const shared = this.#shared();
     this.#agent = new AgentDriver({
       ...shared,
       node: this.#node,
       home,
-      offer: { engines, ...agent },
+      offer: { engines: [...poolEngines], ...agent },
       term: this.#trust.term,
       persistTerm: (term) => {
         // It is on disk since it was proven; what was not is no term of ours.
@@ -216,7 +216,7 @@ class MeshNode {
       arch: arch(),
       platform: platform(),
       ...offered,
-      engines,
+      engines: [...poolEngines],
       ...(await describeMachine(home, this.#log)),
       labels: [...(this.#options.labels ?? [])],
       mayLead: this.#mayLead,

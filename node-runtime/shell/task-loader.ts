@@ -12,11 +12,14 @@ import {
 } from '../contract/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { mapAhead } from '../data/windowed.ts';
-import type { EngineInput, EngineRequest, LoadedOutput } from '../engines/index.ts';
+import type { EngineInput, EngineRequest, LoadedCommand, LoadedOutput } from '../engines/index.ts';
 
 /** Codes, and small inputs that many tasks read pieces of, that are kept in memory between tasks. */
 const codesKept = 16;
 const inputsKept = 4;
+const filesKept = 8;
+/** All of them together. */
+const fileBytesKept = 64 * 1024 ** 2;
 const outputsAhead = 8;
 
 /** Brings what an assignment names into memory: code and input, verified. Throws what `BlobClient.get` throws. */
@@ -24,6 +27,7 @@ export class TaskLoader {
   readonly #blobs: BlobClient;
   /** The most recently used last. */
   readonly #codes = new Map<string, Promise<Uint8Array>>();
+  readonly #files = new Map<string, Promise<Uint8Array>>();
   readonly #inputs = new Map<string, Promise<Uint8Array>>();
 
   constructor(blobs: BlobClient) {
@@ -31,7 +35,11 @@ export class TaskLoader {
   }
 
   async load(assign: Assign, signal: AbortSignal): Promise<EngineRequest> {
-    const [code, input] = await Promise.all([this.#code(assign, signal), this.#input(assign.input, signal)]);
+    const [code, input, command] = await Promise.all([
+      this.#code(assign, signal),
+      this.#input(assign.input, signal),
+      this.#command(assign.command, signal),
+    ]);
     return {
       attempt: assign.attempt,
       job: `${assign.account}/${assign.job}`,
@@ -39,6 +47,7 @@ export class TaskLoader {
       codeHash: assign.code.blob,
       code,
       input,
+      ...(command === undefined ? {} : { command }),
       limits: assign.limits,
       ...(assign.parameters === undefined ? {} : { parameters: assign.parameters }),
     };
@@ -46,6 +55,21 @@ export class TaskLoader {
 
   #code({ code }: Assign, signal: AbortSignal): Promise<Uint8Array> {
     return abortable(this.#kept(this.#codes, codesKept, { blob: code.blob, sizeBytes: code.sizeBytes }), signal);
+  }
+
+  /** Files are read and verified once for the tasks that follow each other, as long as they are not many. */
+  async #command(command: Assign['command'], signal: AbortSignal): Promise<LoadedCommand | undefined> {
+    if (command === undefined) return undefined;
+    const { arguments: given, environment, output } = command;
+    const files: { path: string; hash: string; bytes: Uint8Array }[] = [];
+    for (const [path, reference] of Object.entries(command.files)) {
+      const isKept = reference.sizeBytes <= fileBytesKept / filesKept;
+      const bytes = isKept
+        ? await abortable(this.#kept(this.#files, filesKept, reference), signal)
+        : await this.#blobs.get(reference, { signal });
+      files.push({ path, hash: reference.blob, bytes });
+    }
+    return { arguments: given, environment, output, files };
   }
 
   /** Records of one small blob: read and verified once for all its tasks, not once for each. */
@@ -60,7 +84,7 @@ export class TaskLoader {
     const { blob } = reference;
     const known = among.get(blob);
     // Shared by many tasks: one that is cancelled must not break the fetch for the others.
-    const loading = known ?? this.#blobs.get(reference);
+    const loading = known ?? this.#blobs.get({ blob, sizeBytes: reference.sizeBytes });
     among.delete(blob);
     among.set(blob, loading);
     if (known === undefined) {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { command } from './command.ts';
 import { historyAsk, historyPage } from './history.ts';
 import { problem } from './job.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
@@ -63,6 +64,8 @@ export const assign = z.object({
   code: codeReference,
   input: taskInput,
   parameters: z.json().optional(),
+  /** For a program: engine `wasm`. */
+  command: command.optional(),
   /** Go on from here. An engine that cannot begins at the beginning, and comes to the same. */
   resume: checkpoint.optional(),
   limits: taskLimits,

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { bytesOf } from '../text.ts';
+import { clashOfPaths, commandArguments, commandEnvironment, commandPath } from './command.ts';
 import { combinationsOf, matrix } from './matrix.ts';
-import { blobName, count, engineName, identifier, indexedBy } from './shared.ts';
+import { blobName, count, encodingOfOutput, engineName, identifier, indexedBy } from './shared.ts';
 import { size } from './sizes.ts';
 
 const inlineText = z
@@ -51,7 +52,7 @@ const mebibytes = (most: number) =>
 const isBlockSize = (bytes: number) => bytes >= 1 && bytes <= limits.recordBytes;
 const blockSizeText = `must be 1 to ${limits.recordBytes} bytes (recordBytes)`;
 
-const stage = z.strictObject({
+const stageShape = z.strictObject({
   /** A module whose default export is the task function. */
   code,
   /** What the stage reads: a blob, or small text. A stage has `input` or `needs`, or neither. */
@@ -77,6 +78,20 @@ const stage = z.strictObject({
       error: `parametersBytes is ${limits.parametersBytes}; hand over more as \`input\``,
     })
     .optional(),
+  /** For a program (engine `wasm`): what it gets behind its name. */
+  arguments: commandArguments.optional(),
+  /** For a program: variables of its environment. */
+  environment: commandEnvironment.optional(),
+  /** For a program: files that it can read, by path from the root. */
+  files: z
+    .record(commandPath, input)
+    .refine((files) => Object.keys(files).length <= limits.filesPerStage, {
+      error: `filesPerStage is ${limits.filesPerStage}`,
+    })
+    .refine((files) => sizeOf(files) <= limits.filesBytes, { error: `filesBytes is ${limits.filesBytes}` })
+    .optional(),
+  /** For a program: what its standard output is. `text` unless said. */
+  output: encodingOfOutput.optional(),
   /** What kind of work it is (image-processing, data-analysis, machine-learning, ...): where a forecast of unknown code starts. */
   profile: identifier.optional(),
   /** 0 (last) to 9 (first); the job's unless said. */
@@ -108,13 +123,48 @@ const stage = z.strictObject({
   labels: z.array(identifier).max(limits.labelsPerNode).optional(),
 });
 
+type Data = z.infer<typeof input>;
+
+function sizeOf(files: Readonly<Record<string, Data>>): number {
+  return Object.values(files).reduce(
+    (sum, file) => sum + ('blob' in file ? file.sizeBytes : bytesOf(file.inline).length),
+    0,
+  );
+}
+
+const commandKeys = ['arguments', 'environment', 'files', 'output'] as const;
+
+/** What fits each key by itself, but not together: where, and why. */
+function programIssues(stage: z.infer<typeof stageShape>): [key: string, message: string][] {
+  const { code, merge, files } = stage;
+  const issues: [string, string][] = [];
+  const codes = { code, ...(typeof merge === 'object' ? { merge } : {}) };
+  for (const [key, each] of Object.entries(codes)) {
+    if (each.engine === 'wasm' && 'inline' in each) {
+      issues.push([
+        key,
+        'a WebAssembly module is no text: put it in a blob, and say { blob, sizeBytes, engine: wasm }',
+      ]);
+    }
+  }
+  if (!Object.values(codes).some(({ engine }) => engine === 'wasm')) {
+    for (const key of commandKeys) {
+      if (stage[key] !== undefined)
+        issues.push([key, `\`${key}\` is for programs (engine wasm), and this stage has none`]);
+    }
+  }
+  const clash = clashOfPaths(Object.keys(files ?? {}));
+  if (clash !== undefined) issues.push(['files', `"${clash}" is a file and a folder`]);
+  return issues;
+}
+
 /** A job as it is published on `jobs/<account>/<job>/spec`. */
 export const jobSpec = z
   .strictObject({
     v: z.literal(1).optional(),
     name: z.string().max(200).optional(),
     priority: priority.optional(),
-    stages: z.record(stageName, stage),
+    stages: z.record(stageName, stageShape),
   })
   .superRefine((spec, context) => {
     const names = Object.keys(spec.stages);
@@ -127,6 +177,7 @@ export const jobSpec = z
     let tasks = 0;
     for (const [name, { needs, split, matrix, merge, input, parameters }] of Object.entries(spec.stages)) {
       const at = ['stages', name];
+      for (const [key, message] of programIssues(spec.stages[name]!)) report([...at, key], message);
       if (input !== undefined && needs !== undefined)
         report([...at, 'input'], 'a stage has `input` or `needs`, not both');
       if (merge !== undefined && split === undefined && matrix === undefined) {

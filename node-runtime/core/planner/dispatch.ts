@@ -1,5 +1,13 @@
 import type { Device, PlaceableTask } from '@foremesh/partitioner';
-import { type Assign, combinationOf, limits, type Output, type Problem, type TaskInput } from '../../contract/index.ts';
+import {
+  type Assign,
+  type CodeReference,
+  combinationOf,
+  limits,
+  type Output,
+  type Problem,
+  type TaskInput,
+} from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
@@ -124,7 +132,13 @@ function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
-  return { task: task.key, engine: plan.code.engine, labels: plan.labels, memoryBytes: plan.limits.memoryBytes, avoid };
+  return {
+    task: task.key,
+    engine: codeOf(task).engine,
+    labels: plan.labels,
+    memoryBytes: plan.limits.memoryBytes,
+    avoid,
+  };
 }
 
 export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
@@ -202,6 +216,7 @@ function assign(
   addAttempt(state, node, task, key, resume?.state.blob).choice = choice;
   transition(task, 'assigned', `${key} to ${node.status.node}`);
   const { plan } = task.stage;
+  const code = codeOf(task);
   const message: Assign = {
     type: 'assign',
     attempt: key,
@@ -209,9 +224,10 @@ function assign(
     job: job.job,
     stage: plan.stage,
     task: task.ledger.task,
-    code: task.ledger.merges ? plan.merge! : plan.code,
+    code,
     input: inputOf(job, task),
     ...parametersOf(task),
+    ...(plan.command === undefined || code.engine !== 'wasm' ? {} : { command: plan.command }),
     ...(resume === undefined ? {} : { resume }),
     limits: plan.limits,
     inlineOutputBytes: inlineOutputBytes(job, task),
@@ -227,6 +243,10 @@ function parametersOf({ stage: { plan }, ledger }: TaskView): Pick<Assign, 'para
   if (plan.matrix === undefined || ledger.merges) return parameters === undefined ? {} : { parameters };
   const number = Number(ledger.task.slice(plan.stage.length + 1));
   return { parameters: { ...(parameters as object | undefined), ...combinationOf(plan.matrix, number) } };
+}
+
+function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
+  return ledger.merges ? plan.merge! : plan.code;
 }
 
 function inputOf(job: LedgerJob, task: TaskView): TaskInput {

@@ -77,6 +77,7 @@ async function planStage(
     ...(stage.matrix === undefined ? {} : { matrix: stage.matrix }),
     ...(merge === undefined ? {} : { merge: await codeOf(typeof merge === 'string' ? builtin(merge) : merge, blobs) }),
     ...(stage.parameters === undefined ? {} : { parameters: stage.parameters }),
+    ...(await commandOf(stage, blobs)),
     ...(stage.profile === undefined ? {} : { profile: stage.profile }),
     ...(stage.estimate === undefined ? {} : { estimateSeconds: stage.estimate }),
   };
@@ -86,6 +87,16 @@ function splitOf(split: NonNullable<StageSpec['split']>): NonNullable<StagePlan[
   if (split.by === 'bytes') return { by: 'bytes', blockBytes: split.size };
   const chunks = 'chunks' in split ? split.chunks : undefined;
   return chunks === undefined ? { by: split.by } : { by: split.by, chunks };
+}
+
+/** Of a stage whose code or merge is a program: its files durable, every default filled in. */
+async function commandOf(stage: StageSpec, blobs: BlobClient): Promise<Pick<StagePlan, 'command'>> {
+  const codes = [stage.code, ...(typeof stage.merge === 'object' ? [stage.merge] : [])];
+  if (!codes.some(({ engine }) => engine === 'wasm')) return {};
+  const { arguments: given = [], environment = {}, output = 'text' } = stage;
+  const files: Record<string, DataReference> = {};
+  for (const [path, file] of Object.entries(stage.files ?? {})) files[path] = await dataOf(file, blobs);
+  return { command: { arguments: given, environment, output, files } };
 }
 
 function builtin(merge: 'array' | 'concat'): StageSpec['code'] {

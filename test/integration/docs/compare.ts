@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 
 /** Figures that differ from run to run: only that they are there, and are figures, is compared. */
-const volatileNumbers = /(Ms|PerSecond|Share|cores|memoryBytes|MemoryBytes|AvailableBytes|seq|revision|js)$/;
+const volatileNumbers = /(Ms|PerSecond|Share|cores|memoryBytes|MemoryBytes|AvailableBytes|seq|revision|js|wasm)$/;
 const volatileTexts = new Set(['bootId', 'release', 'arch', 'model', 'cpu', 'system', 'platform']);
 
 /**

@@ -17,6 +17,7 @@ const programs = [
   ['mosquitto_rr', 'mosquitto-clients'],
   ['jq', 'jq'],
   ['openssl', 'openssl'],
+  ['clang', 'clang lld wasi-libc libclang-rt-dev-wasm32'],
 ] as const;
 
 describe('the examples of the documents', function () {

@@ -5,7 +5,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { getPriority } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { calibrateJs } from '../../../node-runtime/engines/index.ts';
+import { calibrate } from '../../../node-runtime/engines/index.ts';
 import { skip } from '../../support/skip.ts';
 import { Bench, bundleSandbox, isAlive } from './harness.ts';
 
@@ -76,8 +76,8 @@ describe('a sandbox process', () => {
     });
   }
 
-  it('tells how fast engine js is here', async () => {
-    const speed = await calibrateJs({ entry: await bundleSandbox() });
-    ok(speed > 0.05 && speed < 100, String(speed));
+  it('tells how fast each engine is here', async () => {
+    const { js, wasm } = await calibrate({ entry: await bundleSandbox() });
+    for (const speed of [js, wasm]) ok(speed > 0.05 && speed < 100, String(speed));
   });
 });

@@ -3,7 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadJobFile } from '../../../node-runtime/cli/job-file.ts';
+import { bundleFiles, fillSpec } from '../../../node-runtime/cli/job-payload.ts';
 import { reportsOf } from '../../../node-runtime/cli/report.ts';
+import { fixture } from '../engines/program.ts';
 
 describe('cli: job files', () => {
   let folder: string;
@@ -49,6 +51,52 @@ stages:
     assert.deepEqual(spec.stages.words!.input, { blob, sizeBytes: 7 });
     assert.equal(spec.stages.words!.merge, 'concat');
     assert.match(name, /^foremesh-job-/); // the folder: every job file is called job.yaml
+  });
+
+  it('knows a program by its name, looks at it as a node will, and takes its files', async () => {
+    const text = (memoryMiB: number) => `
+stages:
+  count:
+    code: words.wasm
+    arguments: [--file, model.bin]
+    files: { model.bin: flights.json, "a/b": { inline: x } }
+    limits: { memoryMiB: ${memoryMiB} }
+`;
+    await writeFile(join(folder, 'words.wasm'), fixture('words'));
+    const job = await load(text(4));
+    const bundled = await bundleFiles(job, undefined);
+    const put: Uint8Array[] = [];
+    const spec = await fillSpec(
+      job,
+      bundled,
+      async (source) => {
+        put.push(source as Uint8Array);
+        return { blob: `sha256-${'b'.repeat(64)}`, sizeBytes: 9 };
+      },
+      () => undefined,
+    );
+    const { code, files, ...count } = spec.stages.count!;
+    assert.deepEqual(code, { blob: `sha256-${'b'.repeat(64)}`, sizeBytes: 9, engine: 'wasm' });
+    assert.deepEqual(put, [fixture('words')]);
+    assert.deepEqual(files, { 'model.bin': { inline: '[1, 2]' }, 'a/b': { inline: 'x' } });
+    assert.deepEqual(count.arguments, ['--file', 'model.bin']);
+
+    await writeFile(join(folder, 'words.wasm'), 'no module');
+    await assert.rejects(bundleFiles(await load(text(4)), undefined), {
+      code: 'MESH_TASK_CODE_INVALID',
+      where: 'job.yaml:4:11',
+    });
+  });
+
+  it('says what is for programs alone, and which files cannot be', async () => {
+    const stage = (rest: string) => wrong(`stages: { a: { code: map.ts, ${rest} } }`);
+    assert.match((await stage('arguments: [x]'))[0]!, /`arguments` is for programs \(engine wasm\)/);
+    const program = (rest: string) => wrong(`stages: { a: { code: words.wasm, ${rest} } }`);
+    assert.match((await program('files: { ../x: map.ts }'))[0]!, /must be a path from the root/);
+    assert.match((await program('files: { a: map.ts, a/b: map.ts }'))[0]!, /"a" is a file and a folder/);
+    assert.match((await program('files: { a: none.bin }'))[0]!, /there is no file none\.bin/);
+    assert.match((await program('environment: { FOREMESH_TASK: x }'))[0]!, /FOREMESH_, which is ours/);
+    assert.match((await program('output: html'))[0]!, /must be "json" or "text" or "bytes", found "html"/);
   });
 
   it('says line, column and what was probably meant for an unknown key', async () => {

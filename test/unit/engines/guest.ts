@@ -53,6 +53,7 @@ export async function guest(code: string, options: GuestOptions = {}): Promise<G
   const result = await (await engine()).run(
     {
       key: options.key ?? `key-${keys++}`,
+      identity: 'account/job/task',
       engine: 'js',
       code: Buffer.from(code),
       shape: shapeOf(input),

@@ -66,7 +66,10 @@ describe('engine js: files and blocks', () => {
       assert.equal(result.type, 'failed');
       return result.type === 'failed' ? `${result.code} ${result.message}` : '';
     };
-    assert.match(await failure('export default (task) => task.files({ a: 5 })'), /MESH_TASK_THREW.*"a" must be a string/);
+    assert.match(
+      await failure('export default (task) => task.files({ a: 5 })'),
+      /MESH_TASK_THREW.*"a" must be a string/,
+    );
     const long = `export default (task) => task.files({ ['x'.repeat(200)]: '' })`;
     assert.match(await failure(long), /MESH_TASK_THREW TypeError: the name .* too long/);
     assert.match(await failure('export default ({ input }) => [...input].length', Buffer.alloc(700, 1)), /MESH_TASK/);

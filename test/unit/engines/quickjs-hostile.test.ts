@@ -177,6 +177,7 @@ describe('hostile and broken code in engine js', () => {
     machine.boot();
     const task = {
       key: 'k',
+      identity: 'account/job/task',
       engine: 'js' as const,
       code: new Uint8Array(0),
       shape: { by: 'lines' as const },

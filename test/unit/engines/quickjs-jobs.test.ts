@@ -16,7 +16,16 @@ const idle: TaskControl = {
 
 function task(key: string, code: string, memoryBytes = 32 * 1024 ** 2): SandboxTask {
   const limits = { memoryBytes, cpuMs: 5_000, wallMs: 5_000, outputBytes: 1024 ** 2 };
-  return { key, engine: 'js', code: Buffer.from(code), shape: {}, slots: [], parameters: undefined, limits };
+  return {
+    key,
+    identity: key,
+    engine: 'js',
+    code: Buffer.from(code),
+    shape: {},
+    slots: [],
+    parameters: undefined,
+    limits,
+  };
 }
 
 describe('the machine of the next job', () => {

@@ -79,24 +79,32 @@ describe('records: files of an archive', () => {
       // Every record is an archive of its own, with the headers that name it.
       const pieces = cutByWeights(index, Array(index.totalRecords).fill(1));
       const apart = pieces.map(({ start, end }) => listed(bytes.subarray(start, end)));
-      assert.deepEqual(apart.map(({ length }) => length), Array(index.totalRecords).fill(1));
+      assert.deepEqual(
+        apart.map(({ length }) => length),
+        Array(index.totalRecords).fill(1),
+      );
       assert.deepEqual(apart.flat(), listed(bytes));
     });
   }
 
   it('are found however the bytes come, and any cut loses and doubles none', () => {
     const texts = fc.dictionary(fc.stringMatching(/^[a-z]{1,9}$/), fc.string({ maxLength: 1200 }), { maxKeys: 9 });
-    const property = fc.property(texts, fc.array(fc.nat(700)), fc.array(fc.nat(9), { minLength: 1 }), (files, cuts, weights) => {
-      const bytes = archive(files);
-      const index = scan(bytes, cuts);
-      assert.equal(recordIndexProblem(index), undefined);
-      assert.deepEqual(index, scan(bytes));
-      const pieces = cutByWeights(index, [...weights, 1]);
-      assert.deepEqual(
-        pieces.flatMap(({ start, end }) => listed(bytes.subarray(start, end))),
-        Object.entries(files),
-      );
-    });
+    const property = fc.property(
+      texts,
+      fc.array(fc.nat(700)),
+      fc.array(fc.nat(9), { minLength: 1 }),
+      (files, cuts, weights) => {
+        const bytes = archive(files);
+        const index = scan(bytes, cuts);
+        assert.equal(recordIndexProblem(index), undefined);
+        assert.deepEqual(index, scan(bytes));
+        const pieces = cutByWeights(index, [...weights, 1]);
+        assert.deepEqual(
+          pieces.flatMap(({ start, end }) => listed(bytes.subarray(start, end))),
+          Object.entries(files),
+        );
+      },
+    );
     fc.assert(property, { numRuns: 60 });
   });
 

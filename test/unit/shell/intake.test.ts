@@ -68,6 +68,10 @@ describe('intake', () => {
       stages: {
         main: {
           code: { ...blob, engine: 'wasm' },
+          arguments: ['-v'],
+          environment: { A: 'b' },
+          files: { 'a/b': blob, c: { inline: 'text' } },
+          output: 'bytes',
           input: blob,
           split: { by: 'lines', chunks: 9 },
           merge: 'concat',
@@ -82,8 +86,12 @@ describe('intake', () => {
       },
     });
     assert.equal(name, 'all');
-    const { merge, ...main } = stages[0]!;
+    const { merge, command, ...main } = stages[0]!;
     assert.ok(blobs.held.has(merge!.blob));
+    const { files, ...told } = command!;
+    assert.deepEqual(told, { arguments: ['-v'], environment: { A: 'b' }, output: 'bytes' });
+    assert.deepEqual([files['a/b'], files.c?.sizeBytes], [blob, 4]);
+    assert.ok(blobs.held.has(files.c!.blob));
     assert.deepEqual(main, {
       stage: 'main',
       code: { engine: 'wasm', ...blob },

@@ -5,8 +5,8 @@ import { makeCgroup, type RealCgroup } from '../../support/cgroups.ts';
 import { skip } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
 import { meshError } from '../../unit/shell/scratch.ts';
-import { Fleet } from './fleet.ts';
-import { coresOf, sandboxesOf } from './processes.ts';
+import { Fleet } from '../mesh/fleet.ts';
+import { coresOf, sandboxesOf } from '../mesh/processes.ts';
 
 const mib = 1024 ** 2;
 const specOf = (inline: string): JobSpecInput => ({

@@ -8,7 +8,7 @@ import { Cgroup } from '../../../node-runtime/shell/scope/cgroup.ts';
 import { makeCgroup, type RealCgroup } from '../../support/cgroups.ts';
 import { skip, skipWithout } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet } from '../mesh/fleet.ts';
 
 const endless = (label: string) => ({
   stages: { burn: { labels: [label], code: { inline: 'export default () => { for (;;); }' } } },

@@ -8,8 +8,8 @@ import type { MeshClient } from '@foremesh/node-runtime/sdk';
 import { makeCgroup, type RealCgroup } from '../../support/cgroups.ts';
 import { skip } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
-import { Fleet } from './fleet.ts';
-import { coresOf, foremesh, sandboxesOf } from './processes.ts';
+import { Fleet } from '../mesh/fleet.ts';
+import { coresOf, foremesh, sandboxesOf } from '../mesh/processes.ts';
 
 /** Burns CPU until it is stopped; only on the node that is said, if one is. */
 const endless = (labels: string[] = []) => ({

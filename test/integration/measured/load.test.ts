@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { type Machine, openMachine } from '../../../node-runtime/shell/machine.ts';
 import { systemInformationMachine } from '../../../node-runtime/shell/machine-portable.ts';
 import { type Sample, Sampler } from '../../../node-runtime/shell/sampler.ts';
-import { endAll, later, until } from './support.ts';
+import { endAll, later, until } from '../shell/support.ts';
 
 /** A process that burns one core. */
 function burn(): ChildProcess {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { bodyOf, brokerUrl, decode, nodeMetrics, Topics } from '@foremesh/node-runtime/contract';
 import { connectMqtt } from '@foremesh/node-runtime/shell';
 import { until } from '../../support/until.ts';
-import { Fleet } from './fleet.ts';
-import { sandboxesOf } from './processes.ts';
+import { Fleet } from '../mesh/fleet.ts';
+import { sandboxesOf } from '../mesh/processes.ts';
 
 /** Burns CPU until it is cancelled. */
 const endless = { stages: { burn: { code: { inline: 'export default () => { for (;;); }' } } } };

@@ -1,0 +1,68 @@
+// `npm test`: what needs the processor beside what mostly waits for processes, then alone what measures what processes use.
+// `npm test -- FILES` runs those files, with whatever else mocha takes. Ends with the line `N passed, N failed`.
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { setPriority } from 'node:os';
+import { dirname, join } from 'node:path';
+
+const root = dirname(import.meta.dirname);
+const mocha = join(dirname(createRequire(import.meta.url).resolve('mocha/package.json')), 'bin/mocha.js');
+const measured = 'test/integration/measured/**/*.test.ts';
+const processorFolders = ['unit', 'property', 'golden', 'house', 'simulation'];
+const processorFiles = processorFolders.map((folder) => `test/${folder}/**/*.test.ts`);
+/** The processor's share goes to whoever waited for something. */
+const lowPriority = 10;
+const summaryLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
+
+const running = new Set();
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    for (const child of running) child.kill(signal);
+    process.exitCode = 1;
+  });
+}
+
+/** Runs one mocha; its output is shown when `shown` resolves. Resolves with what its last line says. */
+function run(words, { priority = 0, shown = Promise.resolve() } = {}) {
+  const options = process.stdout.isTTY ? ['--color', ...words] : words;
+  const child = spawn(process.execPath, [mocha, ...options], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  if (priority !== 0 && child.pid !== undefined) setPriority(child.pid, priority);
+  let waiting = [];
+  const write = (text) => (waiting === undefined ? process.stdout.write(text) : waiting.push(text));
+  shown.then(() => {
+    process.stdout.write(waiting.join(''));
+    waiting = undefined;
+  });
+  let lastLine = '';
+  let unfinished = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', write);
+  child.stdout.on('data', (text) => {
+    const lines = (unfinished + text).split('\n');
+    unfinished = lines.pop();
+    lastLine = lines.findLast((line) => line.trim() !== '') ?? lastLine;
+  });
+  return new Promise((resolve) => {
+    child.once('error', (error) => write(`${error.message}\n`));
+    child.once('close', (code) => {
+      running.delete(child);
+      const [, passed = 0, failed = 0, skipped = 0] = summaryLine.exec(lastLine)?.map(Number) ?? [];
+      const isWhole = code === 0 || failed > 0;
+      if (!isWhole) write(`mocha ended with ${code}, and did not say what failed\n`);
+      resolve({ passed, failed: isWhole ? failed : failed + 1, skipped });
+    });
+  });
+}
+
+const given = process.argv.slice(2);
+const results = [];
+if (given.length > 0) results.push(await run(given));
+else {
+  const processes = run(['test/**/*.test.ts', ...[measured, ...processorFiles].flatMap((glob) => ['--ignore', glob])]);
+  results.push(...(await Promise.all([processes, run(processorFiles, { priority: lowPriority, shown: processes })])));
+  if (process.exitCode === undefined) results.push(await run([measured]));
+}
+const total = (key) => results.reduce((sum, each) => sum + each[key], 0);
+const skips = total('skipped') === 0 ? '' : `, ${total('skipped')} skipped`;
+process.stdout.write(`\n${total('passed')} passed, ${total('failed')} failed${skips}\n`);
+if (total('failed') > 0) process.exitCode = 1;
