@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
+import { completionCommand } from './commands/completion.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
@@ -7,6 +8,8 @@ import { inviteCommand } from './commands/invite.ts';
 import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { joinCommand } from './commands/join.ts';
+import { logsCommand } from './commands/logs.ts';
+import { newCommand } from './commands/new.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -25,10 +28,12 @@ export const ownCommands: readonly CommandModule[] = [
   inviteCommand,
   joinCommand,
   nodeCommand,
+  newCommand,
   runCommand,
   submitCommand,
   jobsCommand,
   jobCommand,
+  logsCommand,
   cancelCommand,
   nodesCommand,
   historyCommand,
@@ -40,6 +45,7 @@ export const ownCommands: readonly CommandModule[] = [
   whyCommand,
   doctorCommand,
   replayCommand,
+  completionCommand,
 ];
 
 const intro = 'Foremesh: a handful of small machines as one computer that looks ahead.';
@@ -85,7 +91,11 @@ export async function buildProgram(
     .addHelpText('after', footer);
   addGlobalOptions(program);
   for (const module of ownCommands) addGlobalOptions(addCommand(program, module, context));
-  if (!argv.some((word) => ownCommands.some(({ name }) => name === word)) || argv.includes('help')) {
+  if (
+    !argv.some((word) => ownCommands.some(({ name }) => name === word)) ||
+    argv.includes('help') ||
+    argv[0] === 'completion'
+  ) {
     for (const module of await findExtensions()) addCommand(program, module, context);
   }
   return program;
