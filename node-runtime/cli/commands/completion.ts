@@ -3,11 +3,11 @@ import { type CommandContext, type CommandModule, Session } from '../context.ts'
 import { usageError } from '../report.ts';
 
 const examples = `
-Put it where your shell looks:
+Examples:
   foremesh completion bash > ~/.local/share/bash-completion/completions/foremesh
   foremesh completion zsh > "\${fpath[1]}/_foremesh"
   foremesh completion fish > ~/.config/fish/completions/foremesh.fish
-or, for this shell alone:
+For this shell alone:
   source <(foremesh completion bash)
 `;
 

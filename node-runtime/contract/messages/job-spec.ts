@@ -63,8 +63,8 @@ const stageShape = z.strictObject({
   split: z
     .union([
       indexedBy.transform((by) => ({ by })),
-      z.strictObject({ by: indexedBy, chunks: z.number().int().min(1).max(limits.tasksPerStage).optional() }),
       z.strictObject({ by: z.literal('bytes'), size: size.refine(isBlockSize, { error: blockSizeText }) }),
+      z.strictObject({ by: indexedBy, chunks: z.number().int().min(1).max(limits.tasksPerStage).optional() }),
     ])
     .optional(),
   /** A task for each combination of these values, which it finds in `parameters`, over those of the stage. */
