@@ -7,7 +7,7 @@ import { type Block, sectionsOf } from './blocks.ts';
 import { Workshop } from './workshop.ts';
 
 const folder = join(import.meta.dirname, '../../../docs');
-const documents = ['task-authoring.md', 'contract.md', 'security.md', 'operations.md'];
+const documents = ['tutorial.md', 'task-authoring.md', 'contract.md', 'security.md', 'operations.md'];
 /** Starts a mesh of its own. */
 const operations = 'operations.md';
 
