@@ -67,6 +67,7 @@ if (why !== undefined) {
   if (npm?.endsWith('.js')) run(process.execPath, [npm, ...args]);
   else run('npm', args);
 }
-// Both write only what has changed.
+// All write only what has changed.
 run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b']);
 run(process.execPath, [join(root, 'node-runtime/build-bundle.mjs'), '--quiet']);
+run(process.execPath, [join(root, 'node-runtime/build-browser.mjs'), '--quiet']);

@@ -1,15 +1,23 @@
-// Writes docs/errors.md and docs/limits.md from the code: `npm run docs`. A house test compares.
+// Writes what is in `referenceDocs` from the code: `npm run docs`. A house test compares.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSync } from 'oxc-parser';
 import { errorCodes } from '../node-runtime/contract/errors.ts';
 import { limits } from '../node-runtime/contract/limits.ts';
+import { asyncApiDocument } from './asyncapi.ts';
+import { jobFileSchema } from './job-schema.ts';
 
 const root = join(import.meta.dirname, '..');
 const note = 'Written by `npm run docs` from the code; change it there.';
 
 export function referenceDocs(): Record<string, string> {
-  return { 'docs/errors.md': errorsPage(), 'docs/limits.md': limitsPage() };
+  const json = (value: unknown) => `${JSON.stringify(value, undefined, 1)}\n`;
+  return {
+    'docs/errors.md': errorsPage(),
+    'docs/limits.md': limitsPage(),
+    'docs/asyncapi.json': json(asyncApiDocument()),
+    'node-runtime/job.schema.json': json(jobFileSchema()),
+  };
 }
 
 function errorsPage(): string {

@@ -3,6 +3,7 @@ import type { Hunted } from './mutants/hunt.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { runScenario } from './run.ts';
 import { type Scenario, scenarioOf } from './scenario/scenario.ts';
+import { fuzzSchedules } from './schedules/fuzz.ts';
 import { type Found, fuzz } from './search/fuzz.ts';
 import { shrink } from './search/shrink.ts';
 import { replayCommand, tellStory } from './search/story.ts';
@@ -55,6 +56,14 @@ const sim: CommandModule = {
       .option('--json', 'end with one JSON line')
       .action((_, fuzzing) => runFuzz(fuzzing.optsWithGlobals(), io));
     command
+      .command('schedules')
+      .description('run weeks of schedules: leaders come and go, clocks jump')
+      .option('--seeds <number>', 'how many seeds', '25')
+      .option('--from <seed>', 'the first of them', '1')
+      .option('--occurrences <number>', 'how many occurrences each', '1000')
+      .option('--json', 'end with one JSON line')
+      .action((_, running) => runSchedules(running.optsWithGlobals(), io));
+    command
       .command('run')
       .description('run one seed again')
       .option('--seed <number>', 'the seed', '1')
@@ -102,6 +111,35 @@ async function runFuzz(options: Record<string, unknown>, { stdout, stderr }: Scr
   throw new MeshError('MESH_SIMULATION_FAILED', `${summary.violations} violations, ${missed.length} mutants missed`, {
     ...(first === undefined ? {} : { mend: `see it again: foremesh sim run --seed ${first.seed}` }),
   });
+}
+
+function runSchedules(options: Record<string, unknown>, { stdout, stderr }: Screens): Promise<void> {
+  const seeds = wholeNumber(options, 'seeds');
+  const occurrences = wholeNumber(options, 'occurrences');
+  const bar = new ProgressBar(stderr);
+  const result = fuzzSchedules(
+    {
+      fromSeed: wholeNumber(options, 'from'),
+      seeds,
+      goOn: () => true,
+      onSeed: (done, found) => bar.show(done / seeds, `${done} schedules, ${found.length} violations`),
+    },
+    occurrences,
+  );
+  bar.clear();
+  const { found, ...counts } = result;
+  for (const { seed, checker, message } of found)
+    stderr.write(
+      `seed ${seed} breaks ${checker}: ${message}: foremesh sim schedules --from ${seed} --seeds 1 --occurrences ${occurrences}\n`,
+    );
+  const { started, skipped, changes, jumps, days } = counts;
+  if (options.json === true) stdout.write(`${JSON.stringify({ ...counts, violations: found.length })}\n`);
+  else
+    stdout.write(
+      `* ${counts.seeds} schedules over ${days} days: ${started} occurrences started, ${skipped} left out, ${changes} leaders, ${jumps} jumps of clocks, ${found.length} violations\n`,
+    );
+  if (found.length === 0) return Promise.resolve();
+  return Promise.reject(new MeshError('MESH_SIMULATION_FAILED', `${found.length} violations`));
 }
 
 function explain(found: readonly Found[], scenario: Scenario, stderr: Screen): void {

@@ -8,5 +8,8 @@ export { hunt, mutate } from './mutants/hunt.ts';
 export { mutants } from './mutants/index.ts';
 export { runScenario } from './run.ts';
 export { faultKinds, type Scenario, scenarioOf } from './scenario/scenario.ts';
+export { fuzzSchedules } from './schedules/fuzz.ts';
+export { runSchedule } from './schedules/run.ts';
+export { type ScheduleScenario, scheduleScenarioOf } from './schedules/scenario.ts';
 export { shrink } from './search/shrink.ts';
 export { tellStory } from './search/story.ts';

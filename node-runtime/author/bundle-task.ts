@@ -1,6 +1,6 @@
 import { basename, dirname, resolve } from 'node:path';
 import { checkLimit, limits, MeshError } from '@foremesh/node-runtime/contract';
-import { type BuildFailure, type BuildResult, build } from 'esbuild';
+import { type BuildFailure, type BuildOptions, type BuildResult, build, type StdinOptions } from 'esbuild';
 import { explainFailure, whereOf } from './build-errors.ts';
 import { sandboxRules } from './sandbox-rules.ts';
 
@@ -22,9 +22,23 @@ export interface BundledTask {
  * `MESH_LIMIT_EXCEEDED`.
  */
 export async function bundleTask(entryFile: string): Promise<BundledTask> {
-  const entry = resolve(entryFile);
+  return bundle(resolve(entryFile));
+}
+
+/** The same for a module that is in no file: `entry` is the file that it stands for, and resolves imports from the folder of. */
+export async function bundleModule({ contents, entry }: { contents: string; entry: string }): Promise<BundledTask> {
+  // No path: the same text gives the same bytes, wherever it is bundled. And not the name of `entry`, which may be imported.
+  return bundle(entry, {
+    contents,
+    resolveDir: dirname(entry),
+    loader: 'js',
+    sourcefile: `stage of ${basename(entry)}`,
+  });
+}
+
+async function bundle(entry: string, stdin?: StdinOptions): Promise<BundledTask> {
   const folder = dirname(entry);
-  const result = await runBuild(entry, folder);
+  const result = await runBuild(entry, folder, stdin === undefined ? { entryPoints: [entry] } : { stdin });
   const [file] = result.outputFiles;
   const [output] = Object.values(result.metafile.outputs);
   if (output?.exports.includes('default') !== true) {
@@ -45,10 +59,14 @@ export async function bundleTask(entryFile: string): Promise<BundledTask> {
 
 type InMemory = BuildResult<{ write: false; metafile: true }>;
 
-async function runBuild(entry: string, folder: string): Promise<InMemory> {
+async function runBuild(
+  entry: string,
+  folder: string,
+  what: Pick<BuildOptions, 'stdin' | 'entryPoints'>,
+): Promise<InMemory> {
   try {
     return await build({
-      entryPoints: [entry],
+      ...what,
       bundle: true,
       write: false,
       metafile: true,

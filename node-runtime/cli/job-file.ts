@@ -54,7 +54,10 @@ const expectations = {
   merge: '"array", "concat" or the path of a file',
   files: 'a mapping of paths that programs see to paths of files',
   split: '"lines", "items", "files" or a mapping with `by` and `chunks`, or with `by: bytes` and `size`',
-  estimate: 'seconds, or a number with ms, s, min or h ("20s")',
+  estimate: 'seconds, or a number with ms, s, min, h or d ("20s")',
+  deadline: 'a duration ("2h"), or a time with its offset ("2026-12-24T18:00:00+01:00")',
+  retention: 'seconds, or a number with ms, s, min, h or d ("7d")',
+  schedule: 'cron ("0 3 * * *"), or a mapping with `cron`, `timezone`, `catchUp` and `overlap`',
   stages: 'a mapping of stages by name',
 };
 
@@ -103,6 +106,7 @@ export async function loadJobFile(file: string, options: JobFileOptions): Promis
         ({ path: at, at: which, message }) =>
           new MeshError('MESH_SPEC_INVALID', message, { where: positions.at(at, which) }),
       );
+  if (parsed.success) wrong.push(...(await scheduleProblems(parsed.data, positions)));
   const { files, problems } = await measure(named);
   const errors = [...wrong, ...problems];
   if (errors.length > 0) throw new MeshErrors(errors.sort(byPosition));
@@ -125,6 +129,15 @@ export async function findJobFile(what: string, directory: string): Promise<stri
     `there is no job file in ${what === '.' ? 'this folder' : what}`,
     `it would be called ${jobFileNames[0]}; \`foremesh new NAME\` makes one`,
   );
+}
+
+/** What the schema cannot see of a schedule. */
+async function scheduleProblems({ schedule }: JobSpec, positions: Positions): Promise<MeshError[]> {
+  if (schedule === undefined) return [];
+  const { occurrencesOf } = await import('@foremesh/partitioner/occurrences');
+  const occurrences = occurrencesOf(schedule);
+  if (typeof occurrences !== 'string') return [];
+  return [new MeshError('MESH_SPEC_INVALID', occurrences, { where: positions.at(['schedule']) })];
 }
 
 async function readText(path: string, shown: string): Promise<string> {

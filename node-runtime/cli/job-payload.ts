@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type DataReference, type JobSpec, limits, MeshError } from '../contract/index.ts';
+import { InlineRoom, inlineContentBytes } from '../sdk/inline.ts';
 import { archiveStream } from './archive.ts';
 import { type FileReference, isProgram, type JobFile } from './job-file.ts';
 
@@ -29,11 +30,6 @@ type Put = (
   source: Uint8Array | string | AsyncIterable<Uint8Array>,
   options: { onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void },
 ) => Promise<DataReference>;
-
-/** Up to this size a file stands in the spec itself and saves a round trip; larger ones are blobs, sent once. */
-const inlineFileBytes = 4_096;
-/** All of them together, so that a job of many stages still fits one message. */
-const inlineJobBytes = 32_768;
 
 /** Bundles every code file of a job, each once. Throws what the bundler throws, or `MESH_NOT_INSTALLED`. */
 export async function bundleFiles(job: JobFile, bundler: Bundler | undefined): Promise<BundledCode> {
@@ -91,14 +87,13 @@ export async function fillSpec(
   onProgress: (progress: UploadProgress) => void,
 ): Promise<JobSpec> {
   const spec = structuredClone(job.spec);
-  let inlineLeft = inlineJobBytes;
+  const room = new InlineRoom();
   for (const file of job.files) {
     const stage = spec.stages[file.stage]!;
     const content = await contentOf(file, bundled);
     const isCode = file.kind === 'code' || file.kind === 'merge';
     const isBinary = isCode && isProgram(file.path);
-    const text = content === undefined || isBinary || content.length > inlineLeft ? undefined : inlineText(content);
-    if (content !== undefined && text !== undefined) inlineLeft -= content.length;
+    const text = content === undefined || isBinary ? undefined : room.take(content);
     const source = content ?? (file.archived === undefined ? file.path : archiveStream(file.archived));
     const watched = !isCode
       ? { onProgress: (progress: object) => onProgress({ shown: file.shown, ...(progress as Counts) }) }
@@ -123,7 +118,7 @@ type Counts = { readonly doneBytes: number; readonly totalBytes: number };
 /** The bytes of code and of small inputs and files; a larger one is read from its file as it is sent. */
 async function contentOf(file: FileReference, bundled: BundledCode): Promise<Uint8Array | undefined> {
   if (file.kind === 'code' || file.kind === 'merge') return bundled.code.get(file.path)!;
-  if (file.sizeBytes > inlineFileBytes || file.archived !== undefined) return undefined;
+  if (file.sizeBytes > inlineContentBytes || file.archived !== undefined) return undefined;
   try {
     return await readFile(file.path);
   } catch (error) {
@@ -131,17 +126,5 @@ async function contentOf(file: FileReference, bundled: BundledCode): Promise<Uin
       where: file.where,
       cause: error,
     });
-  }
-}
-
-/** The text of small UTF-8 content; undefined for what must be a blob. */
-function inlineText(content: Uint8Array): string | undefined {
-  if (content.length > inlineFileBytes) return undefined;
-  try {
-    // A byte order mark is content like any other.
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
-    return text;
-  } catch {
-    return undefined;
   }
 }

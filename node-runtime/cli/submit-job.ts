@@ -61,15 +61,18 @@ export async function submitJob(session: Session, what: string, options: SubmitO
     const spec = await untilInterrupted(session, () => upload(session, client, job, bundled));
     const { makeJobId } = await import('../sdk/index.ts');
     const handle = client.submit(spec, {
-      id: options.id ?? makeJobId(job.name, Math.random),
+      id: options.id ?? makeJobId(job.name, Math.random, spec.schedule !== undefined),
       acceptWithinMs,
     });
     if (session.json) session.printJson({ event: 'submitted', account: handle.account, job: handle.job });
-    if (options.detach !== true) return followJob(session, client, handle, options.out);
+    // A schedule has no end to wait for.
+    if (options.detach !== true && spec.schedule === undefined) return followJob(session, client, handle, options.out);
     const state = await untilInterrupted(session, () => handle.accepted());
     if (session.json) session.printJson({ event: 'state', state });
     else session.print(handle.job);
-    session.tell(`accepted; foremesh job ${handle.job} --follow`);
+    const more =
+      spec.schedule === undefined ? `foremesh job ${handle.job} --follow` : `foremesh job ${handle.job}, foremesh jobs`;
+    session.tell(`${state.phase}; ${more}`);
     handle.close();
   });
 }

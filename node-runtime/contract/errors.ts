@@ -11,6 +11,7 @@ export const errorCodes = {
   MESH_JOB_UNKNOWN: 'No such job.',
   MESH_TASK_UNKNOWN: 'No such task.',
   MESH_QUOTA_EXCEEDED: 'The account, or the mesh, has as many jobs as it may have.',
+  MESH_CLOCK_UNSURE: 'The clock of the node that leads cannot be relied on: what rests on it waits.',
   MESH_JOB_CANCELLED: 'The job was cancelled.',
   MESH_INPUT_INVALID: 'The input of a stage cannot be split as the spec says.',
   MESH_NO_LEADER: 'No node leads, or the leader did not answer in time.',

@@ -44,6 +44,19 @@ export const limits = {
   tasksPerStage: 4_096,
   tasksPerJob: 10_000,
   jobsPerAccount: 1_000,
+  /** Jobs with a `schedule`; they count into `jobsPerAccount` too. */
+  schedulesPerAccount: 100,
+  /** A schedule's id: its occurrences are called `<schedule>-20261224T180000Z`, and that must be an identifier. */
+  scheduleCharacters: 47,
+  cronCharacters: 100,
+  /** An occurrence that nobody could start within this time has been missed: see `catchUp`. */
+  scheduleLateMs: 60_000,
+  /** A leader whose clock differs more than this from the median of the fleet starts no schedule and lets nothing expire. */
+  clockOffMs: 30_000,
+  /** How long an ended job is kept, with its result, unless it says otherwise, and what it may say. */
+  retentionMsDefault: 7 * 86_400_000,
+  retentionMsLeast: 1_000,
+  retentionMsMost: 366 * 86_400_000,
   /** Jobs that have not ended, over all accounts. */
   jobsAtOnce: 5_000,
   /** Of jobs that have ended the newest are kept whole, of those before only what became of them. */

@@ -5,6 +5,8 @@ export * from './job-plan.ts';
 export * from './ledger.ts';
 export * from './ledger-commands.ts';
 export { admissionProblem, votersToCertify } from './ledger-members.ts';
+export { occurrenceId } from './ledger-schedules.ts';
+export * from './ledger-validate.ts';
 export * from './owner/index.ts';
 export * from './planner/index.ts';
 export * from './raft/index.ts';

@@ -1,4 +1,12 @@
-import type { CodeReference, Command, DataReference, Matrix, SplitBy, TaskLimits } from '../contract/index.ts';
+import type {
+  CodeReference,
+  Command,
+  DataReference,
+  Matrix,
+  Schedule,
+  SplitBy,
+  TaskLimits,
+} from '../contract/index.ts';
 
 /** A stage as the ledger keeps it: everything by reference, every default filled in. */
 export interface StagePlan {
@@ -34,6 +42,12 @@ export function hasParts({ split, matrix }: { readonly split?: unknown; readonly
 export interface JobPlan {
   readonly name?: string;
   readonly stages: readonly StagePlan[];
+  /** It is not run itself: each occurrence is a job of its own. */
+  readonly schedule?: Schedule;
+  /** By when it should have ended: so long after it was accepted, or milliseconds since 1970. */
+  readonly deadline?: ({ readonly withinMs: number } | { readonly atMs: number }) & { readonly confidence?: number };
+  /** How long it is kept once it has ended; `retentionMsDefault` unless said. */
+  readonly retentionMs?: number;
 }
 
 /** `<account>/<job>` */

@@ -86,6 +86,14 @@ export type JobCommand =
     })
   /** A node was to go on from it, and could not have its state whole. */
   | (OfJob & { readonly type: 'drop-checkpoint'; readonly task: string; readonly blob: string })
+  /** Occurrences later than this count. By a leader whose clock is right. */
+  | (OfJob & { readonly type: 'begin-schedule'; readonly fromMs: number })
+  /** It is time: an occurrence becomes a job, or (`skip` says why) is left out. */
+  | (OfJob & { readonly type: 'start-occurrence'; readonly occurrenceMs: number; readonly skip?: string })
+  /** Its time is over, and it has not ended. */
+  | (OfJob & { readonly type: 'miss-deadline' })
+  /** It has ended long ago: only its tombstone stays. By a leader whose clock is right. */
+  | (OfJob & { readonly type: 'expire-job' })
   | (OfJob & { readonly type: 'end-job'; readonly phase: 'failed' | 'cancelled'; readonly problem: Problem });
 
 /** What applying a command did: the same on every voter. */
@@ -113,6 +121,21 @@ export type LedgerEvent =
     }
   | { readonly type: 'checkpoint-dropped'; readonly key: string; readonly task: string; readonly blob: string }
   | { readonly type: 'job-ended'; readonly key: string }
+  | { readonly type: 'deadline-missed'; readonly key: string }
+  | { readonly type: 'schedule-begun'; readonly key: string }
+  | {
+      readonly type: 'occurrence-started';
+      readonly key: string;
+      readonly job: string;
+      readonly occurrenceMs: number;
+    }
+  | {
+      readonly type: 'occurrence-skipped';
+      readonly key: string;
+      readonly job: string;
+      readonly occurrenceMs: number;
+      readonly reason: string;
+    }
   | { readonly type: 'voters-set' }
   /** An old ended job made room: only its tombstone stays. */
   | { readonly type: 'job-forgotten'; readonly key: string }

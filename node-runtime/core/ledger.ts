@@ -18,7 +18,8 @@ import type {
   RecordRange,
   VoterSettings,
 } from './ledger-commands.ts';
-import { applyMeshCommand, findMembersFault, isAboutMesh } from './ledger-members.ts';
+import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
+import { applyToSchedule, type LedgerSchedule } from './ledger-schedules.ts';
 
 export interface LedgerTask extends CheckpointedTask {
   readonly task: string;
@@ -52,6 +53,11 @@ export interface LedgerJob {
   endedAtMs?: number;
   problem?: Problem;
   readonly stages: Map<string, LedgerStage>;
+  /** Present when the plan has one. */
+  readonly schedule?: LedgerSchedule;
+  /** It is one of a schedule. */
+  readonly occurrence?: { readonly schedule: string; readonly atMs: number };
+  missedDeadline?: boolean;
 }
 
 /** How much of the past is kept. */
@@ -149,6 +155,7 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
   if (command.type === 'accept-job') return accept(ledger, key, command);
   const job = ledger.jobs.get(key);
   if (job === undefined) return [{ type: 'dropped', command, reason: 'no such job' }];
+  if (command.type === 'expire-job') return expire(ledger, job, key, command);
   if (job.phase !== 'running') return [{ type: 'dropped', command, reason: `the job is ${job.phase}` }];
   switch (command.type) {
     case 'cut-stage':
@@ -172,6 +179,19 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
       delete task.checkpoint; // the next attempt shall not begin where this one went wrong
       return [{ type: 'attempt-failed', key, task: command.task, attempt: command.attempt }];
     }
+    case 'begin-schedule':
+    case 'start-occurrence':
+      return applyToSchedule(ledger, job, key, command, (id, occurrence) => {
+        const { schedule: _, ...plan } = job.plan;
+        const { account, specHash } = job;
+        createJob(ledger, { account, job: id, specHash, plan, atMs: command.atMs }, occurrence);
+        return { type: 'job-accepted', key: jobKeyOf(account, id) };
+      });
+    case 'miss-deadline':
+      if (job.missedDeadline || job.plan.deadline === undefined)
+        return [{ type: 'dropped', command, reason: 'it was missed before, or there is none' }];
+      job.missedDeadline = true;
+      return [{ type: 'deadline-missed', key }];
     case 'end-job':
       job.problem = command.problem;
       return end(ledger, job, key, command.phase, command.atMs);
@@ -181,28 +201,49 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
 function accept(ledger: Ledger, key: string, command: JobCommand & { type: 'accept-job' }): LedgerEvent[] {
   if (ledger.jobs.has(key) || ledger.tombstones.has(key))
     return [{ type: 'dropped', command, reason: 'the id is taken' }];
-  const stages = new Map<string, LedgerStage>();
-  for (const { stage } of command.plan.stages)
-    stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
-  const job: LedgerJob = {
-    account: command.account,
-    job: command.job,
-    specHash: command.specHash,
-    plan: command.plan,
-    acceptedAtMs: command.atMs,
-    phase: 'running',
-    stages,
-  };
-  ledger.jobs.set(key, job);
-  for (const each of command.cuts) {
-    const stage = stages.get(each.stage);
+  const job = createJob(ledger, command);
+  for (const each of job.schedule === undefined ? command.cuts : []) {
+    const stage = job.stages.get(each.stage);
     if (stage !== undefined && findCutFault(stage, each.tasks) === undefined) cutStage(job, stage, each);
   }
   return [{ type: 'job-accepted', key }];
 }
 
+type Accepted = Pick<JobCommand & { type: 'accept-job' }, 'account' | 'job' | 'specHash' | 'plan' | 'atMs'>;
+
+function createJob(
+  ledger: Ledger,
+  { account, job: id, specHash, plan, atMs }: Accepted,
+  occurrence?: LedgerJob['occurrence'],
+): LedgerJob {
+  const stages = new Map<string, LedgerStage>();
+  for (const { stage } of plan.stages) stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
+  const job: LedgerJob = {
+    account,
+    job: id,
+    specHash,
+    plan,
+    acceptedAtMs: atMs,
+    phase: 'running',
+    stages,
+    ...(plan.schedule === undefined ? {} : { schedule: { started: 0, skipped: 0 } }),
+    ...(occurrence === undefined ? {} : { occurrence }),
+  };
+  ledger.jobs.set(jobKeyOf(account, id), job);
+  return job;
+}
+
+function expire(ledger: Ledger, job: LedgerJob, key: string, command: JobCommand): LedgerEvent[] {
+  const at = ledger.ended.indexOf(key);
+  if (job.phase === 'running' || at < 0) return [{ type: 'dropped', command, reason: 'it has not ended' }];
+  ledger.ended.splice(at, 1);
+  const events = [forget(ledger, key)];
+  buryOldest(ledger);
+  return events;
+}
+
 function cut(job: LedgerJob, key: string, command: JobCommand & { type: 'cut-stage' }): LedgerEvent[] {
-  const stage = job.stages.get(command.stage);
+  const stage = job.schedule === undefined ? job.stages.get(command.stage) : undefined;
   if (stage === undefined) return [{ type: 'dropped', command, reason: 'no such stage' }];
   const fault = findCutFault(stage, command.tasks);
   if (fault !== undefined) return [{ type: 'dropped', command, reason: fault }];
@@ -296,27 +337,37 @@ function end(
 ): LedgerEvent[] {
   job.phase = phase;
   job.endedAtMs = atMs;
+  const dueMs = deadlineOf(job);
+  if (phase !== 'cancelled' && dueMs !== undefined && atMs > dueMs) job.missedDeadline = true;
   dropWhatIsBetween(job);
   ledger.ended.push(key);
   ledger.endedTasks += tasksOf(job);
   const events: LedgerEvent[] = [{ type: 'job-ended', key }];
-  while (hasTooMuch(ledger)) {
-    const oldest = ledger.ended.shift()!;
-    const forgotten = ledger.jobs.get(oldest)!;
-    ledger.endedTasks -= tasksOf(forgotten);
-    ledger.jobs.delete(oldest);
-    ledger.tombstones.set(oldest, {
-      key: oldest,
-      specHash: forgotten.specHash,
-      phase: forgotten.phase as Tombstone['phase'],
-    });
-    events.push({ type: 'job-forgotten', key: oldest });
-  }
-  for (const oldest of ledger.tombstones.keys()) {
-    if (ledger.tombstones.size <= ledger.retain.tombstones) break;
-    ledger.tombstones.delete(oldest);
-  }
+  while (hasTooMuch(ledger)) events.push(forget(ledger, ledger.ended.shift()!));
+  buryOldest(ledger);
   return events;
+}
+
+/** By when the job should have ended, milliseconds since 1970 by the clock of whoever accepted it. */
+export function deadlineOf({ plan, acceptedAtMs }: LedgerJob): number | undefined {
+  const { deadline } = plan;
+  if (deadline === undefined) return undefined;
+  return 'atMs' in deadline ? deadline.atMs : acceptedAtMs + deadline.withinMs;
+}
+
+function forget(ledger: Ledger, key: string): LedgerEvent {
+  const { specHash, phase } = ledger.jobs.get(key)!;
+  ledger.endedTasks -= tasksOf(ledger.jobs.get(key)!);
+  ledger.jobs.delete(key);
+  ledger.tombstones.set(key, { key, specHash, phase: phase as Tombstone['phase'] });
+  return { type: 'job-forgotten', key };
+}
+
+function buryOldest({ tombstones, retain }: Ledger): void {
+  for (const oldest of tombstones.keys()) {
+    if (tombstones.size <= retain.tombstones) break;
+    tombstones.delete(oldest);
+  }
 }
 
 /** Never the one that has just ended: somebody waits for it. */
@@ -324,7 +375,8 @@ function hasTooMuch({ ended, endedTasks, retain }: Ledger): boolean {
   return ended.length > 1 && (ended.length > retain.endedJobs || endedTasks > retain.endedTasks);
 }
 
-function tasksOf(job: LedgerJob): number {
+/** How many it has been cut into. */
+export function tasksOf(job: LedgerJob): number {
   let tasks = 0;
   for (const stage of job.stages.values()) tasks += stage.tasks.length;
   return tasks;
@@ -395,42 +447,4 @@ export function restoreLedger(snapshot: unknown): Ledger {
     tombstones: new Map(tombstones.map((each) => [each.key, each])),
     retain,
   };
-}
-
-/** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
-export function validateLedger(ledger: Ledger): void {
-  const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
-  if (endedTasks !== ledger.endedTasks)
-    throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
-  const membersFault = findMembersFault(ledger);
-  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
-  for (const [key, job] of ledger.jobs) {
-    const fault =
-      findFault(job) ?? (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');
-    if (fault !== undefined) throw new Error(`ledger: job ${key}: ${fault}`);
-  }
-}
-
-function findFault(job: LedgerJob): string | undefined {
-  for (const stage of job.stages.values()) {
-    const parts = stage.tasks.filter((task) => !task.merges);
-    const open = parts.filter((task) => task.committed === undefined).length;
-    if (open !== stage.openParts) return `stage ${stage.stage} counts ${stage.openParts} open parts, has ${open}`;
-    if (stage.done !== (stage.cut && stage.tasks.every((task) => task.committed !== undefined)))
-      return `stage ${stage.stage}: done is wrong`;
-    let nextRecord = 0;
-    for (const { task, range } of parts) {
-      if (range === undefined) continue;
-      if (range.firstRecord !== nextRecord)
-        return `task ${task} begins at record ${range.firstRecord}, not ${nextRecord}`;
-      nextRecord += range.records;
-    }
-    const merge = stage.tasks.find((task) => task.merges);
-    if (merge?.committed !== undefined && open > 0) return `stage ${stage.stage} was merged before its parts were done`;
-  }
-  const kept = [...job.stages.values()].flatMap((stage) => stage.tasks).find((task) => task.checkpoint !== undefined);
-  if (kept !== undefined && (kept.committed !== undefined || job.phase !== 'running'))
-    return `task ${kept.task} is over and has a checkpoint`;
-  if (job.phase === 'done' && ![...job.stages.values()].every((stage) => stage.done)) return 'done with open stages';
-  return undefined;
 }

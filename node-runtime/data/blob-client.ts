@@ -1,16 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { open, rename, unlink } from 'node:fs/promises';
 import { type RecordIndex, recordIndexProblem } from '@foremesh/partitioner';
 import { type DataReference, type IndexedBy, limits, MeshError } from '../contract/index.ts';
 import { BlobFetch } from './blob-fetch.ts';
 import { BlobRequests, type BlobRequestsOptions } from './blob-requests.ts';
 import type { BlobStore } from './blob-store.ts';
 import { type TransferOptions, uploadTo } from './blob-upload.ts';
-import { onDisk, writeAt } from './files.ts';
+import type { UploadSource } from './bytes-source.ts';
 import { blobKey } from './hash.ts';
 import { HolderChoice } from './holder-choice.ts';
+import { saveFile } from './local-files.ts';
 import { RecentMap } from './recent-map.ts';
-import { type BlobSource, openSource, type UploadSource } from './upload-source.ts';
+import { type BlobSource, openSource } from './upload-source.ts';
 import { mapAhead } from './windowed.ts';
 
 export interface BlobClientOptions extends BlobRequestsOptions {
@@ -46,7 +45,7 @@ export class BlobClient {
   }
 
   /**
-   * Brings bytes, a file (by its path) or a stream to a holder; durable there when it resolves. What the holder has
+   * Brings bytes, a file (by its path), a stream or a `Blob` to a holder; durable there when it resolves. What the holder has
    * already is not sent again, neither the whole blob nor the chunks of an upload that was broken off.
    *
    * Throws `MESH_UNREACHABLE`, `MESH_LIMIT_EXCEEDED` (too large, or every holder is full), `MESH_STORAGE_FAILED`,
@@ -116,24 +115,7 @@ export class BlobClient {
 
   /** Writes a blob to a file, which appears once it is complete. Throws as `get`, and `MESH_STORAGE_FAILED`. */
   async download(reference: DataReference, filePath: string, options: TransferOptions = {}): Promise<void> {
-    const partPath = `${filePath}.${randomBytes(6).toString('hex')}.part`;
-    await onDisk('write', filePath, async () => {
-      const handle = await open(partPath, 'wx');
-      try {
-        let at = 0;
-        for await (const bytes of this.stream(reference, 0, reference.sizeBytes, options)) {
-          await writeAt(handle, bytes, at);
-          at += bytes.length;
-        }
-        await handle.sync();
-        await handle.close();
-        await rename(partPath, filePath);
-      } catch (error) {
-        await handle.close().catch(() => undefined);
-        await unlink(partPath).catch(() => undefined);
-        throw error;
-      }
-    });
+    await saveFile(this.stream(reference, 0, reference.sizeBytes, options), filePath);
   }
 
   /**

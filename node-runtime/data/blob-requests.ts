@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import {
   asMeshError,
   type BlobAnswer,
   type BlobAsk,
+  base64UrlOf,
   blobAnswer,
   decode,
   type ErrorCode,
@@ -13,6 +13,7 @@ import {
   type Topics,
   type Transport,
 } from '../contract/index.ts';
+import { randomOctets } from './host.ts';
 
 export interface BlobRequestsOptions {
   /** The connection there is now, if any. */
@@ -64,7 +65,7 @@ export class BlobRequests {
   private readonly openSessions = new Set<Session>();
   private readonly pending = new Map<string, Pending>();
   private readonly heardMs = new Map<string, number>();
-  private readonly idPrefix = randomBytes(6).toString('base64url');
+  private readonly idPrefix = base64UrlOf(randomOctets(6));
   private count = 0;
   private closed = false;
 

@@ -10,7 +10,6 @@ import {
   chunkCount,
   chunkLength,
   describeBytes,
-  describeHandle,
   isChunk,
   isContent,
   isManifest,
@@ -19,6 +18,7 @@ import {
 } from './hash.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { bytesWhenComplete, LargeBlob } from './large-blob.ts';
+import { describeHandle } from './local-files.ts';
 import { RecentMap } from './recent-map.ts';
 import { Staging } from './staging.ts';
 import { checkChunk, checkRange, corrupt, malformed, missing } from './store-errors.ts';

@@ -1,8 +1,8 @@
 import { limits, MeshError } from '../contract/index.ts';
 import type { BlobAskBody, BlobRequests } from './blob-requests.ts';
+import type { UploadSource } from './bytes-source.ts';
 import { pack } from './compression.ts';
 import { chunkCount, chunkLength } from './hash.ts';
-import type { UploadSource } from './upload-source.ts';
 import { forEachWindowed } from './windowed.ts';
 
 export interface TransferProgress {

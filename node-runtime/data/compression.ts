@@ -1,9 +1,6 @@
-import { promisify } from 'node:util';
-import { deflateRaw, deflateRawSync, inflateRaw } from 'node:zlib';
-import { MeshError } from '../contract/index.ts';
+import { joinedBytes, MeshError } from '../contract/index.ts';
+import { deflate, deflatedLength, inflate } from './host.ts';
 
-const deflate = promisify(deflateRaw);
-const inflate = promisify(inflateRaw);
 const sampleBytes = 1_024;
 /** Below this there is nothing to win against the time it takes. */
 const leastBytes = 256;
@@ -15,8 +12,8 @@ export interface Packed {
 
 /** Raw deflate, level 1, where a sample of three places says that it saves at least a fifth. */
 export async function pack(bytes: Uint8Array): Promise<Packed> {
-  if (bytes.length < leastBytes || !seemsCompressible(bytes)) return { compression: 'none', data: bytes };
-  const data = await deflate(bytes, { level: 1 });
+  if (bytes.length < leastBytes || !(await seemsCompressible(bytes))) return { compression: 'none', data: bytes };
+  const data = await deflate(bytes);
   return data.length < bytes.length * 0.9 ? { compression: 'deflate', data } : { compression: 'none', data: bytes };
 }
 
@@ -26,27 +23,29 @@ export async function unpack(packed: Packed, mostBytes: number): Promise<Uint8Ar
     if (packed.data.length > mostBytes) throw tooLong(packed.data.length, mostBytes);
     return packed.data;
   }
+  let bytes: Uint8Array | undefined;
   try {
-    return await inflate(packed.data, { maxOutputLength: Math.max(1, mostBytes) });
+    bytes = await inflate(packed.data, mostBytes);
   } catch (error) {
-    if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') throw tooLong('more', mostBytes);
     throw new MeshError('MESH_BLOB_CORRUPT', `the compressed bytes do not unpack: ${(error as Error).message}`, {
       cause: error,
     });
   }
+  if (bytes === undefined) throw tooLong('more', mostBytes);
+  return bytes;
 }
 
 function tooLong(found: number | string, mostBytes: number): MeshError {
   return new MeshError('MESH_BLOB_CORRUPT', `expected at most ${mostBytes} bytes, found ${found}`);
 }
 
-function seemsCompressible(bytes: Uint8Array): boolean {
+async function seemsCompressible(bytes: Uint8Array): Promise<boolean> {
   if (bytes.length <= 3 * sampleBytes) return true;
   const middle = bytes.length >>> 1;
-  const sample = Buffer.concat([
+  const sample = joinedBytes([
     bytes.subarray(0, sampleBytes),
     bytes.subarray(middle, middle + sampleBytes),
     bytes.subarray(bytes.length - sampleBytes),
   ]);
-  return deflateRawSync(sample, { level: 1 }).length < sample.length * 0.8;
+  return (await deflatedLength(sample)) < sample.length * 0.8;
 }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
-import { checkLimit, type DataReference, limits } from '../contract/index.ts';
-import { onDisk } from './files.ts';
+import { checkLimit, type DataReference, hexOf, joinedBytes, limits } from '../contract/index.ts';
+import { makeSha256, sha256 } from './host.ts';
+
+export { sha256 };
 
 export const hashBytes = 32;
 
@@ -11,12 +11,8 @@ export interface BlobDescription {
   readonly manifest: Uint8Array | undefined;
 }
 
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
-}
-
 export function blobNameOf(hash: Uint8Array): string {
-  return `sha256-${Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('hex')}`;
+  return `sha256-${hexOf(hash)}`;
 }
 
 /** Named by the hash of its bytes, has no manifest. */
@@ -44,7 +40,9 @@ export function blobKey(reference: DataReference): string {
 }
 
 export function isChunk(manifest: Uint8Array, chunk: number, bytes: Uint8Array): boolean {
-  return Buffer.compare(sha256(bytes), manifest.subarray(chunk * hashBytes, (chunk + 1) * hashBytes)) === 0;
+  const found = sha256(bytes);
+  const from = chunk * hashBytes;
+  return manifest.length >= from + hashBytes && found.every((byte, i) => byte === manifest[from + i]);
 }
 
 /** Whether these bytes are the manifest of this blob. */
@@ -59,8 +57,8 @@ export function isContent(reference: DataReference, bytes: Uint8Array): boolean 
 
 /** Names a stream of bytes of any length up to `blobBytes`, in pieces of any size. */
 export class BlobHasher {
-  private readonly whole = createHash('sha256');
-  private chunk = createHash('sha256');
+  private readonly whole = makeSha256();
+  private chunk = makeSha256();
   private readonly hashes: Uint8Array[] = [];
   private size = 0;
 
@@ -85,13 +83,13 @@ export class BlobHasher {
       return { reference: { blob: blobNameOf(this.whole.digest()), sizeBytes }, manifest: undefined };
     }
     if (sizeBytes % limits.blobChunkBytes !== 0) this.endChunk();
-    const manifest = Buffer.concat(this.hashes);
+    const manifest = joinedBytes(this.hashes);
     return { reference: { blob: blobNameOf(sha256(manifest)), sizeBytes }, manifest };
   }
 
   private endChunk(): void {
     this.hashes.push(this.chunk.digest());
-    this.chunk = createHash('sha256');
+    this.chunk = makeSha256();
   }
 }
 
@@ -104,27 +102,4 @@ export function describeBytes(bytes: Uint8Array): BlobDescription {
 /** The reference under which these bytes are stored anywhere in the mesh. */
 export function nameOf(bytes: Uint8Array): DataReference {
   return describeBytes(bytes).reference;
-}
-
-/** Reads a file once, in constant memory. Throws `MESH_STORAGE_FAILED` or `MESH_LIMIT_EXCEEDED`. */
-export async function describeFile(path: string): Promise<BlobDescription> {
-  return onDisk('read', path, async () => {
-    const handle = await open(path, 'r');
-    try {
-      return await describeHandle(handle);
-    } finally {
-      await handle.close();
-    }
-  });
-}
-
-export async function describeHandle(handle: FileHandle): Promise<BlobDescription> {
-  const hasher = new BlobHasher();
-  const buffer = Buffer.allocUnsafe(4 * limits.blobChunkBytes);
-  for (let position = 0; ; ) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) return hasher.finish();
-    hasher.push(buffer.subarray(0, bytesRead));
-    position += bytesRead;
-  }
 }

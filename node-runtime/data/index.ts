@@ -11,12 +11,12 @@ export {
   chunkCount,
   chunkLength,
   describeBytes,
-  describeFile,
   isWhole,
   nameOf,
   sha256,
 } from './hash.ts';
 export { HeapKeeper } from './heap-keeper.ts';
+export { describeFile } from './local-files.ts';
 export {
   type LinkAddress,
   type LinkPacket,
@@ -28,4 +28,4 @@ export {
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
 export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
-export type { BlobSource } from './upload-source.ts';
+export type { BlobSource, SlicedBytes } from './upload-source.ts';

@@ -1,4 +1,4 @@
-import { canonicalJson, type JobSpec } from '../contract/index.ts';
+import { bytesOf, canonicalJson, hexOf, type JobSpec } from '../contract/index.ts';
 import { sha256 } from './hash.ts';
 
 /**
@@ -6,5 +6,5 @@ import { sha256 } from './hash.ts';
  * Client and leader compute it alike, so `20s` and `20` are the same estimate.
  */
 export function specHashOf(spec: JobSpec): string {
-  return Buffer.from(sha256(new TextEncoder().encode(canonicalJson(spec)))).toString('hex');
+  return hexOf(sha256(bytesOf(canonicalJson(spec))));
 }

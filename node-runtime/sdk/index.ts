@@ -1,6 +1,26 @@
-/** The SDK: submit jobs to a mesh from a program, follow them, read what came of them. */
+/** The SDK, in Node and (`browser` of package.json) in a page: submit jobs to a mesh from a program, follow them, read what came of them. */
+export type { TaskFunctionSource } from './graph/code.ts';
+export {
+  type AnyFlow,
+  type FlowCode,
+  type FlowInput,
+  items,
+  type JobGraph,
+  type JobOptions,
+  job,
+  lines,
+  type Mapped,
+  type Parts,
+  type Records,
+  type SplitOptions,
+  type StageOptions,
+  task,
+  type Value,
+} from './graph/flow.ts';
+export type { TaskBundler } from './graph/prepare.ts';
+export type { TaskLike } from './graph/task-like.ts';
 export type { History, HistoryOptions, HistorySample } from './history.ts';
-export { JobHandle } from './job-handle.ts';
+export { JobHandle, type JobProgress } from './job-handle.ts';
 export { makeJobId } from './job-id.ts';
 export {
   connectMesh,
@@ -11,4 +31,5 @@ export {
   type SubmitOptions,
   type Voters,
 } from './mesh-client.ts';
+export { type DataRow, MeshData } from './mesh-data.ts';
 export { defaultTiming, type Timing } from './timing.ts';

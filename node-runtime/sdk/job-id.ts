@@ -4,9 +4,9 @@ import { limits } from '../contract/index.ts';
 const alphabet = '23456789bcdfghjkmnpqrstvwxz';
 const suffixCharacters = 6;
 
-/** `flights-7k2m9q`: the name as far as a topic can carry it, and 28 random bits. */
-export function makeJobId(name: string | undefined, random: () => number): string {
-  const most = limits.identifierCharacters - suffixCharacters - 1;
+/** `flights-7k2m9q`: the name as far as a topic can carry it, or the names of a schedule's occurrences, and 28 random bits. */
+export function makeJobId(name: string | undefined, random: () => number, isSchedule = false): string {
+  const most = (isSchedule ? limits.scheduleCharacters : limits.identifierCharacters) - suffixCharacters - 1;
   const slug = (name ?? '')
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')

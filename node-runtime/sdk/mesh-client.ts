@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
 import {
   type Allocation,
   blobRequesterOf,
@@ -8,6 +5,7 @@ import {
   checkIdentifier,
   type DataReference,
   encode,
+  hexOf,
   type JobPhase,
   type JobSpec,
   type JobSpecInput,
@@ -22,19 +20,26 @@ import {
   type ResultOutput,
   type TaskRow,
   Topics,
-  type Transport,
   type VoterSettingsAsk,
   type WhyAnswer,
 } from '../contract/index.ts';
-import { BlobClient, type BlobSource, specHashOf, type TransferOptions } from '../data/index.ts';
-import type { MqttConnectOptions } from '../shell/mqtt-transport.ts';
+import { BlobClient } from '../data/blob-client.ts';
+import type { TransferOptions } from '../data/blob-upload.ts';
+import { randomOctets } from '../data/host.ts';
+import { saveFile } from '../data/local-files.ts';
+import { specHashOf } from '../data/spec-hash.ts';
+import type { BlobSource } from '../data/upload-source.ts';
+import { type JobGraph, specOfGraph, type TaskBundler } from './graph/prepare.ts';
 import { type History, type HistoryOptions, readHistory } from './history.ts';
 import { Holders } from './holders.ts';
+import { connectBroker } from './host.ts';
 import { JobFollower } from './job-follower.ts';
 import { JobHandle } from './job-handle.ts';
 import { makeJobId } from './job-id.ts';
+import { MeshData } from './mesh-data.ts';
 import { MeshLink } from './mesh-link.ts';
 import { blobOf, bytesOfInline, outputValue } from './outputs.ts';
+import { pause } from './pause.ts';
 import { Queries } from './queries.ts';
 import { defaultTiming, type Timing } from './timing.ts';
 
@@ -44,8 +49,11 @@ export interface MeshClientOptions {
   readonly timing?: Partial<Timing>;
   /** What went wrong and is being mended: a connection lost, an attempt that failed. */
   readonly onProblem?: (problem: MeshError) => void;
-  /** How a connection is made; MQTT over TCP unless said. */
-  readonly connect?: (options: MqttConnectOptions) => Promise<Transport>;
+  /**
+   * Where the broker is, in place of what the connection string says: `ws://host:8083/mqtt`, `wss:`, `mqtt:` or `mqtts:`. A page
+   * goes over a WebSocket in any case: on the port of a string with `ca`, else on port 8083, unless this says where.
+   */
+  readonly url?: string | undefined;
 }
 
 export interface SubmitOptions {
@@ -57,11 +65,11 @@ export interface SubmitOptions {
   readonly acceptWithinMs?: number;
 }
 
-/** Rows that the leader gave, and how many it left out. */
 /** How long a voter may take to give up its seat, and how often the mesh is asked whether it has. */
 const removalMs = 60_000;
 const removalAskMs = 250;
 
+/** Rows that the leader gave, and how many it left out. */
 export interface Rows<T> {
   readonly rows: readonly T[];
   readonly truncated: number;
@@ -86,11 +94,12 @@ export async function connectMesh(
   const timing = { ...defaultTiming, ...options.timing };
   const link = await MeshLink.open({
     connection: parsed,
-    clientId: checkIdentifier(`${options.clientName ?? 'sdk'}-${randomBytes(6).toString('hex')}`, 'client name'),
+    clientId: checkIdentifier(`${options.clientName ?? 'sdk'}-${hexOf(randomOctets(6))}`, 'client name'),
     timing,
     random: Math.random,
     onProblem: options.onProblem ?? (() => undefined),
-    ...(options.connect === undefined ? {} : { connect: options.connect }),
+    ...(options.url === undefined ? {} : { url: options.url }),
+    connect: connectBroker,
   });
   return new MeshClient(parsed, link, timing, options);
 }
@@ -98,6 +107,8 @@ export async function connectMesh(
 /** A mesh, from the outside: jobs, nodes, blobs. */
 export class MeshClient {
   readonly connection: Connection;
+  /** Blobs: what jobs read, and what they give when it is large. */
+  readonly data: MeshData;
   readonly #link: MeshLink;
   readonly #topics: Topics;
   readonly #timing: Timing;
@@ -116,11 +127,12 @@ export class MeshClient {
     this.#blobs = new BlobClient({
       transport: () => link.transport,
       topics: this.#topics,
-      requester: blobRequesterOf(connection.account, randomBytes(6).toString('hex')),
+      requester: blobRequesterOf(connection.account, hexOf(randomOctets(6))),
       holders: () => this.#holders.names,
       ...(options.onProblem === undefined ? {} : { onProblem: options.onProblem }),
     });
     link.onReconnect(() => this.#blobs.reconnected());
+    this.data = new MeshData(this, this.#holders, this.#blobs);
   }
 
   get account(): string {
@@ -138,7 +150,10 @@ export class MeshClient {
    */
   submit(spec: JobSpecInput, options: SubmitOptions = {}): JobHandle {
     const parsed = checkSpec(spec);
-    const job = checkIdentifier(options.id ?? makeJobId(parsed.name, Math.random), 'job id');
+    const job = checkIdentifier(
+      options.id ?? makeJobId(parsed.name, Math.random, parsed.schedule !== undefined),
+      'job id',
+    );
     const submission = {
       payload: encode(parsed, 'json'),
       specHash: specHashOf(parsed),
@@ -235,12 +250,21 @@ export class MeshClient {
           mend: 'are most of the other voters there? See `foremesh voters`, and ask again',
         });
       }
-      await setTimeout(removalAskMs);
+      await pause(removalAskMs);
     }
   }
 
   /**
-   * Brings bytes, a file (by its path) or a stream to the mesh; durable when it resolves. What the mesh has already is
+   * The spec of a job that was written as calls (`lines(...).map(...).reduce(...)`): code is bundled, what is large is put into
+   * the mesh. `bundler` is the package `@foremesh/author`; without it (in a page, say) functions travel as they are, and
+   * modules cannot be used. Throws `MESH_TASK_CODE_INVALID` for code that could not run elsewhere, `MESH_NOT_INSTALLED`, and what `put` throws.
+   */
+  prepare(graph: JobGraph, bundler?: TaskBundler): Promise<JobSpecInput> {
+    return specOfGraph(graph, bundler, (source) => this.put(source));
+  }
+
+  /**
+   * Brings bytes, a file (by its path), a stream or a `Blob` to the mesh; durable when it resolves. What the mesh has already is
    * not sent again. Throws `MESH_NO_LEADER` (nobody says where blobs are put) and what `BlobClient.put` throws.
    */
   async put(source: BlobSource, options: TransferOptions = {}): Promise<DataReference> {
@@ -262,14 +286,7 @@ export class MeshClient {
       await this.#holders.known();
       return this.#blobs.download({ blob: output.blob, sizeBytes: output.sizeBytes }, file, options);
     }
-    try {
-      await writeFile(file, bytesOfInline(output));
-    } catch (error) {
-      throw new MeshError('MESH_STORAGE_FAILED', `cannot write: ${(error as Error).message}`, {
-        where: file,
-        cause: error,
-      });
-    }
+    await saveFile(once(bytesOfInline(output)), file);
   }
 
   /** Ends the connection; what still waits throws `MESH_UNREACHABLE`. Jobs go on. */
@@ -295,8 +312,12 @@ export class MeshClient {
     });
     this.#followers.add(follower);
     follower.settled().then(() => this.#followers.delete(follower));
-    return new JobHandle(this.account, job, follower, this.#link, this.#topics);
+    return new JobHandle(this.account, job, follower, this.#link, this.#topics, (output) => this.read(output));
   }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 function checkSpec(spec: JobSpecInput): JobSpec {

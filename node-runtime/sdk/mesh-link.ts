@@ -1,7 +1,19 @@
 import { asMeshError, type Connection, MeshError, type Transport } from '../contract/index.ts';
-import { brokerOf, connectMqtt, type MqttConnectOptions } from '../shell/mqtt-transport.ts';
+import { pause } from './pause.ts';
 import { ChangeSignal } from './signal.ts';
 import { backoffDelayMs, type Timing } from './timing.ts';
+
+/** How one connection is made: beside what the connection string says. */
+export interface ConnectOptions {
+  readonly clientId: string;
+  readonly username: string;
+  readonly password: string;
+  readonly connectTimeoutMs: number;
+  /** In place of the broker that the connection string names: `ws://host:8083/mqtt` and the like. */
+  readonly url?: string;
+}
+
+export type Connect = (connection: Connection, options: ConnectOptions) => Promise<Transport>;
 
 export interface MeshLinkOptions {
   readonly connection: Connection;
@@ -9,8 +21,8 @@ export interface MeshLinkOptions {
   readonly timing: Timing;
   readonly random: () => number;
   readonly onProblem: (problem: MeshError) => void;
-  /** How one connection is made; MQTT over TCP unless said. */
-  readonly connect?: (options: MqttConnectOptions) => Promise<Transport>;
+  readonly url?: string;
+  readonly connect: Connect;
 }
 
 export type TopicListener = (payload: Uint8Array, topic: string) => void;
@@ -104,9 +116,9 @@ export class MeshLink {
   }
 
   async #connect(): Promise<void> {
-    const { connection, clientId, timing } = this.#options;
-    const transport = await (this.#options.connect ?? connectMqtt)({
-      ...brokerOf(connection),
+    const { connection, clientId, timing, url, connect } = this.#options;
+    const transport = await connect(connection, {
+      ...(url === undefined ? {} : { url }),
       clientId,
       username: connection.account,
       password: connection.password,
@@ -174,7 +186,10 @@ export class MeshLink {
       listeners?.delete(listener);
       if (listeners?.size === 0 && this.#watched.delete(topic)) this.#idle.add(topic);
     }
-    if (this.#idle.size > 0) this.#tidying ??= setTimeout(() => this.#unsubscribeIdle(), unsubscribeMs).unref();
+    if (this.#idle.size > 0) {
+      this.#tidying ??= setTimeout(() => this.#unsubscribeIdle(), unsubscribeMs);
+      this.#tidying.unref?.(); // in Node it keeps no process alive
+    }
   }
 
   /** Nobody waits for it: many at once, and not while the next job is being submitted. */
@@ -207,18 +222,4 @@ async function subscribeGranted(transport: Transport, topics: readonly string[])
       refused.set(error.where, error);
     }
   }
-}
-
-/** Resolves after the time, or at once when aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });
 }

@@ -1,4 +1,4 @@
-import { type DataReference, MeshError, type ResultOutput, textOf } from '../contract/index.ts';
+import { bytesOfBase64, type DataReference, MeshError, type ResultOutput, textOf } from '../contract/index.ts';
 
 /** The reference of an output that is too large to stand in the result. */
 export function blobOf(output: ResultOutput): DataReference | undefined {
@@ -8,7 +8,7 @@ export function blobOf(output: ResultOutput): DataReference | undefined {
 /** What a program wants: the JSON value, a string, or bytes. `content` is there when the output is a blob. */
 export function outputValue(output: ResultOutput, content?: Uint8Array): unknown {
   if ('value' in output) return output.value;
-  const bytes = 'base64' in output ? Buffer.from(output.base64, 'base64') : (content ?? new Uint8Array());
+  const bytes = 'base64' in output ? bytesOfBase64(output.base64) : (content ?? new Uint8Array());
   if (output.encoding === 'bytes') return bytes;
   const text = textOf(bytes);
   if (output.encoding === 'text') return text;
@@ -27,6 +27,6 @@ export function outputValue(output: ResultOutput, content?: Uint8Array): unknown
 
 /** What a file gets, for an output that stands in the result. */
 export function bytesOfInline(output: Exclude<ResultOutput, { blob: string }>): Uint8Array {
-  if ('base64' in output) return Buffer.from(output.base64, 'base64');
+  if ('base64' in output) return bytesOfBase64(output.base64);
   return new TextEncoder().encode(output.encoding === 'json' ? JSON.stringify(output.value) : output.value);
 }

@@ -176,7 +176,9 @@ export class AgentDriver {
         this.#journaling(() => this.#journal.forget(effect.attempts));
         return;
       case 'report':
-        this.#outbox.push(effect.message);
+        this.#outbox.push(
+          effect.message.type === 'inventory' ? { ...effect.message, clockMs: Date.now() } : effect.message,
+        );
         return;
       case 'reallocate':
         this.#pool.reallocate(effect.attempt, effect.allocation);

@@ -144,7 +144,8 @@ export class VirtualAgent {
       case 'report': {
         const { message } = effect;
         world.checks.outcomeReported(id, message, this.#journaled);
-        this.#outbox.push(message);
+        const { wallMs: clockMs } = this.#options.life.machine.clock;
+        this.#outbox.push(message.type === 'inventory' ? { ...message, clockMs } : message);
       }
     }
   }

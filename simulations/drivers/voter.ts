@@ -44,6 +44,7 @@ const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 
 /** Nodes fail here far more often than in any mesh: no job shall fail by that. */

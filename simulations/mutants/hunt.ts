@@ -79,8 +79,12 @@ function sourceOf(path: string): string {
   return `${here.slice(0, here.lastIndexOf('/simulations/'))}/${path}`;
 }
 
-function runIn(file: string, { name }: Mutant, { fromSeed, seeds, msMost }: HuntOptions): Promise<Hunted> {
-  const worker = new Worker(file, { workerData: { fromSeed, seeds }, execArgv: [] });
+function runIn(
+  file: string,
+  { name, in: simulation }: Mutant,
+  { fromSeed, seeds, msMost }: HuntOptions,
+): Promise<Hunted> {
+  const worker = new Worker(file, { workerData: { fromSeed, seeds, simulation }, execArgv: [] });
   return new Promise<Hunted>((resolve, reject) => {
     const settle = (done: number, found: Found | undefined) => resolve({ mutant: name, found, seeds: done });
     const timer = setTimeout(() => {

@@ -3,6 +3,7 @@ import { ledgerMutants } from './ledger.ts';
 import type { Mutant } from './mutant.ts';
 import { plannerMutants } from './planner.ts';
 import { raftMutants } from './raft.ts';
+import { scheduleMutants } from './schedules.ts';
 import { trustMutants } from './trust.ts';
 import { voterMutants } from './voters.ts';
 
@@ -15,4 +16,5 @@ export const mutants: readonly Mutant[] = [
   ...ledgerMutants,
   ...agentMutants,
   ...plannerMutants,
+  ...scheduleMutants,
 ];

@@ -16,8 +16,14 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       return { ...command, publicKey: 'A'.repeat(43) };
     case 'count-checkpoint':
       return { ...command, checkpoint: { ...command.checkpoint, sequence: 1 } };
+    case 'start-occurrence':
+      // An earlier one, as of a leader that does not know of the last.
+      return { ...command, occurrenceMs: command.occurrenceMs - 1_000 };
     case 'certify-voters':
     case 'drop-checkpoint':
+    case 'begin-schedule':
+    case 'miss-deadline':
+    case 'expire-job':
       return command;
     case 'remove-node':
     case 'set-voters':
@@ -40,6 +46,13 @@ export function describeCommand(command: LedgerCommand): string {
       return `accept-job ${command.job}`;
     case 'end-job':
       return `end-job ${command.job} ${command.phase}: ${command.problem.message}`;
+    case 'start-occurrence':
+      return `start-occurrence ${command.occurrenceMs} of ${command.job}${command.skip === undefined ? '' : `, not: ${command.skip}`}`;
+    case 'begin-schedule':
+      return `begin-schedule ${command.job} from ${command.fromMs}`;
+    case 'miss-deadline':
+    case 'expire-job':
+      return `${command.type} ${command.job}`;
     case 'enroll-node':
       return `enroll-node ${command.node} with ${command.publicKey}`;
     case 'remove-node':

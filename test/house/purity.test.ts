@@ -51,7 +51,16 @@ describe('house: the pure folders', () => {
   });
 
   it('would be caught: the search sees what it should see', () => {
-    const samples = ['Date.now()', 'new Date()', 'Math.random()', 'const { random } = Math', "Math['random']()"];
+    const samples = [
+      'Date.now()',
+      'new Date()',
+      'new Date(...none)',
+      'Date(1)',
+      'f(new (Date))',
+      'Math.random()',
+      'const { random } = Math',
+      "Math['random']()",
+    ];
     const more = [
       '(globalThis as any).x',
       'import.meta.url',
@@ -65,6 +74,7 @@ describe('house: the pure folders', () => {
       'Math.max(1, 2)',
       'type A = { Date: 1 }',
       'class B { fetch() {} }',
+      'new Date(atMs)',
     ];
     for (const sample of [...samples, ...more]) assert.notDeepEqual(usesIn(sample), [], sample);
     for (const sample of innocent) assert.deepEqual(usesIn(sample), [], sample);
@@ -95,10 +105,17 @@ function impureNodes(program: Node): Node[] {
   walk(program, (node, parent, key) => {
     if (node.type === 'MetaProperty' || node.type === 'ImportExpression') found.push(node);
     if (!isReference(node, parent, key)) return;
-    if (isNamed(node, ...impure)) found.push(node);
+    if (isNamed(node, ...impure) && !isDateOfGivenTime(node, parent)) found.push(node);
     else if (isNamed(node, 'Math') && !isInnocentMath(parent, key)) found.push(node);
   });
   return found;
+}
+
+/** `new Date(atMs)` reads no clock. */
+function isDateOfGivenTime(node: Node, parent: Node | undefined): boolean {
+  const [time] = (parent?.arguments ?? []) as Node[];
+  if (parent?.type !== 'NewExpression' || parent.callee !== node) return false;
+  return isNamed(node, 'Date') && time !== undefined && time.type !== 'SpreadElement';
 }
 
 /** `Math.max`, but neither `Math.random` nor Math as a value that may be asked for anything. */

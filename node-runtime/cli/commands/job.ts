@@ -49,12 +49,28 @@ function jobLines(session: Session, state: JobState, tasks: readonly TaskRow[], 
   // What is piped on has no width.
   const columns = io.stdout.isTTY ? io.stdout.columns : 200;
   const lines = renderJob({ state, runningByNode: runningByNode(tasks) }, { columns, paint });
-  if (state.problem !== undefined && (state.phase === 'failed' || state.phase === 'cancelled')) {
+  lines.push(...dueLines(state));
+  if (state.problem !== undefined && ['failed', 'cancelled', 'scheduled'].includes(state.phase)) {
     lines.push(...reportLines(state.problem, paint));
   }
   lines.push('', ...renderTable(state.stages, stageColumns));
   if (tasks.length > 0) lines.push('', ...renderTable(tasks, taskColumns));
   if (truncated > 0) lines.push(`and ${plural(truncated, 'task')} more`);
+  return lines;
+}
+
+/** When it is run, or should have ended. */
+function dueLines({ schedule, deadline, occurrence }: JobState): string[] {
+  const at = (atMs: number) => new Date(atMs).toISOString();
+  const lines: string[] = [];
+  if (occurrence !== undefined) lines.push(`of schedule ${occurrence.schedule}, due ${at(occurrence.atMs)}`);
+  if (deadline !== undefined) lines.push(`deadline ${at(deadline.atMs)}${deadline.missed ? ', missed' : ''}`);
+  if (schedule === undefined) return lines;
+  const { cron, timezone, catchUp, overlap, nextMs, started, skipped, latest, lastSkipped } = schedule;
+  lines.push(`schedule ${cron} (${timezone}), catch up ${catchUp}, overlap ${overlap}`);
+  lines.push(nextMs === undefined ? 'not begun yet' : `next ${at(nextMs)}`);
+  lines.push(`${started} started${latest === undefined ? '' : `, the last is ${latest}`}; ${skipped} left out`);
+  if (lastSkipped !== undefined) lines.push(`last left out: ${at(lastSkipped.atMs)}, ${lastSkipped.reason}`);
   return lines;
 }
 

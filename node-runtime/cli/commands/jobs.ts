@@ -17,7 +17,7 @@ export const jobsCommand: CommandModule = {
   summary: 'list the jobs of your account',
   register(command: Command, context: CommandContext) {
     command
-      .option('--phase <phase>', 'only accepted, running, done, failed or cancelled ones')
+      .option('--phase <phase>', 'only accepted, scheduled, running, done, failed or cancelled ones')
       .addHelpText('after', examples)
       .action((options: { phase?: string }) => listJobs(new Session(command, context), options.phase));
   },
@@ -26,7 +26,7 @@ export const jobsCommand: CommandModule = {
 async function listJobs(session: Session, phase: string | undefined): Promise<void> {
   const parsed = phase === undefined ? undefined : jobPhase.safeParse(phase);
   if (parsed?.success === false) {
-    throw usageError(`--phase "${phase}" is unknown`, 'use accepted, running, done, failed or cancelled');
+    throw usageError(`--phase "${phase}" is unknown`, 'use accepted, scheduled, running, done, failed or cancelled');
   }
   const filter: { phase?: JobPhase } = parsed === undefined ? {} : { phase: parsed.data };
   await session.withMesh(async (client) => {
@@ -46,7 +46,7 @@ const columns: readonly Column<JobState>[] = [
   { title: 'TASKS', align: 'right', cell: ({ stages }) => tasksOf(stages) },
   { title: 'PRIORITY', align: 'right', cell: ({ priority }) => String(priority) },
   { title: 'TIME', align: 'right', cell: ({ elapsedMs }) => durationText(elapsedMs) },
-  { title: 'LEFT', align: 'right', cell: ({ remainingMs, phase }) => leftOf(phase, remainingMs) },
+  { title: 'LEFT', align: 'right', cell: (state) => leftOf(state) },
   { title: 'PROBLEM', cell: ({ problem }) => problem?.message.split('\n')[0] ?? '' },
 ];
 
@@ -60,6 +60,8 @@ function tasksOf(stages: JobState['stages']): string {
   return all === 0 ? '' : `${stages.reduce((sum, { done }) => sum + done, 0)}/${all}`;
 }
 
-function leftOf(phase: JobPhase, remainingMs: number | undefined): string {
+function leftOf({ phase, remainingMs, schedule }: JobState): string {
+  if (phase === 'scheduled' && schedule?.nextMs !== undefined)
+    return `next in ${durationText(Math.max(0, schedule.nextMs - Date.now()))}`;
   return (phase === 'running' || phase === 'accepted') && remainingMs !== undefined ? durationText(remainingMs) : '';
 }

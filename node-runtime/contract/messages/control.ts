@@ -124,7 +124,13 @@ export const outboxMessage = z.discriminatedUnion('type', [
    * What this boot has accepted and not finished, in answer to `request`. Sent after every outcome that is not committed
    * yet: an attempt that the leader assigned before it asked, and that neither reports nor is listed, is lost.
    */
-  z.object({ type: z.literal('inventory'), request: count, attempts: z.array(attemptKey) }),
+  z.object({
+    type: z.literal('inventory'),
+    request: count,
+    attempts: z.array(attemptKey),
+    /** The node's wall clock when it said so, milliseconds since 1970: a leader whose own differs from most starts no schedule. */
+    clockMs: count.optional(),
+  }),
   /** The node gives it back, through no fault of its task: its owner wants the device for himself. */
   z.object({ type: z.literal('released'), attempt: attemptKey, reason: z.string().max(limits.reasonCharacters) }),
   z.object({ type: z.literal('history'), request: count, page: historyPage }),

@@ -3,7 +3,7 @@ import { limits } from '../limits.ts';
 import { bytesOf } from '../text.ts';
 import { clashOfPaths, commandArguments, commandEnvironment, commandPath } from './command.ts';
 import { combinationsOf, matrix } from './matrix.ts';
-import { blobName, count, encodingOfOutput, engineName, identifier, indexedBy } from './shared.ts';
+import { blobName, count, encodingOfOutput, engineName, fraction, identifier, indexedBy } from './shared.ts';
 import { size } from './sizes.ts';
 
 const inlineText = z
@@ -23,16 +23,16 @@ const duration = z.union([
   z.number().min(0).max(limits.estimateSecondsMost),
   z
     .string()
-    .regex(/^\d+(\.\d+)?\s*(ms|s|min|h)$/, { error: 'must be seconds, or a number with ms, s, min or h ("20s")' })
+    .regex(/^\d+(\.\d+)?\s*(ms|s|min|h|d)$/, { error: 'must be seconds, or a number with ms, s, min, h or d ("20s")' })
     .transform(durationToSeconds)
     .refine((seconds) => seconds <= limits.estimateSecondsMost, {
       error: `estimateSecondsMost is ${limits.estimateSecondsMost}`,
     }),
 ]);
 
-/** Turns "1.5min" into 90. Units: ms, s, min, h. */
+/** Turns "1.5min" into 90. Units: ms, s, min, h, d. */
 export function durationToSeconds(text: string): number {
-  const scale = { ms: 0.001, s: 1, min: 60, h: 3600 } as const;
+  const scale = { ms: 0.001, s: 1, min: 60, h: 3600, d: 86_400 } as const;
   const unit = /[a-z]+$/.exec(text)![0] as keyof typeof scale;
   return Number.parseFloat(text) * scale[unit];
 }
@@ -158,16 +158,66 @@ function programIssues(stage: z.infer<typeof stageShape>): [key: string, message
   return issues;
 }
 
+const cron = z
+  .string()
+  .max(limits.cronCharacters)
+  .regex(/^\s*(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[\w*,/?#+-]+(\s+[\w*,/?#+-]+){4,5})\s*$/, {
+    error: 'must be five fields (minute hour day month weekday), six with seconds first, or @daily and the like',
+  });
+const timezone = z
+  .string()
+  .max(limits.identifierCharacters)
+  .regex(/^[A-Za-z][\w+/-]*$/, { error: 'must be the name of a time zone, like Europe/Berlin' });
+
+export const catchUp = z.enum(['none', 'one']);
+export const overlap = z.enum(['allow', 'skip']);
+const scheduleDefaults = { timezone: 'UTC', catchUp: 'none', overlap: 'allow' } as const;
+
+/** When a job is to be run again and again. */
+export const schedule = z.strictObject({
+  cron,
+  /** Whose wall clock `cron` is read by. */
+  timezone: timezone.default('UTC'),
+  /** Of the occurrences that nobody could start in time (`scheduleLateMs`): leave all out, or make up for them with the last. */
+  catchUp: catchUp.default('none'),
+  /** When the job of the occurrence before still runs: run both, or leave the later one out. */
+  overlap: overlap.default('allow'),
+});
+export type Schedule = z.infer<typeof schedule>;
+
+/** An instant, with its offset from UTC. */
+const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/, {
+  error: 'must be a duration ("2h"), or a time with its offset ("2026-12-24T18:00:00+01:00")',
+});
+
 /** A job as it is published on `jobs/<account>/<job>/spec`. */
 export const jobSpec = z
   .strictObject({
     v: z.literal(1).optional(),
     name: z.string().max(200).optional(),
     priority: priority.optional(),
+    /** Not once, but whenever it is time: cron, or cron with more. */
+    schedule: z.union([cron.transform((text) => ({ cron: text, ...scheduleDefaults })), schedule]).optional(),
+    /** By when it should have ended: so long after it was accepted, or a time. A miss is reported; the job goes on. */
+    deadline: z.union([duration, instant]).optional(),
+    /** How sure one wants to be that the deadline is met, 0 to 1. */
+    confidence: fraction.optional(),
+    /** How long the job is kept once it has ended, with its result: seconds, or "7d". */
+    retention: duration
+      .refine((seconds) => seconds * 1_000 >= limits.retentionMsLeast && seconds * 1_000 <= limits.retentionMsMost, {
+        error: `must be between ${limits.retentionMsLeast / 1_000} s and ${limits.retentionMsMost / 86_400_000} d (retentionMsLeast, retentionMsMost)`,
+      })
+      .optional(),
     stages: z.record(stageName, stageShape),
   })
   .superRefine((spec, context) => {
     const names = Object.keys(spec.stages);
+    if (spec.confidence !== undefined && spec.deadline === undefined)
+      context.addIssue({ code: 'custom', path: ['confidence'], message: '`confidence` goes with `deadline`' });
+    if (spec.schedule !== undefined && typeof spec.deadline === 'string') {
+      const message = 'the deadline of a job with a `schedule` is a duration: it holds for each of its runs';
+      context.addIssue({ code: 'custom', path: ['deadline'], message });
+    }
     const report = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message });
     if (names.length === 0) report(['stages'], 'a job needs at least one stage');
     if (names.length > limits.stagesPerJob) {

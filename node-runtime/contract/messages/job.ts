@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { catchUp, overlap } from './job-spec.ts';
 import { blobName, count, encodingOfOutput, fraction, identifier, version } from './shared.ts';
 
-export const jobPhase = z.enum(['accepted', 'running', 'done', 'failed', 'cancelled', 'refused']);
+export const jobPhase = z.enum(['accepted', 'scheduled', 'running', 'done', 'failed', 'cancelled', 'refused']);
 export type JobPhase = z.infer<typeof jobPhase>;
 export const jobEndPhases: readonly JobPhase[] = ['done', 'failed', 'cancelled'];
 
@@ -31,6 +32,28 @@ export const stageState = z.object({
 });
 export type StageState = z.infer<typeof stageState>;
 
+/** How a job with a `schedule` stands: each of its occurrences is a job of its own. Times are milliseconds since 1970. */
+export const scheduleState = z.object({
+  cron: z.string(),
+  timezone: z.string(),
+  catchUp,
+  overlap,
+  /** By what the leader knows, when the next one is due. */
+  nextMs: count.optional(),
+  /** The last one that was started or left out. */
+  lastMs: count.optional(),
+  /** The job of the last one that was started. */
+  latest: identifier.optional(),
+  started: count,
+  skipped: count,
+  /** The last one that was left out, and why. */
+  lastSkipped: z.object({ atMs: count, reason: z.string() }).optional(),
+});
+export type ScheduleState = z.infer<typeof scheduleState>;
+
+/** Of a job that should have ended by a time: milliseconds since 1970, by the clock of the leader that accepted it. */
+export const deadlineState = z.object({ atMs: count, missed: z.boolean(), confidence: fraction.optional() });
+
 /**
  * `jobs/<account>/<job>/state`, retained. `accepted` is published only once the job is safe in the log. `refused` is not
  * retained and names the refused spec by `specHash`, so that it never hides the state of the job that holds the id.
@@ -52,6 +75,10 @@ export const jobState = z.object({
   term: count,
   revision: count,
   problem: problem.optional(),
+  schedule: scheduleState.optional(),
+  /** Of the job of an occurrence: of which schedule, and when it was due. */
+  occurrence: z.object({ schedule: identifier, atMs: count }).optional(),
+  deadline: deadlineState.optional(),
 });
 export type JobState = z.infer<typeof jobState>;
 
@@ -79,6 +106,7 @@ export const jobResult = z.object({
   elapsedMs: count,
   /** Tasks finished by each node. */
   tasksByNode: z.record(identifier, count),
+  deadline: deadlineState.optional(),
 });
 export type JobResult = z.infer<typeof jobResult>;
 

@@ -3,15 +3,25 @@ import { limits } from '../limits.ts';
 import { isPublicKey, isSignature } from '../seal.ts';
 import { isIdentifier } from '../topics.ts';
 
-export const identifier = z.string().refine(isIdentifier, {
-  error: `must be 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -`,
-});
+/** `pattern` is for the JSON Schemas that are made of these: what a function checks is not in there by itself. */
+export const identifier = z
+  .string()
+  .refine(isIdentifier, { error: `must be 1 to ${limits.identifierCharacters} of A-Z a-z 0-9 _ -` })
+  .meta({ pattern: `^[A-Za-z0-9_-]{1,${limits.identifierCharacters}}$` });
 export const version = z.literal(1);
 export const fraction = z.number().min(0).max(1);
 export const count = z.number().int().min(0);
-export const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, { error: 'must be a byte string' });
-export const publicKey = z.string().refine(isPublicKey, { error: 'must be an Ed25519 public key in base64url' });
-export const signature = z.string().refine(isSignature, { error: 'must be an Ed25519 signature in base64url' });
+export const bytes = z
+  .custom<Uint8Array>((value) => value instanceof Uint8Array, { error: 'must be a byte string' })
+  .meta({ title: 'a byte string of CBOR' });
+export const publicKey = z
+  .string()
+  .refine(isPublicKey, { error: 'must be an Ed25519 public key in base64url' })
+  .meta({ pattern: '^[A-Za-z0-9_-]{43}$' });
+export const signature = z
+  .string()
+  .refine(isSignature, { error: 'must be an Ed25519 signature in base64url' })
+  .meta({ pattern: '^[A-Za-z0-9_-]{86}$' });
 export const blobName = z
   .string()
   .regex(/^sha256-[0-9a-f]{64}$/, { error: 'must be sha256- and 64 hexadecimal digits' });

@@ -25,6 +25,8 @@ export const whyReason = z.enum([
   'queued',
   /** No node can take it: `code` is `MESH_NO_ROOM`. */
   'unplaceable',
+  /** A schedule: it waits for its next occurrence, or for a leader with a clock that is right. */
+  'scheduled',
 ]);
 export type WhyReason = z.infer<typeof whyReason>;
 

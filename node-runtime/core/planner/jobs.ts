@@ -5,6 +5,7 @@ import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import { dropNode } from './nodes.ts';
+import { deadlineDueMs, followSchedule, openSchedule, scheduleDropped } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { endJob, forgetAttempt, makeReady } from './tasks.ts';
 import { jobResultOf, jobStateOf } from './views.ts';
@@ -12,6 +13,8 @@ import { jobResultOf, jobStateOf } from './views.ts';
 /** Begins (or, after an election, takes up again) the planning of an accepted job. */
 export function openJob(state: PlannerState, job: LedgerJob, effects: PlannerEffect[]): void {
   const key = jobKeyOf(job.account, job.job);
+  const schedule = openSchedule(state, job);
+  const dueMs = deadlineDueMs(state, job);
   const view: JobView = {
     key,
     stages: new Map(),
@@ -21,9 +24,12 @@ export function openJob(state: PlannerState, job: LedgerJob, effects: PlannerEff
     dirty: true,
     publishedMs: Number.NEGATIVE_INFINITY,
     ending: false,
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(dueMs === undefined ? {} : { dueMs }),
   };
-  for (const plan of job.plan.stages) view.stages.set(plan.stage, { plan, phase: 'needs' });
   state.jobs.set(key, view);
+  if (schedule !== undefined) return; // its occurrences are run, each as a job of its own
+  for (const plan of job.plan.stages) view.stages.set(plan.stage, { plan, phase: 'needs' });
   for (const stage of view.stages.values())
     if (job.stages.get(stage.plan.stage)!.cut) openStage(state, job, view, stage);
   advance(state, job, view, effects);
@@ -176,6 +182,7 @@ function createTask(job: LedgerJob, view: JobView, stage: StageView, ledger: Led
 export function followLedger(state: PlannerState, event: LedgerEvent, effects: PlannerEffect[]): void {
   if (event.type === 'dropped') {
     if (event.command.type === 'accept-job') state.accepting.delete(jobKeyOf(event.command.account, event.command.job));
+    if ('job' in event.command) scheduleDropped(state, event.command);
     if (event.command.type === 'count-checkpoint') {
       const { account, job, task } = event.command;
       checkpointSettled(state, jobKeyOf(account, job), task);
@@ -196,6 +203,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
   }
   if (event.type === 'voters-set' || event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   if (event.type === 'job-forgotten') {
+    state.expiring.delete(event.key);
     const [account, job] = event.key.split('/') as [string, string];
     effects.push({ type: 'clear-job', account, job });
     return;
@@ -238,6 +246,12 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
       checkpointSettled(state, event.key, event.task);
       return;
     case 'checkpoint-dropped':
+      return;
+    case 'deadline-missed':
+    case 'schedule-begun':
+    case 'occurrence-started':
+    case 'occurrence-skipped':
+      followSchedule(state, event, effects);
       return;
     case 'job-ended':
       closeJob(state, job, view, effects);

@@ -1,4 +1,4 @@
-import { type OutboxMessage, parseAttemptKey } from '../../contract/index.ts';
+import { limits, type OutboxMessage, parseAttemptKey } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
@@ -165,6 +165,10 @@ function hearInventory(
       loseAttempt(state, attempt, 'the node does not know it');
     }
   }
+  // Of an answer that took long nobody knows when the clock was read.
+  const isPrompt = state.nowMs - node.requestedMs < limits.clockOffMs / 3;
+  if (message.clockMs !== undefined && message.request === node.request && isPrompt)
+    node.clockLeadMs = message.clockMs - state.nowMs;
   if (message.request !== node.request || node.confirmed) return;
   node.confirmed = true;
   state.fleet += 1;

@@ -1,6 +1,6 @@
 import type { Forecaster } from '@foremesh/models';
 import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
-import type { MetricSample, NodeStatus, Problem, RecordIndex } from '../../contract/index.ts';
+import type { MetricSample, NodeStatus, Problem, RecordIndex, Schedule } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
@@ -50,7 +50,17 @@ export interface PlannerPolicy {
   readonly createForecaster: (intervalMs: number) => Forecaster;
   /** Cuts the records of an index into contiguous pieces, as large as the weights say; or says how it contradicts itself. */
   readonly cut: (index: RecordIndex, weights: readonly number[]) => RecordPiece[] | string;
+  /** When a schedule is due; in words, why this machine cannot tell. It knows no clock, but what time it is where. */
+  readonly occurrences: (schedule: Schedule) => Occurrences | string;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
+}
+
+/** The occurrences of a schedule; milliseconds since 1970. */
+export interface Occurrences {
+  /** The first one later than that. */
+  readonly next: (afterMs: number) => number | undefined;
+  /** The last one not later than that. */
+  readonly latest: (untilMs: number) => number | undefined;
 }
 
 export interface NodeView {
@@ -67,6 +77,8 @@ export interface NodeView {
   /** In the order of assignment. */
   readonly attempts: Set<AttemptView>;
   tasksDone: number;
+  /** Its wall clock less our monotonic one, when it last told: the same for ever, if both clocks run well. */
+  clockLeadMs?: number;
   latest?: MetricSample;
   /** Background load as a share of all cores. */
   readonly background: Forecaster;
@@ -130,7 +142,23 @@ export interface JobView {
   publishedMs: number;
   /** Its end is on its way into the log. */
   ending: boolean;
+  readonly schedule?: ScheduleView;
+  /** When its deadline is over, by our monotonic clock; absent when it has none, or that it was missed is in or on its way into the log. */
+  dueMs?: number;
 }
+
+export interface ScheduleView {
+  readonly occurrences: Occurrences | string;
+  /** Its beginning is on its way into the log. */
+  beginning: boolean;
+  /** The last occurrence that is in, or on its way into, the log. */
+  afterMs: number;
+  /** The one after that. */
+  nextMs?: number;
+}
+
+/** Whether our wall clock can be relied on: whatever rests on it waits until it can. */
+export type ClockTrust = 'right' | 'unheard' | 'wrong';
 
 export interface PlannerState {
   readonly id: string;
@@ -160,6 +188,12 @@ export interface PlannerState {
   readonly attempts: Map<string, AttemptView>;
   /** Ready tasks by priority, each in the order they became ready. Entries whose state is not `ready` are passed over. */
   readonly ready: TaskView[][];
+  clock: ClockTrust;
+  /** What is wrong with our clock, in words. */
+  clockProblem?: Problem;
+  /** Ended jobs whose expiry is on its way into the log. */
+  readonly expiring: Set<string>;
+  expiryMs: number;
   /** Specs that are on their way into the log: key -> spec hash. */
   readonly accepting: Map<string, string>;
 }
@@ -197,6 +231,9 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     jobs: new Map(),
     attempts: new Map(),
     ready: Array.from({ length: 10 }, () => []),
+    clock: 'unheard',
+    expiring: new Set(),
+    expiryMs: Number.NEGATIVE_INFINITY,
     accepting: new Map(),
   };
 }

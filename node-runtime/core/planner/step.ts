@@ -1,10 +1,13 @@
 import { limits, type Problem } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
+import { watchClock } from './clock.ts';
 import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
+import { quotaProblem } from './quotas.ts';
 import { hearReport } from './reports.ts';
+import { expireJobs, runSchedules, watchDeadlines } from './schedules.ts';
 import type { PlannerState } from './state.ts';
 import { endJob } from './tasks.ts';
 import { jobStateOf, refusedStateOf } from './views.ts';
@@ -95,7 +98,17 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       if (state.connected && state.strangers && state.nowMs - state.announcedMs > state.config.inventoryIntervalMs) {
         announce(state, effects);
       }
+      goByTheClock(state, effects);
   }
+}
+
+/** What is due. Without a lease another may lead already: it would come to nothing in the log. */
+function goByTheClock(state: PlannerState, effects: PlannerEffect[]): void {
+  watchClock(state, effects);
+  if (!state.leased) return;
+  runSchedules(state, effects);
+  watchDeadlines(state, effects);
+  expireJobs(state, effects);
 }
 
 function elected(state: PlannerState, term: number, effects: PlannerEffect[]): void {
@@ -119,6 +132,9 @@ function forgetPlans(state: PlannerState): void {
   state.jobs.clear();
   state.attempts.clear();
   state.accepting.clear();
+  state.expiring.clear();
+  state.clock = 'unheard';
+  delete state.clockProblem;
   for (const queue of state.ready) queue.length = 0;
 }
 
@@ -160,29 +176,17 @@ function whyRefused(state: PlannerState, event: PlannerEvent & { type: 'submitte
   const key = jobKeyOf(account, job);
   const forgotten = state.ledger.tombstones.get(key);
   const held = state.ledger.jobs.get(key)?.specHash ?? forgotten?.specHash ?? state.accepting.get(key);
-  if (held === undefined) return quotaProblem(state, account);
+  if (held === undefined) return nameProblem(event) ?? quotaProblem(state, account, event.plan);
   const conflict = { code: 'MESH_JOB_CONFLICT', mend: 'choose another id' };
   if (held !== specHash) return { ...conflict, message: `job "${job}" exists with another spec` };
   if (forgotten === undefined) return undefined;
   return { ...conflict, message: `job "${job}" is ${forgotten.phase}, and its result is not kept any more` };
 }
 
-function quotaProblem(state: PlannerState, account: string): Problem | undefined {
-  let ofAccount = 0;
-  for (const key of [...state.jobs.keys(), ...state.accepting.keys()])
-    if (key.startsWith(`${account}/`)) ofAccount += 1;
-  const all = state.jobs.size + state.accepting.size;
-  const mend = 'wait for jobs to end, or cancel some';
-  if (ofAccount >= limits.jobsPerAccount) {
-    return {
-      code: 'MESH_QUOTA_EXCEEDED',
-      message: `jobsPerAccount is ${limits.jobsPerAccount}, account ${account} has ${ofAccount} open`,
-      mend,
-    };
-  }
-  if (all >= limits.jobsAtOnce)
-    return { code: 'MESH_QUOTA_EXCEEDED', message: `jobsAtOnce is ${limits.jobsAtOnce}, ${all} are open`, mend };
-  return undefined;
+function nameProblem({ job, plan }: PlannerEvent & { type: 'submitted' }): Problem | undefined {
+  if (plan.schedule === undefined || job.length <= limits.scheduleCharacters) return undefined;
+  const message = `scheduleCharacters is ${limits.scheduleCharacters}, the id of schedule "${job}" has ${job.length}`;
+  return { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'choose a shorter id' };
 }
 
 function refuse(

@@ -16,7 +16,8 @@ import {
   textOf,
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
-import { type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { explain } from './why.ts';
 
@@ -25,7 +26,7 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
   const view = state.jobs.get(jobKeyOf(job.account, job.job));
   const stages = job.plan.stages.map((plan) => stageStateOf(job, plan.stage, view));
   const started = stages.some((stage) => stage.done > 0 || stage.running > 0);
-  const problem = job.problem ?? firstUnplaceable(view);
+  const problem = job.problem ?? scheduleProblem(state, view) ?? firstUnplaceable(view);
   const remainingMs = view === undefined ? undefined : remainingOf(state, view);
   const elapsedMs = (job.endedAtMs ?? state.wallMs) - job.acceptedAtMs;
   return {
@@ -33,7 +34,8 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
     account: job.account,
     job: job.job,
     specHash: job.specHash,
-    phase: job.phase !== 'running' ? job.phase : started ? 'running' : 'accepted',
+    phase:
+      job.phase !== 'running' ? job.phase : job.schedule !== undefined ? 'scheduled' : started ? 'running' : 'accepted',
     ...(job.plan.name === undefined ? {} : { name: job.plan.name }),
     priority: Math.max(...job.plan.stages.map((stage) => stage.priority)),
     stages,
@@ -43,6 +45,25 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
     // An ended job never changes again: its last word is above every earlier one.
     revision: view?.revision ?? Number.MAX_SAFE_INTEGER,
     ...(problem === undefined ? {} : { problem }),
+    ...scheduleStateOf(job, view),
+    ...(job.occurrence === undefined ? {} : { occurrence: job.occurrence }),
+    ...deadlineStateOf(job),
+  };
+}
+
+function scheduleStateOf({ plan, schedule }: LedgerJob, view: JobView | undefined): Pick<JobState, 'schedule'> {
+  if (plan.schedule === undefined || schedule === undefined) return {};
+  const { nextMs } = view?.schedule ?? {};
+  return { schedule: { ...plan.schedule, ...schedule, ...(nextMs === undefined ? {} : { nextMs }) } };
+}
+
+function deadlineStateOf(job: LedgerJob): Pick<JobState, 'deadline'> {
+  const atMs = deadlineOf(job);
+  if (atMs === undefined || job.schedule !== undefined) return {};
+  const { confidence } = job.plan.deadline!;
+  const missed = job.missedDeadline === true;
+  return {
+    deadline: { atMs: Math.max(0, Math.round(atMs)), missed, ...(confidence === undefined ? {} : { confidence }) },
   };
 }
 
@@ -171,6 +192,7 @@ function resultOf(job: LedgerJob, asBase64: boolean): JobResult {
     ...(job.problem === undefined ? {} : { problem: job.problem }),
     elapsedMs: Math.max(0, Math.round((job.endedAtMs ?? 0) - job.acceptedAtMs)),
     tasksByNode: Object.fromEntries(tasksByNode(job)),
+    ...deadlineStateOf(job),
   };
 }
 

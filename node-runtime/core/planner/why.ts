@@ -10,6 +10,7 @@ import {
 import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { deviceOf } from './dispatch.ts';
+import { scheduleProblem } from './schedules.ts';
 import type { AttemptView, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
 
 type Known = Omit<WhyAnswer, 'nodes' | 'truncated'> & { readonly nodes: readonly WhyNode[] };
@@ -30,7 +31,9 @@ export function explain(state: PlannerState, account: string, name: string, jobI
   const head = { job: job.job, ...(explained === undefined ? {} : { task: explained.task }), stages };
   const known =
     explained === undefined || (job.phase !== 'running' && explained.committed === undefined)
-      ? ofJob(job, stages)
+      ? job.schedule !== undefined && job.phase === 'running'
+        ? ofSchedule(state, view)
+        : ofJob(job, stages)
       : ofTask(state, job, view?.tasks.get(explained.task), explained);
   return { ...head, ...known, waitsFor: (known.waitsFor ?? []).slice(0, limits.whyNames) };
 }
@@ -61,6 +64,13 @@ function taskToExplain(view: JobView): LedgerTask | undefined {
   const tasks = [...view.tasks.values()].filter(({ state }) => state !== 'done');
   const order = ['ready', 'assigned', 'running', 'moving', 'waiting'];
   return tasks.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state))[0]?.ledger;
+}
+
+function ofSchedule(state: PlannerState, view: JobView | undefined): OfTask {
+  const problem = scheduleProblem(state, view);
+  const { nextMs } = view?.schedule ?? {};
+  const text = problem?.message ?? (nextMs === undefined ? 'it has not begun' : 'waits for its next occurrence');
+  return { reason: 'scheduled', text, ...codeOf(problem), nodes: [] };
 }
 
 function ofJob({ phase, problem }: LedgerJob, stages: readonly WhyStage[]): OfTask {

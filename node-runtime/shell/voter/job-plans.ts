@@ -1,3 +1,4 @@
+import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import {
   bytesOf,
   type CodeReference,
@@ -28,6 +29,10 @@ export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readon
     throw new MeshError('MESH_SPEC_INVALID', '"__proto__" cannot be the name of a stage', { where: 'stages' });
   }
   const spec = check(jobSpec, value, 'MESH_SPEC_INVALID');
+  if (typeof spec.deadline === 'string' && Number.isNaN(Date.parse(spec.deadline)))
+    throw new MeshError('MESH_SPEC_INVALID', `there is no time ${spec.deadline}`, { where: 'deadline' });
+  const occurrences = spec.schedule === undefined ? undefined : occurrencesOf(spec.schedule);
+  if (typeof occurrences === 'string') throw new MeshError('MESH_SPEC_INVALID', occurrences, { where: 'schedule' });
   return { spec, specHash: specHashOf(spec) };
 }
 
@@ -40,7 +45,21 @@ export async function planOf(spec: JobSpec, blobs: BlobClient): Promise<JobPlan>
   const stages: StagePlan[] = [];
   for (const name of inOrder(spec))
     stages.push(await planStage(name, spec.stages[name]!, spec, !needed.has(name), blobs));
-  return { ...(spec.name === undefined ? {} : { name: spec.name }), stages };
+  const { name, schedule, retention } = spec;
+  return {
+    ...(name === undefined ? {} : { name }),
+    stages,
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(retention === undefined ? {} : { retentionMs: Math.round(retention * 1_000) }),
+    ...deadlineOf(spec),
+  };
+}
+
+function deadlineOf({ deadline, confidence }: JobSpec): Pick<JobPlan, 'deadline'> {
+  if (deadline === undefined) return {};
+  const sure = confidence === undefined ? {} : { confidence };
+  if (typeof deadline === 'number') return { deadline: { withinMs: Math.round(deadline * 1_000), ...sure } };
+  return { deadline: { atMs: Date.parse(deadline), ...sure } };
 }
 
 function inOrder(spec: JobSpec): string[] {

@@ -22,7 +22,7 @@ import { showEffect, showPlanner } from './show-planner.ts';
 /**
  * Commands: leader [term=], elected, connected, disconnected, hold, apply, tick [ms=],
  * join <node> [slots= queue= labels= engines= memory= boot=] (status, then an empty inventory), status <node> [... seq= online=],
- * metrics <node> [boot=], submit <job> [hash=] <stage>..., cancel <job>, indexed <job> <stage> records=, index-failed <job> <stage>,
+ * metrics <node> [boot=], submit <job> [hash= schedule= overlap= deadline= retention=] <stage>..., cancel <job>, indexed <job> <stage> records=, index-failed <job> <stage>,
  * checkpointed <node> <attempt> [sequence=],
  * started, progress <node> <attempt> [fraction=], done <node> <attempt>..., failed <node> <attempt> [fault= code=], inventory <node> [request=] <attempt>...
  * A stage: name[:split[/chunks]][:needs/a/b][:label/x][:priority/9][:retries/0][:parts]; an attempt `s-0#1.1` is of job j.
@@ -72,7 +72,7 @@ function execute(leader: Leader, command: string, words: string[], options: Opti
       return leader.step({ type: 'node-metrics', metrics: { v: 1, node: first, bootId, seq: 1, samples: [] } });
     }
     case 'submit':
-      return leader.submit(first, planFrom(words.slice(1)), options.text('hash', 'h1'));
+      return leader.submit(first, timed(planFrom(words.slice(1)), options), options.text('hash', 'h1'));
     case 'cancel':
       return leader.step({ type: 'cancel-requested', ...ofJob, reason: 'not needed any more' });
     case 'indexed':
@@ -138,6 +138,23 @@ function statusOf(options: Options): Partial<NodeStatus> {
     ...(engines.length === 0 ? {} : { engines }),
     ...(boot === '' ? {} : { bootId: boot }),
     ...(options.text('memory') === '' ? {} : { offeredMemoryBytes: options.number('memory') * 1024 ** 2 }),
+  };
+}
+
+/** `schedule=@hourly`, or with `_` for blanks: blanks would end the word. */
+function timed(plan: JobPlan, options: Options): JobPlan {
+  const cron = options.text('schedule').replaceAll('_', ' ');
+  const schedule = {
+    cron,
+    timezone: 'UTC',
+    catchUp: 'none' as const,
+    overlap: options.text('overlap', 'allow') as 'skip',
+  };
+  return {
+    ...plan,
+    ...(cron === '' ? {} : { schedule }),
+    ...(options.text('deadline') === '' ? {} : { deadline: { withinMs: options.number('deadline') } }),
+    ...(options.text('retention') === '' ? {} : { retentionMs: options.number('retention') }),
   };
 }
 

@@ -60,6 +60,13 @@ function showCommand(command: LedgerCommand): string {
       return `count checkpoint ${command.checkpoint.sequence} of ${command.attempt}`;
     case 'drop-checkpoint':
       return `drop the checkpoint of ${command.task}`;
+    case 'begin-schedule':
+      return `begin ${command.job} from ${command.fromMs}`;
+    case 'start-occurrence':
+      return `occurrence ${command.occurrenceMs} of ${command.job}${command.skip === undefined ? '' : `, left out: ${command.skip}`}`;
+    case 'miss-deadline':
+    case 'expire-job':
+      return `${command.type} ${command.job}`;
     case 'end-job':
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
     case 'set-voters':

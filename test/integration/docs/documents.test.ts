@@ -7,9 +7,17 @@ import { type Block, sectionsOf } from './blocks.ts';
 import { Workshop } from './workshop.ts';
 
 const folder = join(import.meta.dirname, '../../../docs');
-const documents = ['tutorial.md', 'task-authoring.md', 'contract.md', 'security.md', 'operations.md'];
-/** Starts a mesh of its own. */
-const operations = 'operations.md';
+const documents = [
+  'tutorial.md',
+  'task-authoring.md',
+  'sdk.md',
+  'contract.md',
+  'security.md',
+  'operations.md',
+  'cookbook.md',
+];
+/** These start a mesh of their own. */
+const ownMesh = ['operations.md', 'cookbook.md'];
 
 /** What the examples use and not every machine has. */
 const programs = [
@@ -45,8 +53,9 @@ describe('the examples of the documents', function () {
       before(async () => {
         const ports = { PORT: await freePort(), PLAIN_PORT: await freePort(), WEBSOCKET_PORT: await freePort() };
         const own = { HOST: outerAddress(), ...mapped(ports) };
-        workshop =
-          document === operations ? await Workshop.open(own) : await Workshop.open(placeholders, fleet.home('ada'));
+        workshop = ownMesh.includes(document)
+          ? await Workshop.open(own)
+          : await Workshop.open(placeholders, fleet.home('ada'));
       });
       after(() => workshop?.close());
 

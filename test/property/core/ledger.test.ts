@@ -25,6 +25,13 @@ const plans: readonly JobPlan[] = [
     stagePlan('s-1', { needs: ['s'], split: { by: 'items' }, merge: mergeCode }),
   ),
 ];
+const timed: readonly JobPlan[] = [
+  { ...planOf(stagePlan('s')), deadline: { withinMs: 4_000 } },
+  ...(['allow', 'skip'] as const).map((overlap): JobPlan => {
+    const schedule = { cron: '* * * * * *', timezone: 'UTC', catchUp: 'none' as const, overlap };
+    return { ...planOf(stagePlan('s')), schedule };
+  }),
+];
 const stages = ['s', 's-1', 'nowhere'];
 /** Names of tasks, more often those that are. */
 const taskName = fc.oneof(
@@ -60,7 +67,7 @@ const accepts = fc.record({
   type: fc.constant('accept-job' as const),
   ...head,
   specHash: fc.constantFrom('h1', 'h2'),
-  plan: fc.constantFrom(...plans),
+  plan: fc.constantFrom(...plans, ...timed),
   cuts: fc.array(
     fc.record({ stage: fc.constantFrom(...stages), source: fc.constant(blobNamed('b')), tasks: cutTasks }),
     { maxLength: 2 },
@@ -131,7 +138,23 @@ const settings = fc.record({
   settings: fc.record({ settleMs: fc.nat(9), replaceAfterMs: fc.nat(9) }),
   atMs: fc.nat(10_000),
 });
+const begins = fc.record({ type: fc.constant('begin-schedule' as const), ...head, fromMs: fc.nat(3_000) });
+const starts = fc.record(
+  {
+    type: fc.constant('start-occurrence' as const),
+    ...head,
+    occurrenceMs: fc.integer({ min: 1, max: 9 }).map((second) => second * 1_000),
+    skip: fc.constant('no room'),
+  },
+  { requiredKeys: ['type', 'account', 'job', 'atMs', 'occurrenceMs'] },
+);
+const misses = fc.record({ type: fc.constant('miss-deadline' as const), ...head });
+const expiries = fc.record({ type: fc.constant('expire-job' as const), ...head });
 const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
+  { weight: 3, arbitrary: begins },
+  { weight: 6, arbitrary: starts },
+  { weight: 1, arbitrary: misses },
+  { weight: 1, arbitrary: expiries },
   { weight: 1, arbitrary: settings },
   { weight: 2, arbitrary: enrollments },
   { weight: 1, arbitrary: removals },
@@ -154,6 +177,9 @@ class Model {
   /** Of open tasks the sequence and the state of the checkpoint that counts. */
   readonly checkpoints = new Map<string, readonly [number, string]>();
   readonly forgotten = new Set<string>();
+  /** The last of each schedule, or when it began. */
+  readonly occurrences = new Map<string, number>();
+  readonly missed = new Set<string>();
   readonly keys = new Map<string, string>();
   readonly removed = new Set<string>();
   newestVoters = -1;
@@ -197,6 +223,7 @@ class Model {
     const before = this.phases.get(key);
     const dropped = events.length === 1 && events[0]!.type === 'dropped';
     if (command.type === 'accept-job') assert.equal(dropped, before !== undefined || this.forgotten.has(key));
+    else if (command.type === 'expire-job') assert.equal(dropped, before === undefined || before === 'running');
     else if (before !== 'running') assert.ok(dropped, `${command.type} of a job that is ${before}`);
     for (const event of events) this.take(command, event);
   }
@@ -245,6 +272,21 @@ class Model {
         this.phases.delete(event.key);
         this.forgotten.add(event.key);
         return;
+      case 'occurrence-started':
+      case 'occurrence-skipped': {
+        const last = this.occurrences.get(event.key);
+        assert.ok(last !== undefined && event.occurrenceMs > last, 'an occurrence after a later one');
+        this.occurrences.set(event.key, event.occurrenceMs);
+        return;
+      }
+      case 'schedule-begun':
+        assert.ok(!this.occurrences.has(event.key), 'a schedule begins once');
+        this.occurrences.set(event.key, (command as JobCommand & { type: 'begin-schedule' }).fromMs);
+        return;
+      case 'deadline-missed':
+        assert.ok(!this.missed.has(event.key), 'a deadline is missed once');
+        this.missed.add(event.key);
+        return;
       case 'stage-cut':
       case 'node-enrolled':
       case 'node-removed':
@@ -261,6 +303,7 @@ class Model {
     assert.deepEqual(new Map([...ledger.jobs].map(([key, job]) => [key, job.phase as string])), this.phases);
     assert.deepEqual(new Set(ledger.tombstones.keys()), this.forgotten);
     for (const [key, job] of ledger.jobs) {
+      assert.equal(job.schedule?.lastMs, this.occurrences.get(key));
       // Of a job that has ended only results are kept.
       for (const { stage, sink } of job.phase === 'running' ? [] : job.plan.stages) {
         const kept = job.stages.get(stage)!.tasks.filter((task) => task.output !== undefined);

@@ -141,7 +141,7 @@ stages:
       'job.yaml:5:12 there is no file concta; did you mean the word "concat"?',
       'job.yaml:6:15 must be a number, found "high"',
       'job.yaml:7:13 must be a list, found "fast"',
-      'job.yaml:8:15 must be seconds, or a number with ms, s, min or h ("20s")',
+      'job.yaml:8:15 must be seconds, or a number with ms, s, min, h or d ("20s")',
       'job.yaml:9:14 must be at most 10, found 11',
       'job.yaml:11:18 must be at least 4, found 1',
       'job.yaml:12:3 the name "a b" must be 1 to 64 of A-Z a-z 0-9 _ -',

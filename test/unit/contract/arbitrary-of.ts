@@ -11,6 +11,7 @@ interface Definition {
   readonly innerType?: z.ZodType;
   readonly values?: readonly (string | number)[];
   readonly entries?: Record<string, string>;
+  readonly in?: z.ZodType;
   readonly getter?: () => z.ZodType;
 }
 
@@ -24,6 +25,7 @@ const strings = fc.oneof(
   ofBytes(32),
   ofBytes(64),
   fc.stringMatching(/^sha256-[0-9a-f]{64}$/),
+  fc.constantFrom('20s', '1.5 min', '3h'),
   fc.constantFrom('22:00-07:00', 'Mon-Fri 18:00-24:00', 'Sun 00:00-09:30'),
   fc
     .tuple(identifier, identifier, identifier, fc.nat(), fc.nat())
@@ -62,6 +64,10 @@ export function arbitraryOf(schema: z.ZodType): fc.Arbitrary<unknown> {
     case 'optional':
     case 'nonoptional':
       return arbitraryOf(definition.innerType!);
+    case 'default':
+      return arbitraryOf(definition.innerType!);
+    case 'pipe': // what goes in, of what comes out otherwise
+      return arbitraryOf(definition.in!).filter(fits);
     case 'nullable':
       return fc.option(arbitraryOf(definition.innerType!), { nil: null });
     case 'literal':

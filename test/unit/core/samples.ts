@@ -26,6 +26,7 @@ import {
   validatePlanner,
 } from '@foremesh/node-runtime/core';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
   return { blob: `sha256-${digit.repeat(64).slice(0, 64)}`, sizeBytes };
@@ -104,12 +105,15 @@ export const policy: PlannerPolicy = {
   createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
+  occurrences: occurrencesOf,
 };
 
 /** A leader on a log that commits at once: what it proposes is applied, in one batch, before `step` returns. */
 export class Leader {
   readonly planner: PlannerState;
   nowMs = 0;
+  /** What the wall clock was when `nowMs` was 0. */
+  wallStartMs = 1_000_000;
   /** Commands wait in `proposed` until `commit`. */
   holds = false;
   readonly proposed: LedgerCommand[] = [];
@@ -118,10 +122,14 @@ export class Leader {
     this.planner = createPlanner({ id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, policy, config });
   }
 
+  get wallMs(): number {
+    return this.wallStartMs + this.nowMs;
+  }
+
   /** Feeds one event; returns everything that came of it, proposals (and what their commits led to) included. */
   step(event: PlannerEvent, afterMs = 0): PlannerEffect[] {
     this.nowMs += afterMs;
-    const effects = stepPlanner(this.planner, event, { nowMs: this.nowMs, wallMs: 1_000_000 + this.nowMs });
+    const effects = stepPlanner(this.planner, event, { nowMs: this.nowMs, wallMs: this.wallMs });
     for (const effect of effects) if (effect.type === 'propose') this.proposed.push(...effect.commands);
     validatePlanner(this.planner);
     return this.holds ? effects : [...effects, ...this.commit()];
@@ -144,7 +152,10 @@ export class Leader {
     const status = nodeStatus(node, change);
     const effects = this.step({ type: 'node-status', status });
     const request = this.planner.nodes.get(node)!.request;
-    return [...effects, ...this.report(node, [{ type: 'inventory', request, attempts: [] }], status.bootId)];
+    return [
+      ...effects,
+      ...this.report(node, [{ type: 'inventory', request, attempts: [], clockMs: this.wallMs }], status.bootId),
+    ];
   }
 
   report(

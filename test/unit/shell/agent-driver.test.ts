@@ -148,7 +148,9 @@ describe('AgentDriver', () => {
     again.hear(inbox(6, { type: 'inventory-request', request: 1 }));
     again.hear(inbox(7, { type: 'inventory-request', request: 2 }));
     await until('an answer', () => reports.length > 0);
-    assert.deepEqual(reports, [{ type: 'inventory', request: 2, attempts: [] }]);
+    const [{ clockMs, ...report }, ...more] = reports as [OutboxMessage & { type: 'inventory' }];
+    assert.deepEqual([report, ...more], [{ type: 'inventory', request: 2, attempts: [] }]);
+    assert.ok(Math.abs(Date.now() - clockMs!) < 60_000, 'and tells its clock');
   });
 
   it('ends, and obeys nothing more, when the fence cannot be written', async () => {

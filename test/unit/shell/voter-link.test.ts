@@ -70,6 +70,7 @@ class Stage {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
         createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+        occurrences: () => 'no schedules here',
       },
       onFatal: () => undefined,
     });

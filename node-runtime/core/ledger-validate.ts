@@ -1,0 +1,43 @@
+import { type Ledger, type LedgerJob, tasksOf } from './ledger.ts';
+import { findMembersFault } from './ledger-members.ts';
+import { findScheduleFault } from './ledger-schedules.ts';
+
+/** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */
+export function validateLedger(ledger: Ledger): void {
+  const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
+  if (endedTasks !== ledger.endedTasks)
+    throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
+  const membersFault = findMembersFault(ledger);
+  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
+  for (const [key, job] of ledger.jobs) {
+    const fault =
+      findFault(job) ??
+      findScheduleFault(job) ??
+      (ledger.ended.includes(key) === (job.phase !== 'running') ? undefined : 'ended list is wrong');
+    if (fault !== undefined) throw new Error(`ledger: job ${key}: ${fault}`);
+  }
+}
+
+function findFault(job: LedgerJob): string | undefined {
+  for (const stage of job.stages.values()) {
+    const parts = stage.tasks.filter((task) => !task.merges);
+    const open = parts.filter((task) => task.committed === undefined).length;
+    if (open !== stage.openParts) return `stage ${stage.stage} counts ${stage.openParts} open parts, has ${open}`;
+    if (stage.done !== (stage.cut && stage.tasks.every((task) => task.committed !== undefined)))
+      return `stage ${stage.stage}: done is wrong`;
+    let nextRecord = 0;
+    for (const { task, range } of parts) {
+      if (range === undefined) continue;
+      if (range.firstRecord !== nextRecord)
+        return `task ${task} begins at record ${range.firstRecord}, not ${nextRecord}`;
+      nextRecord += range.records;
+    }
+    const merge = stage.tasks.find((task) => task.merges);
+    if (merge?.committed !== undefined && open > 0) return `stage ${stage.stage} was merged before its parts were done`;
+  }
+  const kept = [...job.stages.values()].flatMap((stage) => stage.tasks).find((task) => task.checkpoint !== undefined);
+  if (kept !== undefined && (kept.committed !== undefined || job.phase !== 'running'))
+    return `task ${kept.task} is over and has a checkpoint`;
+  if (job.phase === 'done' && ![...job.stages.values()].every((stage) => stage.done)) return 'done with open stages';
+  return undefined;
+}
