@@ -90,7 +90,7 @@ export function isArchive(bytes: Uint8Array): boolean {
  * Writes the files of an archive under a folder; returns their names. Nothing is written outside it, nor unless all names are sound: throws
  * `MESH_TASK_OUTPUT` otherwise, `MESH_STORAGE_FAILED` when the disk does not take them.
  */
-export async function extractArchive(bytes: Uint8Array, folder: string): Promise<string[]> {
+async function extractArchive(bytes: Uint8Array, folder: string): Promise<string[]> {
   const entries = listed(bytes);
   for (const { name } of entries) {
     if (name !== archiveName(name) || name.includes('\0')) {

@@ -25,7 +25,7 @@ export async function filesOfPattern(pattern: string, directory: string): Promis
   return [...found].sort(byBytes);
 }
 
-export function byBytes(a: string, b: string): number {
+function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
 import { completionCommand } from './commands/completion.ts';
+import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
@@ -34,6 +35,7 @@ export const ownCommands: readonly CommandModule[] = [
   jobsCommand,
   jobCommand,
   logsCommand,
+  dataCommand,
   cancelCommand,
   nodesCommand,
   historyCommand,

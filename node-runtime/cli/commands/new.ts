@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { limits, MeshError } from '../../contract/index.ts';
@@ -37,9 +37,8 @@ async function makeNew(session: Session, name: string, { lang }: NewOptions): Pr
   const { schemaFile, templates } = await import('../templates/index.ts');
   const template = Object.hasOwn(templates, lang) ? templates[lang]! : undefined;
   if (template === undefined) throw unknownLanguage(lang, Object.keys(templates));
-  const { jobFileSchema } = await import('../job-schema.ts');
   const folder = join(session.io.directory, name);
-  const files = { ...template.files(name), [schemaFile]: `${JSON.stringify(jobFileSchema(), null, 2)}\n` };
+  const files = { ...template.files(name), [schemaFile]: await readSchema(schemaFile) };
   try {
     // Fails where there is anything of that name: nothing of somebody else's is touched.
     await mkdir(folder);
@@ -55,6 +54,20 @@ async function makeNew(session: Session, name: string, { lang }: NewOptions): Pr
   const steps = [`cd ${name}`, ...template.steps];
   if (session.json) session.printJson({ folder, files: Object.keys(files), steps });
   else session.print(`made ${name}: ${Object.keys(files).join(', ')}`, 'next:', ...steps.map((step) => `  ${step}`));
+}
+
+/** From the package: beside the bundle's files, or above those that were compiled or are the source. */
+async function readSchema(file: string): Promise<string> {
+  for (const folder of ['./', '../', '../../', '../../../']) {
+    try {
+      return await readFile(new URL(folder + file, import.meta.url), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  throw new MeshError('MESH_NOT_INSTALLED', `${file} is missing from @foremesh/node-runtime`, {
+    mend: 'npm install @foremesh/node-runtime',
+  });
 }
 
 function checkName(name: string): void {

@@ -220,6 +220,29 @@ describe('foremesh run: the first hour', function () {
     assert.deepEqual(JSON.parse(await readFile(join(folder, 'slow.json'), 'utf8')), ['slept', 'slept', 'slept']);
   });
 
+  it('puts, gets and lists data', async () => {
+    const text = await readFile(import.meta.filename);
+    await writeFile(join(folder, 'text'), text);
+    const { stdout } = await foremesh('.', 'data', 'put', 'text');
+    const [blob, size] = stdout.trim().split(' ') as [string, string];
+    assert.equal(size, String(text.length));
+    assert.equal((await foremesh('.', 'data', 'get', blob, size)).stdout, text.toString());
+    assert.equal((await foremesh('.', 'data', 'get', blob, size, '--out', 'copy')).code, 0);
+    assert.ok(text.equals(await readFile(join(folder, 'copy'))));
+    const missing = await foremesh(
+      '.',
+      'data',
+      'get',
+      blob.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')),
+      size,
+    );
+    assert.deepEqual([missing.code, missing.stdout], [1, '']);
+    assert.match(missing.stderr, /MESH_BLOB_MISSING/);
+    assert.equal((await foremesh('.', 'data', 'get', 'x', size)).code, 2);
+    assert.match((await foremesh('.', 'data', 'ls', 'blur-none')).stderr, /MESH_JOB_UNKNOWN/);
+    assert.match((await foremesh('.', 'data', 'ls')).stderr, /small ones stand in the result itself/);
+  });
+
   it('takes the same files for the same job', async () => {
     const again = () => foremesh('.', 'submit', 'upper', '--id', 'again', '-i', 'upper/texts/*', '--detach');
     assert.deepEqual([(await again()).stdout, (await again()).stdout], ['again\n', 'again\n']);
