@@ -67,8 +67,9 @@ export function admit(
 /** A node that votes gives up its seat first: who votes must be known by its key. Asked for again until it is gone. */
 export function remove({ raft, seats, ledger, proposals }: VoterState, node: string, wallMs: number): void {
   if (!ledger.nodes.has(node)) return;
-  if (membersOf(raft.configurations.at(-1)!.configuration).includes(node)) seats.leaving.add(node);
-  else proposals.push({ type: 'remove-node', node, atMs: wallMs });
+  seats.leaving.add(node);
+  if (!membersOf(raft.configurations.at(-1)!.configuration).includes(node))
+    proposals.push({ type: 'remove-node', node, atMs: wallMs });
 }
 
 /**

@@ -23,6 +23,12 @@ export function createSeats(): Seats {
   return { presentSinceMs: new Map(), awaySinceMs: new Map(), memberSinceRound: new Map(), leaving: new Set() };
 }
 
+/** It is out of the mesh: another one may come by its name. */
+export function forgetSeat({ presentSinceMs, leaving }: Seats, node: string): void {
+  presentSinceMs.delete(node);
+  leaving.delete(node);
+}
+
 /** Notes who is there; to be called now and then by a leader. */
 export function watchSeats<Command>(
   seats: Seats,

@@ -16,7 +16,7 @@ import {
 } from '../raft/index.ts';
 import type { VoterEffect, VoterEvent, VoterSnapshot } from './events.ts';
 import { admit, certify, remove } from './members.ts';
-import { createSeats, seatsToChange, votersDefault, watchSeats } from './seats.ts';
+import { createSeats, forgetSeat, seatsToChange, votersDefault, watchSeats } from './seats.ts';
 import type { JobSpecBytes } from './specs.ts';
 import { schedulePlan, type VoterState } from './state.ts';
 
@@ -177,6 +177,7 @@ function apply(state: VoterState, entries: readonly LogEntry<LedgerCommand>[], a
 function followMembers(state: VoterState, event: LedgerEvent, at: Instant, out: VoterEffect[]): void {
   // Nodes that could not follow who votes now, and so not believe this leader, can with the new link.
   if (event.type === 'voters-certified') plan(state, { type: 'asked-who-leads' }, at, out);
+  if (event.type === 'node-removed') forgetSeat(state.seats, event.node);
   const node = event.type === 'node-enrolled' ? event.node : undefined;
   const dropped = event.type === 'dropped' && event.command.type === 'enroll-node' ? event.command.node : undefined;
   const status = state.newcomers.get(node ?? dropped ?? '');

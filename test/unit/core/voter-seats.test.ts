@@ -38,17 +38,48 @@ class Founder {
 }
 
 describe('voter: seats', () => {
-  it('gives a newcomer time for its first answer, and drops one that never gives any', () => {
+  const leading = () => {
     const ada = new Founder();
     ada.feed({ type: 'start', seed: 1 });
     ada.feed({ type: 'connected' });
     ada.feed({ type: 'voters-wanted', settings });
     // Long enough that a heartbeat of which nobody could have known is far behind.
     ada.pass(20 * profile.heartbeatMs);
-    for (const node of ['ada', 'bob', 'cyd']) {
-      const status = { ...nodeStatus(node), mayLead: true, publicKey: `key-of-${node}` };
+    return ada;
+  };
+  const hear = (ada: Founder, ...nodes: string[]) => {
+    for (const [at, node] of nodes.entries()) {
+      const status = { ...nodeStatus(node), mayLead: true, publicKey: `key-of-${node}-${at}` };
       ada.feed({ type: 'status-heard', status, admitted: true });
     }
+  };
+
+  it('are not for whom a person wants out, and are again for a new node of its name', () => {
+    const ada = leading();
+    hear(ada, 'ada', 'bob', 'cyd');
+    ada.pass(settings.settleMs / 2);
+    ada.feed({ type: 'removal-wanted', node: 'bob' });
+    ada.pass(settings.settleMs + 300);
+    assert.deepEqual(ada.learners, [], 'two voters would survive no more than one');
+    hear(ada, 'dan');
+    ada.pass(settings.settleMs + 300);
+    assert.deepEqual(ada.learners, ['cyd', 'dan']);
+
+    const other = leading();
+    hear(other, 'ada', 'bob', 'cyd');
+    other.feed({ type: 'removal-wanted', node: 'bob' });
+    other.feed({
+      type: 'status-heard',
+      status: { ...nodeStatus('bob'), bootId: 'new', mayLead: true, publicKey: 'another key' },
+      admitted: true,
+    });
+    other.pass(settings.settleMs + 300);
+    assert.deepEqual(other.learners, ['bob', 'cyd']);
+  });
+
+  it('gives a newcomer time for its first answer, and drops one that never gives any', () => {
+    const ada = leading();
+    hear(ada, 'ada', 'bob', 'cyd');
     ada.pass(settings.settleMs + 300);
     assert.deepEqual(ada.learners, ['bob', 'cyd']);
     // A newcomer makes its log before it can answer; on a radio link that alone is a second.
