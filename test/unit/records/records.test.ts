@@ -21,7 +21,11 @@ function scan(
   return scanner.finish();
 }
 
-function failure(text: string, options: { maxRecordBytes?: number } = {}, by: Exclude<SplitBy, 'bytes'> = 'items'): RecordsError {
+function failure(
+  text: string,
+  options: { maxRecordBytes?: number } = {},
+  by: Exclude<SplitBy, 'bytes'> = 'items',
+): RecordsError {
   try {
     scan(by, text, options);
   } catch (error) {
