@@ -127,8 +127,8 @@ describe('cli: what a job reads', () => {
     assert.equal(await archived(job('all.tar')), undefined);
     assert.equal(await archived(job('map.ts'), ['all.tar']), undefined);
     assert.deepEqual(await wrong(job('photos/*.gif')), ['job.yaml:2:43 no file is called photos/*.gif']);
-    assert.deepEqual(await wrong(job('[none.txt]')), ['job.yaml:2:42 there is no file none.txt']);
-    assert.match((await wrong(job('[1]')))[0]!, /^job.yaml:2:42 must be the path of a file/);
+    assert.deepEqual(await wrong(job('[none.txt]')), ['job.yaml:2:43 there is no file none.txt']);
+    assert.match((await wrong(job('[1]')))[0]!, /^job.yaml:2:43 must be the path of a file/);
     const lines = 'stages: { s: { code: map.ts, split: lines, input: "*.csv" } }';
     assert.deepEqual(await wrong(lines), ['job.yaml:1:51 there is no file *.csv; a pattern goes with `split: files`']);
   });
