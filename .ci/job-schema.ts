@@ -3,7 +3,7 @@ import { contractSchemas, type JsonSchema, specComments } from './json-schemas.t
 
 const byPath = {
   code: 'The path of a file, from the folder of the job file: TypeScript or JavaScript, bundled at submission.',
-  input: 'The path of a file, from the folder of the job file.',
+  input: 'The path of a file, from the folder of the job file; with `split: files` a pattern like "photos/*.jpg".',
   merge: '"array", "concat", or the path of a file like `code`.',
 };
 
@@ -47,6 +47,14 @@ export function jobFileSchema(): JsonSchema {
       anyOf: [{ type: 'string', minLength: 1, description }, content, ...(key === 'input' ? [] : [signedCode])],
     };
   }
+  (stage.properties.input!.anyOf as JsonSchema[]).push({
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    minItems: 1,
+    description: 'Paths and patterns of files, with `split: files`.',
+  });
+  const files = stage.properties.files as { additionalProperties: JsonSchema };
+  files.additionalProperties = { anyOf: [{ type: 'string', minLength: 1 }, files.additionalProperties] };
   spec.properties.$schema = {
     type: 'string',
     description: 'Where this schema is: for editors, and left out of the job.',

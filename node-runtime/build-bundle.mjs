@@ -53,6 +53,8 @@ const main = files.get('foremesh.mjs');
 if (main !== undefined) files.set('foremesh.mjs', Buffer.concat([Buffer.from('#!/usr/bin/env node\n'), main]));
 const quickjs = '@jitl/quickjs-wasmfile-release-sync/dist/emscripten-module.wasm';
 files.set('quickjs.wasm', await readFile(join(root, 'node_modules', quickjs)));
+// What `foremesh new` puts beside a job file.
+files.set('job.schema.json', await readFile(join(here, 'job.schema.json')));
 files.set('package.json', await manifest());
 files.set('LICENSE', await readFile(join(root, 'LICENSE')));
 files.set('THIRD-PARTY-LICENSES.txt', await thirdPartyLicenses(inputs));

@@ -1,7 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
-import { basename, dirname, extname, resolve } from 'node:path';
+import { access, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { type JobSpec, jobSpec, limits, MeshError } from '../contract/index.ts';
+import { type ArchivedFile, listArchive } from './archive.ts';
+import { filesOfPattern, isPattern } from './glob.ts';
+import { parseParameter, takeParameters } from './parameters.ts';
 import { Positions } from './positions.ts';
 import { MeshErrors, usageError } from './report.ts';
 import { type Signing, signedCode } from './sign-code.ts';
@@ -22,6 +25,8 @@ export interface FileReference {
   /** Where it was named. */
   readonly where: string;
   readonly sizeBytes: number;
+  /** The files of an archive that is made as it is sent. */
+  readonly archived?: readonly ArchivedFile[];
 }
 
 /** A checked job file: the spec with a stand-in wherever a file is named. */
@@ -35,19 +40,23 @@ export interface JobFile {
 
 export interface JobFileOptions {
   readonly directory: string;
-  /** `stage=FILE` or `FILE`, as `--input` has them. */
+  /** `stage=FILE` or `FILE`, as `--input` has them; for a stage that is split by files, patterns. */
   readonly inputs?: readonly string[];
+  /** `NAME=VALUES` or `STAGE.NAME=VALUES`, as `--param` has them. */
+  readonly parameters?: readonly string[];
 }
 
+const jobFileNames = ['job.yaml', 'job.yml', 'job.json'];
 const mergeWords = ['array', 'concat'];
 const standIn = { blob: `sha256-${'0'.repeat(64)}`, sizeBytes: 0 };
 const fileKinds = ['code', 'input', 'merge'] as const;
 const expectations = {
   code: 'the path of a file (or a mapping with `inline`, with `blob` and `sizeBytes`, or with `file` and `engine: node`)',
-  input: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
+  input:
+    'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`; a list of paths with `split: files`)',
   merge: '"array", "concat" or the path of a file',
   files: 'a mapping of paths that programs see to paths of files',
-  split: '"lines", "items" or a mapping with `by` and `chunks`',
+  split: '"lines", "items", "files" or a mapping with `by` and `chunks`, or with `by: bytes` and `size`',
   estimate: 'seconds, or a number with ms, s, min, h or d ("20s")',
   deadline: 'a duration ("2h"), or a time with its offset ("2026-12-24T18:00:00+01:00")',
   retention: 'seconds, or a number with ms, s, min, h or d ("7d")',
@@ -55,7 +64,11 @@ const expectations = {
   stages: 'a mapping of stages by name',
 };
 
-type Named = Omit<FileReference, 'sizeBytes'>;
+interface Named extends Omit<FileReference, 'sizeBytes' | 'archived'> {
+  /** Paths and patterns, from `directory`, of files that become one input. */
+  readonly patterns?: readonly string[];
+  readonly directory: string;
+}
 
 /** A module of WebAssembly, by its name: a program, which is not bundled. */
 export function isProgram(path: string): boolean {
@@ -86,6 +99,7 @@ export async function loadJobFile(file: string, options: JobFileOptions): Promis
   }
   const value = toValue(document, positions);
   delete value.$schema; // for editors
+  takeParameters(stagesOf(value), (options.parameters ?? []).map(parseParameter));
   const overrides = takeInputs(value, options);
   const named = takeFiles(value, path, positions, overrides, options.directory);
   const parsed = jobSpec.safeParse(value);
@@ -100,6 +114,24 @@ export async function loadJobFile(file: string, options: JobFileOptions): Promis
   const errors = [...wrong, ...problems];
   if (errors.length > 0) throw new MeshErrors(errors.sort(byPosition));
   return { shown: file, name: parsed.data!.name ?? nameOf(path), spec: parsed.data!, files };
+}
+
+/** The job file that is meant: of a folder, its `job.yaml`. Throws `MESH_USAGE` where there is none. */
+export async function findJobFile(what: string, directory: string): Promise<string> {
+  const path = resolve(directory, what);
+  const status = await stat(path).catch(() => undefined);
+  if (status?.isDirectory() !== true) return what;
+  for (const name of jobFileNames) {
+    const isThere = await access(join(path, name)).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return join(what, name);
+  }
+  throw usageError(
+    `there is no job file in ${what === '.' ? 'this folder' : what}`,
+    `it would be called ${jobFileNames[0]}; \`foremesh new NAME\` makes one`,
+  );
 }
 
 /** What the schema cannot see of a schedule. */
@@ -142,20 +174,30 @@ function stagesOf(value: Record<string, unknown>): [string, Record<string, unkno
 }
 
 /** Puts the files of `--input` in their stages. Returns which stage has which. */
-function takeInputs(value: Record<string, unknown>, { inputs = [] }: JobFileOptions): Map<string, string> {
+function takeInputs(value: Record<string, unknown>, { inputs = [] }: JobFileOptions): Set<string> {
   const stages = stagesOf(value);
-  const overrides = new Map<string, string>();
+  const overrides = new Map<string, string[]>();
   for (const text of inputs) {
     const [, name, rest] = /^([A-Za-z0-9_-]+)=(.+)$/s.exec(text) ?? [];
     const known = name !== undefined && stages.some(([stage]) => stage === name);
     const first = stages.filter(([, stage]) => stage.needs === undefined);
     if (!known && (name !== undefined || first.length !== 1)) throw wrongInput(text, name, stages, first);
-    const stage = known ? name : first[0]![0];
-    if (overrides.has(stage)) throw usageError(`--input is given twice for stage "${stage}"`);
-    overrides.set(stage, known ? rest! : text);
+    const [stage, content] = known ? stages.find(([each]) => each === name)! : first[0]!;
+    const before = overrides.get(stage) ?? [];
+    if (before.length > 0 && !isByFiles(content)) {
+      throw usageError(`--input is given twice for stage "${stage}"`, 'several files go with `split: files`');
+    }
+    overrides.set(stage, [...before, known ? rest! : text]);
   }
-  for (const [name, stage] of stages) if (overrides.has(name)) stage.input = overrides.get(name);
-  return overrides;
+  for (const [name, stage] of stages) {
+    const given = overrides.get(name);
+    if (given !== undefined) stage.input = isByFiles(stage) ? given : given[0];
+  }
+  return new Set(overrides.keys());
+}
+
+function isByFiles({ split }: Record<string, unknown>): boolean {
+  return split === 'files' || (typeof split === 'object' && split !== null && 'by' in split && split.by === 'files');
 }
 
 function wrongInput(
@@ -183,7 +225,7 @@ function takeFiles(
   value: Record<string, unknown>,
   file: string,
   positions: Positions,
-  overrides: ReadonlyMap<string, string>,
+  overrides: ReadonlySet<string>,
   directory: string,
 ): Named[] {
   const named: Named[] = [];
@@ -191,21 +233,55 @@ function takeFiles(
     named.push(...takeProgramFiles(stage, content, file, positions));
     for (const kind of fileKinds) {
       const signing = kind === 'input' ? undefined : signedCode.safeParse(content[kind]).data;
-      const shown = signing?.file ?? content[kind];
-      if (typeof shown !== 'string' || (kind === 'merge' && mergeWords.includes(shown))) continue;
+      const listed = kind === 'input' && isByFiles(content) ? content.input : undefined;
+      const written = Array.isArray(listed) && listed.length === 1 ? listed[0] : (signing?.file ?? content[kind]);
+      const patterns = kind === 'input' && isByFiles(content) ? patternsOf(written) : undefined;
+      if (patterns === undefined && typeof written !== 'string') continue;
+      if (kind === 'merge' && mergeWords.includes(written as string)) continue;
       const override = kind === 'input' && overrides.has(stage);
+      const base = override ? directory : dirname(file);
+      const shown = patterns === undefined ? (written as string) : patterns.join(', ');
       named.push({
         stage,
         kind,
         shown,
-        path: resolve(override ? directory : dirname(file), shown),
+        path: resolve(base, shown),
         ...(signing === undefined ? {} : { signing }),
         where: override ? `--input ${stage}` : positions.at(['stages', stage, kind]),
+        ...(patterns === undefined ? {} : { patterns }),
+        directory: base,
       });
       content[kind] = kind === 'input' ? { ...standIn } : { ...standIn, engine: isProgram(shown) ? 'wasm' : 'js' };
     }
   }
   return named;
+}
+
+/** Of a stage that is split by files; a single archive of tar holds its files already. */
+function patternsOf(written: unknown): readonly string[] | undefined {
+  if (typeof written === 'string') return extname(written) === '.tar' && !isPattern(written) ? undefined : [written];
+  if (!Array.isArray(written) || written.length === 0) return undefined;
+  return written.every((each) => typeof each === 'string') ? written : undefined;
+}
+
+async function archiveOf(reference: Named, patterns: readonly string[]): Promise<FileReference> {
+  const { stage, kind, path, where, directory } = reference;
+  const paths: { path: string; shown: string }[] = [];
+  for (const pattern of patterns) {
+    const found = isPattern(pattern) ? await filesOfPattern(pattern, directory) : [pattern];
+    if (found.length === 0) throw new MeshError('MESH_SPEC_INVALID', `no file is called ${pattern}`, { where });
+    paths.push(...found.map((shown) => ({ path: resolve(directory, shown), shown })));
+  }
+  const { files, sizeBytes } = await listArchive(paths, where);
+  return {
+    stage,
+    kind,
+    path,
+    where,
+    shown: files.length === 1 ? files[0]!.name : `${files.length} files`,
+    sizeBytes,
+    archived: files,
+  };
 }
 
 /** Of `files: { "model.bin": path }`. */
@@ -223,7 +299,15 @@ function takeProgramFiles(
     filled[name] = typeof shown === 'string' ? { ...standIn } : shown;
     if (typeof shown !== 'string') continue;
     const where = positions.at(['stages', stage, 'files', name]);
-    named.push({ stage, kind: 'file', name, shown, path: resolve(dirname(file), shown), where });
+    named.push({
+      stage,
+      kind: 'file',
+      name,
+      shown,
+      path: resolve(dirname(file), shown),
+      where,
+      directory: dirname(file),
+    });
   }
   content.files = filled;
   return named;
@@ -233,8 +317,12 @@ async function measure(named: readonly Named[]): Promise<{ files: FileReference[
   const files: FileReference[] = [];
   const problems: MeshError[] = [];
   for (const reference of named) {
-    const { kind, shown, path, where } = reference;
+    const { kind, shown, path, where, patterns } = reference;
     try {
+      if (patterns !== undefined) {
+        files.push(await archiveOf(reference, patterns));
+        continue;
+      }
       const status = await stat(path);
       if (!status.isFile()) {
         problems.push(new MeshError('MESH_SPEC_INVALID', `${shown} is not a file`, { where }));
@@ -246,9 +334,14 @@ async function measure(named: readonly Named[]): Promise<{ files: FileReference[
         files.push({ ...reference, sizeBytes: status.size });
       }
     } catch (error) {
+      if (error instanceof MeshError) {
+        problems.push(error);
+        continue;
+      }
       const { code, message } = error as NodeJS.ErrnoException;
       const word = kind === 'merge' ? nearest(shown, mergeWords) : undefined;
-      const hint = word === undefined ? '' : `; did you mean the word "${word}"?`;
+      const pattern = kind === 'input' && isPattern(shown) ? '; a pattern goes with `split: files`' : '';
+      const hint = word === undefined ? pattern : `; did you mean the word "${word}"?`;
       const text = code === 'ENOENT' || code === 'ENOTDIR' ? `there is no file ${shown}${hint}` : message;
       problems.push(new MeshError('MESH_SPEC_INVALID', text, { where }));
     }

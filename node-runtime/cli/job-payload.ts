@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type DataReference, type JobSpec, limits, MeshError } from '../contract/index.ts';
 import { InlineRoom, inlineContentBytes } from '../sdk/inline.ts';
+import { archiveStream } from './archive.ts';
 import { type FileReference, isProgram, type JobFile } from './job-file.ts';
 
 /** What bundling needs: `@foremesh/author`, when it is installed. */
@@ -29,7 +30,7 @@ export interface UploadProgress {
 }
 
 type Put = (
-  source: Uint8Array | string,
+  source: Uint8Array | string | AsyncIterable<Uint8Array>,
   options: { onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void },
 ) => Promise<DataReference>;
 
@@ -101,7 +102,7 @@ export async function fillSpec(
     const isCode = file.kind === 'code' || file.kind === 'merge';
     const isBinary = isCode && isProgram(file.path);
     const text = content === undefined || isBinary ? undefined : room.take(content);
-    const source = content ?? file.path;
+    const source = content ?? (file.archived === undefined ? file.path : archiveStream(file.archived));
     const watched = !isCode
       ? { onProgress: (progress: object) => onProgress({ shown: file.shown, ...(progress as Counts) }) }
       : {};
@@ -125,7 +126,7 @@ type Counts = { readonly doneBytes: number; readonly totalBytes: number };
 /** The bytes of code and of small inputs and files; a larger one is read from its file as it is sent. */
 async function contentOf(file: FileReference, bundled: BundledCode): Promise<Uint8Array | undefined> {
   if (file.kind === 'code' || file.kind === 'merge') return bundled.code.get(keyOf(file))!;
-  if (file.sizeBytes > inlineContentBytes) return undefined;
+  if (file.sizeBytes > inlineContentBytes || file.archived !== undefined) return undefined;
   try {
     return await readFile(file.path);
   } catch (error) {

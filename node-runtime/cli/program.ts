@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
+import { completionCommand } from './commands/completion.ts';
+import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
@@ -8,9 +10,12 @@ import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { joinCommand } from './commands/join.ts';
 import { keysCommand } from './commands/keys.ts';
+import { logsCommand } from './commands/logs.ts';
+import { newCommand } from './commands/new.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
+import { runCommand } from './commands/run.ts';
 import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
 import { submitCommand } from './commands/submit.ts';
 import { trustCommand } from './commands/trust.ts';
@@ -26,9 +31,13 @@ export const ownCommands: readonly CommandModule[] = [
   inviteCommand,
   joinCommand,
   nodeCommand,
+  newCommand,
+  runCommand,
   submitCommand,
   jobsCommand,
   jobCommand,
+  logsCommand,
+  dataCommand,
   cancelCommand,
   nodesCommand,
   historyCommand,
@@ -42,6 +51,7 @@ export const ownCommands: readonly CommandModule[] = [
   whyCommand,
   doctorCommand,
   replayCommand,
+  completionCommand,
 ];
 
 const intro = 'Foremesh: a handful of small machines as one computer that looks ahead.';
@@ -52,9 +62,9 @@ Exit codes:
 ${codes.join('\n')}
 
 Examples:
-  foremesh submit job.yaml
+  foremesh run job.yaml
   foremesh nodes
-  foremesh help submit
+  foremesh help run
 `;
 
 /**
@@ -87,7 +97,11 @@ export async function buildProgram(
     .addHelpText('after', footer);
   addGlobalOptions(program);
   for (const module of ownCommands) addGlobalOptions(addCommand(program, module, context));
-  if (!argv.some((word) => ownCommands.some(({ name }) => name === word)) || argv.includes('help')) {
+  if (
+    !argv.some((word) => ownCommands.some(({ name }) => name === word)) ||
+    argv.includes('help') ||
+    argv[0] === 'completion'
+  ) {
     for (const module of await findExtensions()) addCommand(program, module, context);
   }
   return program;

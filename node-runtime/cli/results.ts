@@ -1,11 +1,12 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { base64Of, type JobResult, MeshError, type ResultOutput } from '../contract/index.ts';
 import type { MeshClient } from '../sdk/index.ts';
+import { extractFile, isArchive } from './archive.ts';
 import type { Session } from './context.ts';
-import { bytesText } from './text.ts';
+import { bytesText, plural } from './text.ts';
 
-/** Prints what a job gave, or writes it to `--out`: a file for one output, a folder for several. */
+/** Prints what a job gave, or writes it to `--out`: a file for one output, a folder for several, or for files. */
 export async function deliverResult(
   session: Session,
   client: MeshClient,
@@ -52,7 +53,7 @@ async function writeOutputs(
 ): Promise<void> {
   const path = resolve(session.io.directory, out);
   const [only] = outputs;
-  if (outputs.length === 1) {
+  if (outputs.length === 1 && !(await isFolder(out, path))) {
     await client.download(only![1], path);
     session.tell(`wrote ${out}`);
     return;
@@ -64,8 +65,35 @@ async function writeOutputs(
   }
   for (const [stage, output] of outputs) {
     const name = `${stage}.${extensions[output.encoding]}`;
-    await client.download(output, join(path, name));
-    session.tell(`wrote ${join(out, name)}`);
+    const file = join(path, name);
+    await client.download(output, file);
+    if (output.encoding === 'bytes' && (await beginsAsArchive(file))) {
+      const archived = join(path, `${stage}.tar`);
+      await rename(file, archived);
+      // Should a name be unsound, the archive stays: nothing is lost.
+      const names = await extractFile(archived, path);
+      await unlink(archived);
+      session.tell(`wrote ${plural(names.length, 'file')} of ${stage} to ${out}`);
+    } else session.tell(`wrote ${join(out, name)}`);
+  }
+}
+
+/** One that is there, or is written as one. */
+async function isFolder(written: string, path: string): Promise<boolean> {
+  if (/[/\\]$/.test(written)) return true;
+  return stat(path).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
+}
+
+async function beginsAsArchive(path: string): Promise<boolean> {
+  const handle = await open(path);
+  try {
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(512), 0, 512, 0);
+    return isArchive(buffer.subarray(0, bytesRead));
+  } finally {
+    await handle.close();
   }
 }
 

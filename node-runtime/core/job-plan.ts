@@ -1,4 +1,12 @@
-import type { CodeReference, Command, DataReference, Schedule, SplitBy, TaskLimits } from '../contract/index.ts';
+import type {
+  CodeReference,
+  Command,
+  DataReference,
+  Matrix,
+  Schedule,
+  SplitBy,
+  TaskLimits,
+} from '../contract/index.ts';
 
 /** A stage as the ledger keeps it: everything by reference, every default filled in. */
 export interface StagePlan {
@@ -6,8 +14,11 @@ export interface StagePlan {
   readonly code: CodeReference;
   readonly input?: DataReference;
   readonly needs: readonly string[];
-  readonly split?: { readonly by: SplitBy; readonly chunks?: number };
-  /** The code that makes one output of the parts; present on every split stage whose output is the job's. */
+  /** `blockBytes` goes with `by: bytes`. */
+  readonly split?: { readonly by: SplitBy; readonly chunks?: number; readonly blockBytes?: number };
+  /** A task for every combination of these values. A stage has `split` or `matrix`, or neither. */
+  readonly matrix?: Matrix;
+  /** The code that makes one output of the parts; present on every stage of parts whose output is the job's. */
   readonly merge?: CodeReference;
   readonly parameters?: unknown;
   /** What code and merge are told where they are programs. */
@@ -20,6 +31,11 @@ export interface StagePlan {
   readonly labels: readonly string[];
   /** No other stage needs it: its output is a result of the job. */
   readonly sink: boolean;
+}
+
+/** Whether the stage has parts, however few: its output is one only when something merges them. */
+export function hasParts({ split, matrix }: { readonly split?: unknown; readonly matrix?: unknown }): boolean {
+  return split !== undefined || matrix !== undefined;
 }
 
 /** A job as the ledger keeps it; stages stand in an order in which every stage comes after those it needs. */

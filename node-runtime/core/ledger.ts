@@ -7,7 +7,7 @@ import {
   type Usage,
   type VotersLink,
 } from '../contract/index.ts';
-import { type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
+import { hasParts, type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
 import { type CheckpointedTask, countCheckpoint, dropCheckpoint } from './ledger-checkpoints.ts';
 import type {
   Cut,
@@ -141,7 +141,7 @@ export function mergeName(stage: string): string {
 export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
   const { tasks } = job.stages.get(stage)!;
   const plan = stagePlanOf(job, stage);
-  if (plan.merge !== undefined || plan.split === undefined) return tasks.at(-1)!.output!;
+  if (plan.merge !== undefined || !hasParts(plan)) return tasks.at(-1)!.output!;
   return tasks.map((task) => task.output!);
 }
 

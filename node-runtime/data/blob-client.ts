@@ -1,5 +1,5 @@
 import { type RecordIndex, recordIndexProblem } from '@foremesh/partitioner';
-import { type DataReference, limits, MeshError, type SplitBy } from '../contract/index.ts';
+import { type DataReference, type IndexedBy, limits, MeshError } from '../contract/index.ts';
 import { BlobFetch } from './blob-fetch.ts';
 import { BlobRequests, type BlobRequestsOptions } from './blob-requests.ts';
 import type { BlobStore } from './blob-store.ts';
@@ -122,7 +122,7 @@ export class BlobClient {
    * Where the records of a blob begin; its holder reads it. Throws `MESH_INPUT_INVALID` when it is not what `by` says,
    * `MESH_LIMIT_EXCEEDED` when a record is too large, otherwise as `get`.
    */
-  async index(reference: DataReference, by: SplitBy): Promise<RecordIndex> {
+  async index(reference: DataReference, by: IndexedBy): Promise<RecordIndex> {
     return this.choice.first(
       async (holder) => {
         const { index } = await this.requests.ask(holder, { op: 'index', ...reference, by }, 'index');

@@ -1,5 +1,5 @@
 import { createRecordScanner, type RecordIndex, RecordsError } from '@foremesh/partitioner';
-import { type DataReference, limits, MeshError, type SplitBy } from '../contract/index.ts';
+import { type DataReference, type IndexedBy, limits, MeshError } from '../contract/index.ts';
 import type { BlobStore } from './blob-store.ts';
 import { blobKey } from './hash.ts';
 import { KeyedLock } from './keyed-lock.ts';
@@ -11,7 +11,7 @@ import { RecentMap } from './recent-map.ts';
  */
 export async function indexRecords(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  by: SplitBy,
+  by: IndexedBy,
 ): Promise<RecordIndex> {
   const scanner = createRecordScanner(by, { maxMarks: limits.indexMarks, maxRecordBytes: limits.recordBytes });
   try {
@@ -27,7 +27,8 @@ export async function indexRecords(
     }
     throw new MeshError('MESH_INPUT_INVALID', `cannot split by ${by}: ${error.message}`, {
       cause: error,
-      mend: 'mend the input, or split by lines',
+      mend:
+        by === 'files' ? 'give files (`input: [PATHS]`), or an archive of tar' : 'mend the input, or split by lines',
     });
   }
 }
@@ -45,7 +46,7 @@ export class RecordIndexes {
   }
 
   /** Throws as `indexRecords`, and what reading the blob throws. */
-  of(reference: DataReference, by: SplitBy): Promise<RecordIndex> {
+  of(reference: DataReference, by: IndexedBy): Promise<RecordIndex> {
     if (!this.store.has(reference)) {
       return Promise.reject(new MeshError('MESH_BLOB_MISSING', `${reference.blob} is not in the store`));
     }

@@ -9,8 +9,11 @@ export interface LoadedOutput {
 /** What a task reads. */
 export type EngineInput =
   | { readonly kind: 'none' }
-  /** A range of records. By items: elements of a JSON array with the commas between them, without the brackets. */
-  | { readonly kind: 'records'; readonly by: SplitBy; readonly bytes: Uint8Array }
+  /**
+   * A range of records; `start` is its place in the whole input. By items: elements of a JSON array with the commas between
+   * them, without the brackets. By files: what stands of an archive of tar.
+   */
+  | { readonly kind: 'records'; readonly by: SplitBy; readonly bytes: Uint8Array; readonly start?: number }
   /** Everything in one task; iterated, it gives lines. */
   | { readonly kind: 'whole'; readonly bytes: Uint8Array }
   /** Outputs of other stages, by stage. */

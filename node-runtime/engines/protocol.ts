@@ -75,7 +75,7 @@ export function shapeOf(input: EngineInput): InputShape {
     case 'none':
       return {};
     case 'records':
-      return { by: input.by };
+      return input.start === undefined ? { by: input.by } : { by: input.by, start: input.start };
     case 'whole':
       return { by: 'lines' };
     case 'outputs': {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { tarFiles, tarHeader } from '@foremesh/partitioner';
 import type { SplitBy } from '../contract/index.ts';
 import type { Machine, MachineHost, Value } from './quickjs-machine.ts';
 import { hostCalls, outputKind, stringForm } from './quickjs-prelude.ts';
@@ -92,6 +93,18 @@ export class QuickjsHost implements MachineHost {
         const bytes = isPieces ? this.takePieces() : machine.getUtf8(args(1), this.task.limits.memoryBytes);
         return bytes instanceof Uint8Array ? machine.newArrayBuffer(bytes) : undefined;
       }
+      case hostCalls.files:
+        return machine.newString(Buffer.from(JSON.stringify(this.files())));
+      case hostCalls.range: {
+        const bytes = this.slot(0);
+        const [start, length] = [number(1), number(2)];
+        const isInside = Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0;
+        return isInside && start + length <= bytes.length
+          ? machine.newArrayBuffer(bytes.subarray(start, start + length))
+          : undefined;
+      }
+      case hostCalls.archive:
+        return this.archiveHeader(machine, args(1), number(2));
       case hostCalls.piece:
         return this.addPiece(machine, args(1));
       default:
@@ -129,6 +142,24 @@ export class QuickjsHost implements MachineHost {
 
   fail(told: Told): void {
     this.ending ??= { type: 'failed', told };
+  }
+
+  /** Name, begin and size of every file of the input. */
+  private files(): [string, number, number][] {
+    if (this.by !== 'files') return [];
+    return Array.from(tarFiles(this.slot(0)), ({ name, start, sizeBytes }) => [name, start, sizeBytes]);
+  }
+
+  /** The header of a file in what the task gives, or what is wrong with its name. */
+  private archiveHeader(machine: Machine, name: Value, sizeBytes: number): Value | undefined {
+    const bytes = machine.getUtf8(name, pieceBytesMost);
+    const text = bytes instanceof Uint8Array ? tryParse(bytes) : undefined;
+    if (typeof text !== 'string' || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return undefined;
+    try {
+      return machine.newArrayBuffer(tarHeader(text, sizeBytes));
+    } catch (error) {
+      return machine.newString(Buffer.from((error as RangeError).message));
+    }
   }
 
   private slot(index: number): Uint8Array {

@@ -13,6 +13,9 @@ export const hostCalls = {
   decode: 10,
   encode: 11,
   piece: 12,
+  files: 13,
+  range: 14,
+  archive: 15,
 } as const;
 
 export const outputKind = { json: 0, text: 1 } as const;
@@ -44,6 +47,7 @@ const charCodeAt = uncurry(String.prototype.charCodeAt);
 const isWellFormed = uncurry(String.prototype.isWellFormed);
 const resolve = Promise.resolve.bind(Promise);
 const reject = Promise.reject.bind(Promise);
+const set = uncurry(Uint8Array.prototype.set);
 const join = uncurry(Array.prototype.join);
 const map = uncurry(Array.prototype.map);
 const then = uncurry(Promise.prototype.then);
@@ -64,6 +68,39 @@ const load = (slot, encoding) => {
   if (encoding === 'bytes') return new Bytes(must(host(${hostCalls.bytes}, slot)));
   const text = must(host(${hostCalls.text}, slot));
   return encoding === 'json' ? parse(text) : text;
+};
+
+const encodeText = (value) => {
+  const text = StringOf(value);
+  if (isPlain(text)) return new Bytes(must(host(${hostCalls.encode}, text, ${stringForm.plain})));
+  givePieces(text);
+  return new Bytes(must(host(${hostCalls.encode}, '', ${stringForm.pieces})));
+};
+const decodeText = (bytes) =>
+  bytes.byteLength === 0 ? '' : must(host(${hostCalls.decode}, bytes.buffer, bytes.byteOffset, bytes.byteLength, false));
+const bytesOfContent = (content, name) => {
+  if (typeof content === 'string') return encodeText(content);
+  if (content instanceof Buffer) return new Bytes(content);
+  if (isView(content)) return new Bytes(content.buffer, content.byteOffset, content.byteLength);
+  throw new TypeError('the content of the file "' + name + '" must be a string or bytes');
+};
+
+/** An archive of tar without its end, so that archives one after the other are one. */
+const archiveOf = (contents) => {
+  const names = keys(contents);
+  const files = map(names, (name) => bytesOfContent(contents[name], name));
+  let size = 0;
+  for (let at = 0; at < files.length; at++) size += 512 + (files[at].byteLength + 511 - ((files[at].byteLength + 511) % 512));
+  const archive = new Bytes(size);
+  let end = 0;
+  for (let at = 0; at < files.length; at++) {
+    const header = host(${hostCalls.archive}, stringify(names[at]), files[at].byteLength);
+    if (typeof header === 'string') throw new TypeError(header);
+    set(archive, new Bytes(must(header)), end);
+    set(archive, files[at], end + 512);
+    end += 512 + (files[at].byteLength + 511 - ((files[at].byteLength + 511) % 512));
+  }
+  return archive;
 };
 
 const linesOf = (text) => {
@@ -121,6 +158,59 @@ class Records {
   }
 }
 
+class InputFile {
+  #start;
+  #size;
+  constructor(name, start, size) {
+    defineProperty(this, 'name', { value: name, enumerable: true });
+    this.#start = start;
+    this.#size = size;
+  }
+  get sizeBytes() {
+    return this.#size;
+  }
+  bytes() {
+    return this.#size === 0 ? new Bytes(0) : new Bytes(must(host(${hostCalls.range}, this.#start, this.#size)));
+  }
+  text() {
+    return decodeText(this.bytes());
+  }
+  json() {
+    return parse(this.text());
+  }
+}
+const filesOf = () =>
+  map(parse(must(host(${hostCalls.files}))), ([name, start, size]) => new InputFile(name, start, size));
+const blocksOf = (size) => (size === 0 ? [] : [load(0, 'bytes')]);
+
+/** Records that are few and there at once. */
+class ListedRecords {
+  #make;
+  #list;
+  #at = 0;
+  constructor(make) {
+    this.#make = make;
+  }
+  next() {
+    this.#list ??= this.#make();
+    if (this.#at >= this.#list.length) return { value: undefined, done: true };
+    return { value: this.#list[this.#at++], done: false };
+  }
+  return(value) {
+    this.#list = [];
+    return { value, done: true };
+  }
+  [Symbol.iterator]() {
+    return this;
+  }
+}
+const recordsOf = (by, size) =>
+  by === 'files'
+    ? new ListedRecords(filesOf)
+    : by === 'bytes'
+      ? new ListedRecords(() => blocksOf(size))
+      : new Records(by, size);
+
 class AsyncRecords {
   #records;
   constructor(records) {
@@ -144,9 +234,14 @@ class AsyncRecords {
 class TaskInput {
   #by;
   #size;
-  constructor(by, size) {
+  #start;
+  constructor(by, size, start) {
     this.#by = by;
     this.#size = size;
+    this.#start = start;
+  }
+  get start() {
+    return this.#start;
   }
   get length() {
     return host(${hostCalls.count});
@@ -164,10 +259,10 @@ class TaskInput {
     return this.#size === 0 ? new Bytes(0) : load(0, 'bytes');
   }
   [Symbol.iterator]() {
-    return new Records(this.#by, this.#size);
+    return recordsOf(this.#by, this.#size);
   }
   [Symbol.asyncIterator]() {
-    return new AsyncRecords(new Records(this.#by, this.#size));
+    return new AsyncRecords(recordsOf(this.#by, this.#size));
   }
 }
 
@@ -227,12 +322,13 @@ const makeTask = (meta) => {
     }
   }
   const task = {
-    input: new TaskInput(meta.by, meta.size),
+    input: new TaskInput(meta.by, meta.size, meta.start ?? 0),
     needs,
     parameters: meta.parameters,
     progress,
     log,
     text: (value) => new TextOutput(value),
+    files: archiveOf,
   };
   const { parts } = meta;
   lazily(task, 'parts', () => (parts ? map(parts, (encoding, index) => load(index, encoding)) : []));
@@ -308,10 +404,7 @@ globalThis.TextEncoder = class TextEncoder {
     return 'utf-8';
   }
   encode(value = '') {
-    const text = StringOf(value);
-    if (isPlain(text)) return new Bytes(must(host(${hostCalls.encode}, text, ${stringForm.plain})));
-    givePieces(text);
-    return new Bytes(must(host(${hostCalls.encode}, '', ${stringForm.pieces})));
+    return encodeText(value);
   }
 };
 globalThis.TextDecoder = class TextDecoder {

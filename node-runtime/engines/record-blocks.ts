@@ -1,3 +1,4 @@
+import { tarFiles } from '@foremesh/partitioner';
 import type { SplitBy } from '../contract/index.ts';
 
 /**
@@ -12,7 +13,8 @@ const carriageReturn = 0x0d;
 /** Where the block that begins at `offset` ends: behind a record (by items: at the comma or the end), never at `offset`. */
 export function blockEnd(bytes: Uint8Array, by: SplitBy, offset: number, least = blockBytes): number {
   if (bytes.length - offset <= least) return bytes.length;
-  return by === 'lines' ? lineBlockEnd(bytes, offset, least) : itemBlockEnd(bytes, offset, offset + least);
+  if (by === 'lines') return lineBlockEnd(bytes, offset, least);
+  return by === 'items' ? itemBlockEnd(bytes, offset, offset + least) : bytes.length;
 }
 
 /** The first byte of the block that follows one that ended at `end`. */
@@ -56,7 +58,15 @@ function stringEnd(bytes: Uint8Array, at: number): number {
 }
 
 export function countRecords(bytes: Uint8Array, by: SplitBy): number {
-  return by === 'lines' ? countLines(bytes) : countItems(bytes);
+  if (by === 'lines') return countLines(bytes);
+  if (by === 'items') return countItems(bytes);
+  return by === 'bytes' ? Math.min(1, bytes.length) : countFiles(bytes);
+}
+
+function countFiles(bytes: Uint8Array): number {
+  let count = 0;
+  for (const _ of tarFiles(bytes)) count++;
+  return count;
 }
 
 function countLines(bytes: Uint8Array): number {

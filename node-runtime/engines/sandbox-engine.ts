@@ -7,6 +7,8 @@ export type Encoding = LoadedOutput['encoding'];
 export interface InputShape {
   /** How slot 0 is iterated; without it there is no input. */
   readonly by?: SplitBy;
+  /** The byte of the whole input at which slot 0 begins; 0 unless said. */
+  readonly start?: number;
   readonly needs?: Readonly<Record<string, Encoding | readonly Encoding[]>>;
   readonly parts?: readonly Encoding[];
 }

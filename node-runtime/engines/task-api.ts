@@ -30,6 +30,23 @@ export interface Task<Parameters = unknown, Needs = Record<string, unknown>> {
   log(...values: unknown[]): void;
   /** Wraps a string so that the task gives text, not a JSON string. */
   text(value: string): TextOutput;
+  /**
+   * Bytes that hold files by name, strings in UTF-8: an archive of tar without its end. `merge: concat` makes one of those of
+   * all tasks, and `foremesh run --out FOLDER` writes its files. Throws `TypeError` on a name of more than 100 bytes (255 where
+   * a slash divides it).
+   */
+  files(contents: Readonly<Record<string, string | ArrayBuffer | ArrayBufferView>>): Uint8Array;
+}
+
+/** A record of a stage that is split by files. */
+export interface InputFile {
+  /** As it was named in the input, with slashes. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  bytes(): Uint8Array;
+  /** Invalid UTF-8 reads as U+FFFD. */
+  text(): string;
+  json(): unknown;
 }
 
 /** A task of engine `node`: Node.js is there too, and the packages that were bundled. */
@@ -50,7 +67,8 @@ export interface TextOutput {
 }
 
 /**
- * Records: the elements of a JSON array where the stage is split by items, lines everywhere else. A line ends at "\n", "\r\n"
+ * Records: the elements of a JSON array where the stage is split by items, `InputFile`s where by files, one `Uint8Array` where
+ * by bytes, lines everywhere else. A line ends at "\n", "\r\n"
  * or "\r"; a last line without an end counts. Invalid UTF-8 reads as U+FFFD. Read as a stream, so that a large input
  * needs little memory; each `await` of a record is a place where a running task can be moved.
  */
@@ -58,6 +76,8 @@ export interface TaskInput<T = never> extends AsyncIterable<RecordOf<T>>, Iterab
   /** How many records there are. */
   readonly length: number;
   readonly sizeBytes: number;
+  /** The byte of the whole input at which this part begins. */
+  readonly start: number;
   /** All of it as text. By items: the elements with the commas between them. */
   text(): string;
   /** All of it parsed. By items: the array of the elements. */

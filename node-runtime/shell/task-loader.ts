@@ -105,7 +105,8 @@ export class TaskLoader {
         return { kind: 'whole', bytes: await this.#blobs.get(input.source, { signal }) };
       case 'records': {
         const bytes = await this.#records(input.source, input.start, input.end, signal);
-        return { kind: 'records', by: input.by, bytes: input.by === 'items' ? itemsSlice(bytes) : bytes };
+        const { by, start } = input;
+        return { kind: 'records', by, start, bytes: by === 'items' ? itemsSlice(bytes) : bytes };
       }
       case 'parts':
         return { kind: 'parts', parts: await this.#outputs(input.parts, signal) };

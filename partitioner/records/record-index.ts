@@ -1,12 +1,16 @@
-/** How bytes become records: `lines` end at \n, \r\n or a lone \r; `items` are the elements of a top-level JSON array. */
-export type SplitBy = 'lines' | 'items';
+/**
+ * How bytes become records: `lines` end at \n, \r\n or a lone \r; `items` are the elements of a top-level JSON array; `files`
+ * are those of a tar archive; `bytes` are blocks of one size.
+ */
+export type SplitBy = 'lines' | 'items' | 'files' | 'bytes';
 
 /**
  * Some places where a record begins. `offsets[i]` is the byte at which record number `records[i]` begins; both ascend,
  * and the first record is always among them (none when there are no records).
  *
  * `endOffset` is where the last record ends: for `lines` behind its newline (the size of the input), for `items` behind
- * the last byte of the last element (before whitespace and `]`); 0 when there are no records.
+ * the last byte of the last element (before whitespace and `]`), for `files` behind the last one's padding; 0 when there are
+ * no records.
  */
 export interface RecordIndex {
   by: SplitBy;

@@ -1,3 +1,4 @@
+import { FilesScanner } from './files-scanner.ts';
 import { ItemsScanner } from './items-scanner.ts';
 import { LinesScanner } from './lines-scanner.ts';
 import type { RecordIndex, SplitBy } from './record-index.ts';
@@ -17,8 +18,9 @@ export interface RecordScanner {
   finish(): RecordIndex;
 }
 
-export function createRecordScanner(by: SplitBy, options: RecordScannerOptions = {}): RecordScanner {
+export function createRecordScanner(by: Exclude<SplitBy, 'bytes'>, options: RecordScannerOptions = {}): RecordScanner {
   const maxMarks = options.maxMarks ?? 4_096;
   const maxRecordBytes = options.maxRecordBytes ?? Number.POSITIVE_INFINITY;
+  if (by === 'files') return new FilesScanner(maxMarks, maxRecordBytes);
   return by === 'lines' ? new LinesScanner(maxMarks, maxRecordBytes) : new ItemsScanner(maxMarks, maxRecordBytes);
 }

@@ -24,7 +24,7 @@ const arrows: Readonly<Record<string, Arrows>> = {
   [contract]: { may: [] },
   [core]: { may: [contract], mayTypes: ['partitioner', 'models'] },
   [data]: { may: [contract, 'partitioner'] },
-  [engines]: { may: [contract] },
+  [engines]: { may: [contract, 'partitioner'] },
   [shell]: { may: [contract, core, data, engines, 'models', 'partitioner'] },
   [sdk]: { may: [contract, data, `${shell}/mqtt-transport.ts`, `${shell}/mqtt-session.ts`] },
   [`${runtime}/cli`]: {

@@ -5,7 +5,7 @@ import { followJob } from '../follow.ts';
 import { renderJob } from '../progress.ts';
 import { reportLines, usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
-import { percentText, plural } from '../text.ts';
+import { durationText, percentText, plural } from '../text.ts';
 
 interface JobOptions {
   readonly follow?: boolean;
@@ -94,12 +94,21 @@ const stageColumns: readonly Column<StageState>[] = [
   { title: 'PROGRESS', align: 'right', cell: ({ progress }) => percentText(progress) },
 ];
 
+const waits = {
+  needs: 'for other tasks',
+  index: 'for record borders',
+  queued: 'its turn',
+  unplaceable: 'for room: foremesh why',
+};
+
 const taskColumns: readonly Column<TaskRow>[] = [
   { title: 'TASK', cell: ({ task }) => task },
   { title: 'STATE', cell: ({ state }) => state },
   { title: 'NODE', cell: ({ node }) => node ?? '' },
   { title: 'ATTEMPTS', align: 'right', cell: ({ attempts }) => numberOf(attempts) },
   { title: 'PROGRESS', align: 'right', cell: ({ progress }) => percentText(progress) },
+  { title: 'TIME', align: 'right', cell: ({ wallMs }) => (wallMs === undefined ? '' : durationText(wallMs)) },
+  { title: 'WAITS', cell: ({ reason }) => (reason === undefined ? '' : waits[reason]) },
   {
     title: 'PROBLEM',
     cell: ({ problem }) => (problem === undefined ? '' : `${problem.message.split('\n')[0]} (${problem.code})`),

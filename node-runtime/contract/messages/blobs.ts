@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { problem } from './job.ts';
-import { blobName, bytes, count, dataReference, identifier, splitBy, version } from './shared.ts';
+import { blobName, bytes, count, dataReference, identifier, indexedBy, splitBy, version } from './shared.ts';
 
 const request = { v: version, id: identifier };
 const chunkOffset = count.max(limits.blobBytes);
@@ -45,7 +45,7 @@ export const blobAsk = z.discriminatedUnion('op', [
   /** Verify and fsync what was put: after the answer the blob is durable. */
   z.object({ ...request, op: z.literal('commit'), blob: blobName, sizeBytes: count }),
   /** Where records begin, for cutting: see `recordIndex`. */
-  z.object({ ...request, op: z.literal('index'), blob: blobName, sizeBytes: count, by: splitBy }),
+  z.object({ ...request, op: z.literal('index'), blob: blobName, sizeBytes: count, by: indexedBy }),
   /**
    * What nobody has put or asked for within the holder's grace time, the longest unused first, without the first `skip` of them.
    * By whoever leads, under the name `--<node>`.

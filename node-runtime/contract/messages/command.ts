@@ -31,15 +31,15 @@ export const commandEnvironment = z
   });
 
 /** A file's path from the root of what a program sees, without a slash before it: "model.bin", "words/en.txt". */
-export const commandPath = z.string().refine(isCommandPath, {
-  error: `must be a path from the root such as "model.bin" or "words/en.txt", at most ${limits.filePathCharacters} characters, and not in "needs" or "parts", which are ours`,
+export const commandPath = z.string().refine((path) => isPathInTree(path) && !/^(needs|parts|input)(\/|$)/.test(path), {
+  error: `must be a path from the root such as "model.bin" or "words/en.txt", at most ${limits.filePathCharacters} characters, and not in "needs", "parts" or "input", which are ours`,
 });
 
-function isCommandPath(path: string): boolean {
+/** Whether a program can have a file there. */
+export function isPathInTree(path: string): boolean {
   // Half of a surrogate pair has no UTF-8.
   if (path.length > limits.filePathCharacters || textOf(bytesOf(path)) !== path) return false;
   const names = path.split('/');
-  if (names[0] === 'needs' || names[0] === 'parts') return false;
   return names.every(
     (name) => name !== '' && name !== '.' && name !== '..' && !name.includes('\0') && !name.includes('\\'),
   );
@@ -47,10 +47,13 @@ function isCommandPath(path: string): boolean {
 
 /** The path of a file that is also used as a folder; undefined when there is none. */
 export function clashOfPaths(paths: readonly string[]): string | undefined {
-  const folders = new Set(
-    paths.flatMap((path) => path.split('/').map((_, index, names) => names.slice(0, index).join('/'))),
-  );
+  const folders = foldersOf(paths);
   return paths.find((path) => folders.has(path));
+}
+
+/** Every folder that a path lies in. */
+export function foldersOf(paths: readonly string[]): Set<string> {
+  return new Set(paths.flatMap((path) => path.split('/').map((_, index, names) => names.slice(0, index).join('/'))));
 }
 
 /** What a stage says to its programs (engine `wasm`), its files by reference. */

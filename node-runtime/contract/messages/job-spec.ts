@@ -3,7 +3,9 @@ import { limits } from '../limits.ts';
 import { bytesOf } from '../text.ts';
 import { clashOfPaths, commandArguments, commandEnvironment, commandPath } from './command.ts';
 import { signedManifest } from './manifest.ts';
-import { blobName, count, encodingOfOutput, engineName, fraction, identifier, splitBy } from './shared.ts';
+import { combinationsOf, matrix } from './matrix.ts';
+import { blobName, count, encodingOfOutput, engineName, fraction, identifier, indexedBy } from './shared.ts';
+import { size } from './sizes.ts';
 
 const inlineText = z
   .string()
@@ -48,6 +50,9 @@ const mebibytes = (most: number) =>
     .positive()
     .max(most / 1024 ** 2);
 
+const isBlockSize = (bytes: number) => bytes >= 1 && bytes <= limits.recordBytes;
+const blockSizeText = `must be 1 to ${limits.recordBytes} bytes (recordBytes)`;
+
 const stageShape = z.strictObject({
   /** A module whose default export is the task function. */
   code,
@@ -55,14 +60,17 @@ const stageShape = z.strictObject({
   input: input.optional(),
   /** Stages whose outputs this one reads. */
   needs: z.array(identifier).min(1).max(limits.stagesPerJob).optional(),
-  /** Cut the input (or the output of the one stage needed) into tasks. */
+  /** Cut the input (or the output of the one stage needed) into tasks; by bytes, `size` are those of one task. */
   split: z
     .union([
-      splitBy.transform((by) => ({ by })),
-      z.strictObject({ by: splitBy, chunks: z.number().int().min(1).max(limits.tasksPerStage).optional() }),
+      indexedBy.transform((by) => ({ by })),
+      z.strictObject({ by: z.literal('bytes'), size: size.refine(isBlockSize, { error: blockSizeText }) }),
+      z.strictObject({ by: indexedBy, chunks: z.number().int().min(1).max(limits.tasksPerStage).optional() }),
     ])
     .optional(),
-  /** How the outputs of a split stage become one: in record order. `array` unless said. */
+  /** A task for each combination of these values, which it finds in `parameters`, over those of the stage. */
+  matrix: matrix.optional(),
+  /** How the outputs of a stage of parts become one: in record order. `array` unless said. */
   merge: z.union([z.enum(['array', 'concat']), code]).optional(),
   /** Handed to the code as it is. */
   parameters: z
@@ -217,12 +225,22 @@ export const jobSpec = z
       report(['stages'], `stagesPerJob is ${limits.stagesPerJob}, found ${names.length}`);
       return; // what follows takes time in proportion to its square
     }
-    for (const [name, { needs, split, merge, input }] of Object.entries(spec.stages)) {
+    let tasks = 0;
+    for (const [name, { needs, split, matrix, merge, input, parameters }] of Object.entries(spec.stages)) {
       const at = ['stages', name];
       for (const [key, message] of programIssues(spec.stages[name]!)) report([...at, key], message);
       if (input !== undefined && needs !== undefined)
         report([...at, 'input'], 'a stage has `input` or `needs`, not both');
-      if (merge !== undefined && split === undefined) report([...at, 'merge'], '`merge` goes with `split`');
+      if (merge !== undefined && split === undefined && matrix === undefined) {
+        report([...at, 'merge'], '`merge` goes with `split` or `matrix`');
+      }
+      if (matrix !== undefined) {
+        if (split !== undefined) report([...at, 'matrix'], 'a stage has `split` or `matrix`, not both');
+        if (parameters !== undefined && !isMapping(parameters)) {
+          report([...at, 'parameters'], 'with a `matrix` the parameters are a mapping');
+        }
+      }
+      tasks += matrix === undefined ? 1 : combinationsOf(matrix);
       if (split !== undefined && input === undefined && needs?.length !== 1) {
         report([...at, 'split'], '`split` needs an `input`, or exactly one stage in `needs`');
       }
@@ -233,6 +251,7 @@ export const jobSpec = z
         seen.add(need);
       }
     }
+    if (tasks > limits.tasksPerJob) report(['stages'], `tasksPerJob is ${limits.tasksPerJob}, found ${tasks}`);
     const circle = findCycle(spec.stages);
     if (circle !== undefined) report(['stages'], `the stages need each other in a circle: ${circle.join(' -> ')}`);
   });
@@ -241,6 +260,10 @@ export type JobSpec = z.infer<typeof jobSpec>;
 /** What an author writes: shorthands not yet expanded. */
 export type JobSpecInput = z.input<typeof jobSpec>;
 export type StageSpec = JobSpec['stages'][string];
+
+function isMapping(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 function findCycle(stages: Readonly<Record<string, { needs?: string[] | undefined }>>): string[] | undefined {
   const finished = new Set<string>();

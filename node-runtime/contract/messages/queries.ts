@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { historyAsk, historyPage } from './history.ts';
-import { jobPhase, jobState, problem } from './job.ts';
+import { jobPhase, jobState, problem, waiting } from './job.ts';
 import { trustChange, trustedKeys } from './manifest.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
@@ -65,6 +65,10 @@ export const taskRow = z.object({
   node: identifier.optional(),
   attempts: count,
   progress: z.number(),
+  /** How long the attempt that counts took, or the one that runs has run so far. */
+  wallMs: count.optional(),
+  /** Why it waits. */
+  reason: waiting.optional(),
   problem: problem.optional(),
 });
 export type TaskRow = z.infer<typeof taskRow>;

@@ -41,9 +41,15 @@ export type Output = z.infer<typeof output>;
 export const engineName = z.enum(['js', 'wasm', 'node']);
 export type EngineName = z.infer<typeof engineName>;
 
-export const splitBy = z.enum(['lines', 'items']);
-/** How bytes become records: `lines` ends at \n, \r\n or \r; `items` are the elements of a top-level JSON array. */
+export const splitBy = z.enum(['lines', 'items', 'files', 'bytes']);
+/**
+ * How bytes become records: `lines` ends at \n, \r\n or \r; `items` are the elements of a top-level JSON array; `files` are
+ * those of a tar archive; `bytes` are blocks of a size that the stage says.
+ */
 export type SplitBy = z.infer<typeof splitBy>;
+/** Those that have to be looked for in the bytes: where blocks begin, arithmetic knows. */
+export const indexedBy = splitBy.exclude(['bytes']);
+export type IndexedBy = z.infer<typeof indexedBy>;
 
 /** What one task may use. */
 export const taskLimits = z.object({

@@ -2,6 +2,7 @@ import type { Device, PlaceableTask } from '@foremesh/partitioner';
 import {
   type Assign,
   type CodeReference,
+  combinationOf,
   limits,
   type Output,
   type Problem,
@@ -9,6 +10,7 @@ import {
   trustMend,
   untrusted,
 } from '../../contract/index.ts';
+import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
@@ -258,7 +260,7 @@ function assign(
     task: task.ledger.task,
     code,
     input: inputOf(job, task),
-    ...(plan.parameters === undefined ? {} : { parameters: plan.parameters as NonNullable<Assign['parameters']> }),
+    ...parametersOf(task),
     ...(plan.command === undefined || code.engine !== 'wasm' ? {} : { command: plan.command }),
     ...(resume === undefined ? {} : { resume }),
     limits: plan.limits,
@@ -268,6 +270,14 @@ function assign(
     ...(code.engine === 'node' ? { leaderMs: Math.max(0, Math.round(state.wallMs)) } : {}),
   };
   effects.push({ type: 'send', node: node.status.node, message });
+}
+
+/** Those of the stage and, over them, those of the task's place in the matrix. */
+function parametersOf({ stage: { plan }, ledger }: TaskView): Pick<Assign, 'parameters'> {
+  const parameters = plan.parameters as NonNullable<Assign['parameters']> | undefined;
+  if (plan.matrix === undefined || ledger.merges) return parameters === undefined ? {} : { parameters };
+  const number = Number(ledger.task.slice(plan.stage.length + 1));
+  return { parameters: { ...(parameters as object | undefined), ...combinationOf(plan.matrix, number) } };
 }
 
 export function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
@@ -290,7 +300,7 @@ function inputOf(job: LedgerJob, task: TaskView): TaskInput {
 /** What ends in the job's result may be larger inline: the result message carries it. */
 function inlineOutputBytes(job: LedgerJob, task: TaskView): number {
   const { plan } = task.stage;
-  const isResult = plan.sink && (task.ledger.merges || plan.split === undefined);
+  const isResult = plan.sink && (task.ledger.merges || !hasParts(plan));
   if (!isResult) return limits.inlineOutputBytes;
   const results = job.plan.stages.filter((stage) => stage.sink).length;
   return Math.floor(limits.inlineResultBytes / results);

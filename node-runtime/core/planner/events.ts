@@ -75,5 +75,7 @@ export type PlannerEffect =
       readonly stage: string;
       readonly source: Output | DataReference;
       readonly by: SplitBy;
+      /** By bytes: of one block; nobody has to be asked. */
+      readonly blockBytes?: number;
     })
   | { readonly type: 'event'; readonly event: Omit<MeshEvent, 'v' | 'source'> };

@@ -1,4 +1,4 @@
-import { type DataReference, limits, type Output, type RecordIndex } from '../../contract/index.ts';
+import { combinationsOf, type DataReference, limits, type Output, type RecordIndex } from '../../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
 import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
@@ -42,7 +42,7 @@ function advance(state: PlannerState, job: LedgerJob, view: JobView, effects: Pl
     if (!stage.plan.needs.every((need) => job.stages.get(need)!.done)) continue;
     const { account, job: id } = job;
     if (stage.plan.split === undefined) {
-      proposeCut(state, job, stage, [{ task: partName(stage.plan.stage, 0) }], stage.plan.input, effects);
+      proposeCut(state, job, stage, unindexedTasks(stage.plan), stage.plan.input, effects);
       continue;
     }
     const source = stage.plan.input ?? indexableOutput(stageOutput(job, stage.plan.needs[0]!));
@@ -54,7 +54,9 @@ function advance(state: PlannerState, job: LedgerJob, view: JobView, effects: Pl
       return;
     }
     stage.phase = 'index';
-    effects.push({ type: 'index', account, job: id, stage: stage.plan.stage, source, by: stage.plan.split.by });
+    const { by, blockBytes } = stage.plan.split;
+    const block = blockBytes === undefined ? {} : { blockBytes };
+    effects.push({ type: 'index', account, job: id, stage: stage.plan.stage, source, by, ...block });
   }
 }
 
@@ -86,7 +88,13 @@ function cutOf({ stage }: StagePlan, tasks: CutTask[], source: DataReference | u
 export function cutsOnAcceptance(plan: JobPlan): Cut[] {
   return plan.stages
     .filter((stage) => stage.split === undefined && stage.needs.length === 0)
-    .map((stage) => cutOf(stage, [{ task: partName(stage.stage, 0) }], stage.input));
+    .map((stage) => cutOf(stage, unindexedTasks(stage), stage.input));
+}
+
+/** The tasks of a stage whose input is not cut: one, or one for each combination of its matrix. */
+function unindexedTasks({ stage, matrix }: StagePlan): CutTask[] {
+  const count = matrix === undefined ? 1 : combinationsOf(matrix);
+  return Array.from({ length: count }, (_, number) => ({ task: partName(stage, number) }));
 }
 
 /** The holder knows where the records are: cut the stage for the mesh as it is now. */
@@ -133,7 +141,9 @@ function chunkCount(state: PlannerState, plan: StagePlan, index: RecordIndex): n
   for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
   const bySlots = Math.max(state.config.chunksLeast, slots * state.config.chunksPerSlot);
   const byEstimate = plan.estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(plan.estimateSeconds / 0.5));
-  const wanted = plan.split?.chunks ?? Math.min(bySlots, byEstimate);
+  const { by, chunks } = plan.split!;
+  // Whoever splits by files or blocks has said how large a task is.
+  const wanted = chunks ?? (by === 'files' || by === 'bytes' ? index.totalRecords : Math.min(bySlots, byEstimate));
   return Math.max(1, Math.min(wanted, index.totalRecords, limits.tasksPerStage));
 }
 

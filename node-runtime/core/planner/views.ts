@@ -16,7 +16,7 @@ import {
   textOf,
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
-import { deadlineOf, type LedgerJob, stageOutput } from '../ledger.ts';
+import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { explain } from './why.ts';
@@ -241,11 +241,25 @@ function taskRowsOf(state: PlannerState, job: LedgerJob): TaskRow[] {
         ...(node === undefined ? {} : { node }),
         attempts: Math.max(taskView?.attemptsMade ?? 0, task.failures.length + (task.committed === undefined ? 0 : 1)),
         progress: task.committed !== undefined ? 1 : taskView === undefined ? 0 : progressOf(taskView),
+        ...timeOf(state, task, taskView),
+        ...(taskView === undefined ? {} : whyWaiting(taskView)),
         ...(problem === undefined ? {} : { problem }),
       });
     }
   }
   return rows;
+}
+
+function timeOf(state: PlannerState, task: LedgerTask, view: TaskView | undefined): Pick<TaskRow, 'wallMs'> {
+  if (task.committed !== undefined) return { wallMs: Math.round(task.committed.usage.wallMs) };
+  const started = [...(view?.attempts ?? [])].flatMap(({ startedMs }) => startedMs ?? []);
+  return started.length === 0 ? {} : { wallMs: Math.max(0, Math.round(state.nowMs - Math.min(...started))) };
+}
+
+function whyWaiting({ state, stage }: TaskView): Pick<TaskRow, 'reason'> {
+  if (state === 'waiting') return { reason: 'needs' };
+  if (state !== 'ready') return {};
+  return { reason: stage.unplaceable === undefined ? 'queued' : 'unplaceable' };
 }
 
 function nodeRowsOf(state: PlannerState): NodeRow[] {

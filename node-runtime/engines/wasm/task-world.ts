@@ -1,3 +1,5 @@
+import { tarFiles } from '@foremesh/partitioner';
+import { foldersOf, isPathInTree } from '../../contract/index.ts';
 import type { SandboxTask } from '../sandbox-engine.ts';
 import { FileContent, FileTree } from './file-tree.ts';
 import type { WasiWorld } from './wasi-host.ts';
@@ -23,6 +25,7 @@ export function worldOf(task: SandboxTask): WasiWorld {
   if (shape.by !== undefined) {
     const bytes = slots[0] ?? new Uint8Array(0);
     stdin = new FileContent(shape.by === 'items' ? [open, bytes, close] : [bytes]);
+    if (shape.by === 'files') files.push(...inputFiles(bytes));
   } else if (shape.parts !== undefined) {
     const parts = shape.parts.map((encoding, index) => ({ encoding, bytes: slots[index]! }));
     stdin = joined(parts);
@@ -45,12 +48,27 @@ export function worldOf(task: SandboxTask): WasiWorld {
     environment: {
       ...command?.environment,
       FOREMESH_TASK: identity,
+      ...(shape.by === 'bytes' ? { FOREMESH_START: String(shape.start ?? 0) } : {}),
       ...(parameters === undefined ? {} : { FOREMESH_PARAMETERS: JSON.stringify(parameters) }),
     },
     stdin,
     tree: new FileTree(files),
     identity,
   };
+}
+
+/**
+ * Files of the input, as `input/NAME`. Standard input has them too, as an archive: there stands also what cannot have its name in a
+ * tree (`../x`, one name twice, a file that is a folder of others).
+ */
+function inputFiles(bytes: Uint8Array): [string, FileContent][] {
+  const found = new Map<string, FileContent>();
+  for (const { name, start, sizeBytes } of tarFiles(bytes)) {
+    const path = `input/${name.replace(/^\.\//, '')}`;
+    if (isPathInTree(path)) found.set(path, new FileContent([bytes.subarray(start, start + sizeBytes)]));
+  }
+  const folders = foldersOf([...found.keys()]);
+  return [...found].filter(([path]) => !folders.has(path));
 }
 
 /** One behind the other; JSON with an end of line behind each, so that they can be told apart. */

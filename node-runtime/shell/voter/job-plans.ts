@@ -14,7 +14,7 @@ import {
   type StageSpec,
   type TaskLimits,
 } from '../../contract/index.ts';
-import type { JobPlan, StagePlan } from '../../core/index.ts';
+import { hasParts, type JobPlan, type StagePlan } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import { specHashOf } from '../../data/spec-hash.ts';
 import { builtinMergeCode } from '../../engines/merges.ts';
@@ -80,7 +80,7 @@ async function planStage(
   sink: boolean,
   blobs: BlobClient,
 ): Promise<StagePlan> {
-  const merge = stage.merge ?? (stage.split !== undefined && sink ? 'array' : undefined);
+  const merge = stage.merge ?? (hasParts(stage) && sink ? 'array' : undefined);
   const priority = stage.priority ?? spec.priority ?? 5;
   return {
     stage: name,
@@ -93,6 +93,7 @@ async function planStage(
     sink,
     ...(stage.input === undefined ? {} : { input: await dataOf(stage.input, blobs) }),
     ...(stage.split === undefined ? {} : { split: splitOf(stage.split) }),
+    ...(stage.matrix === undefined ? {} : { matrix: stage.matrix }),
     ...(merge === undefined ? {} : { merge: await codeOf(typeof merge === 'string' ? builtin(merge) : merge, blobs) }),
     ...(stage.parameters === undefined ? {} : { parameters: stage.parameters }),
     ...(await commandOf(stage, blobs)),
@@ -101,14 +102,10 @@ async function planStage(
   };
 }
 
-function splitOf({
-  by,
-  chunks,
-}: {
-  by: 'lines' | 'items';
-  chunks?: number | undefined;
-}): NonNullable<StagePlan['split']> {
-  return chunks === undefined ? { by } : { by, chunks };
+function splitOf(split: NonNullable<StageSpec['split']>): NonNullable<StagePlan['split']> {
+  if (split.by === 'bytes') return { by: 'bytes', blockBytes: split.size };
+  const chunks = 'chunks' in split ? split.chunks : undefined;
+  return chunks === undefined ? { by: split.by } : { by: split.by, chunks };
 }
 
 /** Of a stage whose code or merge is a program: its files durable, every default filled in. */

@@ -1,3 +1,4 @@
+import { blockIndex } from '@foremesh/partitioner';
 import type { Logger } from 'pino';
 import {
   type Assign,
@@ -9,9 +10,10 @@ import {
   jobEndPhases,
   type LeaderHint,
   limits,
-  type MeshError,
+  MeshError,
   type MeshEvent,
   type Problem,
+  type RecordIndex,
   type Topics,
 } from '../../contract/index.ts';
 import { committedTogether, type PlannerEffect } from '../../core/index.ts';
@@ -176,14 +178,15 @@ export class LeaderVoice {
   }
 
   async #index(effect: PlannerEffect & { type: 'index' }): Promise<void> {
-    const { account, job, stage, source, by } = effect;
+    const { account, job, stage, source, by, blockBytes } = effect;
     const { blobs } = this.#options;
     const voter = this.#options.voter();
     while (!this.#closed && voter.planner.leading) {
       try {
         const reference =
           'inline' in source ? await blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
-        const index = await blobs.index(reference, by);
+        const index =
+          by === 'bytes' ? blocksOf(reference.sizeBytes, blockBytes!, stage) : await blobs.index(reference, by);
         voter.feed({ type: 'indexed', account, job, stage, source: reference, index });
         return;
       } catch (error) {
@@ -265,4 +268,15 @@ export class LeaderVoice {
 export function problemOf(error: MeshError): Problem {
   const { code, message, where, mend } = error;
   return { code, message, ...(where === undefined ? {} : { where }), ...(mend === undefined ? {} : { mend }) };
+}
+
+function blocksOf(sizeBytes: number, blockBytes: number, stage: string): RecordIndex {
+  const count = Math.ceil(sizeBytes / blockBytes);
+  if (count <= limits.tasksPerStage) return blockIndex(sizeBytes, blockBytes);
+  const least = Math.ceil(sizeBytes / limits.tasksPerStage);
+  throw new MeshError(
+    'MESH_LIMIT_EXCEEDED',
+    `tasksPerStage is ${limits.tasksPerStage}; in blocks of ${blockBytes} bytes stage ${stage} would have ${count}`,
+    { mend: `set \`split: { by: bytes, size: ... }\` to at least ${least}` },
+  );
 }

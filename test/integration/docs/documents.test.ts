@@ -7,7 +7,15 @@ import { type Block, sectionsOf } from './blocks.ts';
 import { Workshop } from './workshop.ts';
 
 const folder = join(import.meta.dirname, '../../../docs');
-const documents = ['task-authoring.md', 'sdk.md', 'contract.md', 'security.md', 'operations.md', 'cookbook.md'];
+const documents = [
+  'tutorial.md',
+  'task-authoring.md',
+  'sdk.md',
+  'contract.md',
+  'security.md',
+  'operations.md',
+  'cookbook.md',
+];
 /** These start a mesh of their own. */
 const ownMesh = ['operations.md', 'cookbook.md'];
 

@@ -31,6 +31,25 @@ describe('engine node', function () {
     if (home !== undefined) rmSync(home, { recursive: true, force: true });
   });
 
+  it('a task reads files and blocks and gives files as in engine js', async () => {
+    const archive = "return task.files({ 'a.txt': 'one', 'b/c.bin': new Uint8Array([1, 2]) })";
+    const given = await bench.value(archive);
+    assert.ok(given instanceof Uint8Array && given.length === 2_048);
+    const read =
+      'return [task.input.length, ...[...task.input].map((file) => [file.name, file.sizeBytes, file.text()])]';
+    const blocks = 'return [task.input.start, [...task.input].map((block) => block.length)]';
+    assert.deepEqual(
+      await Promise.all([
+        bench.value(read, { input: { kind: 'records', by: 'files', bytes: given } }),
+        bench.value(blocks, { input: { kind: 'records', by: 'bytes', bytes: bytes('abc'), start: 30 } }),
+      ]),
+      [
+        [2, ['a.txt', 3, 'one'], ['b/c.bin', 2, '\u0001\u0002']],
+        [30, [3]],
+      ],
+    );
+  });
+
   it('a task reads, computes and gives as in engine js', async () => {
     const sum =
       'let sum = 0; for await (const each of task.input) { sum += Number(each); await task.yield(); } return sum;';

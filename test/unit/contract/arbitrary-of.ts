@@ -26,6 +26,7 @@ const strings = fc.oneof(
   ofBytes(64),
   fc.stringMatching(/^sha256-[0-9a-f]{64}$/),
   fc.constantFrom('20s', '1.5 min', '3h'),
+  fc.constantFrom('1MiB', '500 kB', '64B'),
   fc.constantFrom('*/5 * * * *', '0 30 7 * * 1-5', '@daily'),
   fc.constantFrom('2026-12-24T18:00Z', '2026-12-24T18:00:00+01:00'),
   fc.constantFrom('22:00-07:00', 'Mon-Fri 18:00-24:00', 'Sun 00:00-09:30'),

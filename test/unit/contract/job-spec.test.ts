@@ -69,7 +69,11 @@ describe('job spec', () => {
       /^stages\.b\.input: a stage has `input` or `needs`, not both$/,
     ],
     ['empty needs', { a: { code, needs: [] } }, /^stages\.a\.needs: /],
-    ['a merge without a split', { a: { code, merge: 'array' } }, /^stages\.a\.merge: `merge` goes with `split`$/],
+    [
+      'a merge without a split',
+      { a: { code, merge: 'array' } },
+      /^stages\.a\.merge: `merge` goes with `split` or `matrix`$/,
+    ],
     [
       'a split of nothing',
       { a: { code, split: 'lines' } },

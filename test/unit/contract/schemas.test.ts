@@ -114,7 +114,9 @@ describe('the schemas that are published', () => {
       delete stage.needs;
       if (at > 0 && stage.input === undefined) stage.needs = [names[at - 1]];
       if (stage.input === undefined && stage.needs === undefined) delete stage.split;
-      if (stage.split === undefined) delete stage.merge;
+      if (stage.split !== undefined) delete stage.matrix;
+      if (stage.matrix !== undefined) delete stage.parameters;
+      if (stage.split === undefined && stage.matrix === undefined) delete stage.merge;
     }
     return spec;
   });

@@ -11,13 +11,21 @@ import {
 
 const encoder = new TextEncoder();
 
-function scan(by: SplitBy, text: string, options: { maxMarks?: number; maxRecordBytes?: number } = {}): RecordIndex {
+function scan(
+  by: Exclude<SplitBy, 'bytes'>,
+  text: string,
+  options: { maxMarks?: number; maxRecordBytes?: number } = {},
+): RecordIndex {
   const scanner = createRecordScanner(by, options);
   scanner.push(encoder.encode(text));
   return scanner.finish();
 }
 
-function failure(text: string, options: { maxRecordBytes?: number } = {}, by: SplitBy = 'items'): RecordsError {
+function failure(
+  text: string,
+  options: { maxRecordBytes?: number } = {},
+  by: Exclude<SplitBy, 'bytes'> = 'items',
+): RecordsError {
   try {
     scan(by, text, options);
   } catch (error) {
