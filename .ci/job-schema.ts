@@ -7,6 +7,31 @@ const byPath = {
   merge: '"array", "concat", or the path of a file like `code`.',
 };
 
+/** As `signedCode` of the command line has it, which signs it: a published job has a manifest in its place. */
+const signedCode = {
+  type: 'object',
+  description: 'Code for engine node: signed at submission, at full speed on nodes that trust its author.',
+  properties: {
+    file: { type: 'string', minLength: 1, description: 'The path of a file, from the folder of the job file.' },
+    engine: { const: 'node' },
+    name: {
+      type: 'string',
+      pattern: '^[A-Za-z0-9_-]{1,64}$',
+      description: 'What `version` counts: job and stage unless said.',
+    },
+    version: { type: 'integer', minimum: 1, description: 'No node goes back to a lower one. 1 unless said.' },
+    expires: {
+      type: 'string',
+      pattern: '^\\d+(\\.\\d+)?\\s*(ms|s|min|h|d)$',
+      description: 'From then on no node runs it: "30d"; 7 days unless said.',
+    },
+    capabilities: { type: 'array', items: { const: 'network' }, description: 'What it may do beyond computing.' },
+    key: { type: 'string', description: 'Which key of the home signs it: "author" unless said.' },
+  },
+  required: ['file', 'engine'],
+  additionalProperties: false,
+};
+
 /** A job as it is published is a job file too; in a file `code`, `input` and `merge` may be paths. */
 export function jobFileSchema(): JsonSchema {
   const schemas = contractSchemas((name) => `#/definitions/${name}`);
@@ -19,7 +44,7 @@ export function jobFileSchema(): JsonSchema {
     const { description: what, ...content } = stage.properties[key]!;
     stage.properties[key] = {
       ...(what === undefined ? {} : { description: what }),
-      anyOf: [{ type: 'string', minLength: 1, description }, content],
+      anyOf: [{ type: 'string', minLength: 1, description }, content, ...(key === 'input' ? [] : [signedCode])],
     };
   }
   spec.properties.$schema = {

@@ -42,6 +42,7 @@ export const up: CommandModule = {
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%')
       .option('--slots <number>', 'tasks at once')
       .option('--labels <list>', 'what jobs can ask for, with commas')
+      .option('--unsandboxed', 'run trusted code of engine node without walls where the system has none')
       .option('--home <directory>', 'where everything is kept', context.home)
       .action((options) => runUp(options, String(options.home)));
   },
@@ -59,11 +60,11 @@ async function runUp(options: Record<string, unknown>, home: string): Promise<vo
       [isSecure ? 'tlsPort' : 'port', '--port'],
       ['name', '--name'],
     ]);
-    await runToEnd([...cli, 'init', '--home', home, ...reached, ...insecure]);
+    await runToEnd([...cli, 'init', '--author-key', '--home', home, ...reached, ...insecure]);
   }
   const silent = options.announce === false ? ['--no-announce'] : [];
   const listen = [...given(addressFlags), ...insecure, ...silent, '--websocket-port', String(options.websocketPort)];
-  const nodeOptions = given(passedToNode);
+  const nodeOptions = [...given(passedToNode), ...(options.unsandboxed === true ? ['--unsandboxed'] : [])];
   const kept = [
     new KeptProcess([...cli, 'broker', '--home', home, ...listen]),
     new KeptProcess([...cli, 'node', '--home', home, ...nodeOptions]),

@@ -13,6 +13,7 @@ const sizeMiBMost = 20;
 const entries = {
   foremesh: 'cli/main.ts',
   sandbox: 'engines/sandbox-main.ts',
+  'node-task': 'engines/node/node-main.ts',
   'describe-machine': 'shell/describe-machine-main.ts',
 };
 /** CommonJS inside the bundle asks for Node's modules by `require`. */

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { limits } from '../../node-runtime/contract/index.ts';
-import { type EngineOutcome, SandboxPool } from '../../node-runtime/engines/index.ts';
+import { type EngineOutcome, EnginePools } from '../../node-runtime/engines/index.ts';
 import { checksum, codes } from './task.ts';
 
 export interface EngineRun {
@@ -24,19 +24,24 @@ export interface EngineRunner {
 }
 
 /** As it ships. */
+const nodeEntry = {
+  path: join(import.meta.dirname, '../../node-runtime/bundle/node-task.mjs'),
+  nodeArguments: [],
+};
 const entry = { path: join(import.meta.dirname, '../../node-runtime/bundle/sandbox.mjs'), nodeArguments: [] };
 
 /** All that are compared. Another engine is one more line. */
-export const runners: readonly EngineRunner[] = [sandboxed('js'), sandboxed('wasm'), plainV8()];
+export const runners: readonly EngineRunner[] = [sandboxed('js'), sandboxed('wasm'), sandboxed('node'), plainV8()];
 
-function sandboxed(engine: 'js' | 'wasm'): EngineRunner {
+/** Engine `node` starts a process for each run: its warm runs are no warmer. */
+function sandboxed(engine: 'js' | 'wasm' | 'node'): EngineRunner {
   return {
     name: engine,
     async turn(warmRuns) {
       let next!: (outcome: EngineOutcome) => void;
       const beganMs = performance.now();
-      const pool = new SandboxPool(
-        { slots: 1, nice: 0, entry },
+      const pool = new EnginePools(
+        { slots: 1, queue: 1, nice: 0, entry, node: { entry: nodeEntry } },
         { started: noop, progress: noop, log: noop, ended: (_attempt, outcome) => next(outcome) },
       );
       const run = (attempt: string): Promise<EngineOutcome> =>
@@ -47,7 +52,7 @@ function sandboxed(engine: 'js' | 'wasm'): EngineRunner {
             job: 'bench/engines',
             engine,
             codeHash: engine,
-            code: codes[engine],
+            code: engine === 'node' ? codes.js : codes[engine],
             input: { kind: 'none' },
             limits: {
               memoryBytes: limits.memoryBytesDefault,

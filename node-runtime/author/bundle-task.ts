@@ -17,18 +17,18 @@ export interface BundledTask {
 }
 
 /**
- * Bundles TypeScript or JavaScript and all that it imports into one ES module for QuickJS. The same files give the same
+ * Bundles TypeScript or JavaScript and all that it imports into one ES module for QuickJS, or for Node.js. The same files give the same
  * bytes, wherever they lie, so that the code's hash names it. Throws `MESH_TASK_CODE_INVALID` with file, line and column, or
  * `MESH_LIMIT_EXCEEDED`.
  */
-export async function bundleTask(entryFile: string): Promise<BundledTask> {
-  return bundle(resolve(entryFile));
+export async function bundleTask(entryFile: string, engine: 'js' | 'node' = 'js'): Promise<BundledTask> {
+  return bundle(resolve(entryFile), engine);
 }
 
 /** The same for a module that is in no file: `entry` is the file that it stands for, and resolves imports from the folder of. */
 export async function bundleModule({ contents, entry }: { contents: string; entry: string }): Promise<BundledTask> {
   // No path: the same text gives the same bytes, wherever it is bundled. And not the name of `entry`, which may be imported.
-  return bundle(entry, {
+  return bundle(entry, 'js', {
     contents,
     resolveDir: dirname(entry),
     loader: 'js',
@@ -36,9 +36,9 @@ export async function bundleModule({ contents, entry }: { contents: string; entr
   });
 }
 
-async function bundle(entry: string, stdin?: StdinOptions): Promise<BundledTask> {
+async function bundle(entry: string, engine: 'js' | 'node', stdin?: StdinOptions): Promise<BundledTask> {
   const folder = dirname(entry);
-  const result = await runBuild(entry, folder, stdin === undefined ? { entryPoints: [entry] } : { stdin });
+  const result = await runBuild(entry, folder, engine, stdin === undefined ? { entryPoints: [entry] } : { stdin });
   const [file] = result.outputFiles;
   const [output] = Object.values(result.metafile.outputs);
   if (output?.exports.includes('default') !== true) {
@@ -57,11 +57,22 @@ async function bundle(entry: string, stdin?: StdinOptions): Promise<BundledTask>
   };
 }
 
+/** Node.js is there: what it brings stays an import, and CommonJS inside the bundle asks for it by `require`. */
+const forNode: BuildOptions = {
+  platform: 'node',
+  target: 'node20.19',
+  conditions: ['node', 'module', 'import'],
+  banner: {
+    js: "import { createRequire as foremeshRequire } from 'node:module'; const require = foremeshRequire(import.meta.url);",
+  },
+};
+
 type InMemory = BuildResult<{ write: false; metafile: true }>;
 
 async function runBuild(
   entry: string,
   folder: string,
+  engine: 'js' | 'node',
   what: Pick<BuildOptions, 'stdin' | 'entryPoints'>,
 ): Promise<InMemory> {
   try {
@@ -86,6 +97,7 @@ async function runBuild(
       // Libraries that look where they are: no development checks, and `global` is there.
       define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
       plugins: [sandboxRules],
+      ...(engine === 'node' ? forNode : {}),
     });
   } catch (error) {
     if (!Array.isArray((error as BuildFailure).errors)) throw error;

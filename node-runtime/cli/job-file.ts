@@ -4,6 +4,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { type JobSpec, jobSpec, limits, MeshError } from '../contract/index.ts';
 import { Positions } from './positions.ts';
 import { MeshErrors, usageError } from './report.ts';
+import { type Signing, signedCode } from './sign-code.ts';
 import { explainIssues } from './spec-issues.ts';
 import { bytesText, nearest } from './text.ts';
 
@@ -11,6 +12,8 @@ import { bytesText, nearest } from './text.ts';
 export interface FileReference {
   readonly stage: string;
   readonly kind: 'code' | 'input' | 'merge' | 'file';
+  /** Of code for engine `node`: what its author says of it. */
+  readonly signing?: Signing;
   /** Of a `file`: the path under which programs see it. */
   readonly name?: string;
   readonly path: string;
@@ -40,7 +43,7 @@ const mergeWords = ['array', 'concat'];
 const standIn = { blob: `sha256-${'0'.repeat(64)}`, sizeBytes: 0 };
 const fileKinds = ['code', 'input', 'merge'] as const;
 const expectations = {
-  code: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
+  code: 'the path of a file (or a mapping with `inline`, with `blob` and `sizeBytes`, or with `file` and `engine: node`)',
   input: 'the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`)',
   merge: '"array", "concat" or the path of a file',
   files: 'a mapping of paths that programs see to paths of files',
@@ -187,7 +190,8 @@ function takeFiles(
   for (const [stage, content] of stagesOf(value)) {
     named.push(...takeProgramFiles(stage, content, file, positions));
     for (const kind of fileKinds) {
-      const shown = content[kind];
+      const signing = kind === 'input' ? undefined : signedCode.safeParse(content[kind]).data;
+      const shown = signing?.file ?? content[kind];
       if (typeof shown !== 'string' || (kind === 'merge' && mergeWords.includes(shown))) continue;
       const override = kind === 'input' && overrides.has(stage);
       named.push({
@@ -195,6 +199,7 @@ function takeFiles(
         kind,
         shown,
         path: resolve(override ? directory : dirname(file), shown),
+        ...(signing === undefined ? {} : { signing }),
         where: override ? `--input ${stage}` : positions.at(['stages', stage, kind]),
       });
       content[kind] = kind === 'input' ? { ...standIn } : { ...standIn, engine: isProgram(shown) ? 'wasm' : 'js' };

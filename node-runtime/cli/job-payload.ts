@@ -6,7 +6,10 @@ import { type FileReference, isProgram, type JobFile } from './job-file.ts';
 
 /** What bundling needs: `@foremesh/author`, when it is installed. */
 export interface Bundler {
-  bundleTask(entryFile: string): Promise<{ readonly code: Uint8Array; readonly warnings: readonly BundleWarning[] }>;
+  bundleTask(
+    entryFile: string,
+    engine?: 'js' | 'node',
+  ): Promise<{ readonly code: Uint8Array; readonly warnings: readonly BundleWarning[] }>;
 }
 export interface BundleWarning {
   readonly message: string;
@@ -37,16 +40,21 @@ export async function bundleFiles(job: JobFile, bundler: Bundler | undefined): P
   for (const file of job.files) {
     if (file.kind === 'input' || file.kind === 'file') continue;
     if (isProgram(file.path)) code.set(file.path, await readProgram(file, job));
-    if (code.has(file.path)) continue;
+    if (code.has(keyOf(file))) continue;
     if (bundler === undefined) {
-      code.set(file.path, await readPlain(file));
+      code.set(keyOf(file), await readPlain(file));
       continue;
     }
-    const bundled = await bundler.bundleTask(file.path);
-    code.set(file.path, bundled.code);
+    const bundled = await bundler.bundleTask(file.path, file.signing === undefined ? 'js' : 'node');
+    code.set(keyOf(file), bundled.code);
     warnings.push(...bundled.warnings);
   }
   return { code, warnings };
+}
+
+/** One file may be code for two engines. */
+function keyOf({ path, signing }: FileReference): string {
+  return signing === undefined ? path : `node:${path}`;
 }
 
 /** As it is, once it has been looked at as a node will. */
@@ -116,7 +124,7 @@ type Counts = { readonly doneBytes: number; readonly totalBytes: number };
 
 /** The bytes of code and of small inputs and files; a larger one is read from its file as it is sent. */
 async function contentOf(file: FileReference, bundled: BundledCode): Promise<Uint8Array | undefined> {
-  if (file.kind === 'code' || file.kind === 'merge') return bundled.code.get(file.path)!;
+  if (file.kind === 'code' || file.kind === 'merge') return bundled.code.get(keyOf(file))!;
   if (file.sizeBytes > inlineContentBytes) return undefined;
   try {
     return await readFile(file.path);

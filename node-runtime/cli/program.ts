@@ -7,11 +7,13 @@ import { inviteCommand } from './commands/invite.ts';
 import { jobCommand } from './commands/job.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { joinCommand } from './commands/join.ts';
+import { keysCommand } from './commands/keys.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { replayCommand } from './commands/replay.ts';
 import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
 import { submitCommand } from './commands/submit.ts';
+import { trustCommand } from './commands/trust.ts';
 import { votersCommand } from './commands/voters.ts';
 import { whyCommand } from './commands/why.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
@@ -34,6 +36,8 @@ export const ownCommands: readonly CommandModule[] = [
   pauseCommand,
   resumeCommand,
   drainCommand,
+  keysCommand,
+  trustCommand,
   votersCommand,
   whyCommand,
   doctorCommand,

@@ -13,6 +13,7 @@ export * from './messages/history.ts';
 export * from './messages/job.ts';
 export * from './messages/job-spec.ts';
 export * from './messages/joining.ts';
+export * from './messages/manifest.ts';
 export * from './messages/node.ts';
 export * from './messages/preferences.ts';
 export * from './messages/queries.ts';

@@ -155,6 +155,17 @@ export const limits = {
   /** Nodes that a result names: those that finished most tasks. */
   nodesPerResult: 1_000,
 
+  /** Keys of authors whose code a node runs outside the sandbox of WebAssembly (engine `node`). */
+  trustedKeysPerNode: 32,
+  /** Names of code, by its author's key, of which a node remembers the highest version it has run. */
+  acceptedCodesKept: 4_096,
+  /** How long a signature of code may be good for. */
+  manifestMsMost: 400 * 86_400_000,
+  /** Processes and threads of one task of engine `node`, and the files it may write, all of them together. */
+  taskProcesses: 96,
+  taskScratchBytes: 64 * 1024 ** 2,
+  /** What a task of engine `node` may say beside its output: log and progress. */
+  taskSaidBytes: 64 * 1024 ** 2,
   /** What a task may use unless its stage says otherwise, and the most it may say. */
   memoryBytesDefault: 64 * 1024 ** 2,
   memoryBytesMost: 2 * 1024 ** 3,

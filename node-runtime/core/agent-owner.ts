@@ -69,6 +69,11 @@ export function reallocate(
     fail('MESH_LIMIT_EXCEEDED', `memoryRaiseMost is ${limits.memoryRaiseMost}: ${most} bytes, not ${memoryBytes}`);
     return;
   }
+  const signedBytes = held.assign.code.manifest?.limits.memoryBytes ?? memoryBytes;
+  if (memoryBytes > signedBytes) {
+    fail('MESH_CODE_LIMITS', `the manifest of its code allows ${signedBytes} bytes, not ${memoryBytes}`);
+    return;
+  }
   if (slots > state.offer.slots || !fits(others.map(memoryOf), memoryBytes, state.offer)) {
     const { node, offer } = state;
     fail('MESH_NODE_FULL', `${node} offers ${offer.slots} slots and ${offer.memoryBytes} bytes to all that runs there`);

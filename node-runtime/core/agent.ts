@@ -66,6 +66,8 @@ export type AgentEvent =
   | { readonly type: 'ended'; readonly outcome: Outcome }
   /** The owner wants to give more or less, or a limit of the owner's is passed, or not any more. */
   | { readonly type: 'owner-limits'; readonly offer: AgentOffer; readonly stance: Stance; readonly reason: string }
+  /** Its owner does not let these run here any more. */
+  | { readonly type: 'forbidden'; readonly attempts: readonly string[]; readonly reason: string }
   /** The device needs room: the newest that runs must go. */
   | { readonly type: 'pressed'; readonly reason: string };
 
@@ -153,6 +155,9 @@ export function stepAgent(state: AgentState, event: AgentEvent): AgentEffect[] {
       break;
     case 'owner-limits':
       followOwner(state, event, effects);
+      break;
+    case 'forbidden':
+      for (const attempt of event.attempts) if (state.held.has(attempt)) release(state, attempt, event.reason, effects);
       break;
     case 'pressed':
       pressOut(state, event.reason, effects);

@@ -42,6 +42,8 @@ export interface EngineRequest {
   readonly parameters?: unknown;
   readonly command?: LoadedCommand;
   readonly limits: TaskLimits;
+  /** Engine `node` alone: its code may use the machine's network. */
+  readonly network?: boolean;
 }
 
 export type EngineOutcome =

@@ -8,7 +8,9 @@ export type {
   LoadedCommand,
   LoadedOutput,
 } from './engine.ts';
+export { EnginePools } from './engine-pools.ts';
 export { type BuiltinMerge, builtinMergeCode } from './merges.ts';
+export { type Containment, probeContainment } from './node/node-launch.ts';
 export { entryBeside, type SandboxEntry } from './sandbox-launch.ts';
 export {
   type PoolDescription,
@@ -17,5 +19,5 @@ export {
   SandboxPool,
   type SandboxPoolOptions,
 } from './sandbox-pool.ts';
-export type { Task, TaskFunction, TaskInput, TaskValue, TextOutput } from './task-api.ts';
+export type { NodeTask, NodeTaskFunction, Task, TaskFunction, TaskInput, TaskValue, TextOutput } from './task-api.ts';
 export { calibrationModule } from './wasm/calibration-module.ts';

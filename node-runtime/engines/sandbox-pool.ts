@@ -231,7 +231,7 @@ export class SandboxPool {
   /** What is left of the slots when some runs take several. */
   private get slots(): number {
     const more = this.workers.reduce((sum, { running }) => sum + (running?.allocation.slots ?? 1) - 1, 0);
-    return Math.max(1, this.options.slots - more);
+    return this.options.slots === 0 ? 0 : Math.max(1, this.options.slots - more);
   }
 
   private place(run: Run): PoolWorker | undefined {

@@ -32,6 +32,12 @@ export interface Task<Parameters = unknown, Needs = Record<string, unknown>> {
   text(value: string): TextOutput;
 }
 
+/** A task of engine `node`: Node.js is there too, and the packages that were bundled. */
+export interface NodeTask<Parameters = unknown, Needs = Record<string, unknown>> extends Task<Parameters, Needs> {
+  /** A place where the task may be held, and in a later release moved: gives way to what else there is to do. */
+  yield(): Promise<void>;
+}
+
 /**
  * What the function returns: a JSON value (`undefined` is `null`), bytes, or text. What has no JSON (a function, a circle, a
  * BigInt) fails with MESH_TASK_OUTPUT.
@@ -64,4 +70,8 @@ type RecordOf<T> = [T] extends [never] ? any : T;
 
 export type TaskFunction<Parameters = unknown, Needs = Record<string, unknown>> = (
   task: Task<Parameters, Needs>,
+) => TaskValue | Promise<TaskValue>;
+
+export type NodeTaskFunction<Parameters = unknown, Needs = Record<string, unknown>> = (
+  task: NodeTask<Parameters, Needs>,
 ) => TaskValue | Promise<TaskValue>;

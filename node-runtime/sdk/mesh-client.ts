@@ -20,6 +20,8 @@ import {
   type ResultOutput,
   type TaskRow,
   Topics,
+  type TrustChange,
+  type TrustedKey,
   type VoterSettingsAsk,
   type WhyAnswer,
 } from '../contract/index.ts';
@@ -210,6 +212,15 @@ export class MeshClient {
   async setPreferences(node: string, change: PreferencesChange): Promise<PreferencesHeld> {
     const ask = { query: 'preferences', node: checkIdentifier(node, 'node'), change } as const;
     return (await this.#queries.ask(ask)).preferences;
+  }
+
+  /**
+   * Changes whose signed code a node runs on engine `node`; with an empty change, asks. Resolves to those that it trusts then.
+   * Throws `MESH_NOT_AUTHORIZED` unless the account owns the mesh, `MESH_NODE_UNKNOWN`, `MESH_NODE_AWAY` or `MESH_NO_LEADER`.
+   */
+  async trust(node: string, change: TrustChange): Promise<TrustedKey[]> {
+    const ask = { query: 'trust', node: checkIdentifier(node, 'node'), change } as const;
+    return (await this.#queries.ask(ask)).keys;
   }
 
   /**

@@ -23,7 +23,8 @@ import {
   stepAgent,
 } from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
-import { type EngineOutcome, type EngineRequest, SandboxPool } from '../engines/index.ts';
+import { type EngineOutcome, EnginePools, type EngineRequest } from '../engines/index.ts';
+import type { CodeGate } from './authors/code-gate.ts';
 import type { Home } from './home.ts';
 import { Outbox } from './outbox.ts';
 import { OutcomeJournal } from './outcome-journal.ts';
@@ -47,6 +48,10 @@ export interface AgentDriverOptions {
   readonly persistTerm: (term: number) => void;
   /** The disk failed: nothing more can be promised, the process must end. */
   readonly onFatal: (error: MeshError) => void;
+  /** What code of engine `node` has to pass. */
+  readonly gate: CodeGate;
+  /** Its owner lets tasks of engine `node` run without walls where the system has none. */
+  readonly unsandboxed?: boolean;
   /** The sandbox processes of an idle node end after this. */
   readonly poolIdleMs?: number;
 }
@@ -62,7 +67,7 @@ export class AgentDriver {
   readonly #state: AgentState;
   readonly #journal: OutcomeJournal;
   readonly #loader: TaskLoader;
-  readonly #pool: SandboxPool;
+  readonly #pool: EnginePools;
   readonly #outbox: Outbox<OutboxMessage>;
   /** What is being fetched, and what is fetched and waits for the engine. */
   readonly #fetches = new Map<string, AbortController>();
@@ -89,8 +94,9 @@ export class AgentDriver {
       patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
       tidy: withoutStartsOfEnded,
     });
-    this.#pool = new SandboxPool(
+    this.#pool = new EnginePools(
       {
+        node: { unsandboxed: options.unsandboxed === true },
         slots: offer.slots,
         queue: offer.queue,
         ...(options.poolIdleMs === undefined ? {} : { idleMs: options.poolIdleMs }),
@@ -107,7 +113,7 @@ export class AgentDriver {
     );
   }
 
-  get pool(): SandboxPool {
+  get pool(): EnginePools {
     return this.#pool;
   }
 
@@ -124,6 +130,14 @@ export class AgentDriver {
     const offer = { engines: this.#state.offer.engines, ...agent };
     this.#pool.resize(offer.slots, offer.queue);
     this.#step({ type: 'owner-limits', offer, stance, reason });
+  }
+
+  /** Its owner does not trust these authors any more: what is theirs goes, be it running or not. */
+  distrust(keys: readonly string[]): void {
+    const theirs = ({ code }: Assign) => code.manifest !== undefined && keys.includes(code.manifest.key);
+    const attempts = [...this.#state.held].filter(([, { assign }]) => theirs(assign)).map(([attempt]) => attempt);
+    if (attempts.length > 0)
+      this.#step({ type: 'forbidden', attempts, reason: 'its owner does not trust the author of the code any more' });
   }
 
   /** The device needs its memory: the newest that runs goes. */
@@ -210,9 +224,12 @@ export class AgentDriver {
     const abort = new AbortController();
     this.#fetches.set(attempt, abort);
     try {
+      const isNode = assign.code.engine === 'node';
+      const manifest = isNode ? await this.#options.gate.admit(assign) : undefined;
       const request = await this.#loader.load(assign, abort.signal);
       if (abort.signal.aborted) return;
-      this.#loaded.set(attempt, request);
+      const network = manifest?.capabilities.includes('network') === true;
+      this.#loaded.set(attempt, network ? { ...request, network } : request);
       this.#step({ type: 'fetched', attempt });
     } catch (error) {
       if (abort.signal.aborted) return;

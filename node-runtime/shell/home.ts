@@ -39,6 +39,12 @@ export interface Home {
   /** What the owner lets the mesh have of this device. */
   readonly preferencesFile: string;
   readonly trafficFile: string;
+  /** The keys with which the author who works in this home signs code. */
+  readonly keysDirectory: string;
+  /** Whose signed code the node of this home runs. */
+  readonly authorsFile: string;
+  /** Which versions of it the node has accepted. */
+  readonly acceptedCodeFile: string;
   /** Says that this node has a log; beside its identity, so that one does not outlive the other. */
   readonly voterFile: string;
   readonly lockFile: string;
@@ -62,6 +68,9 @@ export function openHome(option: string | undefined, environment: Readonly<Recor
     trustFile: join(directory, 'node', 'trust.json'),
     preferencesFile: join(directory, 'preferences.json'),
     trafficFile: join(directory, 'node', 'traffic.json'),
+    keysDirectory: join(directory, 'keys'),
+    authorsFile: join(directory, 'trusted-authors.json'),
+    acceptedCodeFile: join(directory, 'node', 'accepted-code.json'),
     voterFile: join(directory, 'node.voter'),
     lockFile: join(directory, 'node', 'lock'),
   };

@@ -3,6 +3,6 @@ export { type FoundOptions, foundMesh } from './found.ts';
 export * from './home.ts';
 export { Link, type LinkOptions } from './link.ts';
 export { connectMqtt, type MqttConnectOptions } from './mqtt-transport.ts';
-export { type RunningNode, startNode } from './node.ts';
-export type { NodeOptions } from './node-options.ts';
+export { startNode } from './node.ts';
+export type { NodeOptions, RunningNode } from './node-options.ts';
 export { release } from './release.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { PreferencesChange } from '../contract/index.ts';
+import type { MeshError, PreferencesChange } from '../contract/index.ts';
 import type { Home } from './home.ts';
 import type { Membership } from './joining/membership.ts';
 import type { NodeConnection } from './joining/standing.ts';
@@ -22,10 +22,23 @@ export interface NodeOptions {
   /** What of the machine this node measures and may use: `cgroup:NAME` or `cpus:LIST`. This very process is put there. */
   readonly deviceScope?: string;
   readonly mayLead?: boolean;
+  /** Tasks of engine `node` run without walls where the system has none. */
+  readonly unsandboxed?: boolean;
   readonly cacheBytes?: number;
   /** Where what comes into the decisions of this node is recorded, should it vote: see `Journal`. */
   readonly journalDirectory?: string;
   /** How far apart the samples are that are published and kept: five seconds, for tests less. */
   readonly sampleIntervalMs?: number;
   readonly log: Logger;
+}
+
+export interface RunningNode {
+  readonly node: string;
+  /** Whether it leads now, as far as it knows. */
+  readonly leads: boolean;
+  /** Resolves when the node is online for the first time. */
+  readonly online: Promise<void>;
+  /** Resolves when the node cannot go on by itself, with the reason. */
+  readonly failed: Promise<MeshError>;
+  stop(): Promise<void>;
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { arch, platform } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
@@ -19,40 +18,30 @@ import {
   type PreferencesHeld,
   Topics,
   type Transport,
+  type TrustChange,
+  type TrustedKey,
 } from '../contract/index.ts';
 import { raftProfiles } from '../core/index.ts';
 import { BlobClient, BlobStore, HeapKeeper } from '../data/index.ts';
-import { poolEngines } from '../engines/index.ts';
 import { AgentDriver } from './agent-driver.ts';
+import { Authors } from './authors/authors.ts';
 import { isFounderOf } from './found.ts';
 import { type Identity, openIdentity, readMeshFile } from './home.ts';
 import { Standing } from './joining/standing.ts';
 import { Link } from './link.ts';
 import { lockHome } from './lock.ts';
-import { describeMachine } from './machine-facts.ts';
+import { nodeFacts } from './machine-facts.ts';
 import { Metrics } from './metrics.ts';
-import type { NodeOptions } from './node-options.ts';
+import type { NodeOptions, RunningNode } from './node-options.ts';
 import { answerOwner } from './owner/local-door.ts';
 import { OwnerLimits } from './owner/owner-limits.ts';
 import { Presence } from './presence.ts';
-import { release } from './release.ts';
 import { openDeviceScope } from './scope/device-scope.ts';
 import { openOf, withSeals } from './sealed.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
 import { Signer } from './signing.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 import { VoterSeat } from './voter/voter-seat.ts';
-
-export interface RunningNode {
-  readonly node: string;
-  /** Whether it leads now, as far as it knows. */
-  readonly leads: boolean;
-  /** Resolves when the node is online for the first time. */
-  readonly online: Promise<void>;
-  /** Resolves when the node cannot go on by itself, with the reason. */
-  readonly failed: Promise<MeshError>;
-  stop(): Promise<void>;
-}
 
 const defaultCacheBytes = 512 * 1024 ** 2;
 /** After an election: how long nodes may say what still runs before anything is assigned anew. */
@@ -65,7 +54,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   let node: MeshNode | undefined;
   const unlock = await lockHome(options.home.lockFile, (socket) => {
     if (node === undefined) socket.end();
-    else answerOwner(socket, (change) => node!.change(change));
+    else answerOwner(socket, node);
   });
   try {
     const identity = await openIdentity(options.home, options.name);
@@ -111,6 +100,7 @@ class MeshNode {
   #link!: Link;
   #agent!: AgentDriver;
   #limits: OwnerLimits | undefined;
+  #authors!: Authors;
   readonly #isFounder: boolean;
   readonly #signer: Signer;
   readonly #trust: TrustKeeper;
@@ -196,11 +186,18 @@ class MeshNode {
       onProblem: (problem) => log.debug(problem.toLine()),
     });
     const shared = this.#shared();
+    this.#authors = await Authors.open({ home, node: this.#node, log: this.#log }, (trusts, distrusted) => {
+      this.#agent.distrust(distrusted);
+      this.#presence.trust(trusts);
+    });
+    const facts = await nodeFacts(home, this.#log, this.#options.unsandboxed === true);
     this.#agent = new AgentDriver({
       ...shared,
       node: this.#node,
       home,
-      offer: { engines: [...poolEngines], ...agent },
+      offer: { engines: facts.engines, ...agent },
+      gate: this.#authors.gate,
+      unsandboxed: this.#options.unsandboxed === true,
       term: this.#trust.term,
       persistTerm: (term) => {
         // It is on disk since it was proven; what was not is no term of ours.
@@ -212,12 +209,9 @@ class MeshNode {
       v: 1 as const,
       node: this.#node,
       bootId: this.#bootId,
-      release,
-      arch: arch(),
-      platform: platform(),
+      ...facts,
       ...offered,
-      engines: [...poolEngines],
-      ...(await describeMachine(home, this.#log)),
+      trusts: this.#authors.trusts,
       labels: [...(this.#options.labels ?? [])],
       mayLead: this.#mayLead,
       publicKey: this.#signer.publicKey,
@@ -267,6 +261,11 @@ class MeshNode {
   /** The owner speaks, on the machine itself. */
   change(change: PreferencesChange): Promise<PreferencesHeld> {
     return this.#limits!.change('device', change);
+  }
+
+  /** The same, of whose code it runs on engine `node`. */
+  trust(change: TrustChange): Promise<readonly TrustedKey[]> {
+    return this.#authors.change(change);
   }
 
   #shared() {
@@ -378,6 +377,7 @@ class MeshNode {
       const answer = (said: OutboxMessage) => this.#agent.report(said);
       void this.#metrics?.hear(message, answer);
       void this.#limits?.hear(message, answer);
+      void this.#authors?.hear(message, answer);
       if (message.type !== 'refused' || message.bootId !== this.#bootId) continue;
       const { code, message: text, mend } = message.problem;
       this.#markFailed(

@@ -73,6 +73,12 @@ export class Presence {
     this.announceNow();
   }
 
+  /** Its owner trusts other authors now. */
+  trust(trusts: NonNullable<NodeStatus['trusts']>): void {
+    this.#status = { ...this.#status, trusts };
+    this.announceNow();
+  }
+
   async sayGoodbye(): Promise<void> {
     const transport = this.#options.transport();
     if (transport === undefined) return;

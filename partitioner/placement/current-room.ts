@@ -9,6 +9,8 @@ export interface Device {
   readonly device: string;
   readonly engines: readonly string[];
   readonly labels: readonly string[];
+  /** Whose signed code it runs, and with which capabilities; undefined: nobody's. */
+  readonly trusts?: readonly { readonly key: string; readonly capabilities: readonly string[] }[];
   /** Its owner lets it take nothing now. */
   readonly isWithheld?: boolean;
   /** Its owner lets it take only tasks that ask for one of these labels. */
@@ -34,12 +36,14 @@ export interface PlaceableTask {
   readonly engine: string;
   readonly labels: readonly string[];
   readonly memoryBytes: number;
+  /** Of code that runs only where its author is trusted: what a device must trust. No key: the code is not signed. */
+  readonly needsTrust?: { readonly key?: string; readonly capabilities: readonly string[] };
   /** Devices on which it failed: taken only when no other could ever run it. */
   readonly avoid: readonly string[];
 }
 
 /** Why a device cannot run a task, now or ever. */
-export type Refusal = 'engine' | 'labels' | 'memory' | 'reserved' | 'withheld' | 'busy';
+export type Refusal = 'engine' | 'trust' | 'labels' | 'memory' | 'reserved' | 'withheld' | 'busy';
 
 export type Placement =
   | { readonly task: string; readonly device: string }
@@ -48,6 +52,7 @@ export type Placement =
 /** What keeps the task off the device until the device offers something else, or undefined. */
 export function refusalForGood(task: PlaceableTask, device: Device): Exclude<Refusal, 'busy'> | undefined {
   if (!device.engines.includes(task.engine)) return 'engine';
+  if (!isTrusted(task, device)) return 'trust';
   if (!task.labels.every((label) => device.labels.includes(label))) return 'labels';
   if (task.memoryBytes > device.offeredMemoryBytes) return 'memory';
   if (device.onlyLabels?.some((label) => task.labels.includes(label)) === false) return 'reserved';
@@ -79,6 +84,12 @@ export function placeByCurrentRoom(tasks: readonly PlaceableTask[], devices: rea
     }
     return { task: task.task, device: best.device };
   });
+}
+
+function isTrusted({ needsTrust }: PlaceableTask, { trusts = [] }: Device): boolean {
+  if (needsTrust === undefined) return true;
+  const trusted = trusts.find(({ key }) => key === needsTrust.key);
+  return trusted !== undefined && needsTrust.capabilities.every((each) => trusted.capabilities.includes(each));
 }
 
 function startsNow(task: PlaceableTask, device: Device): boolean {

@@ -72,6 +72,8 @@ function describeOne(message: InboxMessage | OutboxMessage): string {
     case 'request-failed':
     case 'preferences-request':
     case 'preferences':
+    case 'trust-request':
+    case 'trusted':
       return `${message.type} (${message.request})`;
     default:
       return `${message.type} ${message.attempt}`;

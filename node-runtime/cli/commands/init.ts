@@ -1,6 +1,9 @@
 import { type Command, Option } from 'commander';
 import { formatConnection, isLoopback, MeshError } from '../../contract/index.ts';
+import { authorDefault, listAuthorKeys, makeAuthorKey } from '../../shell/authors/author-keys.ts';
+import { changeTrustedAuthors, readTrustedAuthors } from '../../shell/authors/trusted-authors.ts';
 import { foundMesh } from '../../shell/found.ts';
+import type { Home } from '../../shell/home.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { installCommand, loadOptional } from '../extensions.ts';
 
@@ -11,6 +14,7 @@ interface InitOptions {
   readonly host: string;
   readonly port?: string;
   readonly insecure?: boolean;
+  readonly authorKey?: boolean;
   readonly profile?: 'edge' | 'lan';
 }
 
@@ -38,6 +42,7 @@ export const initCommand: CommandModule = {
       .option('--host <address>', 'where others will reach the broker', '127.0.0.1')
       .option('--port <number>', 'and on which port (8883 over TLS; 1883 on this machine alone)')
       .option('--insecure', 'no TLS though others reach it: who is on the way reads and changes everything')
+      .option('--author-key', 'make a key that signs code for engine node, and let this node run what it signs')
       .addOption(
         new Option('--profile <name>', 'how soon a lost leader is noticed: edge within 15 s, lan within 3').choices([
           'edge',
@@ -85,6 +90,7 @@ async function runInit(options: InitOptions, command: Command, context: CommandC
     ...(options.name === undefined ? {} : { node: options.name }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
+  if (options.authorKey === true) await trustOwnKey(session.home);
   const text = formatConnection(connection);
   if (session.json) {
     session.printJson({
@@ -106,4 +112,11 @@ async function runInit(options: InitOptions, command: Command, context: CommandC
     '',
     'The string holds the password of the account; it is kept in the home, readable by you alone.',
   );
+}
+
+/** Who founds a mesh and runs its first node is both author and owner there. */
+async function trustOwnKey(home: Home): Promise<void> {
+  const known = (await listAuthorKeys(home)).find(({ name }) => name === authorDefault);
+  const { publicKey: key } = known ?? (await makeAuthorKey(home, authorDefault));
+  await changeTrustedAuthors(home, await readTrustedAuthors(home), { add: { key, capabilities: [] } });
 }

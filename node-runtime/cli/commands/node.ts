@@ -25,6 +25,7 @@ interface NodeCommandOptions extends PreferenceOptions {
   readonly deviceScope?: string;
   readonly sensors?: string;
   readonly lead: boolean;
+  readonly unsandboxed?: boolean;
   readonly journal?: string;
   readonly logLevel: string;
 }
@@ -57,6 +58,10 @@ export const nodeCommand: CommandModule = {
       .option('--labels <list>', 'what jobs can ask for, with commas')
       .option('--device-scope <scope>', 'be a part of the machine: cgroup:NAME or cpus:LIST')
       .option('--sensors <folder>', 'read temperature and battery below this folder, as Linux has them below /')
+      .option(
+        '--unsandboxed',
+        'run trusted code of engine node without walls where the system has none (see docs/security.md)',
+      )
       .option('--no-lead', 'never lead the mesh')
       .option('--journal <folder>', 'record what this node decides from, should it vote; foremesh replay reads it')
       .option('--log-level <level>', levels.join(', '), 'info')
@@ -76,6 +81,7 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     preferences: { ...changeOf(options), ...(options.share === undefined ? {} : { share: options.share }) },
     labels: labelsOf(options.labels),
     mayLead: options.lead,
+    unsandboxed: options.unsandboxed === true,
     ...(options.slots === undefined ? {} : { slots: slotsOf(options.slots) }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.sensors === undefined ? {} : { sensors: options.sensors }),

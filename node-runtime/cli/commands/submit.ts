@@ -10,6 +10,7 @@ import { type BundledCode, bundleFiles, fillSpec, type UploadProgress } from '..
 import { Live } from '../live.ts';
 import { renderUploads } from '../progress.ts';
 import { usageError } from '../report.ts';
+import { openKeys, signSpec } from '../sign-code.ts';
 import { bytesText } from '../text.ts';
 
 interface SubmitOptions {
@@ -65,10 +66,12 @@ async function submit(session: Session, file: string, options: SubmitOptions): P
   }
   // Everything that can be wrong on this side is found before the mesh is asked for anything.
   const job = await loadJobFile(file, { directory: session.io.directory, inputs: options.input });
+  const keys = await openKeys(session.home, job);
   const bundled = await bundleFiles(job, await findAuthor());
   for (const { message, where } of bundled.warnings) session.tell(`${where ?? file}: warning: ${message}`);
   await session.withMesh(async (client) => {
-    const spec = await untilInterrupted(session, () => upload(session, client, job, bundled));
+    const unsigned = await untilInterrupted(session, () => upload(session, client, job, bundled));
+    const spec = await signSpec(job, unsigned, keys);
     const { makeJobId } = await import('../../sdk/index.ts');
     const handle = client.submit(spec, {
       id: options.id ?? makeJobId(job.name, Math.random, spec.schedule !== undefined),

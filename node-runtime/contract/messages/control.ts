@@ -3,19 +3,9 @@ import { limits } from '../limits.ts';
 import { command } from './command.ts';
 import { historyAsk, historyPage } from './history.ts';
 import { problem } from './job.ts';
+import { codeReference, trustChange, trustedKeys } from './manifest.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
-import {
-  codeReference,
-  count,
-  dataReference,
-  fraction,
-  identifier,
-  output,
-  splitBy,
-  taskLimits,
-  usage,
-  version,
-} from './shared.ts';
+import { count, dataReference, fraction, identifier, output, splitBy, taskLimits, usage, version } from './shared.ts';
 
 /** `<account>/<job>/<task>#<term>.<n>`: one attempt, unique over the life of the mesh. */
 export const attemptKey = z
@@ -74,6 +64,8 @@ export const assign = z.object({
   priority: z.number().int().min(0).max(9),
   /** Those that its stage asks for, if any. */
   labels: z.array(identifier).max(limits.labelsPerNode).optional(),
+  /** The leader's wall clock, milliseconds since 1970, where code has a date of expiry: a node's own clock may be wrong. */
+  leaderMs: count.optional(),
 });
 export type Assign = z.infer<typeof assign>;
 
@@ -93,6 +85,8 @@ export const inboxMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('history-request'), request: count, ...historyAsk.shape }),
   /** An account wants the node to give more or less; with an empty change, to know what holds. */
   z.object({ type: z.literal('preferences-request'), request: count, change: preferencesChange }),
+  /** An account changes whose code the node runs outside the sandbox of WebAssembly, or asks. */
+  z.object({ type: z.literal('trust-request'), request: count, change: trustChange }),
   /** Give a running attempt more or less. */
   z.object({ type: z.literal('reallocate'), request: count, attempt: attemptKey, ...allocation.shape }),
 ]);
@@ -135,6 +129,7 @@ export const outboxMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('released'), attempt: attemptKey, reason: z.string().max(limits.reasonCharacters) }),
   z.object({ type: z.literal('history'), request: count, page: historyPage }),
   z.object({ type: z.literal('preferences'), request: count, preferences: preferencesHeld }),
+  z.object({ type: z.literal('trusted'), request: count, keys: trustedKeys }),
   z.object({ type: z.literal('reallocated'), request: count, attempt: attemptKey, ...allocation.required().shape }),
   /** A request (for history, other preferences, another allocation) that could not be met. */
   z.object({ type: z.literal('request-failed'), request: count, problem }),

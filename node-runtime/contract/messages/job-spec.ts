@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { bytesOf } from '../text.ts';
 import { clashOfPaths, commandArguments, commandEnvironment, commandPath } from './command.ts';
+import { signedManifest } from './manifest.ts';
 import { blobName, count, encodingOfOutput, engineName, fraction, identifier, splitBy } from './shared.ts';
 
 const inlineText = z
@@ -12,8 +13,8 @@ const inlineText = z
 const byBlob = { blob: blobName, sizeBytes: count.max(limits.blobBytes) };
 
 const code = z.union([
-  z.strictObject({ inline: inlineText.min(1), engine: engineName.default('js') }),
-  z.strictObject({ ...byBlob, engine: engineName.default('js') }),
+  z.strictObject({ inline: inlineText.min(1), engine: engineName.default('js'), manifest: signedManifest.optional() }),
+  z.strictObject({ ...byBlob, engine: engineName.default('js'), manifest: signedManifest.optional() }),
 ]);
 const input = z.union([z.strictObject({ inline: inlineText }), z.strictObject(byBlob)]);
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { trustedKeys } from './manifest.ts';
 import { withheld } from './preferences.ts';
 import { termProof } from './raft.ts';
 import { count, engineName, fraction, identifier, publicKey, version } from './shared.ts';
@@ -48,6 +49,8 @@ export const nodeStatus = z.object({
   withheld: withheld.optional(),
   /** Its owner takes only tasks that ask for one of these labels. */
   onlyLabels: z.array(identifier).max(limits.labelsPerNode).optional(),
+  /** Whose code it runs on engine `node`, if it has that. */
+  trusts: trustedKeys.optional(),
   mayLead: z.boolean(),
   /** The key that the node signs with. The first that is enrolled for an id stays. */
   publicKey,

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { historyAsk, historyPage } from './history.ts';
 import { jobPhase, jobState, problem } from './job.ts';
+import { trustChange, trustedKeys } from './manifest.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
 import { count, identifier, version } from './shared.ts';
@@ -40,6 +41,8 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
   /** What its owner wants of a node; with an empty change, what holds there. The node has the last word. */
   z.object({ ...request, query: z.literal('preferences'), node: identifier, change: preferencesChange }),
+  /** Whose code a node runs outside the sandbox of WebAssembly. */
+  z.object({ ...request, query: z.literal('trust'), node: identifier, change: trustChange }),
   /** Another share for a task of the account that runs. */
   z.object({ ...request, query: z.literal('reallocate'), job: identifier, task: identifier, ...allocation.shape }),
   /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
@@ -50,7 +53,7 @@ export const queryAsk = z.discriminatedUnion('query', [
 export type QueryAsk = z.infer<typeof queryAsk>;
 
 /** Questions that change the mesh: they are for its owner, and have a topic of their own. */
-const changing: readonly QueryAsk['query'][] = ['set-voters', 'remove-node', 'preferences'];
+const changing: readonly QueryAsk['query'][] = ['set-voters', 'remove-node', 'preferences', 'trust'];
 export function changesMesh(query: QueryAsk['query']): boolean {
   return changing.includes(query);
 }
@@ -103,6 +106,7 @@ export const queryAnswer = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('remove-node'), node: identifier, isGone: z.boolean() }),
   z.object({ ...request, query: z.literal('history'), page: historyPage }),
   z.object({ ...request, query: z.literal('preferences'), preferences: preferencesHeld }),
+  z.object({ ...request, query: z.literal('trust'), keys: trustedKeys }),
   /** What it has now. */
   z.object({ ...request, query: z.literal('reallocate'), ...allocation.required().shape }),
   z.object({ ...request, query: z.literal('error'), problem }),

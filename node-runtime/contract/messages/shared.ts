@@ -41,10 +41,6 @@ export type Output = z.infer<typeof output>;
 export const engineName = z.enum(['js', 'wasm', 'node']);
 export type EngineName = z.infer<typeof engineName>;
 
-/** Code is one file, named by its hash. */
-export const codeReference = z.object({ engine: engineName, ...dataReference.shape });
-export type CodeReference = z.infer<typeof codeReference>;
-
 export const splitBy = z.enum(['lines', 'items']);
 /** How bytes become records: `lines` ends at \n, \r\n or \r; `items` are the elements of a top-level JSON array. */
 export type SplitBy = z.infer<typeof splitBy>;

@@ -41,6 +41,7 @@ export const whyNode = z.object({
     'busy',
     'memory-now',
     'engine',
+    'trust',
     'labels',
     'memory',
     'no-slots',

@@ -6,6 +6,8 @@ import {
   type Output,
   type Problem,
   type TaskInput,
+  trustMend,
+  untrusted,
 } from '../../contract/index.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
@@ -105,15 +107,21 @@ function noRoom(
   stage: StageView,
   refusals: readonly { device: string; refusal: string }[],
 ): Problem {
-  const { code, labels, limits: taskLimits } = stage.plan;
+  const { code, merge, labels, limits: taskLimits } = stage.plan;
+  const signed = [code, merge].find((each) => each?.engine === 'node');
   const lacks = {
     engine: `no engine ${code.engine}`,
+    trust: '',
     labels: `not all of the labels ${labels.join(', ')}`,
     memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
   } as const;
   const why = (device: string, refusal: string): string => {
     const { withheld, onlyLabels = [] } = state.nodes.get(device)!.status;
     if (refusal === 'withheld') return withheld?.text ?? 'offers no slots';
+    const refused = stage.codeRefusals?.get(device);
+    if (refusal === 'trust' && refused !== undefined) return refused;
+    if (refusal === 'trust')
+      return untrusted(signed?.manifest, state.nodes.get(device)!.status.trusts ?? [])?.text ?? refusal;
     if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
     return lacks[refusal as keyof typeof lacks] ?? refusal;
   };
@@ -126,20 +134,41 @@ function noRoom(
   return {
     code: 'MESH_NO_ROOM',
     message: `stage ${stage.plan.stage} fits no node (${each.join('; ')})`,
-    mend: 'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
+    mend:
+      trustMendOf(stage, signed, refusals) ??
+      'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
   };
+}
+
+/** When nothing but trust keeps it from a node. */
+function trustMendOf(
+  stage: StageView,
+  code: CodeReference | undefined,
+  refusals: readonly { device: string; refusal: string }[],
+): string | undefined {
+  const distrusting = refusals.filter(({ refusal }) => refusal === 'trust').map(({ device }) => device);
+  const device = distrusting.find((each) => stage.codeRefusals?.has(each) !== true);
+  if (distrusting.length === 0) return undefined;
+  if (code?.manifest === undefined) return 'sign it: `foremesh keys new`, then submit it with `foremesh submit`';
+  if (device === undefined)
+    return 'what each node says mends it there; then submit it again, or give other nodes trust';
+  return `\`${trustMend(code.manifest, device)}\`, if its owner wants that; the job waits`;
 }
 
 function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
+  const { engine, manifest } = codeOf(task);
+  const { key, capabilities = [] } = manifest ?? {};
+  const needsTrust = { ...(key === undefined ? {} : { key }), capabilities };
   return {
     task: task.key,
-    engine: codeOf(task).engine,
+    engine,
     labels: plan.labels,
     memoryBytes: plan.limits.memoryBytes,
     avoid,
+    ...(engine === 'node' ? { needsTrust } : {}),
   };
 }
 
@@ -161,6 +190,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     engines: status.engines,
     labels: status.labels,
     isWithheld: status.slots === 0,
+    ...(status.trusts === undefined || stage.codeRefusals?.has(status.node) === true ? {} : { trusts: status.trusts }),
     ...(status.onlyLabels === undefined ? {} : { onlyLabels: status.onlyLabels }),
     isNear: status.node === state.id,
     speed: status.speed as Record<string, number>,
@@ -235,11 +265,12 @@ function assign(
     inlineOutputBytes: inlineOutputBytes(job, task),
     priority: plan.priority,
     ...(plan.labels.length === 0 ? {} : { labels: [...plan.labels] }),
+    ...(code.engine === 'node' ? { leaderMs: Math.max(0, Math.round(state.wallMs)) } : {}),
   };
   effects.push({ type: 'send', node: node.status.node, message });
 }
 
-function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
+export function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
   return ledger.merges ? plan.merge! : plan.code;
 }
 

@@ -34,6 +34,10 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     tasksDone: 0,
     background: state.policy.createForecaster(sampleIntervalMs),
   };
+  if (!sameBoot || JSON.stringify(node.status.trusts) !== JSON.stringify(status.trusts)) {
+    for (const job of state.jobs.values())
+      for (const stage of job.stages.values()) stage.codeRefusals?.delete(status.node);
+  }
   node.status = status;
   state.nodes.set(status.node, node);
   takeBack(state, node, effects);

@@ -104,6 +104,10 @@ function hearOutcome(
     return;
   }
   effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });
+  if (message.code.startsWith('MESH_CODE_')) {
+    refuseCode(state, node, task, message);
+    return;
+  }
   if (message.code === 'MESH_NODE_FULL') node.owes = true; // it holds what we do not know of
   const attempt = state.attempts.get(message.attempt);
   if (attempt === undefined) return; // counted when it came first, or given up before
@@ -122,6 +126,19 @@ function hearOutcome(
     const text = `task ${name} could not be run, ${task.nodeFaults} times, the last time on ${from}: ${message.message}`;
     effects.push(endJob(state, state.ledger.jobs.get(task.job.key)!, { ...problem, message: text }));
   }
+}
+
+/** The node's last word on this code: nothing is tried there again, and where no other node can, the job waits and says why. */
+function refuseCode(
+  state: PlannerState,
+  node: NodeView,
+  task: TaskView,
+  { attempt, message }: OutboxMessage & { type: 'failed' },
+): void {
+  task.stage.codeRefusals ??= new Map();
+  task.stage.codeRefusals.set(node.status.node, message.slice(0, limits.reasonCharacters * 2));
+  const known = state.attempts.get(attempt);
+  if (known !== undefined) loseAttempt(state, known, message);
 }
 
 /** The task of an attempt, made by whichever leader, while its job is open. */

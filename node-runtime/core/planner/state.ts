@@ -102,6 +102,8 @@ export interface StageView {
   /** Exponentially weighted mean of what its finished parts took, milliseconds. */
   meanWallMs?: number;
   unplaceable?: Problem;
+  /** Nodes that do not run its code (engine `node`), by what they said: until their owner trusts others, or they start anew. */
+  codeRefusals?: Map<string, string>;
   /** The fleet (see `PlannerState.fleet`) that was found to have no room for it, ever. */
   refusedByFleet?: number;
 }

@@ -2,6 +2,8 @@ import type { Device } from '@foremesh/partitioner';
 import {
   limits,
   type Problem,
+  trustMend,
+  untrusted,
   type WhyAnswer,
   type WhyNode,
   type WhyReason,
@@ -9,7 +11,7 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
-import { deviceOf } from './dispatch.ts';
+import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import { accountOf, tasksLeft } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { AttemptView, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
@@ -205,13 +207,19 @@ function aheadOf(state: PlannerState, task: TaskView): { tasks: number; higher: 
 /** How a node is now for a task that waits. */
 function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   const { status } = node;
-  const { code, labels, limits: taskLimits } = task.stage.plan;
+  const { labels, limits: taskLimits } = task.stage.plan;
+  const code = codeOfTask(task);
   const say = (verdict: WhyNode['verdict'], reason: WhyNode['reason'], text: string, mend?: string): WhyNode => ({
     ...{ node: status.node, verdict, reason, text },
     ...(mend === undefined ? {} : { mend }),
   });
   const missing = labels.filter((label) => !status.labels.includes(label));
   if (!status.engines.includes(code.engine)) return say('never', 'engine', `has no engine ${code.engine}`);
+  const refused = code.engine === 'node' ? task.stage.codeRefusals?.get(status.node) : undefined;
+  if (refused !== undefined) return say('never', 'trust', refused);
+  const distrust = code.engine === 'node' ? untrusted(code.manifest, status.trusts ?? []) : undefined;
+  if (distrust !== undefined)
+    return say('never', 'trust', distrust.text, code.manifest && trustMend(code.manifest, status.node));
   if (missing.length > 0)
     return say('never', 'labels', `lacks ${missing.join(', ')}`, `start it with --labels ${labels.join(',')}`);
   const { onlyLabels, withheld } = status;

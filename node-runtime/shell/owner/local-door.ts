@@ -9,7 +9,12 @@ import {
   preferencesChange,
   preferencesHeld,
   problem,
+  type TrustChange,
+  type TrustedKey,
+  trustChange,
+  trustedKeys,
 } from '../../contract/index.ts';
+import { changeTrustedAuthors, readTrustedAuthors } from '../authors/trusted-authors.ts';
 import type { Home } from '../home.ts';
 import { lockHome } from '../lock.ts';
 import { changePreferences, readPreferences } from './preferences-file.ts';
@@ -18,18 +23,59 @@ const lineBytesMost = 65_536;
 /** For the owner's word, and for what the node says to it once that is on its disk. */
 const waitMs = { word: 2_000, answer: 20_000 };
 
+/** What the owner can be told and asked at the door of a node that runs. */
+export interface OwnersEar {
+  change(change: PreferencesChange): Promise<PreferencesHeld>;
+  trust(change: TrustChange): Promise<readonly TrustedKey[]>;
+}
+
 /**
  * The owner on the machine itself: one line of JSON with a change to the socket of the node's home, one line with what holds
  * then, or what is wrong. Who may open the socket is said by the rights of the home.
  */
-export function answerOwner(socket: Socket, answer: (change: PreferencesChange) => Promise<PreferencesHeld>): void {
+export function answerOwner(socket: Socket, ear: OwnersEar): void {
   readLine(socket, waitMs.word)
-    .then((line) => answer(check(preferencesChange, JSON.parse(line), 'MESH_CONFIG_INVALID')))
+    .then((line) => hear(ear, JSON.parse(line)))
     .catch((error: unknown) => {
       const { code, message, mend } = asMeshError(error, 'MESH_CONFIG_INVALID');
       return { problem: { code, message, ...(mend === undefined ? {} : { mend }) } };
     })
     .then((said) => socket.end(`${JSON.stringify(said)}\n`));
+}
+
+async function hear(ear: OwnersEar, said: unknown): Promise<unknown> {
+  if (typeof said === 'object' && said !== null && 'trust' in said)
+    return { keys: await ear.trust(check(trustChange, said.trust, 'MESH_CONFIG_INVALID')) };
+  return ear.change(check(preferencesChange, said, 'MESH_CONFIG_INVALID'));
+}
+
+/** The same for whose code it runs on engine `node`. */
+export async function tellTrust(
+  home: Home,
+  change: TrustChange,
+): Promise<{ keys: readonly TrustedKey[]; isRunning: boolean }> {
+  const said = await tell(home, { trust: change });
+  if (said !== undefined) {
+    const { keys } = said as { keys?: unknown };
+    return { keys: check(trustedKeys, keys, 'MESH_CONFIG_INVALID'), isRunning: true };
+  }
+  const unlock = await lockHome(home.lockFile);
+  try {
+    return { keys: await changeTrustedAuthors(home, await readTrustedAuthors(home), change), isRunning: false };
+  } finally {
+    await unlock();
+  }
+}
+
+/** Undefined when no node runs. Throws what the node has against it. */
+async function tell(home: Home, word: object): Promise<unknown> {
+  const line = await ask(home.lockFile, JSON.stringify(word));
+  if (line === undefined) return undefined;
+  const said = JSON.parse(line) as unknown;
+  const failed = problem.safeParse((said as { problem?: unknown }).problem);
+  if (!failed.success) return said;
+  const { code, message, mend } = failed.data;
+  throw new MeshError(isErrorCode(code) ? code : 'MESH_CONFIG_INVALID', message, mend === undefined ? {} : { mend });
 }
 
 /**
@@ -41,14 +87,8 @@ export async function tellNode(
   home: Home,
   change: PreferencesChange,
 ): Promise<{ preferences: PreferencesHeld; isRunning: boolean }> {
-  const line = await ask(home.lockFile, JSON.stringify(change));
-  if (line !== undefined) {
-    const said = JSON.parse(line) as unknown;
-    const failed = problem.safeParse((said as { problem?: unknown }).problem);
-    if (!failed.success) return { preferences: check(preferencesHeld, said, 'MESH_CONFIG_INVALID'), isRunning: true };
-    const { code, message, mend } = failed.data;
-    throw new MeshError(isErrorCode(code) ? code : 'MESH_CONFIG_INVALID', message, mend === undefined ? {} : { mend });
-  }
+  const said = await tell(home, change);
+  if (said !== undefined) return { preferences: check(preferencesHeld, said, 'MESH_CONFIG_INVALID'), isRunning: true };
   const unlock = await lockHome(home.lockFile);
   try {
     const held = await readPreferences(home);

@@ -126,11 +126,13 @@ function builtin(merge: 'array' | 'concat'): StageSpec['code'] {
 }
 
 async function codeOf(code: StageSpec['code'], blobs: BlobClient): Promise<CodeReference> {
+  const { engine, manifest } = code;
+  const head = manifest === undefined ? { engine } : { engine, manifest };
   if ('blob' in code) {
     checkLimit('codeBytes', code.sizeBytes, limits.codeBytes);
-    return { engine: code.engine, ...(await heldAlready({ blob: code.blob, sizeBytes: code.sizeBytes }, blobs)) };
+    return { ...head, ...(await heldAlready({ blob: code.blob, sizeBytes: code.sizeBytes }, blobs)) };
   }
-  return { engine: code.engine, ...(await blobs.put(bytesOf(code.inline))) };
+  return { ...head, ...(await blobs.put(bytesOf(code.inline))) };
 }
 
 async function dataOf(input: NonNullable<StageSpec['input']>, blobs: BlobClient): Promise<DataReference> {
@@ -143,7 +145,8 @@ async function heldAlready(reference: DataReference, blobs: BlobClient): Promise
   return reference;
 }
 
-function limitsOf(asked: StageSpec['limits']): TaskLimits {
+/** What one task may use, every default filled in. */
+export function limitsOf(asked: StageSpec['limits']): TaskLimits {
   const mebibytes = (value: number | undefined, otherwise: number) =>
     value === undefined ? otherwise : Math.max(1, Math.round(value * 1024 ** 2));
   const seconds = (value: number | undefined, otherwise: number) =>

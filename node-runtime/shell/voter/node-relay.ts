@@ -10,15 +10,20 @@ import {
 } from '../../contract/index.ts';
 import { problemOf } from './leader-voice.ts';
 
+const relayed: readonly QueryAsk['query'][] = ['history', 'preferences', 'trust', 'reallocate'];
 /** What only a node can answer. */
-export type RelayedQuery = QueryAsk & { query: 'history' | 'preferences' | 'reallocate' };
+export type RelayedQuery = QueryAsk & { query: 'history' | 'preferences' | 'trust' | 'reallocate' };
 export function isRelayed(ask: QueryAsk): ask is RelayedQuery {
-  return ask.query === 'history' || ask.query === 'preferences' || ask.query === 'reallocate';
+  return relayed.includes(ask.query);
 }
-export type RelayedAnswer = OutboxMessage & { type: 'history' | 'preferences' | 'reallocated' | 'request-failed' };
+export type RelayedAnswer = OutboxMessage & {
+  type: 'history' | 'preferences' | 'trusted' | 'reallocated' | 'request-failed';
+};
 /** What the node is asked, but for the number. */
 type WithoutNumber<T> = T extends unknown ? Omit<T, 'request'> : never;
-type RelayedRequest = WithoutNumber<InboxMessage & { type: 'history-request' | 'preferences-request' | 'reallocate' }>;
+type RelayedRequest = WithoutNumber<
+  InboxMessage & { type: 'history-request' | 'preferences-request' | 'trust-request' | 'reallocate' }
+>;
 
 export interface NodeRelayOptions {
   /** Whether the node is connected; undefined when there is none. */
@@ -84,6 +89,8 @@ export class NodeRelay {
       }
       case 'preferences':
         return { node: ask.node, message: { type: 'preferences-request', change: ask.change } };
+      case 'trust':
+        return { node: ask.node, message: { type: 'trust-request', change: ask.change } };
       case 'reallocate': {
         const { v: _, id: __, query: ___, job, task, ...allocation } = ask;
         const runs = this.#options.whereRuns(account, job, task);
@@ -150,12 +157,19 @@ function answerOf(ask: RelayedQuery, message: RelayedAnswer, node: string): Quer
   if (message.type === 'history' && ask.query === 'history') return { ...head, query: 'history', page: message.page };
   if (message.type === 'preferences' && ask.query === 'preferences')
     return { ...head, query: 'preferences', preferences: message.preferences };
+  if (message.type === 'trusted' && ask.query === 'trust') return { ...head, query: 'trust', keys: message.keys };
   if (message.type !== 'reallocated' || ask.query !== 'reallocate') return undefined;
   const { cpuShare, memoryBytes, slots } = message;
   return { ...head, query: 'reallocate', cpuShare, memoryBytes, slots };
 }
 
-const relayedTypes: readonly OutboxMessage['type'][] = ['history', 'preferences', 'reallocated', 'request-failed'];
+const relayedTypes: readonly OutboxMessage['type'][] = [
+  'history',
+  'preferences',
+  'trusted',
+  'reallocated',
+  'request-failed',
+];
 
 /** What a node said, taken apart: its answers are for who asked, all else for the planner. */
 export function splitAnswers(messages: readonly OutboxMessage[]): {

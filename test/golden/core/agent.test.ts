@@ -166,7 +166,8 @@ function showEffect(effect: AgentEffect): string {
       if (said.type === 'failed') return `report failed ${said.attempt} ${said.fault} ${said.code}: ${said.message}`;
       if (said.type === 'released') return `report released ${said.attempt} (${said.reason})`;
       if (said.type === 'request-failed') return `report request-failed ${said.request} ${said.problem.code}`;
-      if (said.type === 'history' || said.type === 'preferences') throw new Error(`an agent tells no ${said.type}`);
+      if (said.type === 'history' || said.type === 'preferences' || said.type === 'trusted')
+        throw new Error(`an agent tells no ${said.type}`);
       if (said.type === 'checkpointed') return `report checkpointed ${said.attempt} ${said.checkpoint.sequence}`;
       return `report ${said.type} ${said.attempt}${said.type === 'progress' ? ` ${said.fraction}` : ''}`;
     }

@@ -90,6 +90,7 @@ function showMessage(message: InboxMessage): string {
       return `refused: ${message.problem.code}`;
     case 'history-request':
     case 'preferences-request':
+    case 'trust-request':
     case 'reallocate':
       return `${message.type} ${message.request}`;
   }

@@ -136,7 +136,7 @@ stages:
   next: {}
 `;
     assert.deepEqual(await wrong(text), [
-      'job.yaml:3:11 must be the path of a file (or a mapping with `inline`, or with `blob` and `sizeBytes`), found 5',
+      'job.yaml:3:11 must be the path of a file (or a mapping with `inline`, with `blob` and `sizeBytes`, or with `file` and `engine: node`), found 5',
       'job.yaml:4:12 must be "lines", "items" or a mapping with `by` and `chunks`, found "line"; did you mean "lines"?',
       'job.yaml:5:12 there is no file concta; did you mean the word "concat"?',
       'job.yaml:6:15 must be a number, found "high"',

@@ -13,6 +13,7 @@ import {
   type Transport,
 } from '../../../node-runtime/contract/index.ts';
 import { AgentDriver } from '../../../node-runtime/shell/agent-driver.ts';
+import { CodeGate } from '../../../node-runtime/shell/authors/code-gate.ts';
 import { type Home, openHome } from '../../../node-runtime/shell/home.ts';
 import { until } from '../../support/until.ts';
 import { FakeBlobs } from './fake-blobs.ts';
@@ -37,7 +38,8 @@ describe('AgentDriver', () => {
   });
   afterEach(endAll);
 
-  function start(): AgentDriver {
+  async function start(): Promise<AgentDriver> {
+    const gate = await CodeGate.open({ home, node: 'bob', trusts: () => [] });
     const transport = {
       publish: async (topic: string, payload: Uint8Array) => {
         if (topic === topics.nodeOutbox('bob')) reports.push(...decode(outboxEnvelope, payload).messages);
@@ -56,6 +58,7 @@ describe('AgentDriver', () => {
         if (diskFails) throw new MeshError('MESH_STORAGE_FAILED', 'no room');
         fence.term = term;
       },
+      gate,
       log: pino({ level: 'silent' }),
       onFatal: (error) => fatal.push(error),
     });
@@ -86,14 +89,14 @@ describe('AgentDriver', () => {
     );
 
   it('runs what it is given, and tells its outcome again until that is committed, after a restart too', async () => {
-    const driver = start();
+    const driver = await start();
     const assign = await assignOf('export default () => 42');
     driver.hear(inbox(1, assign));
     const first = await outcome(assign.attempt);
     assert.deepEqual(first.type === 'done' && first.output, { encoding: 'json', inline: Buffer.from('42') });
     await driver.close();
 
-    const again = start();
+    const again = await start();
     reports.length = 0;
     again.hear(inbox(1, { type: 'inventory-request', request: 1 }));
     assert.deepEqual(await outcome(assign.attempt), first);
@@ -105,7 +108,7 @@ describe('AgentDriver', () => {
   });
 
   it('runs once what is assigned twice, and lets go what is cancelled and assigned again in one breath', async () => {
-    const driver = start();
+    const driver = await start();
     const assign = await assignOf('export default () => 1');
     driver.hear(inbox(1, assign, assign));
     driver.hear(inbox(1, assign));
@@ -124,7 +127,7 @@ describe('AgentDriver', () => {
   });
 
   it('refuses what it did not offer, and code that no holder has', async () => {
-    const driver = start();
+    const driver = await start();
     const alien = { ...(await assignOf('1', 4)), code: { ...(await assignOf('1')).code, engine: 'wasm' as const } };
     const missing = await assignOf('gone', 5);
     blobs.held.clear();
@@ -139,12 +142,12 @@ describe('AgentDriver', () => {
   });
 
   it('has the fence on disk before it answers, and obeys no term below it, after a restart too', async () => {
-    const driver = start();
+    const driver = await start();
     driver.hear(inbox(7));
     assert.equal(fence.term, 7);
     driver.hear(inbox(6, { type: 'inventory-request', request: 1 }));
     await driver.close();
-    const again = start();
+    const again = await start();
     again.hear(inbox(6, { type: 'inventory-request', request: 1 }));
     again.hear(inbox(7, { type: 'inventory-request', request: 2 }));
     await until('an answer', () => reports.length > 0);
@@ -154,7 +157,7 @@ describe('AgentDriver', () => {
   });
 
   it('ends, and obeys nothing more, when the fence cannot be written', async () => {
-    const driver = start();
+    const driver = await start();
     diskFails = true;
     const order = inbox(7, { type: 'inventory-request', request: 1 });
     assert.throws(() => driver.hear(order), meshError('MESH_STORAGE_FAILED'));
