@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type RunningBroker, startBroker } from '@foremesh/broker';
 import type { DataReference } from '@foremesh/node-runtime/contract';
 import type { MeshClient } from '@foremesh/node-runtime/sdk';
@@ -90,10 +91,13 @@ describe('blobs of a mesh of real processes', function () {
 
   /** What is on the disk of the broker. */
   async function stored(): Promise<string[]> {
-    const found = await readdir(`${fleet.home('ada')}/broker/blobs`, { recursive: true });
-    return found.flatMap((path) => {
-      const name = /([0-9a-f]{64})-\d+$/.exec(path);
-      return name === null || path.startsWith('temporary') ? [] : [`sha256-${name[1]}`];
-    });
+    const found: string[] = [];
+    for (const kind of ['whole', 'large']) {
+      const directory = join(fleet.home('ada'), 'broker', 'blobs', kind);
+      for (const shard of await readdir(directory)) {
+        for (const key of await readdir(join(directory, shard))) found.push(`sha256-${key.split('-')[0]}`);
+      }
+    }
+    return found;
   }
 });
