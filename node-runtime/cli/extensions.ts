@@ -9,6 +9,9 @@ const packages = [
   { name: '@foremesh/firmware-bridge', entry: '@foremesh/firmware-bridge/commands', commands: ['bridge'] },
 ] as const;
 
+/** The names of all commands that may be found. */
+export const extensionCommands: readonly string[] = packages.flatMap(({ commands }) => commands);
+
 const summaries: Readonly<Record<string, string>> = {
   up: 'run broker and first node on this machine; found the mesh if there is none',
   broker: 'run the MQTT broker of a mesh on this machine',

@@ -23,7 +23,7 @@ import { votersCommand } from './commands/voters.ts';
 import { whyCommand } from './commands/why.ts';
 import { addGlobalOptions, type CommandContext, type CommandModule } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
-import { findExtensions } from './extensions.ts';
+import { extensionCommands, findExtensions } from './extensions.ts';
 
 /** The commands of this package, in the order of the help: a new one is added here. */
 export const ownCommands: readonly CommandModule[] = [
@@ -97,11 +97,9 @@ export async function buildProgram(
     .addHelpText('after', footer);
   addGlobalOptions(program);
   for (const module of ownCommands) addGlobalOptions(addCommand(program, module, context));
-  if (
-    !argv.some((word) => ownCommands.some(({ name }) => name === word)) ||
-    argv.includes('help') ||
-    argv[0] === 'completion'
-  ) {
+  // The first that is a command: `sim run` is not our `run`.
+  const asked = argv.find((word) => extensionCommands.includes(word) || ownCommands.some(({ name }) => name === word));
+  if (asked === undefined || extensionCommands.includes(asked) || argv.includes('help') || asked === 'completion') {
     for (const module of await findExtensions()) addCommand(program, module, context);
   }
   return program;
