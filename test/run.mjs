@@ -1,4 +1,5 @@
-// `npm test`: what needs the processor beside what mostly waits for processes, then alone what measures what processes use.
+// `npm test`: what needs the processor, and then some of what waits for processes, beside the rest of that; then alone what
+// measures what processes use.
 // `npm test -- FILES` runs those files, with whatever else mocha takes. Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -10,6 +11,9 @@ const mocha = join(dirname(createRequire(import.meta.url).resolve('mocha/package
 const measured = 'test/integration/measured/**/*.test.ts';
 const processorFolders = ['unit', 'property', 'golden', 'house', 'simulation'];
 const processorFiles = processorFolders.map((folder) => `test/${folder}/**/*.test.ts`);
+/** They take as long as the others would be waited for. */
+const besideFolders = ['browser', 'integration/docs', 'integration/engines'];
+const besideFiles = besideFolders.map((folder) => `test/${folder}/**/*.test.ts`);
 /** The processor's share goes to whoever waited for something. */
 const lowPriority = 10;
 const summaryLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
@@ -46,7 +50,7 @@ function run(words, { priority = 0, shown = Promise.resolve() } = {}) {
     child.once('error', (error) => write(`${error.message}\n`));
     child.once('close', (code) => {
       running.delete(child);
-      const [, passed = 0, failed = 0, skipped = 0] = summaryLine.exec(lastLine)?.map(Number) ?? [];
+      const [passed, failed, skipped] = [1, 2, 3].map((at) => Number(summaryLine.exec(lastLine)?.[at] ?? 0));
       const isWhole = code === 0 || failed > 0;
       if (!isWhole) write(`mocha ended with ${code}, and did not say what failed\n`);
       resolve({ passed, failed: isWhole ? failed : failed + 1, skipped });
@@ -58,11 +62,15 @@ const given = process.argv.slice(2);
 const results = [];
 if (given.length > 0) results.push(await run(given));
 else {
-  const processes = run(['test/**/*.test.ts', ...[measured, ...processorFiles].flatMap((glob) => ['--ignore', glob])]);
-  results.push(...(await Promise.all([processes, run(processorFiles, { priority: lowPriority, shown: processes })])));
+  const elsewhere = [measured, ...processorFiles, ...besideFiles].flatMap((glob) => ['--ignore', glob]);
+  const processes = run(['test/**/*.test.ts', ...elsewhere]);
+  const shown = processes;
+  const computed = run(processorFiles, { priority: lowPriority, shown });
+  const beside = computed.then(() => (process.exitCode === undefined ? run(besideFiles, { shown }) : undefined));
+  results.push(...(await Promise.all([processes, computed, beside])));
   if (process.exitCode === undefined) results.push(await run([measured]));
 }
-const total = (key) => results.reduce((sum, each) => sum + each[key], 0);
+const total = (key) => results.reduce((sum, each) => sum + (each?.[key] ?? 0), 0);
 const skips = total('skipped') === 0 ? '' : `, ${total('skipped')} skipped`;
 process.stdout.write(`\n${total('passed')} passed, ${total('failed')} failed${skips}\n`);
 if (total('failed') > 0) process.exitCode = 1;
