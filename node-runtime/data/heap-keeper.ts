@@ -7,6 +7,7 @@ const quietShare = 0.03;
 /** The heap is let be until it has grown by this, and by a fifth, over what lives in it. */
 const growthBytes = 4 * 1024 ** 2;
 const growthFactor = 1.2;
+const triesAfterWork = 3;
 /** Between two collections: what the first leaves behind, the second gives back to the system. */
 const againMs = 500;
 
@@ -22,8 +23,8 @@ export class HeapKeeper {
   /** What lived in the heap after the last collection, and how large it was then. */
   #liveBytes = 0;
   #leftBytes = 0;
-  /** It worked since: under load V8 lets go of nothing, whoever collects. */
-  #worked = true;
+  /** How often it may still be collected since it last worked: V8 lets go of nothing under load, and not always at once. */
+  #tries = triesAfterWork;
 
   /** One of a process. `isBusy`: says that it works, however little of the CPU is its own. */
   constructor(isBusy: () => boolean = () => false) {
@@ -36,13 +37,13 @@ export class HeapKeeper {
     this.#cpu = process.cpuUsage();
     const isQuiet = (used.user + used.system) / 1000 < lookMs * quietShare;
     if (!isQuiet || this.#isBusy()) {
-      this.#worked = true;
+      this.#tries = triesAfterWork;
       return;
     }
     const { total_heap_size: total } = getHeapStatistics();
     if (total <= this.#liveBytes * growthFactor + growthBytes) return;
-    if (!this.#worked && total < this.#leftBytes + growthBytes) return;
-    this.#worked = false;
+    if (this.#tries === 0 && total < this.#leftBytes + growthBytes) return;
+    this.#tries = Math.max(0, this.#tries - 1);
     collect();
     this.#again = setTimeout(() => {
       collect();
