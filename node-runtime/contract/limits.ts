@@ -60,7 +60,7 @@ export const limits = {
   cronCharacters: 100,
   /** An occurrence that nobody could start within this time has been missed: see `catchUp`. */
   scheduleLateMs: 60_000,
-  /** A leader whose clock differs more than this from the median of the fleet starts no schedule and lets nothing expire. */
+  /** A leader whose clock differs more than this from the median of the fleet starts no schedule. */
   clockOffMs: 30_000,
   /** How long an ended job is kept, with its result, unless it says otherwise, and what it may say. */
   retentionMsDefault: 7 * 86_400_000,

@@ -6,6 +6,7 @@ export * from './ledger.ts';
 export { lateBlobOf, unneededBlobs } from './ledger-blobs.ts';
 export * from './ledger-commands.ts';
 export { admissionProblem, votersToCertify } from './ledger-members.ts';
+export type { LedgerRetention } from './ledger-retention.ts';
 export { occurrenceId } from './ledger-schedules.ts';
 export * from './ledger-validate.ts';
 export * from './owner/index.ts';

@@ -4,7 +4,7 @@ import type { JobPlan } from './job-plan.ts';
 interface OfJob {
   readonly account: string;
   readonly job: string;
-  /** The proposer's wall clock, milliseconds: shown to people, never compared. */
+  /** The proposer's wall clock, milliseconds: shown to people, and compared with deadlines alone. */
   readonly atMs: number;
 }
 
@@ -41,7 +41,7 @@ export interface VoterSettings {
 /** What the log holds: only what cannot be asked again. */
 export type LedgerCommand = JobCommand | MeshCommand;
 
-/** About who is in the mesh. */
+/** About the mesh: who is in it, and how long it is led. */
 export type MeshCommand =
   /** The first key of an id is the node's for good: whoever comes under the same id with another is somebody else. */
   | (NodeKey & { readonly type: 'enroll-node'; readonly atMs: number })
@@ -49,7 +49,9 @@ export type MeshCommand =
   | { readonly type: 'remove-node'; readonly node: string; readonly atMs: number }
   /** These voters are in force, and one of those before them says so: see `votersLink`. */
   | { readonly type: 'certify-voters'; readonly link: VotersLink }
-  | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number };
+  | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number }
+  /** So long somebody has led since this was last said, or since the election, by the leader's monotonic clock. */
+  | { readonly type: 'pass-time'; readonly passedMs: number };
 
 export type JobCommand =
   /** With the cuts that need nothing but the spec: they cost no second wait for the disk. */
@@ -92,7 +94,7 @@ export type JobCommand =
   | (OfJob & { readonly type: 'start-occurrence'; readonly occurrenceMs: number; readonly skip?: string })
   /** Its time is over, and it has not ended. */
   | (OfJob & { readonly type: 'miss-deadline' })
-  /** It has ended long ago: only its tombstone stays. By a leader whose clock is right. */
+  /** It has been kept long enough: only its tombstone stays. */
   | (OfJob & { readonly type: 'expire-job' })
   | (OfJob & { readonly type: 'end-job'; readonly phase: 'failed' | 'cancelled'; readonly problem: Problem });
 
@@ -137,6 +139,7 @@ export type LedgerEvent =
       readonly reason: string;
     }
   | { readonly type: 'voters-set' }
+  | { readonly type: 'time-passed' }
   /** An old ended job made room: only its tombstone stays. */
   | { readonly type: 'job-forgotten'; readonly key: string }
   /** The command came too late or twice and changed nothing. */

@@ -1,12 +1,12 @@
 import { limits, type NodeKey, type Problem, type VotersLink } from '../contract/index.ts';
 import type { Ledger } from './ledger.ts';
 import type { LedgerCommand, LedgerEvent, MeshCommand } from './ledger-commands.ts';
+import { passTime } from './ledger-retention.ts';
 import { type Configuration, sameSet } from './raft/configuration.ts';
 import { isVoterKey, shortened } from './voters-chain.ts';
 
 export function isAboutMesh(command: LedgerCommand): command is MeshCommand {
-  const { type } = command;
-  return type === 'enroll-node' || type === 'remove-node' || type === 'certify-voters' || type === 'set-voters';
+  return !('job' in command);
 }
 
 /** What the ledger knows of who is in the mesh: the keys of nodes, and how the voters of today came to be. */
@@ -15,6 +15,7 @@ export function applyMeshCommand(ledger: Ledger, command: MeshCommand): LedgerEv
     ledger.voters = command.settings;
     return [{ type: 'voters-set' }];
   }
+  if (command.type === 'pass-time') return passTime(ledger, command);
   if (command.type === 'remove-node') return removeNode(ledger, command);
   const reason = command.type === 'enroll-node' ? enrollFault(ledger, command) : linkFault(ledger, command.link);
   if (reason !== undefined) return [{ type: 'dropped', command, reason }];

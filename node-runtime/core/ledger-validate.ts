@@ -1,5 +1,6 @@
-import { type Ledger, type LedgerJob, tasksOf } from './ledger.ts';
+import type { Ledger, LedgerJob } from './ledger.ts';
 import { findMembersFault } from './ledger-members.ts';
+import { tasksOf } from './ledger-retention.ts';
 import { findScheduleFault } from './ledger-schedules.ts';
 
 /** Throws when the ledger contradicts itself (I4 and the shape of a job). For tests and simulation. */

@@ -19,6 +19,7 @@ import type {
   VoterSettings,
 } from './ledger-commands.ts';
 import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
+import { expireJob, type LedgerRetention, retireJob } from './ledger-retention.ts';
 import { applyToSchedule, type LedgerSchedule } from './ledger-schedules.ts';
 
 export interface LedgerTask extends CheckpointedTask {
@@ -51,6 +52,8 @@ export interface LedgerJob {
   readonly acceptedAtMs: number;
   phase: 'running' | 'done' | 'failed' | 'cancelled';
   endedAtMs?: number;
+  /** How old the log was when it was first said after the end: see `Ledger.ageMs`. */
+  endedAgeMs?: number;
   problem?: Problem;
   readonly stages: Map<string, LedgerStage>;
   /** Present when the plan has one. */
@@ -58,13 +61,6 @@ export interface LedgerJob {
   /** It is one of a schedule. */
   readonly occurrence?: { readonly schedule: string; readonly atMs: number };
   missedDeadline?: boolean;
-}
-
-/** How much of the past is kept. */
-export interface LedgerRetention {
-  readonly endedJobs: number;
-  readonly endedTasks: number;
-  readonly tombstones: number;
 }
 
 export interface Tombstone {
@@ -93,6 +89,8 @@ export interface Ledger {
   /** Tasks of ended jobs. */
   endedTasks: number;
   readonly retain: LedgerRetention;
+  /** For how long somebody has led this mesh, as far as leaders have said so: what is kept for a time is kept by this. */
+  ageMs: number;
 }
 
 export function createLedger(
@@ -109,6 +107,7 @@ export function createLedger(
     jobs: new Map(),
     ended: [],
     endedTasks: 0,
+    ageMs: 0,
     tombstones: new Map(),
   };
   return { ...empty, retain };
@@ -155,7 +154,7 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
   if (command.type === 'accept-job') return accept(ledger, key, command);
   const job = ledger.jobs.get(key);
   if (job === undefined) return [{ type: 'dropped', command, reason: 'no such job' }];
-  if (command.type === 'expire-job') return expire(ledger, job, key, command);
+  if (command.type === 'expire-job') return expireJob(ledger, job, key, command);
   if (job.phase !== 'running') return [{ type: 'dropped', command, reason: `the job is ${job.phase}` }];
   switch (command.type) {
     case 'cut-stage':
@@ -231,15 +230,6 @@ function createJob(
   };
   ledger.jobs.set(jobKeyOf(account, id), job);
   return job;
-}
-
-function expire(ledger: Ledger, job: LedgerJob, key: string, command: JobCommand): LedgerEvent[] {
-  const at = ledger.ended.indexOf(key);
-  if (job.phase === 'running' || at < 0) return [{ type: 'dropped', command, reason: 'it has not ended' }];
-  ledger.ended.splice(at, 1);
-  const events = [forget(ledger, key)];
-  buryOldest(ledger);
-  return events;
 }
 
 function cut(job: LedgerJob, key: string, command: JobCommand & { type: 'cut-stage' }): LedgerEvent[] {
@@ -340,12 +330,7 @@ function end(
   const dueMs = deadlineOf(job);
   if (phase !== 'cancelled' && dueMs !== undefined && atMs > dueMs) job.missedDeadline = true;
   dropWhatIsBetween(job);
-  ledger.ended.push(key);
-  ledger.endedTasks += tasksOf(job);
-  const events: LedgerEvent[] = [{ type: 'job-ended', key }];
-  while (hasTooMuch(ledger)) events.push(forget(ledger, ledger.ended.shift()!));
-  buryOldest(ledger);
-  return events;
+  return [{ type: 'job-ended', key }, ...retireJob(ledger, job, key)];
 }
 
 /** By when the job should have ended, milliseconds since 1970 by the clock of whoever accepted it. */
@@ -353,33 +338,6 @@ export function deadlineOf({ plan, acceptedAtMs }: LedgerJob): number | undefine
   const { deadline } = plan;
   if (deadline === undefined) return undefined;
   return 'atMs' in deadline ? deadline.atMs : acceptedAtMs + deadline.withinMs;
-}
-
-function forget(ledger: Ledger, key: string): LedgerEvent {
-  const { specHash, phase } = ledger.jobs.get(key)!;
-  ledger.endedTasks -= tasksOf(ledger.jobs.get(key)!);
-  ledger.jobs.delete(key);
-  ledger.tombstones.set(key, { key, specHash, phase: phase as Tombstone['phase'] });
-  return { type: 'job-forgotten', key };
-}
-
-function buryOldest({ tombstones, retain }: Ledger): void {
-  for (const oldest of tombstones.keys()) {
-    if (tombstones.size <= retain.tombstones) break;
-    tombstones.delete(oldest);
-  }
-}
-
-/** Never the one that has just ended: somebody waits for it. */
-function hasTooMuch({ ended, endedTasks, retain }: Ledger): boolean {
-  return ended.length > 1 && (ended.length > retain.endedJobs || endedTasks > retain.endedTasks);
-}
-
-/** How many it has been cut into. */
-export function tasksOf(job: LedgerJob): number {
-  let tasks = 0;
-  for (const stage of job.stages.values()) tasks += stage.tasks.length;
-  return tasks;
 }
 
 function dropWhatIsBetween(job: LedgerJob): void {
@@ -401,6 +359,7 @@ export function snapshotLedger(ledger: Ledger): unknown {
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
     endedTasks: ledger.endedTasks,
+    ageMs: ledger.ageMs,
     tombstones: [...ledger.tombstones.values()],
     retain: ledger.retain,
     ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
@@ -416,17 +375,19 @@ export function restoreLedger(snapshot: unknown): Ledger {
     jobs,
     ended,
     endedTasks,
+    ageMs = 0,
     tombstones,
     retain,
     voters,
   } = snapshot as {
     nodes: NodeKey[];
-    /** Absent in what an older release wrote. */
+    /** Absent in what an older release wrote, like `ageMs`. */
     removed?: NodeKey[];
     votersChain: VotersLink[];
     jobs: Plain[];
     ended: string[];
     endedTasks: number;
+    ageMs?: number;
     tombstones: Tombstone[];
     retain: LedgerRetention;
     voters?: VoterSettings;
@@ -444,6 +405,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
     ),
     ended,
     endedTasks,
+    ageMs,
     tombstones: new Map(tombstones.map((each) => [each.key, each])),
     retain,
   };

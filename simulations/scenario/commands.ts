@@ -27,6 +27,7 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       return command;
     case 'remove-node':
     case 'set-voters':
+    case 'pass-time':
       return undefined;
   }
 }
@@ -59,6 +60,8 @@ export function describeCommand(command: LedgerCommand): string {
       return `remove-node ${command.node}`;
     case 'certify-voters':
       return `certify-voters ${command.link.voters.map((voter) => voter.node).join(' ')} of ${command.link.index}`;
+    case 'pass-time':
+      return `pass-time ${command.passedMs}`;
     case 'set-voters':
       return `set-voters ${command.settings.count ?? 'auto'}`;
   }

@@ -21,6 +21,7 @@ const farLooksMs = 2_700_000;
 /** How wrong a leader can be about another's clock: that of the other, and how late its answer came. */
 const slackMs = 15_000;
 const looksMost = 2_000_000;
+const retentionMs = 6 * 3_600_000;
 
 export interface ScheduleResult {
   readonly violation?: Violation;
@@ -72,6 +73,7 @@ class ScheduleRun {
   readonly started = new Set<number>();
   readonly skipped = new Map<number, string>();
   readonly #open = new Set<string>();
+  readonly #endedMs = new Map<string, number>();
   changes = 0;
   jumps = 0;
 
@@ -108,7 +110,7 @@ class ScheduleRun {
     const code = { engine: 'js' as const, blob: `sha256-${'c'.repeat(64)}`, sizeBytes: 1 };
     const limit = { memoryBytes: limits.memoryBytesLeast, cpuMs: 1_000, wallMs: 1_000, outputBytes: 1_000 };
     const stage = { stage: 's', code, needs: [], priority: 5, retries: 2, limits: limit, labels: [], sink: true };
-    return { stages: [stage], schedule: { cron, timezone, catchUp, overlap }, retentionMs: 6 * 3_600_000 };
+    return { stages: [stage], schedule: { cron, timezone, catchUp, overlap }, retentionMs };
   }
 
   /** A moment: something may go wrong, then whoever leads looks around. */
@@ -207,7 +209,7 @@ class ScheduleRun {
 
   #proposed(command: LedgerCommand): void {
     this.#pending.push(command);
-    if (command.type !== 'start-occurrence' && command.type !== 'expire-job') return;
+    if (command.type !== 'start-occurrence') return;
     const { id, wrongMs } = this.#leader!;
     const offMs = Math.abs(wrongMs);
     check(
@@ -230,14 +232,26 @@ class ScheduleRun {
   #apply(command: LedgerCommand): void {
     let events: LedgerEvent[] = [];
     for (const voter of this.#voters) events = applyCommand(voter.ledger, command);
-    for (const event of events) this.#follow(event);
+    for (const event of events) {
+      this.#follow(event);
+      // Others make room.
+      if (command.type === 'expire-job' && event.type === 'job-forgotten') this.#expired(event.key);
+    }
     if (this.#leader !== undefined) this.#feed({ type: 'applied', events });
+  }
+
+  #expired(job: string): void {
+    const keptMs = this.#nowMs - this.#endedMs.get(job)!;
+    check(keptMs >= retentionMs, 'retention', `${job} was kept for ${keptMs} ms, not ${retentionMs}`);
   }
 
   #follow(event: LedgerEvent): void {
     if (event.type === 'schedule-begun') this.#begunMs = this.#nowMs;
     if (event.type === 'job-accepted') this.#open.add(event.key);
-    if (event.type === 'job-ended') this.#open.delete(event.key);
+    if (event.type === 'job-ended') {
+      this.#open.delete(event.key);
+      this.#endedMs.set(event.key, this.#nowMs);
+    }
     if (event.type !== 'occurrence-started' && event.type !== 'occurrence-skipped') return;
     const { occurrenceMs } = event;
     const at = this.#text(occurrenceMs);

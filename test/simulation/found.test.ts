@@ -71,6 +71,48 @@ const found: readonly (readonly [name: string, scenario: Scenario])[] = [
       inventoryGraceMs: 1500,
     },
   ],
+  [
+    'a job is kept although it ended by a clock that was wrong by days',
+    {
+      seed: 3655,
+      profile: 'nats',
+      nodes: 7,
+      mayLead: 4,
+      voters: [
+        { atMs: 0, count: 3, settleMs: 2000, replaceAfterMs: 8000 },
+        { atMs: 17898, count: 3, settleMs: 300, replaceAfterMs: 2000 },
+        { atMs: 18921, count: 3, settleMs: 300, replaceAfterMs: 30000 },
+        { atMs: 24846, count: 3, settleMs: 2000, replaceAfterMs: 30000 },
+        { atMs: 32823, count: 3, settleMs: 2000, replaceAfterMs: 30000 },
+        { atMs: 34968, settleMs: 300, replaceAfterMs: 30000, count: 3 },
+        { atMs: 36439, count: 3, settleMs: 300, replaceAfterMs: 30000 },
+        { atMs: 39372, settleMs: 300, replaceAfterMs: 30000, count: 3 },
+        { atMs: 45590, count: 3, settleMs: 300, replaceAfterMs: 2000 },
+      ],
+      pace: 'patient',
+      jobs: [
+        { job: 'j0', kind: 'labelled', submitMs: 40547 },
+        { job: 'j1', kind: 'diamond', submitMs: 5564 },
+        { job: 'j3', kind: 'cancelled', submitMs: 13782 },
+        { job: 'j4', kind: 'cancelled', submitMs: 38944 },
+      ],
+      faults: [
+        { kind: 'id-clash', atMs: 12691, forMs: 7516, machine: 'leader' },
+        { kind: 'kill', atMs: 17348, forMs: 22, machine: 'n0' },
+      ],
+      calmForMs: 5000,
+      faultsForMs: 49661,
+      weather: { delayMostMs: 5000, lossPercent: 5, dropPercent: 0, duplicatePercent: 40, lostWillPercent: 30 },
+      fetchFailPercent: 0,
+      throwPercent: 0,
+      checkpointPercent: 0,
+      strayPercent: 0,
+      driftPermille: 0,
+      syncMostMs: 30,
+      inventoryIntervalMs: 10000,
+      inventoryGraceMs: 1500,
+    },
+  ],
 ];
 
 describe('simulation: what was found', () => {

@@ -3,9 +3,9 @@ import type { PlannerEffect } from './events.ts';
 import type { ClockTrust, PlannerState } from './state.ts';
 
 /**
- * Compares our wall clock with those of the fleet: schedules and expiry rest on it. More than half of the nodes that are here
- * must have told theirs, and the median of them (the mean of the two in the middle) must be near ours. A node tells it with
- * each inventory; between two of them both clocks are taken to run alike, and ours may jump.
+ * Compares our wall clock with those of the fleet: schedules rest on it. It is right when those of more than half of the nodes
+ * that are here are near it: then the median of the fleet is, whatever the others will tell. A node tells it with each
+ * inventory, which counts until the one after the next should have come: meanwhile ours may jump, and theirs be set.
  */
 export function watchClock(state: PlannerState, effects: PlannerEffect[]): void {
   const { clock, offMs } = judge(state);
@@ -25,21 +25,24 @@ export function watchClock(state: PlannerState, effects: PlannerEffect[]): void 
 }
 
 function judge(state: PlannerState): { readonly clock: ClockTrust; readonly offMs: number } {
-  const leads: number[] = [];
+  const ourMs = state.wallMs - state.nowMs;
+  const offsMs: number[] = [];
   let here = 0;
-  for (const { online, confirmed, clockLeadMs, status } of state.nodes.values()) {
+  const toldSinceMs = state.nowMs - 2 * state.config.idleInventoryIntervalMs;
+  for (const { online, confirmed, clockTold, status } of state.nodes.values()) {
     // Of ours we know what it says now. A node of an older release does not tell, and is not waited for.
-    const leadMs = status.node === state.id ? state.wallMs - state.nowMs : clockLeadMs;
-    if (!online || (confirmed && leadMs === undefined)) continue;
+    if (!online || (confirmed && status.node !== state.id && clockTold === undefined)) continue;
     here += 1;
-    if (leadMs !== undefined) leads.push(leadMs);
+    if (status.node === state.id) offsMs.push(0);
+    else if (clockTold !== undefined && clockTold.atMs >= toldSinceMs) offsMs.push(ourMs - clockTold.leadMs);
   }
-  if (!state.connected || leads.length === 0 || leads.length * 2 <= here) return { clock: 'unheard', offMs: 0 };
-  leads.sort((a, b) => a - b);
-  const middle = leads.length >> 1;
-  const median = leads.length % 2 === 1 ? leads[middle]! : (leads[middle - 1]! + leads[middle]!) / 2;
-  const offMs = state.wallMs - state.nowMs - median;
-  return { clock: Math.abs(offMs) > limits.clockOffMs ? 'wrong' : 'right', offMs };
+  const near = offsMs.filter((offMs) => Math.abs(offMs) <= limits.clockOffMs).length;
+  if (state.connected && near * 2 > here) return { clock: 'right', offMs: 0 };
+  const silent = here - offsMs.length;
+  if (!state.connected || (near + silent) * 2 > here) return { clock: 'unheard', offMs: 0 };
+  offsMs.sort((a, b) => a - b);
+  const [below, above] = [offsMs[(offsMs.length - 1) >> 1]!, offsMs[offsMs.length >> 1]!];
+  return { clock: 'wrong', offMs: Math.abs(below) > Math.abs(above) ? below : above };
 }
 
 function problemOf({ id }: PlannerState, clock: ClockTrust, offMs: number): Problem {

@@ -267,7 +267,8 @@ function assign(
     inlineOutputBytes: inlineOutputBytes(job, task),
     priority: plan.priority,
     ...(plan.labels.length === 0 ? {} : { labels: [...plan.labels] }),
-    ...(code.engine === 'node' ? { leaderMs: Math.max(0, Math.round(state.wallMs)) } : {}),
+    // Kept by nodes that have no clock of their own: it must not be one that is wrong by years.
+    ...(code.engine === 'node' && state.clock === 'right' ? { leaderMs: Math.max(0, Math.round(state.wallMs)) } : {}),
   };
   effects.push({ type: 'send', node: node.status.node, message });
 }

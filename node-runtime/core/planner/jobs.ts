@@ -2,9 +2,11 @@ import { combinationsOf, type DataReference, limits, type Output, type RecordInd
 import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
 import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
+import { tasksOf } from '../ledger-retention.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import { dropNode } from './nodes.ts';
+import { followAge } from './retention.ts';
 import { deadlineDueMs, followSchedule, openSchedule, scheduleDropped } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { endJob, forgetAttempt, makeReady } from './tasks.ts';
@@ -118,7 +120,7 @@ export function cutIndexedStage(
     return;
   }
   const tasks = pieces.map((range, number) => ({ task: partName(stage.plan.stage, number), range }));
-  const after = countTasks(job) + tasks.length;
+  const after = tasksOf(job) + tasks.length;
   if (after > limits.tasksPerJob) {
     const message = `tasksPerJob is ${limits.tasksPerJob}; with stage ${stage.plan.stage} the job would have ${after}`;
     effects.push(
@@ -127,12 +129,6 @@ export function cutIndexedStage(
     return;
   }
   proposeCut(state, job, stage, tasks, source, effects);
-}
-
-function countTasks(job: LedgerJob): number {
-  let tasks = 0;
-  for (const stage of job.stages.values()) tasks += stage.tasks.length;
-  return tasks;
 }
 
 /** A few chunks for every slot, so that fast nodes take more, and some for nodes that join; an estimate keeps them from being shorter than half a second. */
@@ -201,9 +197,12 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     dropNode(state, event.node, effects);
     return;
   }
+  if (event.type === 'time-passed') {
+    followAge(state);
+    return;
+  }
   if (event.type === 'voters-set' || event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   if (event.type === 'job-forgotten') {
-    state.expiring.delete(event.key);
     const [account, job] = event.key.split('/') as [string, string];
     effects.push({ type: 'clear-job', account, job });
     return;

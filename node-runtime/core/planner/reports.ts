@@ -185,7 +185,7 @@ function hearInventory(
   // Of an answer that took long nobody knows when the clock was read.
   const isPrompt = state.nowMs - node.requestedMs < limits.clockOffMs / 3;
   if (message.clockMs !== undefined && message.request === node.request && isPrompt)
-    node.clockLeadMs = message.clockMs - state.nowMs;
+    node.clockTold = { leadMs: message.clockMs - state.nowMs, atMs: state.nowMs };
   if (message.request !== node.request || node.confirmed) return;
   node.confirmed = true;
   state.fleet += 1;

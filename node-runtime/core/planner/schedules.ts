@@ -7,10 +7,6 @@ import type { PlannerEffect } from './events.ts';
 import { quotaProblem } from './quotas.ts';
 import type { JobView, Occurrences, PlannerState, ScheduleView } from './state.ts';
 
-/** How often a leader looks for jobs that have been kept long enough. */
-const expiryEveryMs = 1_000;
-/** Proposed in one round: what is left comes with the next. */
-const expiredAtOnce = 100;
 const occurrencesAtOnce = 100;
 
 export function openSchedule(state: PlannerState, { plan, schedule }: LedgerJob): ScheduleView | undefined {
@@ -116,7 +112,6 @@ export function scheduleDropped(state: PlannerState, command: JobCommand): void 
   if (command.type === 'begin-schedule' && view !== undefined) view.beginning = false;
   if (command.type === 'start-occurrence')
     state.accepting.delete(jobKeyOf(account, occurrenceId(job, command.occurrenceMs)));
-  if (command.type === 'expire-job') state.expiring.delete(jobKeyOf(account, job));
 }
 
 export function watchDeadlines(state: PlannerState, effects: PlannerEffect[]): void {
@@ -126,22 +121,6 @@ export function watchDeadlines(state: PlannerState, effects: PlannerEffect[]): v
     const { account, job } = state.ledger.jobs.get(view.key)!;
     effects.push({ type: 'propose', commands: [{ type: 'miss-deadline', account, job, atMs: state.wallMs }] });
   }
-}
-
-/** Ended jobs that were kept as long as they were to be. */
-export function expireJobs(state: PlannerState, effects: PlannerEffect[]): void {
-  if (state.clock !== 'right' || state.nowMs - state.expiryMs < expiryEveryMs) return;
-  state.expiryMs = state.nowMs;
-  const commands: JobCommand[] = [];
-  for (const key of state.ledger.ended) {
-    if (commands.length === expiredAtOnce) break;
-    const { account, job, plan, endedAtMs = 0 } = state.ledger.jobs.get(key)!;
-    const keptMs = plan.retentionMs ?? limits.retentionMsDefault;
-    if (state.expiring.has(key) || state.wallMs - endedAtMs < keptMs) continue;
-    state.expiring.add(key);
-    commands.push({ type: 'expire-job', account, job, atMs: state.wallMs });
-  }
-  if (commands.length > 0) effects.push({ type: 'propose', commands });
 }
 
 /** Why a schedule does not go on as it should. */

@@ -90,7 +90,7 @@ export interface NodeView {
   readonly attempts: Set<AttemptView>;
   tasksDone: number;
   /** Its wall clock less our monotonic one, when it last told: the same for ever, if both clocks run well. */
-  clockLeadMs?: number;
+  clockTold?: { readonly leadMs: number; readonly atMs: number };
   latest?: MetricSample;
   /** Background load as a share of all cores. */
   readonly background: Forecaster;
@@ -209,9 +209,8 @@ export interface PlannerState {
   clock: ClockTrust;
   /** What is wrong with our clock, in words. */
   clockProblem?: Problem;
-  /** Ended jobs whose expiry is on its way into the log. */
-  readonly expiring: Set<string>;
-  expiryMs: number;
+  /** Up to when the log has counted the time of this leadership, when it was last looked for what is old, and whether that is on its way. */
+  ageing: { fromMs: number; lookedMs: number; isProposed: boolean };
   /** Specs that are on their way into the log: key -> spec hash. */
   readonly accepting: Map<string, string>;
 }
@@ -252,8 +251,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     stored: new Map(),
     ready: Array.from({ length: 10 }, () => []),
     clock: 'unheard',
-    expiring: new Set(),
-    expiryMs: Number.NEGATIVE_INFINITY,
+    ageing: { fromMs: 0, lookedMs: 0, isProposed: false },
     accepting: new Map(),
   };
 }

@@ -7,7 +7,8 @@ import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } 
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
 import { quotaProblem, scheduleQuotaProblem } from './quotas.ts';
 import { hearReport } from './reports.ts';
-import { expireJobs, runSchedules, watchDeadlines } from './schedules.ts';
+import { beginToAge, expireJobs } from './retention.ts';
+import { runSchedules, watchDeadlines } from './schedules.ts';
 import type { PlannerState } from './state.ts';
 import { endJob } from './tasks.ts';
 import { jobStateOf, refusedStateOf } from './views.ts';
@@ -115,6 +116,7 @@ function elected(state: PlannerState, term: number, effects: PlannerEffect[]): v
   forgetPlans(state);
   state.leading = true;
   state.term = term;
+  beginToAge(state);
   for (const job of state.ledger.jobs.values()) {
     if (job.phase === 'running') openJob(state, job, effects);
     // The leader before may have died between the commit and the last word on it.
@@ -134,7 +136,6 @@ function forgetPlans(state: PlannerState): void {
   state.tasksAtOnce.clear();
   state.stored.clear();
   state.accepting.clear();
-  state.expiring.clear();
   state.clock = 'unheard';
   delete state.clockProblem;
   for (const queue of state.ready) queue.length = 0;

@@ -69,6 +69,8 @@ function showCommand(command: LedgerCommand): string {
       return `${command.type} ${command.job}`;
     case 'end-job':
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
+    case 'pass-time':
+      return `${command.passedMs} ms have passed`;
     case 'set-voters':
       return `set voters ${command.settings.count ?? 'auto'}`;
   }

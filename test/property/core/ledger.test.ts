@@ -32,6 +32,7 @@ const timed: readonly JobPlan[] = [
     return { ...planOf(stagePlan('s')), schedule };
   }),
 ];
+const retentionMs = 1_000;
 const stages = ['s', 's-1', 'nowhere'];
 /** Names of tasks, more often those that are. */
 const taskName = fc.oneof(
@@ -67,7 +68,7 @@ const accepts = fc.record({
   type: fc.constant('accept-job' as const),
   ...head,
   specHash: fc.constantFrom('h1', 'h2'),
-  plan: fc.constantFrom(...plans, ...timed),
+  plan: fc.constantFrom(...plans, ...timed).map((plan) => ({ ...plan, retentionMs })),
   cuts: fc.array(
     fc.record({ stage: fc.constantFrom(...stages), source: fc.constant(blobNamed('b')), tasks: cutTasks }),
     { maxLength: 2 },
@@ -150,11 +151,13 @@ const starts = fc.record(
 );
 const misses = fc.record({ type: fc.constant('miss-deadline' as const), ...head });
 const expiries = fc.record({ type: fc.constant('expire-job' as const), ...head });
+const ages = fc.record({ type: fc.constant('pass-time' as const), passedMs: fc.constantFrom(-1, 0.5, 0, 400, 1_000) });
 const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
+  { weight: 3, arbitrary: ages },
   { weight: 3, arbitrary: begins },
   { weight: 6, arbitrary: starts },
   { weight: 1, arbitrary: misses },
-  { weight: 1, arbitrary: expiries },
+  { weight: 4, arbitrary: expiries },
   { weight: 1, arbitrary: settings },
   { weight: 2, arbitrary: enrollments },
   { weight: 1, arbitrary: removals },
@@ -177,6 +180,8 @@ class Model {
   /** Of open tasks the sequence and the state of the checkpoint that counts. */
   readonly checkpoints = new Map<string, readonly [number, string]>();
   readonly forgotten = new Set<string>();
+  /** How long each ended job has been kept, from the first time that time passed. */
+  readonly keptMs = new Map<string, number>();
   /** The last of each schedule, or when it began. */
   readonly occurrences = new Map<string, number>();
   readonly missed = new Set<string>();
@@ -215,6 +220,15 @@ class Model {
       if (events[0]!.type !== 'dropped') this.newestVoters = index;
       return;
     }
+    if (command.type === 'pass-time') {
+      const { passedMs } = command;
+      const dropped: LedgerEvent = { type: 'dropped', command, reason: 'time goes on' };
+      const goesOn = passedMs === 0 || passedMs >= 1;
+      assert.deepEqual(events, [goesOn ? { type: 'time-passed' } : dropped]);
+      for (const [key, phase] of goesOn ? this.phases : [])
+        if (phase !== 'running') this.keptMs.set(key, this.keptMs.has(key) ? this.keptMs.get(key)! + passedMs : 0);
+      return;
+    }
     if (command.type === 'set-voters') {
       this.wanted = command.settings.settleMs;
       return;
@@ -223,7 +237,7 @@ class Model {
     const before = this.phases.get(key);
     const dropped = events.length === 1 && events[0]!.type === 'dropped';
     if (command.type === 'accept-job') assert.equal(dropped, before !== undefined || this.forgotten.has(key));
-    else if (command.type === 'expire-job') assert.equal(dropped, before === undefined || before === 'running');
+    else if (command.type === 'expire-job') assert.equal(dropped, (this.keptMs.get(key) ?? 0) < retentionMs);
     else if (before !== 'running') assert.ok(dropped, `${command.type} of a job that is ${before}`);
     for (const event of events) this.take(command, event);
   }
@@ -270,6 +284,7 @@ class Model {
       case 'job-forgotten':
         assert.notEqual(this.phases.get(event.key), 'running');
         this.phases.delete(event.key);
+        this.keptMs.delete(event.key);
         this.forgotten.add(event.key);
         return;
       case 'occurrence-started':
