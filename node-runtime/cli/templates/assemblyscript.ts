@@ -1,5 +1,5 @@
-import { exampleInput, schemaComment, type Template } from './index.ts';
-import { programMerge, programReadme } from './program.ts';
+import { programFiles, programReadme } from './program.ts';
+import type { Template } from './template.ts';
 
 export const assemblyscript: Template = {
   summary: 'AssemblyScript, compiled to WebAssembly',
@@ -43,16 +43,7 @@ console.log(words.toString());
       null,
       2,
     )}\n`,
-    'merge.js': programMerge,
-    'job.yaml': `${schemaComment}name: ${name}
-stages:
-  words:
-    code: task.wasm
-    input: input.txt
-    split: lines
-    merge: merge.js
-`,
-    'input.txt': exampleInput,
+    ...programFiles(name),
     'README.md': programReadme(name, 'assembly/task.ts', 'npm install && npm run build'),
   }),
 };

@@ -1,5 +1,5 @@
-import { exampleInput, schemaComment, type Template } from './index.ts';
-import { programMerge, programReadme } from './program.ts';
+import { programFiles, programReadme } from './program.ts';
+import type { Template } from './template.ts';
 
 export const c: Template = {
   summary: 'C, compiled to WebAssembly by clang',
@@ -30,16 +30,7 @@ CC = clang
 task.wasm: task.c
 \t$(CC) --target=wasm32-wasi -O2 -Wl,--strip-all -o $@ $<
 `,
-    'merge.js': programMerge,
-    'job.yaml': `${schemaComment}name: ${name}
-stages:
-  words:
-    code: task.wasm
-    input: input.txt
-    split: lines
-    merge: merge.js
-`,
-    'input.txt': exampleInput,
+    ...programFiles(name),
     'README.md': programReadme(name, 'task.c', 'make'),
   }),
 };

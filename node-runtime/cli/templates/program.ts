@@ -1,8 +1,22 @@
-/** What templates of engine `wasm` share. */
+import { exampleInput, schemaComment } from './template.ts';
 
-export const programMerge = `/** Runs once, with what all tasks printed: adds it up. */
+const merge = `/** Runs once, with what all tasks printed: adds it up. */
 export default ({ parts }) => parts.reduce((sum, text) => sum + Number(text), 0);
 `;
+
+/** What templates of engine `wasm` share. */
+export const programFiles = (name: string): Readonly<Record<string, string>> => ({
+  'merge.js': merge,
+  'job.yaml': `${schemaComment}name: ${name}
+stages:
+  words:
+    code: task.wasm
+    input: input.txt
+    split: lines
+    merge: merge.js
+`,
+  'input.txt': exampleInput,
+});
 
 export const programReadme = (name: string, source: string, build: string) => `# ${name}
 

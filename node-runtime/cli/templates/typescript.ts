@@ -1,4 +1,4 @@
-import { exampleInput, schemaComment, type Template } from './index.ts';
+import { exampleInput, schemaComment, type Template } from './template.ts';
 
 export const typescript: Template = {
   summary: 'TypeScript or JavaScript, with packages of npm',
