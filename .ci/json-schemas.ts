@@ -65,7 +65,8 @@ export function specComments(): { readonly stage: Record<string, string>; readon
   return { stage: commentsBefore(path, /^\n {2}(\w+)[,:]/), job: commentsBefore(path, /^\n {4}(\w+)[,:]/) };
 }
 
-function commentsBefore(path: string, pattern: RegExp): Record<string, string> {
+/** What the comment right above each name says, where the pattern finds one behind it. */
+export function commentsBefore(path: string, pattern: RegExp): Record<string, string> {
   const text = readFileSync(path, 'utf8');
   const found: Record<string, string> = {};
   for (const { end, value } of parseSync(path, text).comments) {

@@ -1,11 +1,11 @@
 // Writes what is in `referenceDocs` from the code: `npm run docs`. A house test compares.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSync } from 'oxc-parser';
 import { errorCodes } from '../node-runtime/contract/errors.ts';
 import { limits } from '../node-runtime/contract/limits.ts';
 import { asyncApiDocument } from './asyncapi.ts';
 import { jobFileSchema } from './job-schema.ts';
+import { commentsBefore } from './json-schemas.ts';
 
 const root = join(import.meta.dirname, '..');
 const note = 'Written by `npm run docs` from the code; change it there.';
@@ -33,7 +33,7 @@ ${table(['code', 'meaning'], rows)}`;
 }
 
 function limitsPage(): string {
-  const comments = limitComments();
+  const comments = commentsBefore(join(root, 'node-runtime/contract/limits.ts'), /^\s*(\w+):/);
   const rows = Object.entries(limits).map(([name, value]) => [
     `\`${name}\``,
     readable(name, value),
@@ -92,22 +92,6 @@ function inWords(name: string): string {
 }
 
 /** The comment right above each limit. */
-function limitComments(): Record<string, string> {
-  const path = join(root, 'node-runtime/contract/limits.ts');
-  const text = readFileSync(path, 'utf8');
-  const { comments } = parseSync(path, text);
-  const found: Record<string, string> = {};
-  for (const { end, value } of comments) {
-    const name = /^\s*(\w+):/.exec(text.slice(end))?.[1];
-    if (name !== undefined)
-      found[name] = value
-        .replace(/^\*/, '')
-        .replaceAll(/\s*\n\s*\*\s*/g, ' ')
-        .trim();
-  }
-  return found;
-}
-
 if (process.argv[1] === import.meta.filename) {
   for (const [path, text] of Object.entries(referenceDocs())) writeFileSync(join(root, path), text);
 }

@@ -38,6 +38,10 @@ describe('foremesh up', function () {
     await online(up);
     const { stdout } = await foremesh('nodes', '--home', home, '--json');
     assert.equal(JSON.parse(stdout).nodes[0].status.node, 'solo');
+    // It makes a key for its owner's code, and trusts it: engine `node` is ready.
+    const [key] = JSON.parse((await foremesh('keys', 'list', '--home', home, '--json')).stdout);
+    const { keys } = JSON.parse((await foremesh('trust', '--list', '--home', home, '--json')).stdout);
+    assert.deepEqual(keys, [{ id: key.id, key: key.key, capabilities: [] }]);
     await up.kill('SIGTERM');
     assert.deepEqual(processesMatching(home), []);
   });
