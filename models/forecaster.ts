@@ -7,10 +7,19 @@ export interface QuantileCurves {
   readonly q90: readonly number[];
 }
 
+/** The probabilities of the three curves, lowest first. */
+export const quantileLevels = [0.1, 0.5, 0.9] as const;
+
 /** The values a series can have; forecasts are clipped to it. `high` may be Infinity. */
 export interface SeriesRange {
   readonly low: number;
   readonly high: number;
+}
+
+export interface SeriesOptions {
+  /** Milliseconds between two observations. */
+  readonly intervalMs: number;
+  readonly range: SeriesRange;
 }
 
 /** One series, one model. Pure: the same observations give the same forecast. */
@@ -22,4 +31,20 @@ export interface Forecaster {
   forecast(steps: number): QuantileCurves;
 }
 
-export type ForecasterFactory = (options: { readonly intervalMs: number; readonly range: SeriesRange }) => Forecaster;
+export type ForecasterFactory = (options: SeriesOptions) => Forecaster;
+
+/** What a global model reads of one series: its last values, oldest first, without gaps, in the series' own unit. */
+export interface SeriesWindow extends SeriesOptions {
+  readonly values: Float64Array;
+}
+
+/** A model whose parameters were learned on many series at once: it predicts a batch of windows in one go. */
+export interface GlobalModel {
+  readonly model: string;
+  /** How many values it reads; a window that has fewer is for the caller to leave out. */
+  readonly lags: number;
+  /** The farthest step that it predicts. */
+  readonly steps: number;
+  /** One curve of `steps` points per window, in the window's unit, clipped to its range, never crossing. */
+  predict(windows: readonly SeriesWindow[]): QuantileCurves[];
+}
