@@ -1,5 +1,8 @@
 /** Pure functions that cut work and place it. Imports nothing of ours, reads no clock, does no I/O. */
 
+export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
+export { buildTaskGraph, GraphError } from './graph/task-graph.ts';
 export type { Device, PlaceableTask, Placement, Refusal } from './placement/current-room.ts';
 export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts';
 export * from './records/index.ts';
+export * from './scheduling/index.ts';
