@@ -1,5 +1,7 @@
 /** Pure functions that cut work and place it. Imports nothing of ours, reads no clock, does no I/O. */
 
+export type { ChunkDevice, ChunkOptions, RunningChunk } from './chunks/chunk-sizing.ts';
+export { chunkSize, chunkToCopy } from './chunks/chunk-sizing.ts';
 export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
 export { buildTaskGraph, GraphError } from './graph/task-graph.ts';
 export type { Device, PlaceableTask, Placement, Refusal } from './placement/current-room.ts';

@@ -54,12 +54,12 @@ export function planSchedule(
   }
 }
 
-export function bestOf(schedules: readonly Schedule[]): Schedule {
+function bestOf(schedules: readonly Schedule[]): Schedule {
   return schedules.reduce((best, each) => (each.makespanSeconds < best.makespanSeconds ? each : best));
 }
 
 /** The plans of all list schedulers, and of HEFT on fewer devices: where links are slow, few devices are faster than many. */
-export function candidates(problem: SchedulingProblem): Schedule[] {
+function candidates(problem: SchedulingProblem): Schedule[] {
   const ranks = upwardRanks(problem);
   const single = singleDevice(problem);
   const plans = [heft(problem, allDevices(problem), ranks), peft(problem), minMin(problem), cpop(problem)];

@@ -2,7 +2,7 @@ import type { TaskGraph } from '../graph/task-graph.ts';
 import type { SchedulingProblem } from './problem.ts';
 
 /** Mean seconds per byte between two different devices; 0 with a single one. */
-export function meanSecondsPerByte({ devices, secondsPerByte }: SchedulingProblem): number {
+function meanSecondsPerByte({ devices, secondsPerByte }: SchedulingProblem): number {
   if (devices < 2) return 0;
   let sum = 0;
   for (const each of secondsPerByte) sum += each;
@@ -10,7 +10,7 @@ export function meanSecondsPerByte({ devices, secondsPerByte }: SchedulingProble
 }
 
 /** Mean cost of each task over the devices that can run it. */
-export function meanCosts({ graph, devices, costSeconds }: SchedulingProblem): Float64Array {
+function meanCosts({ graph, devices, costSeconds }: SchedulingProblem): Float64Array {
   const means = new Float64Array(graph.size);
   for (let task = 0; task < graph.size; task += 1) {
     let sum = 0;
