@@ -1,6 +1,6 @@
-// `npm test`: what needs the processor, and then some of what waits for processes, beside the rest of that; then alone what
-// measures what processes use.
-// `npm test -- FILES` runs those files, with whatever else mocha takes. Ends with the line `N passed, N failed`.
+// `npm test`: what needs the processor beside what waits for processes. `npm test -- --all`: also what takes long, and then
+// alone what measures what processes use. `npm test -- FILES` runs those files, with whatever else mocha takes.
+// Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { setPriority } from 'node:os';
@@ -12,8 +12,14 @@ const measured = 'test/integration/measured/**/*.test.ts';
 const processorFolders = ['unit', 'property', 'golden', 'house', 'simulation'];
 const processorFiles = processorFolders.map((folder) => `test/${folder}/**/*.test.ts`);
 /** They take as long as the others would be waited for. */
-const besideFolders = ['browser', 'integration/docs', 'integration/engines'];
+const besideFolders = ['browser', 'integration/engines'];
 const besideFiles = besideFolders.map((folder) => `test/${folder}/**/*.test.ts`);
+/** More than half of the time of all: machines that join over networks of their own, every line of the documents, planted bugs. */
+const longFiles = [
+  'test/integration/joining/**/*.test.ts',
+  'test/integration/docs/**/*.test.ts',
+  'test/simulation/mutants.test.ts',
+];
 /** The processor's share goes to whoever waited for something. */
 const lowPriority = 10;
 const summaryLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
@@ -59,16 +65,20 @@ function run(words, { priority = 0, shown = Promise.resolve() } = {}) {
 }
 
 const given = process.argv.slice(2);
+const isAll = given[0] === '--all';
 const results = [];
-if (given.length > 0) results.push(await run(given));
+if (given.length > 0 && !isAll) results.push(await run(given));
 else {
-  const elsewhere = [measured, ...processorFiles, ...besideFiles].flatMap((glob) => ['--ignore', glob]);
-  const processes = run(['test/**/*.test.ts', ...elsewhere]);
+  const left = isAll ? [measured] : [measured, ...longFiles];
+  const without = (globs) => globs.flatMap((glob) => ['--ignore', glob]);
+  const processes = run(['test/**/*.test.ts', ...without([...left, ...processorFiles, ...besideFiles])]);
   const shown = processes;
-  const computed = run(processorFiles, { priority: lowPriority, shown });
+  const computed = run([...processorFiles, ...without(left)], { priority: lowPriority, shown });
   const beside = computed.then(() => (process.exitCode === undefined ? run(besideFiles, { shown }) : undefined));
   results.push(...(await Promise.all([processes, computed, beside])));
-  if (process.exitCode === undefined) results.push(await run([measured]));
+  if (isAll && process.exitCode === undefined) results.push(await run([measured]));
+  if (!isAll)
+    process.stdout.write(`\nleft out, for they take long: ${left.join(', ')}; \`npm test -- --all\` runs them too\n`);
 }
 const total = (key) => results.reduce((sum, each) => sum + (each?.[key] ?? 0), 0);
 const skips = total('skipped') === 0 ? '' : `, ${total('skipped')} skipped`;
