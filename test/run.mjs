@@ -14,10 +14,11 @@ const processorFiles = processorFolders.map((folder) => `test/${folder}/**/*.tes
 /** They take as long as the others would be waited for. */
 const besideFolders = ['browser', 'integration/engines'];
 const besideFiles = besideFolders.map((folder) => `test/${folder}/**/*.test.ts`);
-/** More than half of the time of all: machines that join over networks of their own, every line of the documents, planted bugs. */
+/** More than half of the time of all: machines that join over networks of their own, elections, every line of the documents, planted bugs. */
 const longFiles = [
   'test/integration/joining/**/*.test.ts',
   'test/integration/docs/**/*.test.ts',
+  'test/integration/mesh/{identities,voters}.test.ts',
   'test/simulation/mutants.test.ts',
 ];
 /** The processor's share goes to whoever waited for something. */

@@ -3,7 +3,7 @@ import { randomSource } from '../../partitioner/scheduling/random.ts';
 
 export type Scenario = 'calm' | 'drift' | 'churn';
 
-export const items = 4_000;
+const items = 4_000;
 const coefficientOfVariation = 0.5;
 export const overheadSeconds = 0.2;
 const itemBytes = 50e3;

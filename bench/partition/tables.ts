@@ -14,7 +14,7 @@ const deviceCounts = [4, 16, 64];
 const linkScales = [1, 0.02];
 
 /** The graphs of real workflows, in the order of their names. */
-function workflowFiles(folder: string): string[] {
+export function workflowFiles(folder: string): string[] {
   return ['wfinstances', 'cybershake'].flatMap((name) =>
     readdirSync(join(folder, name))
       .filter((file) => file.endsWith('.json.gz'))

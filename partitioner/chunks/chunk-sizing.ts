@@ -32,10 +32,10 @@ export interface ChunkOptions {
   readonly firstShare: number;
 }
 
-export const defaultChunkOptions: ChunkOptions = { overheadsLeast: 8, factor: 0.35, firstShare: 0.25 };
+const defaultChunkOptions: ChunkOptions = { overheadsLeast: 8, factor: 0.35, firstShare: 0.25 };
 
 /** Seconds that a device needs for a piece, its beginning included. */
-export function chunkSeconds(device: ChunkDevice, items: number): number {
+function chunkSeconds(device: ChunkDevice, items: number): number {
   return device.overheadSeconds + items * (device.transferSecondsPerItem + 1 / device.itemsPerSecond);
 }
 

@@ -1,5 +1,5 @@
 import { PlanBuilder } from './plan-builder.ts';
-import type { Schedule, SchedulingProblem } from './problem.ts';
+import { finishOf, type Schedule, type SchedulingProblem } from './problem.ts';
 import { byRank, downwardRanks, optimisticCosts, upwardRanks } from './ranks.ts';
 import { ReadyQueue } from './ready-queue.ts';
 
@@ -19,6 +19,30 @@ export function heft(
 ): Schedule {
   const plan = new PlanBuilder(problem);
   for (const task of byRank(problem.graph, ranks)) plan.placeBest(task, allowed);
+  return plan.toSchedule();
+}
+
+/** What of a plan cannot be changed any more, at a time. */
+export interface Incumbent {
+  readonly nowSeconds: number;
+  /** 1: the task has ended, or runs. */
+  readonly isFixed: Uint8Array;
+  /** Of the fixed tasks. */
+  readonly device: Int32Array;
+  readonly startSeconds: Float64Array;
+  /** When it ended, or is expected to. */
+  readonly finishSeconds: Float64Array;
+}
+
+/** HEFT for what has not started yet, around what has: by upward rank, not before now. */
+export function heftFrom(problem: SchedulingProblem, incumbent: Incumbent, ranks = upwardRanks(problem)): Schedule {
+  const plan = new PlanBuilder(problem);
+  const { isFixed, device, startSeconds, finishSeconds } = incumbent;
+  for (const task of problem.graph.order)
+    if (isFixed[task] === 1) plan.placeAt(task, device[task]!, startSeconds[task]!, finishSeconds[task]!);
+  plan.notBefore = incumbent.nowSeconds;
+  const allowed = allDevices(problem);
+  for (const task of byRank(problem.graph, ranks)) if (isFixed[task] !== 1) plan.placeBest(task, allowed);
   return plan.toSchedule();
 }
 
@@ -82,7 +106,7 @@ export function peft(problem: SchedulingProblem): Schedule {
  * again only when its device has been taken: until then it cannot have become better.
  */
 export function minMin(problem: SchedulingProblem): Schedule {
-  const { graph, devices, costSeconds } = problem;
+  const { graph, devices } = problem;
   const { predecessorOffsets, successorOffsets, successors } = graph;
   const missing = Int32Array.from(
     { length: graph.size },
@@ -98,7 +122,7 @@ export function minMin(problem: SchedulingProblem): Schedule {
     ends[task] = Number.POSITIVE_INFINITY;
     for (let device = 0; device < devices; device += 1) {
       const start = Math.max(ready[device]!, plan.timelines.end(device));
-      const end = start + costSeconds[task * devices + device]!;
+      const end = finishOf(problem, task, device, start);
       if (end >= ends[task]!) continue;
       starts[task] = start;
       ends[task] = end;

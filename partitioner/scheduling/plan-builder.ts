@@ -1,4 +1,4 @@
-import type { Schedule, SchedulingProblem } from './problem.ts';
+import { finishOf, type Schedule, type SchedulingProblem } from './problem.ts';
 import { Timelines } from './timelines.ts';
 
 /** A plan that grows task by task; every task after all that it needs. May be cleared and used again. */
@@ -26,11 +26,14 @@ export class PlanBuilder {
     this.makespan = 0;
   }
 
+  /** Nothing that is placed from now on starts before this. */
+  notBefore = 0;
+
   /** Fills `ready` for a task. */
   findReady(task: number): Float64Array {
     const { ready, finish, device } = this;
     const { graph, devices, secondsPerByte } = this.problem;
-    ready.fill(0);
+    ready.fill(this.notBefore);
     for (let edge = graph.predecessorOffsets[task]!; edge < graph.predecessorOffsets[task + 1]!; edge += 1) {
       const before = graph.predecessors[edge]!;
       const bytes = graph.predecessorBytes[edge]!;
@@ -48,7 +51,7 @@ export class PlanBuilder {
   readyOn(task: number, to: number): number {
     const { finish, device } = this;
     const { graph, devices, secondsPerByte } = this.problem;
-    let ready = 0;
+    let ready = this.notBefore;
     for (let edge = graph.predecessorOffsets[task]!; edge < graph.predecessorOffsets[task + 1]!; edge += 1) {
       const before = graph.predecessors[edge]!;
       const arrives = finish[before]! + graph.predecessorBytes[edge]! * secondsPerByte[device[before]! * devices + to]!;
@@ -59,9 +62,9 @@ export class PlanBuilder {
 
   /** Puts the task into the first gap of the device that holds it. */
   place(task: number, on: number, ready = this.readyOn(task, on)): void {
-    const cost = this.problem.costSeconds[task * this.problem.devices + on]!;
-    const start = this.timelines.earliestStart(on, ready, cost);
-    this.placeAt(task, on, start, start + cost);
+    const { costSeconds, devices, capacities } = this.problem;
+    const start = this.timelines.earliestStart(on, ready, costSeconds[task * devices + on]!, capacities?.[on]);
+    this.placeAt(task, on, start, finishOf(this.problem, task, on, start));
   }
 
   placeAt(task: number, on: number, start: number, finish: number): void {
@@ -77,7 +80,7 @@ export class PlanBuilder {
    * `bias` stands at `biasOffset`, one value per device.
    */
   placeBest(task: number, allowed: Int32Array, bias?: Float64Array, biasOffset = 0): number {
-    const { costSeconds, devices } = this.problem;
+    const { costSeconds, devices, capacities } = this.problem;
     const ready = this.findReady(task);
     const row = task * devices;
     let best = -1;
@@ -87,16 +90,16 @@ export class PlanBuilder {
       const on = allowed[index]!;
       const cost = costSeconds[row + on]!;
       const extra = bias === undefined ? 0 : bias[biasOffset + on]!;
-      if (ready[on]! + cost + extra >= bestScore) continue;
-      const start = this.timelines.earliestStart(on, ready[on]!, cost);
-      const score = start + cost + extra;
+      if (capacities === undefined && ready[on]! + cost + extra >= bestScore) continue;
+      const start = this.timelines.earliestStart(on, ready[on]!, cost, capacities?.[on]);
+      const score = finishOf(this.problem, task, on, start) + extra;
       if (score >= bestScore) continue;
       best = on;
       bestStart = start;
       bestScore = score;
     }
     if (best < 0) throw new RangeError(`task "${this.problem.graph.ids[task]}" can run on no device`);
-    this.placeAt(task, best, bestStart, bestStart + costSeconds[row + best]!);
+    this.placeAt(task, best, bestStart, finishOf(this.problem, task, best, bestStart));
     return best;
   }
 

@@ -1,4 +1,5 @@
 import type { TaskGraph } from '../graph/task-graph.ts';
+import { type CapacityCurve, finishUnder } from './capacity.ts';
 
 /**
  * What a scheduler is asked (the model of Topcuoglu, Hariri and Wu 2002): each task runs on one device, one at a time, to its
@@ -12,6 +13,19 @@ export interface SchedulingProblem {
   readonly costSeconds: Float64Array;
   /** Seconds per byte from device `p` to `q`, at `p * devices + q`; 0 on the diagonal. */
   readonly secondsPerByte: Float64Array;
+  /** What each device is expected to give over time; without it all give everything, always. */
+  readonly capacities?: readonly CapacityCurve[];
+}
+
+/** When a task that starts then on that device is expected to end. */
+export function finishOf(
+  { devices, costSeconds, capacities }: SchedulingProblem,
+  task: number,
+  on: number,
+  start: number,
+): number {
+  const cost = costSeconds[task * devices + on]!;
+  return capacities === undefined ? start + cost : finishUnder(capacities[on]!, start, cost);
 }
 
 /** Which task runs where and when; seconds from the beginning. */
@@ -77,9 +91,10 @@ export function lowerBoundSeconds(
 
 /** What is wrong with a schedule, in words; undefined: nothing. Times may be off by a billionth of the makespan. */
 export function scheduleProblem(
-  { graph, devices, costSeconds, secondsPerByte }: SchedulingProblem,
+  problem: SchedulingProblem,
   { device, startSeconds, finishSeconds, makespanSeconds }: Schedule,
 ): string | undefined {
+  const { graph, devices, secondsPerByte } = problem;
   const slack = 1e-9 * Math.max(1, makespanSeconds);
   const perDevice: number[][] = Array.from({ length: devices }, () => []);
   for (let task = 0; task < graph.size; task += 1) {
@@ -87,9 +102,8 @@ export function scheduleProblem(
     const on = device[task]!;
     if (!(on >= 0 && on < devices)) return `${name} is on no device`;
     if (!(startSeconds[task]! >= 0)) return `${name} starts at ${startSeconds[task]}`;
-    const cost = costSeconds[task * devices + on]!;
-    if (!(Math.abs(finishSeconds[task]! - startSeconds[task]! - cost) <= slack))
-      return `${name} does not take ${cost} s`;
+    const finish = finishOf(problem, task, on, startSeconds[task]!);
+    if (!(Math.abs(finishSeconds[task]! - finish) <= slack)) return `${name} does not end at ${finish}`;
     if (finishSeconds[task]! > makespanSeconds + slack) return `${name} ends after the makespan`;
     for (let edge = graph.predecessorOffsets[task]!; edge < graph.predecessorOffsets[task + 1]!; edge += 1) {
       const before = graph.predecessors[edge]!;

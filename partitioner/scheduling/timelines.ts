@@ -1,3 +1,5 @@
+import { type CapacityCurve, finishUnder } from './capacity.ts';
+
 /** What each device does when: busy stretches in order of time. Gaps are used before the end. */
 export class Timelines {
   private readonly starts: Float64Array[];
@@ -20,8 +22,8 @@ export class Timelines {
     return count === 0 ? 0 : this.finishes[device]![count - 1]!;
   }
 
-  /** The first time not before `ready` from which the device is free for `duration`. */
-  earliestStart(device: number, ready: number, duration: number): number {
+  /** The first time not before `ready` from which the device is free for a task of that cost, at the rates of `curve` if there is one. */
+  earliestStart(device: number, ready: number, cost: number, curve?: CapacityCurve): number {
     const count = this.counts[device]!;
     const finishes = this.finishes[device]!;
     if (count === 0 || ready >= finishes[count - 1]!) return ready;
@@ -29,7 +31,9 @@ export class Timelines {
     let at = this.firstEndingAfter(device, ready);
     let candidate = ready;
     for (; at < count; at += 1) {
-      if (starts[at]! - candidate >= duration) return candidate;
+      const gapEnd = starts[at]!;
+      if (curve === undefined ? gapEnd - candidate >= cost : finishUnder(curve, candidate, cost) <= gapEnd)
+        return candidate;
       candidate = Math.max(candidate, finishes[at]!);
     }
     return candidate;
