@@ -1,6 +1,7 @@
 import { lastValue } from '@foremesh/models';
 import {
   createVoter,
+  foresightBy,
   type LedgerCommand,
   type LogEntry,
   type PlannerOptions,
@@ -43,7 +44,7 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  createForesight: () => foresightBy(lastValue),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

@@ -17,6 +17,7 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import { estimatedWallMs } from './foresight/index.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { explain } from './why.ts';
@@ -160,12 +161,6 @@ function projectedWallMs(state: PlannerState, tasks: readonly TaskView[]): numbe
     }
   }
   return projected.length === 0 ? undefined : projected.reduce((sum, each) => sum + each, 0) / projected.length;
-}
-
-function estimatedWallMs({ plan }: StageView, job: JobView): number | undefined {
-  let parts = 0;
-  for (const task of job.tasks.values()) if (task.stage.plan === plan && !task.ledger.merges) parts += 1;
-  return plan.estimateSeconds === undefined ? undefined : (plan.estimateSeconds * 1000) / Math.max(1, parts);
 }
 
 /** The result of a job that has ended; it always fits one payload. */

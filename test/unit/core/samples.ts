@@ -13,6 +13,7 @@ import {
   applyCommand,
   createLedger,
   createPlanner,
+  foresightBy,
   type JobPlan,
   type LedgerCommand,
   type PlannerConfig,
@@ -102,7 +103,7 @@ export function json(value: unknown): Output {
 }
 
 export const policy: PlannerPolicy = {
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  createForesight: () => foresightBy(lastValue),
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
