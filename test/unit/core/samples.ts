@@ -119,8 +119,14 @@ export class Leader {
   holds = false;
   readonly proposed: LedgerCommand[] = [];
 
-  constructor(config: Partial<PlannerConfig> = {}, ledger = createLedger(), term = 1) {
-    this.planner = createPlanner({ id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, policy, config });
+  constructor(
+    config: Partial<PlannerConfig> = {},
+    ledger = createLedger(),
+    term = 1,
+    change: Partial<PlannerPolicy> = {},
+  ) {
+    const options = { id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, config };
+    this.planner = createPlanner({ ...options, policy: { ...policy, ...change } });
   }
 
   get wallMs(): number {

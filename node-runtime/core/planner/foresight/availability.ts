@@ -6,6 +6,8 @@ import { resources } from './steps.ts';
 
 const cpu = resources.indexOf('cpu');
 const memory = resources.indexOf('memory');
+/** What the device itself may take as long as it has told nothing. */
+const unknownShare = 0.5;
 
 /** What attempts take at one moment. */
 interface Taken {
@@ -112,7 +114,7 @@ export function bandsOf({ q10, q50, q90 }: QuantileCurves, unit: number, isShare
  */
 export function ownCpuAhead(state: PlannerState, { series, latest }: NodeView, forMs: number): number {
   const { outlook } = series;
-  const now = latest?.cpuBackgroundShare ?? 0;
+  const now = latest?.cpuBackgroundShare ?? unknownShare;
   if (outlook === undefined) return now;
   const { forecastStepMs } = state.config;
   const { q50 } = outlook.curves[cpu]!;
