@@ -56,6 +56,9 @@ export const nodeForecast = z.object({
   /** What the node has: all its cores, all its memory. */
   cores: z.number().positive(),
   memoryBytes: count,
+  /** What its owner lets the mesh use of its cores and of its memory, at most. */
+  share: fraction,
+  offeredMemoryBytes: count,
   /** How many steps of its past the forecast was made from, those that nobody has measured included. */
   observedSteps: count,
   withheld: withheld.optional(),

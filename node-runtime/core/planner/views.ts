@@ -264,6 +264,7 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
     tasksDone: node.tasksDone,
     silentMs: Math.max(0, Math.round(state.nowMs - node.seenMs)),
     ...(node.latest === undefined ? {} : { latest: node.latest }),
+    ...(node.series.outlook === undefined ? { unforeseen: node.series.unforeseen(state.nowMs) } : {}),
     leads: state.leading && node.status.node === state.id,
   }));
 }

@@ -20,6 +20,7 @@ export interface NodeSeriesOptions {
   readonly phaseMs: number;
   /** How much of its past a node's forecasts begin with. */
   readonly historySteps: () => number;
+  readonly nowMs: number;
 }
 
 /** Batches of one boot that are remembered, so that one that comes twice counts once. */
@@ -55,6 +56,12 @@ export class NodeSeries {
   /** How many steps its forecasts were made from. */
   get observedSteps(): number {
     return this.#learned;
+  }
+
+  /** While nothing is forecast: since when the node is known, and in which time its first minute is over. */
+  unforeseen(nowMs: number): { readonly heardMs: number; readonly dueMs: number } {
+    const endMs = this.#live.endMs(this.#live.stepOf(nowMs));
+    return { heardMs: Math.round(nowMs - this.#options.nowMs), dueMs: Math.round(endMs - nowMs) };
   }
 
   get awaitsHistory(): boolean {

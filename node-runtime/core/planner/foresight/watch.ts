@@ -32,6 +32,7 @@ export function openSeries(state: PlannerState, node: string): NodeSeries {
     foresight: foresight.foresight,
     stepMs: config.forecastStepMs,
     steps: config.forecastSteps,
+    nowMs: state.nowMs,
     phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
     historySteps: () => Math.min(most, Math.floor(ofAll / Math.max(1, state.nodes.size))),
   });
@@ -105,7 +106,7 @@ export function hearHistory(
 
 function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): NodeForecast {
   const { status, series } = node;
-  const { node: id, cores, memoryBytes, withheld } = status;
+  const { node: id, cores, memoryBytes, share, offeredMemoryBytes, withheld } = status;
   const available = availableOf(state, node, outlook);
   return {
     v: 1,
@@ -117,6 +118,8 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     steps: state.config.forecastSteps,
     cores,
     memoryBytes,
+    share,
+    offeredMemoryBytes,
     observedSteps: series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
     resources: resources.map((resource, index): ResourceForecast => {
