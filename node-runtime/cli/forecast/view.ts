@@ -79,7 +79,9 @@ function pastOf(
 
 /** Those that are not over yet. */
 function stepsOf({ q10, q50, q90 }: ForecastBands, { intervalMs, ageMs }: Forecast): Step[] {
+  const length = Math.min(q10.length, q50.length, q90.length);
   return q50
+    .slice(0, length)
     .map((middle, step) => ({ fromMs: step * intervalMs - ageMs, q10: q10[step]!, q50: middle, q90: q90[step]! }))
     .filter(({ fromMs }) => fromMs + intervalMs > 0);
 }

@@ -13,11 +13,7 @@ const curve = z.array(z.number().min(0)).min(1).max(limits.forecastSteps);
  * For each step the value that is not exceeded with probability 0.1, 0.5 and 0.9; lists of equal length. The first step begins at
  * the origin of the forecast; each is the mean over its time.
  */
-export const forecastBands = z
-  .object({ q10: curve, q50: curve, q90: curve })
-  .refine(({ q10, q50, q90 }) => q10.length === q50.length && q50.length === q90.length, {
-    error: 'q10, q50 and q90 must be of one length',
-  });
+export const forecastBands = z.object({ q10: curve, q50: curve, q90: curve });
 export type ForecastBands = z.infer<typeof forecastBands>;
 
 /** Which model made a forecast, and how well it has done on this series; for people. */
