@@ -24,6 +24,11 @@ const fitsPerChoice = 4;
 const missingShareMost = 0.5;
 /** Weight of the newest squared error in the running variance. */
 const varianceWeight = 0.02;
+/** Weight of the newest error in their running mean, by which a shift of the level is seen; an error counts for at most 3 deviations. */
+const driftWeight = 0.2;
+const driftErrorMost = 3;
+/** A running mean of that many deviations is no chance: the model's level is not the series' any more. */
+const driftMost = 1.5;
 /** A median farther outside of the window's values than that many of their spans is a divergence. */
 const spansMost = 1;
 /** Standard normal quantile at 0.9. */
@@ -32,7 +37,7 @@ const defaultOrder: ArimaOrder = { p: 1, d: 0, q: 1 };
 
 /**
  * ARIMA, re-fitted rarely and filtered at every value. Falls back to the last value where there is no model: too few values, a
- * constant series, a fit or a forecast that diverges.
+ * constant series, a fit or a forecast that diverges, a level that has shifted.
  */
 export const arima =
   (options: ArimaOptions): ForecasterFactory =>
@@ -52,6 +57,7 @@ class ArimaForecaster implements Forecaster {
   #order: ArimaOrder;
   #filter: ArimaFilter | undefined;
   #variance = 0;
+  #drift = 0;
 
   constructor(options: ArimaOptions, series: SeriesOptions) {
     this.#options = options;
@@ -69,7 +75,7 @@ class ArimaForecaster implements Forecaster {
     this.#window[this.#seen % this.#window.length] = known;
     this.#seen += 1;
     const error = this.#filter?.push(known) ?? Number.NaN;
-    if (!Number.isNaN(error)) this.#variance += varianceWeight * (error ** 2 - this.#variance);
+    if (!Number.isNaN(error)) this.#judge(error);
     if (this.#seen >= this.#nextFit) this.#refit();
   }
 
@@ -87,6 +93,17 @@ class ArimaForecaster implements Forecaster {
       q50: means.map(clip),
       q90: means.map((mean, step) => clip(mean + halves[step]!)),
     };
+  }
+
+  #judge(error: number): void {
+    this.#variance += varianceWeight * (error ** 2 - this.#variance);
+    const deviations = error / Math.sqrt(this.#filter!.model.variance);
+    const counted = Math.min(driftErrorMost, Math.max(-driftErrorMost, deviations));
+    this.#drift += driftWeight * (counted - this.#drift);
+    if (Math.abs(this.#drift) <= driftMost) return;
+    // The last value follows the shift; a model comes again when there are values of the new level.
+    this.#filter = undefined;
+    this.#nextFit = Math.min(this.#nextFit, this.#seen + firstFitValues);
   }
 
   #refit(): void {
@@ -113,6 +130,7 @@ class ArimaForecaster implements Forecaster {
     }
     this.#filter = new ArimaFilter(model);
     this.#variance = model.variance;
+    this.#drift = 0;
     for (const value of values) this.#filter.push(value);
   }
 
