@@ -25,23 +25,31 @@ const periodsMost = 3;
 /**
  * The periods of a series, found as hills of its autocorrelation (Vlachos, Yu and Castelli 2005, without their periodogram): the
  * shortest high hill is taken, what it explains is removed, and the rest is searched again. A period must be held twice.
- * Missing values are not allowed. `hints` (in steps; a day, a week) need less evidence, and a hill beside a hint is taken
- * for it. Costs about length^2 / 3 multiplications per period.
+ * Missing values are not allowed. `hints` (in steps; a day, a week) need less evidence, are taken first, and a hill
+ * beside a hint is taken for it. Costs about length^2 / 3 multiplications per period.
  */
 export function findPeriods(values: Float64Array, hints: readonly number[] = []): Period[] {
   const found: Period[] = [];
   let rest = withoutLine(clipped(values));
   while (found.length < periodsMost) {
-    const next = shortestHill(autocorrelations(rest, Math.floor(rest.length / 2)), rest.length, hints);
-    if (next === undefined || found.some(({ period }) => period === next.period)) break;
+    const correlations = autocorrelations(rest, Math.floor(rest.length / 2));
+    const hills = hillsOf(correlations, rest.length, hints).filter(
+      (hill) => !found.some(({ period }) => Math.abs(period - hill.period) <= Math.max(1, period / 8)),
+    );
+    const next = shortest(hills);
+    if (next === undefined) break;
     found.push(next);
     rest = withoutSeason(rest, next.period);
   }
   return found;
 }
 
-function shortestHill(correlations: Float64Array, length: number, hints: readonly number[]): Period | undefined {
-  const hills: Period[] = [];
+interface Hill extends Period {
+  readonly hinted: boolean;
+}
+
+function hillsOf(correlations: Float64Array, length: number, hints: readonly number[]): Hill[] {
+  const hills: Hill[] = [];
   for (let lag = periodLeast; lag < correlations.length; lag += 1) {
     const strength = correlations[lag]!;
     const hint = hints.find((period) => Math.abs(period - lag) <= Math.max(1, period / 24));
@@ -59,10 +67,15 @@ function shortestHill(correlations: Float64Array, length: number, hints: readonl
     const valley = lag * 1.25 < correlations.length ? Math.max(before, after) : before;
     if (strength - valley < prominenceLeast * needed) continue;
     const held = hint !== undefined && Math.round(hint) < correlations.length;
-    hills.push({ period: held ? Math.round(hint) : refined(correlations, lag), strength });
+    hills.push({ period: held ? Math.round(hint) : refined(correlations, lag), strength, hinted: held });
   }
+  return hills;
+}
+
+function shortest(hills: readonly Hill[]): Period | undefined {
   const highest = Math.max(...hills.map(({ strength }) => strength));
-  return hills.find(({ strength }) => strength >= shortestShare * highest);
+  const first = hills.find(({ hinted }) => hinted) ?? hills.find(({ strength }) => strength >= shortestShare * highest);
+  return first && { period: first.period, strength: first.strength };
 }
 
 /** The lag beside `lag` whose multiples correlate best: the top of one hill is blunt. */

@@ -9,6 +9,8 @@ export interface SeasonalSmoothingOptions extends Pick<SeasonWatchOptions, 'hist
   readonly horizon?: number;
 }
 
+/** Larger values are taken for that: the square of what is kept must be a number. */
+const magnitudeMost = 1e30;
 /** Most bins of a period: of 5 minutes in a day. */
 const binsMost = 336;
 /**
@@ -57,7 +59,7 @@ class SeasonalSmoothing implements Forecaster {
   }
 
   observe(value: number): void {
-    const known = Number.isFinite(value) ? this.#clip(value) : Number.NaN;
+    const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
     if (this.#last < 0 && Number.isNaN(known)) return;
     this.#last += 1;
     this.#watch.observe(known);
@@ -73,7 +75,7 @@ class SeasonalSmoothing implements Forecaster {
     const q50: number[] = [];
     const q90: number[] = [];
     for (let step = 1; step <= steps; step += 1) {
-      const middle = this.#scores === undefined ? (range.low + finite(range.high)) / 2 : this.#mixed(step);
+      const middle = this.#scores === undefined ? (bounded(range.low) + bounded(range.high)) / 2 : this.#mixed(step);
       const band = this.#scores?.bandAt(step);
       q10.push(band === undefined ? range.low : this.#clip(middle + band.low));
       q50.push(this.#clip(middle));
@@ -139,4 +141,4 @@ class SeasonalSmoothing implements Forecaster {
   }
 }
 
-const finite = (value: number) => Math.max(-Number.MAX_VALUE, Math.min(value, Number.MAX_VALUE));
+const bounded = (value: number) => Math.max(-magnitudeMost, Math.min(value, magnitudeMost));
