@@ -38,7 +38,10 @@ describe('the forecast of a node', function () {
     const cpu = before.resources.find(({ resource }) => resource === 'cpu')!;
     assert.equal(cpu.available!.q50.length, 30);
     assert.ok(cpu.own.q50[0]! > 0, 'this machine has something to do');
-    assert.ok(cpu.available!.q90.every((share) => share === 0), 'it offers no slots');
+    assert.ok(
+      cpu.available!.q90.every((share) => share === 0),
+      'it offers no slots',
+    );
     const ada = await forecastOf('ada', () => true);
     const memory = ada.resources.find(({ resource }) => resource === 'memory')!;
     assert.ok(memory.own.q50[0]! > 0 && memory.available!.q50[0]! > 0);
