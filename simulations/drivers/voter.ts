@@ -1,4 +1,4 @@
-import { lastValue } from '@foremesh/models';
+import { seasonalSmoothing } from '@foremesh/models';
 import {
   createVoter,
   foresightBy,
@@ -44,7 +44,7 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
-  createForesight: () => foresightBy(lastValue),
+  createForesight: () => foresightBy(seasonalSmoothing()),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 
