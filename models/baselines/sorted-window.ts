@@ -1,13 +1,14 @@
 /**
  * The last `capacity` numbers of a stream in ascending order, so that quantiles cost nothing: one binary search and one
- * block move per change. Numbers are kept in single precision; whoever removes one gives the number as it was inserted.
+ * block move per change. Where they are many, they can be kept in single precision.
  */
 export class SortedWindow {
-  readonly #sorted: Float32Array;
+  /** The last place is free: a number is rounded there to what the array can hold. */
+  readonly #sorted: Float32Array | Float64Array;
   #size = 0;
 
-  constructor(capacity: number) {
-    this.#sorted = new Float32Array(capacity);
+  constructor(capacity: number, precision: 'single' | 'double' = 'double') {
+    this.#sorted = precision === 'single' ? new Float32Array(capacity + 1) : new Float64Array(capacity + 1);
   }
 
   get size(): number {
@@ -15,18 +16,19 @@ export class SortedWindow {
   }
 
   get full(): boolean {
-    return this.#size === this.#sorted.length;
+    return this.#size === this.#sorted.length - 1;
   }
 
   insert(value: number): void {
-    const at = this.#firstNotBelow(Math.fround(value));
+    const at = this.#firstNotBelow(value);
     this.#sorted.copyWithin(at + 1, at, this.#size);
     this.#sorted[at] = value;
     this.#size += 1;
   }
 
+  /** Takes out a number that was inserted. */
   remove(value: number): void {
-    const at = this.#firstNotBelow(Math.fround(value));
+    const at = this.#firstNotBelow(value);
     this.#sorted.copyWithin(at, at + 1, this.#size);
     this.#size -= 1;
   }
@@ -46,7 +48,10 @@ export class SortedWindow {
     return below + 1 < this.#size ? low + (position - below) * (this.#sorted[below + 1]! - low) : low;
   }
 
-  #firstNotBelow(value: number): number {
+  #firstNotBelow(number: number): number {
+    const free = this.#sorted.length - 1;
+    this.#sorted[free] = number;
+    const value = this.#sorted[free]!;
     let low = 0;
     let high = this.#size;
     while (low < high) {

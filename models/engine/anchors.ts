@@ -3,7 +3,8 @@ const ladder = [1, 2, 3, 5, 8, 12, 18, 24, 30] as const;
 /** The steps ahead for which models are really asked, up to `steps`, which is always one of them: the others lie on lines between. */
 export function anchorsUpTo(steps: number): number[] {
   const anchors: number[] = ladder.filter((each) => each < steps);
-  while (anchors.length >= ladder.length && anchors.at(-1)! * 1.5 < steps) anchors.push(Math.ceil(anchors.at(-1)! * 1.5));
+  while (anchors.length >= ladder.length && anchors.at(-1)! * 1.5 < steps)
+    anchors.push(Math.ceil(anchors.at(-1)! * 1.5));
   return [...anchors, steps];
 }
 

@@ -57,7 +57,11 @@ function backtrack(
 }
 
 /** The two-loop recursion. */
-function descent(gradient: Float64Array, steps: readonly Float64Array[], changes: readonly Float64Array[]): Float64Array {
+function descent(
+  gradient: Float64Array,
+  steps: readonly Float64Array[],
+  changes: readonly Float64Array[],
+): Float64Array {
   const direction = gradient.map((each) => -each);
   const shares: number[] = [];
   for (let pair = steps.length - 1; pair >= 0; pair -= 1) {

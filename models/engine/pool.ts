@@ -1,61 +1,113 @@
-import { Mixture } from './mixture.ts';
-import { PooledRegression, pooledModels } from './pooled-regression.ts';
+import { QuantileTracker } from '../calibration/quantile-tracker.ts';
+import type { GlobalModel, SeriesOptions } from '../forecaster.ts';
+import { anchorsUpTo } from './anchors.ts';
+import type { Member } from './foresight.ts';
+import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
+import { type PooledCoefficients, PooledRegression, pooledModels } from './pooled-regression.ts';
 import { bases, levels } from './track.ts';
 
-export const defaults = {
-  rate: 1,
-  doubt: 50,
-  keep: 0.995,
-  poolMemory: 300,
-  pooledStep: 0.02,
-  ownStep: 0.01,
-  offsetDecay: 0.01,
-  fade: 0.01,
-};
-export type Settings = typeof defaults;
+/** Rounds of all series over which pooled losses fade. */
+const roundsKept = 300;
+/** Pooled step of the calibration, in scales per round of all series. */
+const calibrationStep = 0.02;
 
-/** What all series of a kind share. */
+export interface PoolState {
+  readonly regression: PooledCoefficients | null;
+  readonly mixture: MixtureState;
+  readonly offsets: readonly number[];
+  readonly squares: readonly number[];
+}
+
+/** What all series of a kind share: learned regressions, weights of the members, calibration. */
 export class Pool {
+  readonly options: SeriesOptions;
+  readonly members: readonly Member[];
+  readonly globals: readonly GlobalModel[];
   readonly anchors: readonly number[];
-  readonly experts: number;
-  readonly settings: Settings;
+  /** Names of all members, in the order of their weights. */
+  readonly experts: readonly string[];
+  readonly cells: number;
   readonly regression: PooledRegression;
   readonly mixture: Mixture;
+  /** Per cell, in scales of a series. */
   readonly offsets: Float32Array;
+  /** Per cell, the running mean of the greatest squared loss. */
+  readonly meanSquares: Float64Array;
+  readonly #calibration: QuantileTracker;
   readonly #squares: Float64Array;
-  readonly #counts: Float64Array;
-  size = 0;
-  keep = 1;
+  #size = 0;
+  #answers = 0;
 
-  constructor(anchors: readonly number[], extra: number, settings: Settings) {
-    this.anchors = anchors;
-    this.settings = settings;
-    this.experts = bases.length + pooledModels.length + extra;
-    this.regression = new PooledRegression(anchors);
-    const cells = anchors.length * levels.length;
-    this.mixture = new Mixture(cells, this.experts);
-    this.offsets = new Float32Array(cells);
-    this.#squares = new Float64Array(cells);
-    this.#counts = new Float64Array(cells);
+  constructor(options: SeriesOptions, steps: number, members: readonly Member[], globals: readonly GlobalModel[]) {
+    this.options = options;
+    this.members = members;
+    this.globals = globals;
+    this.anchors = anchorsUpTo(steps);
+    this.experts = [
+      ...bases,
+      ...pooledModels,
+      ...members.map(({ model }) => model),
+      ...globals.map(({ model }) => model),
+    ];
+    this.cells = this.anchors.length * levels.length;
+    this.regression = new PooledRegression(this.anchors);
+    this.mixture = new Mixture(this.cells, this.experts.length);
+    this.offsets = new Float32Array(this.cells);
+    this.meanSquares = new Float64Array(this.cells);
+    this.#calibration = new QuantileTracker(this.cells, 0);
+    this.#squares = new Float64Array(this.cells);
   }
 
   join(): void {
-    this.size += 1;
-    this.keep = 1 - 1 / (this.settings.poolMemory * this.size);
+    this.#size += 1;
+  }
+
+  leave(): void {
+    this.#size -= 1;
+  }
+
+  /** Takes in the value that a forecast of a series was about; `unit` is the size of the series. */
+  learn(cell: number, value: number, forecasts: Float32Array, at: number, mixed: number, unit: number): void {
+    const slope = slopeAt(levels[cell % levels.length]!, value, mixed);
+    this.mixture.learn(cell, slope, forecasts, at, mixed, unit, 1 - 1 / (roundsKept * this.#size));
+  }
+
+  calibrate(cell: number, value: number, given: number): void {
+    this.#calibration.learn(cell, levels[cell % levels.length]!, value, given, calibrationStep / this.#size);
   }
 
   noteSquare(cell: number, square: number): void {
-    this.#squares[cell]! += square;
-    this.#counts[cell]! += 1;
+    this.#squares[cell]! += (square - this.#squares[cell]!) / (roundsKept * this.#size);
   }
 
-  meanSquare(cell: number): number {
-    return this.#squares[cell]! / Math.max(1, this.#counts[cell]!);
+  /**
+   * Said by each series after each value. What was learned takes effect when all have had their say, so that within a round
+   * the order of values and forecasts does not matter.
+   */
+  answered(): void {
+    this.#answers += 1;
+    if (this.#answers < this.#size) return;
+    this.#answers = 0;
+    for (let cell = 0; cell < this.cells; cell += 1) this.mixture.weigh(cell);
+    this.offsets.set(this.#calibration.offsets);
+    this.meanSquares.set(this.#squares);
   }
 
-  /** Once per round. */
-  weigh(): void {
-    for (let cell = 0; cell < this.anchors.length * levels.length; cell += 1)
-      this.mixture.weigh(cell, this.settings.rate, undefined, 0);
+  save(): PoolState {
+    return {
+      regression: this.regression.save(),
+      mixture: this.mixture.save(),
+      offsets: [...this.#calibration.offsets],
+      squares: [...this.#squares],
+    };
+  }
+
+  restore(state: PoolState): void {
+    this.regression.restore(state.regression);
+    this.mixture.restore(state.mixture);
+    this.offsets.set(state.offsets);
+    this.#calibration.offsets.set(state.offsets);
+    this.meanSquares.set(state.squares);
+    this.#squares.set(state.squares);
   }
 }

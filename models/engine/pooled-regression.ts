@@ -5,6 +5,10 @@ import { baseColumns, bases, levelColumns, levels, spreadColumns, type Track } f
 const rowsMost = 8_000;
 /** Origins that must have been seen before the first fit. */
 const rowsLeast = 400;
+/** Of old and new origins the reservoir keeps a sample that is uniform over about this many. */
+const seenMost = 64 * rowsMost;
+/** Origins after which a fit is due again at the latest. */
+const seenBetweenFits = 16 * rowsMost;
 /** A pull to the prior that is worth about this many origins. */
 const priorOrigins = 10;
 const iterationsMost = 60;
@@ -13,10 +17,13 @@ const narrow = spreadColumns + 1 + baseColumns;
 const wide = narrow + levelColumns;
 /** The two regressions: on the quantiles of the bases alone, and on what is known of the series besides. */
 const models = [
-  { model: 'stack', columns: narrow },
-  { model: 'regression', columns: wide },
+  { model: 'pooled-stack', columns: narrow },
+  { model: 'pooled-regression', columns: wide },
 ] as const;
-export const pooledModels = models.map(({ model }) => model);
+export const pooledModels: readonly string[] = models.map(({ model }) => model);
+
+/** Coefficients by model, anchor and level; null before the first fit. */
+export type PooledCoefficients = readonly (readonly number[])[] | null;
 
 /**
  * Linear quantile regressions that all series of a kind share. Regressors are shifted by the series' centre and divided by
@@ -28,7 +35,7 @@ export class PooledRegression {
   readonly #rowLength: number;
   readonly #rows: Float32Array[] = [];
   readonly #stamps: number[] = [];
-  readonly #coefficients: (Float64Array | undefined)[];
+  #coefficients: Float64Array[] = [];
   readonly #row = new Float32Array(wide);
   #seen = 0;
   #seenAtFit = 0;
@@ -38,22 +45,23 @@ export class PooledRegression {
     this.#anchors = anchors;
     // spreads, 1, levels | bases by anchor | weight | targets by anchor
     this.#rowLength = spreadColumns + 1 + levelColumns + anchors.length * (baseColumns + 1) + 1;
-    this.#coefficients = new Array(models.length * anchors.length * levels.length);
   }
 
   get learned(): boolean {
-    return this.#coefficients[0] !== undefined;
+    return this.#coefficients.length > 0;
   }
 
-  /** A fit is due whenever twice as much has been seen as at the last one. */
+  /** A fit is due when twice as much has been seen as at the last one, and then every so often. */
   get due(): boolean {
-    return this.#seen >= rowsLeast && this.#seen >= 2 * this.#seenAtFit;
+    return (
+      this.#seen >= rowsLeast && (this.#seen >= 2 * this.#seenAtFit || this.#seen >= this.#seenAtFit + seenBetweenFits)
+    );
   }
 
   /** Offers the track's present as an origin; the row that it got, if any, takes the targets as they come. */
   offer(track: Track, weight: number): { readonly row: number; readonly stamp: number } | undefined {
     this.#seen += 1;
-    const row = this.#seen <= rowsMost ? this.#seen - 1 : this.#draw(this.#seen);
+    const row = this.#seen <= rowsMost ? this.#seen - 1 : this.#draw(Math.min(this.#seen, seenMost));
     if (row >= rowsMost) return undefined;
     const stored = this.#rows[row] ?? new Float32Array(this.#rowLength);
     this.#rows[row] = stored;
@@ -78,6 +86,7 @@ export class PooledRegression {
   /** Fits everything anew: seconds for a full reservoir, so a caller in a hurry takes it step by step. */
   *fit(): Generator<void> {
     this.#seenAtFit = this.#seen;
+    const fitted: Float64Array[] = [];
     for (let anchor = 0; anchor < this.#anchors.length; anchor += 1) {
       const problem = this.#problem(anchor);
       for (let model = 0; model < models.length; model += 1) {
@@ -89,7 +98,7 @@ export class PooledRegression {
           const cell = this.#cell(model, anchor, level);
           const start = this.#coefficients[cell] ?? prior;
           const ridge = priorOrigins / Math.max(1, problem.targets.length);
-          this.#coefficients[cell] = fitQuantile({
+          fitted[cell] = fitQuantile({
             ...problem,
             columns,
             level: levels[level]!,
@@ -102,6 +111,17 @@ export class PooledRegression {
         }
       }
     }
+    this.#coefficients = fitted;
+  }
+
+  save(): PooledCoefficients {
+    return this.learned ? this.#coefficients.map((each) => [...each]) : null;
+  }
+
+  /** Goes on with what was saved; the next fit waits until as much has been seen as a good one needs. */
+  restore(coefficients: PooledCoefficients): void {
+    this.#coefficients = (coefficients ?? []).map((each) => Float64Array.from(each));
+    if (this.learned) this.#seenAtFit = rowsMost / 2;
   }
 
   #problem(anchor: number) {
@@ -122,7 +142,7 @@ export class PooledRegression {
     return { features, targets, weights, stride: wide };
   }
 
-  /** Writes the quantiles of the models, at `anchor`, into `out` from `at` on: model by model, level by level. */
+  /** Writes what the models say into `out`: per anchor, level and expert (of which there are `experts`, these from `first` on). */
   predict(track: Track, out: Float32Array, experts: number, first: number): void {
     const { features, baseQuantiles, centre, scale } = track;
     const row = this.#row;
@@ -135,10 +155,9 @@ export class PooledRegression {
         row[at + column] = (baseQuantiles[anchor * baseColumns + column]! - centre) / scale;
       for (let model = 0; model < models.length; model += 1) {
         for (let level = 0; level < levels.length; level += 1) {
-          const coefficients = this.#coefficients[this.#cell(model, anchor, level)];
+          const coefficients = this.#coefficients[this.#cell(model, anchor, level)]!;
           let sum = 0;
-          if (coefficients !== undefined)
-            for (let column = 0; column < coefficients.length; column += 1) sum += coefficients[column]! * row[column]!;
+          for (let column = 0; column < coefficients.length; column += 1) sum += coefficients[column]! * row[column]!;
           out[(anchor * levels.length + level) * experts + first + model] = centre + scale * sum;
         }
       }

@@ -1,11 +1,26 @@
-import type { Forecaster, QuantileCurves, SeriesOptions } from '../forecaster.ts';
+import { measured, wholeRange } from '../baselines/empirical-bands.ts';
+import { QuantileTracker } from '../calibration/quantile-tracker.ts';
+import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
+import { pinballLoss } from '../scoring/scores.ts';
 import { placeOf } from './anchors.ts';
-import { Mixture } from './mixture.ts';
+import { Mixture, slopeAt } from './mixture.ts';
 import type { Pool } from './pool.ts';
-import { baseColumns, bases, levels, Track } from './track.ts';
+import { pooledModels } from './pooled-regression.ts';
+import { Scoreboard } from './scoreboard.ts';
+import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 
-/** Values beyond this are no measurements. */
-const magnitudeMost = 1e30;
+/** How losses of before fade with each value, in the weights of the members. */
+const keep = 0.995;
+/** What the pooled weights are worth: this many values. */
+const doubt = 50;
+/** Own steps of the calibration, in scales, and how they fade. */
+const calibrationStep = 0.01;
+const calibrationDecay = 0.01;
+/** Least unit of a series' movements, in hundredths of its size. */
+const scaleLeast = 0.02;
+const tiny = 1e-9;
+/** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
+const mixes = 3;
 
 interface Origin {
   readonly at: number;
@@ -15,197 +30,201 @@ interface Origin {
   readonly scale: number;
 }
 
+/** One series: its members, how they did, and what is said in the end. */
 export class Series {
-  readonly model = 'foresight';
+  readonly scores: Scoreboard;
   readonly #pool: Pool;
-  readonly #options: SeriesOptions;
-  readonly #extra: readonly Forecaster[];
+  readonly #members: readonly Forecaster[];
   readonly #track: Track;
   readonly #mixture: Mixture;
-  /** The experts' forecasts of now: per anchor, level and expert. */
+  readonly #calibration: QuantileTracker;
+  /** What the members say now, and the mixes: `row` numbers per cell. */
   readonly #now: Float32Array;
-  /** Per anchor, as many origins as the anchor is far: forecasts of experts, then own, pooled, raw; at the end the scale. */
-  readonly #pending: Float32Array[];
-  readonly #offsets: Float32Array;
-  /** Mixed forecasts of now by anchor and level: pooled mix, own mix, calibrated. */
-  readonly #mixed: Float32Array;
-  readonly losses: Float32Array;
+  readonly #row: number;
+  /** Per anchor, as many origins as the anchor is far: the cells of the anchor as in `#now`, then the scale. */
+  readonly #pending: readonly Float32Array[];
   #open: Origin[] = [];
   #count = 0;
   #missing = 0;
-  #sizeSum = 0;
+  #size = 0;
 
-  constructor(pool: Pool, options: SeriesOptions, extra: readonly Forecaster[]) {
+  constructor(pool: Pool) {
     this.#pool = pool;
-    this.#options = options;
-    this.#extra = extra;
-    const { anchors, experts } = pool;
-    const cells = anchors.length * levels.length;
-    this.#track = new Track(anchors);
-    this.#mixture = new Mixture(cells, experts);
-    this.#now = new Float32Array(cells * experts);
-    this.#mixed = new Float32Array(cells * 3);
-    this.#offsets = new Float32Array(cells);
-    this.losses = new Float32Array(experts + 1);
-    const slot = levels.length * (experts + 3) + 1;
-    this.#pending = anchors.map((step) => new Float32Array(step * slot));
+    this.#members = pool.members.map(({ factory }) => factory(pool.options));
+    this.#track = new Track(pool.anchors);
+    this.#mixture = new Mixture(pool.cells, pool.experts.length);
+    this.#calibration = new QuantileTracker(pool.cells, calibrationDecay);
+    this.scores = new Scoreboard(pool.experts.length + 1);
+    this.#row = pool.experts.length + mixes;
+    this.#now = new Float32Array(pool.cells * this.#row);
+    this.#pending = pool.anchors.map((step) => new Float32Array(step * (levels.length * this.#row + 1)));
   }
 
-  observe(value: number): void {
-    if (!Number.isFinite(value)) {
-      if (this.#count > 0) this.#missing += 1;
-      return;
+  /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. */
+  absorb(value: number): boolean {
+    const number = measured(value, this.#pool.options.range);
+    if (number === undefined) {
+      this.#missing += 1;
+      return false;
     }
-    const { low, high } = this.#options.range;
-    const clipped = Math.min(high, magnitudeMost, Math.max(low, -magnitudeMost, value));
-    this.#missing = 0;
-    this.#score(clipped);
-    this.#track.push(clipped);
     this.#count += 1;
-    for (const each of this.#extra) each.observe(clipped);
-    this.#predict();
+    this.#missing = 0;
+    this.#score(number);
+    this.#track.push(number);
+    for (const member of this.#members) member.observe(number);
+    this.#track.read();
+    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
+    this.#track.unit(scaleLeast * this.#unit());
+    return true;
   }
 
-  #predict(): void {
+  /** What a global model reads, or undefined while there is too little. */
+  window(model: GlobalModel): SeriesWindow | undefined {
+    const { values } = this.#track;
+    if (values.size < model.lags || model.lags > historyLength) return undefined;
+    return { ...this.#pool.options, values: values.toArray().subarray(-model.lags) };
+  }
+
+  /** Forecasts anew after `absorb`, with what the global models said, in their order. */
+  predict(globals: readonly (QuantileCurves | undefined)[]): void {
     const { anchors, experts, regression } = this.#pool;
-    const track = this.#track;
-    const { low, high } = this.#options.range;
-    track.read(this.#floor());
-    const unit = this.#unit();
-    for (let cell = 0, anchor = 0; anchor < anchors.length; anchor += 1)
+    const { baseQuantiles } = this.#track;
+    for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
       for (let level = 0; level < levels.length; level += 1, cell += 1)
         for (let base = 0; base < bases.length; base += 1)
-          this.#now[cell * experts + base] = track.baseQuantiles[anchor * baseColumns + base * levels.length + level]!;
-    if (regression.learned) regression.predict(track, this.#now, experts, bases.length);
-    else
-      for (let cell = 0; cell < anchors.length * levels.length; cell += 1)
-        for (let model = bases.length; model < experts; model += 1)
-          this.#now[cell * experts + model] = this.#now[cell * experts + 1]!;
-    for (let index = 0; index < this.#now.length; index += 1)
-      this.#now[index] = Math.min(high, Math.max(low, this.#now[index]!));
-    this.#mix();
+          this.#now[cell * this.#row + base] = baseQuantiles[anchor * baseColumns + base * levels.length + level]!;
+    let expert = bases.length;
+    if (regression.learned) regression.predict(this.#track, this.#now, this.#row, expert);
+    else for (let each = 0; each < pooledModels.length; each += 1) this.#stand(expert + each);
+    expert += pooledModels.length;
+    const farthest = anchors.at(-1)!;
+    for (const member of this.#members) this.#enter(expert++, member.forecast(farthest));
+    for (const curves of globals) {
+      if (curves === undefined) this.#stand(expert++);
+      else this.#enter(expert++, curves);
+    }
+    this.#mix(experts.length);
     this.#remember();
-    const offered = regression.offer(track, 1 / unit);
-    if (offered !== undefined)
-      this.#open.push({ at: this.#count, ...offered, centre: track.centre, scale: track.scale });
+    const offered = regression.offer(this.#track, 1 / this.#unit());
+    const { centre, scale } = this.#track;
+    if (offered !== undefined) this.#open.push({ at: this.#count, ...offered, centre, scale });
+    this.#pool.answered();
   }
 
-  #mix(): void {
-    const { anchors, experts, mixture, offsets, settings } = this.#pool;
-    const { low, high } = this.#options.range;
+  /** The curves of a member at the anchors. */
+  #enter(expert: number, { q10, q50, q90 }: QuantileCurves): void {
+    for (const [anchor, step] of this.#pool.anchors.entries())
+      for (const [level, curve] of [q10, q50, q90].entries())
+        this.#now[(anchor * levels.length + level) * this.#row + expert] = curve[Math.min(step, curve.length) - 1]!;
+  }
+
+  /** A member that has nothing to say says what the moving average does: it neither helps nor harms. */
+  #stand(expert: number): void {
+    for (let cell = 0; cell < this.#pool.cells; cell += 1)
+      this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + 1]!;
+  }
+
+  #mix(experts: number): void {
+    const { low, high } = this.#pool.options.range;
     const { scale } = this.#track;
-    for (let cell = 0; cell < anchors.length * levels.length; cell += 1) {
-      this.#mixture.weigh(cell, settings.rate, mixture.weights, settings.doubt * this.#pool.meanSquare(cell));
-      let pooled = 0;
-      let own = 0;
-      for (let expert = 0; expert < experts; expert += 1) {
-        const forecast = this.#now[cell * experts + expert]!;
-        pooled += mixture.weights[cell * experts + expert]! * forecast;
-        own += this.#mixture.weights[cell * experts + expert]! * forecast;
-      }
-      this.#mixed[cell * 3] = pooled;
-      this.#mixed[cell * 3 + 1] = own;
-      const shift = scale * (this.#offsets[cell]! + offsets[cell]!);
-      this.#mixed[cell * 3 + 2] = Math.min(high, Math.max(low, own + shift));
+    for (let cell = 0; cell < this.#pool.cells; cell += 1) {
+      const at = cell * this.#row;
+      for (let expert = at; expert < at + experts; expert += 1)
+        this.#now[expert] = Math.min(high, Math.max(low, this.#now[expert]!));
+      this.#mixture.weigh(cell, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+      const own = this.#mixture.mix(cell, this.#now, at);
+      const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
+      this.#now[at + experts] = this.#pool.mixture.mix(cell, this.#now, at);
+      this.#now[at + experts + 1] = own;
+      this.#now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
     }
   }
 
   /** Puts the forecasts of now where the values that they are about will find them. */
   #remember(): void {
-    const { anchors, experts } = this.#pool;
-    const row = experts + 3;
-    for (let anchor = 0; anchor < anchors.length; anchor += 1) {
-      const step = anchors[anchor]!;
-      const slot = this.#pending[anchor]!;
-      const at = (this.#count % step) * (levels.length * row + 1);
-      for (let level = 0; level < levels.length; level += 1) {
-        const cell = anchor * levels.length + level;
-        for (let expert = 0; expert < experts; expert += 1)
-          slot[at + level * row + expert] = this.#now[cell * experts + expert]!;
-        for (let mixed = 0; mixed < 3; mixed += 1)
-          slot[at + level * row + experts + mixed] = this.#mixed[cell * 3 + mixed]!;
-      }
-      slot[at + levels.length * row] = this.#track.scale;
+    const length = levels.length * this.#row;
+    for (const [anchor, step] of this.#pool.anchors.entries()) {
+      const pending = this.#pending[anchor]!;
+      const at = (this.#count % step) * (length + 1);
+      pending.set(this.#now.subarray(anchor * length, (anchor + 1) * length), at);
+      pending[at + length] = this.#track.scale;
     }
   }
 
   #score(value: number): void {
-    const { anchors, experts, mixture, offsets, regression, settings } = this.#pool;
-    const row = experts + 3;
+    const pool = this.#pool;
+    const { anchors } = pool;
+    this.#complete(value);
     const unit = this.#unit();
-    const arrived = this.#count + 1;
-    if (this.#open.length > 0) {
-      for (const { at, row: kept, stamp, centre, scale } of this.#open) {
-        const anchor = anchors.indexOf(arrived - at);
-        if (anchor !== -1) regression.complete(kept, stamp, anchor, (value - centre) / scale);
-      }
-      if (arrived - this.#open[0]!.at >= anchors.at(-1)!) this.#open.shift();
-    }
-    for (let anchor = 0; anchor < anchors.length; anchor += 1) {
+    const experts = pool.experts.length;
+    const length = levels.length * this.#row;
+    for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
       const step = anchors[anchor]!;
-      if (this.#count < step) break;
-      const slot = this.#pending[anchor]!;
-      const at = (arrived % step) * (levels.length * row + 1);
-      const scale = slot[at + levels.length * row]!;
+      const pending = this.#pending[anchor]!;
+      const slot = (this.#count % step) * (length + 1);
+      const scale = pending[slot + length]!;
       for (let level = 0; level < levels.length; level += 1) {
         const cell = anchor * levels.length + level;
-        const from = at + level * row;
-        const q = levels[level]!;
-        const pooled = slot[from + experts]!;
-        const own = slot[from + experts + 1]!;
-        const given = slot[from + experts + 2]!;
-        const pooledSlope = value < pooled ? 1 - q : value === pooled ? 0 : -q;
-        const ownSlope = value < own ? 1 - q : value === own ? 0 : -q;
-        mixture.learn(cell, pooledSlope, slot, from, pooled, unit, this.#pool.keep);
-        this.#mixture.learn(cell, ownSlope, slot, from, own, scale, settings.keep);
-        this.#pool.noteSquare(cell, this.#mixture.lastSquare);
-        const miss = value < given ? q - 1 : value === given ? 0 : q;
-        offsets[cell]! += (settings.pooledStep * miss) / this.#pool.size;
-        this.#offsets[cell] = (1 - settings.offsetDecay) * this.#offsets[cell]! + settings.ownStep * miss;
-        for (let expert = 0; expert < experts; expert += 1) {
-          const difference = value - slot[from + expert]!;
-          this.losses[expert]! += (Math.max(q * difference, (q - 1) * difference) - settings.fade * this.losses[expert]!);
-        }
+        const at = slot + level * this.#row;
+        const own = pending[at + experts + 1]!;
+        const given = pending[at + experts + 2]!;
+        const quantile = levels[level]!;
+        pool.learn(cell, value, pending, at, pending[at + experts]!, unit);
+        const slope = slopeAt(quantile, value, own);
+        pool.noteSquare(cell, this.#mixture.learn(cell, slope, pending, at, own, scale, keep));
+        pool.calibrate(cell, value, given);
+        this.#calibration.learn(cell, quantile, value, given, calibrationStep);
+        for (let expert = 0; expert < experts; expert += 1)
+          this.scores.add(expert, pinballLoss(value, pending[at + expert]!, quantile));
+        this.scores.add(experts, pinballLoss(value, given, quantile));
       }
     }
+    this.scores.close();
   }
 
+  /** Gives the origins that the pooled regression keeps of this series the value they wait for. */
+  #complete(value: number): void {
+    const { anchors, regression } = this.#pool;
+    for (const { at, row, stamp, centre, scale } of this.#open) {
+      const anchor = anchors.indexOf(this.#count - at);
+      if (anchor !== -1) regression.complete(row, stamp, anchor, (value - centre) / scale);
+    }
+    if (this.#open.length > 0 && this.#count - this.#open[0]!.at >= anchors.at(-1)!) this.#open.shift();
+  }
+
+  /** After `missing` values that did not come, a step ahead is farther from what is known by so many. */
   forecast(steps: number): QuantileCurves {
-    const { intervalMs, range } = this.#options;
-    const { anchors } = this.#pool;
-    const curves: number[][] = levels.map(() => []);
+    const { anchors, options, experts } = this.#pool;
+    const { intervalMs, range } = options;
+    if (this.#count === 0) return wholeRange(intervalMs, range, steps);
+    const curves: [number[], number[], number[]] = [[], [], []];
+    const at = (anchor: number, level: number) =>
+      this.#now[(anchor * levels.length + level) * this.#row + experts.length + 2]!;
     for (let step = 1; step <= steps; step += 1) {
       const { index, share } = placeOf(anchors, step + this.#missing);
-      const point = levels.map((_, level) => {
-        const here = this.#mixed[(index * levels.length + level) * 3 + 2]!;
-        if (share === 0) return here;
-        return here + share * (this.#mixed[((index + 1) * levels.length + level) * 3 + 2]! - here);
-      });
-      if (this.#count === 0) {
-        curves[0]!.push(range.low);
-        curves[1]!.push((range.low + Math.min(range.high, Number.MAX_VALUE)) / 2);
-        curves[2]!.push(range.high);
-      } else {
-        point.sort((left, right) => left - right);
-        for (const [level, curve] of curves.entries()) curve.push(point[level]!);
-      }
+      const [first, second, third] = levels
+        .map((_, level) =>
+          share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level),
+        )
+        .sort((left, right) => left - right);
+      curves[0].push(first!);
+      curves[1].push(second!);
+      curves[2].push(third!);
     }
-    return { intervalMs, q10: curves[0]!, q50: curves[1]!, q90: curves[2]! };
+    return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2] };
   }
 
-  /** What losses of series with different sizes are compared in: the width of the range, or the series' own size. */
+  /** Mean weight of each member over all steps and levels. */
+  weights(): number[] {
+    const experts = this.#pool.experts.length;
+    const sums = new Array<number>(experts).fill(0);
+    for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight / this.#pool.cells;
+    return sums;
+  }
+
+  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its high values. */
   #unit(): number {
-    const { low, high } = this.#options.range;
-    if (Number.isFinite(high - low)) return (high - low) / 100;
-    return this.#count === 0 ? 1 : this.#sizeSum / this.#count / 100 + 1e-9;
-  }
-
-  #floor(): number {
-    const { low, high } = this.#options.range;
-    this.#sizeSum += Math.abs(this.#track.features[newestQuantile]!);
-    if (Number.isFinite(high - low)) return (high - low) * 2e-4;
-    return (2e-2 * this.#sizeSum) / this.#count / 100 + 1e-9;
+    const { low, high } = this.#pool.options.range;
+    return (Number.isFinite(high - low) ? high - low : this.#size) / 100 + tiny;
   }
 }
-/** The 90 % quantile of the long window in `Track.features`. */
-const newestQuantile = 6 + 7 + 14 + 5;

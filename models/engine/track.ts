@@ -15,7 +15,14 @@ const newest = 6;
 const smoothings = [0.1, 0.2, 0.4, 0.6];
 
 /** Simple models whose quantiles, at each anchor, are members and regressors. */
-export const bases = ['last', 'moving-average', 'smoothing-slow', 'smoothing-fast', 'climatology', 'recent-climatology'] as const;
+export const bases = [
+  'last',
+  'moving-average',
+  'smoothing-slow',
+  'smoothing-fast',
+  'climatology',
+  'recent-climatology',
+] as const;
 const pointBases = 4;
 export const levels = [0.1, 0.5, 0.9];
 export const baseColumns = bases.length * levels.length;
@@ -29,13 +36,13 @@ export class Track {
   readonly #values = new Recent(historyLength);
   readonly #points: Recent[] = [];
   readonly #errors: SortedWindow[] = [];
-  readonly #windows = windowSpans.map((span) => new SortedWindow(span));
+  readonly #windows = windowSpans.map((span) => new SortedWindow(span, 'single'));
   readonly #smooth = new Float64Array(smoothings.length);
   /** Filled by `read`: per anchor, base and level. */
   readonly baseQuantiles: Float64Array;
   /** Filled by `read`: `levelColumns` and then `spreadColumns` numbers. */
   readonly features = new Float64Array(levelColumns + spreadColumns);
-  /** Filled by `read`: the middle of the series and the unit of its movements. */
+  /** Filled by `read` and `unit`: the middle of the series and the unit of its movements. */
   centre = 0;
   scale = 0;
 
@@ -44,7 +51,7 @@ export class Track {
     this.baseQuantiles = new Float64Array(anchors.length * baseColumns);
     for (let base = 0; base < pointBases; base += 1) {
       this.#points.push(new Recent(errorsKept + anchors.at(-1)!));
-      for (const _ of anchors) this.#errors.push(new SortedWindow(errorsKept));
+      for (const _ of anchors) this.#errors.push(new SortedWindow(errorsKept, 'single'));
     }
   }
 
@@ -83,18 +90,28 @@ export class Track {
     this.#points[3]!.push(this.#smooth[3]!);
   }
 
-  /** Brings `features`, `baseQuantiles`, `centre` and `scale` up to date; `floor` is the least scale. */
-  read(floor: number): void {
+  /** The 90 % quantile of the long window. */
+  get high(): number {
+    return this.features[levelColumns - smoothings.length - 2]!;
+  }
+
+  /** Brings `features`, `baseQuantiles` and `centre` up to date. */
+  read(): void {
     this.#readFeatures();
     this.#readBases();
-    const { features, baseQuantiles } = this;
+    const { features } = this;
     const last = features[0]!;
     const short = features[newest + 2]!;
     const long = features[newest + 4]!;
     this.centre = Math.max(Math.min(last, short), Math.min(Math.max(last, short), long));
+  }
+
+  /** Brings `scale` up to date after `read`: the usual width of bands and size of changes, never below `least`. */
+  unit(least: number): void {
+    const { baseQuantiles, features } = this;
     let spread = 0;
     for (let base = 0; base < pointBases; base += 1) spread += baseQuantiles[base * 3 + 2]! - baseQuantiles[base * 3]!;
-    this.scale = floor + spread / pointBases + (features[levelColumns + 2]! + features[levelColumns + 3]!) / 2;
+    this.scale = least + spread / pointBases + (features[levelColumns + 2]! + features[levelColumns + 3]!) / 2;
   }
 
   #readFeatures(): void {
