@@ -1,9 +1,10 @@
-import { lastValue } from '@foremesh/models';
+import { createForesight, seasonalSmoothing } from '@foremesh/models';
 import {
   createVoter,
   type LedgerCommand,
   type LogEntry,
   type PlannerOptions,
+  plannerDefaults,
   type RaftMessage,
   stepVoter,
   type VoterEffect,
@@ -43,7 +44,11 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  createForesight: () =>
+    createForesight({
+      steps: plannerDefaults.forecastSteps,
+      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
+    }),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

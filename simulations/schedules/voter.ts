@@ -10,6 +10,7 @@ import {
 import {
   createLedger,
   createPlanner,
+  foresightBy,
   type Ledger,
   type PlannerEffect,
   type PlannerEvent,
@@ -47,7 +48,7 @@ export class ScheduleVoter {
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
-        createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+        createForesight: () => foresightBy(lastValue),
         occurrences: occurrencesOf,
       },
       // Nobody is looked at for a quarter of an hour at a time: nobody is silent by that.

@@ -2,6 +2,7 @@ import { limits, type OutboxMessage, parseAttemptKey } from '../../contract/inde
 import { jobKeyOf } from '../job-plan.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
+import { hearHistory } from './foresight/index.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
 import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
 
@@ -36,6 +37,10 @@ export function hearReport(
       return;
     case 'inventory':
       hearInventory(state, node, message, effects);
+      return;
+    case 'history':
+    case 'request-failed':
+      hearHistory(state, node, message, effects);
   }
 }
 

@@ -1,12 +1,16 @@
-import { lastValue } from '@foremesh/models';
+import { createForesight, seasonalSmoothing } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
-import type { PlannerPolicy } from '../../core/index.ts';
+import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 
 /** What a leader forecasts, cuts and places with. */
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  createForesight: () =>
+    createForesight({
+      steps: plannerDefaults.forecastSteps,
+      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
+    }),
 };

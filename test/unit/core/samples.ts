@@ -13,6 +13,7 @@ import {
   applyCommand,
   createLedger,
   createPlanner,
+  foresightBy,
   type JobPlan,
   type LedgerCommand,
   type PlannerConfig,
@@ -102,7 +103,7 @@ export function json(value: unknown): Output {
 }
 
 export const policy: PlannerPolicy = {
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
+  createForesight: () => foresightBy(lastValue),
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
@@ -118,8 +119,14 @@ export class Leader {
   holds = false;
   readonly proposed: LedgerCommand[] = [];
 
-  constructor(config: Partial<PlannerConfig> = {}, ledger = createLedger(), term = 1) {
-    this.planner = createPlanner({ id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, policy, config });
+  constructor(
+    config: Partial<PlannerConfig> = {},
+    ledger = createLedger(),
+    term = 1,
+    change: Partial<PlannerPolicy> = {},
+  ) {
+    const options = { id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, config };
+    this.planner = createPlanner({ ...options, policy: { ...policy, ...change } });
   }
 
   get wallMs(): number {

@@ -1,0 +1,44 @@
+import type { Forecaster, ForecasterFactory, SeriesOptions } from '@foremesh/models';
+import type { ForecastResource } from '../../../contract/index.ts';
+
+/** One series that is to be forecast. */
+export interface SeriesName extends SeriesOptions {
+  /** Its own among all that are open. */
+  readonly key: string;
+  readonly kind: ForecastResource;
+}
+
+/** Why a series is forecast as it is. Losses are mean pinball losses on its recent past, in the unit of the series. */
+export interface Reasons {
+  /** The model that did best. */
+  readonly champion: string;
+  readonly loss?: number;
+  readonly lossOfLast?: number;
+  /** The models that have a part in the forecast. */
+  readonly members?: readonly { readonly model: string; readonly weight: number }[];
+}
+
+/** What a leader forecasts the series of its nodes with: made anew with each leadership. */
+export interface Foresight {
+  open(series: SeriesName): Forecaster;
+  /** Nothing more is asked of this series. */
+  close?(key: string): void;
+  why?(key: string): Reasons | undefined;
+  /** There is something to be learned on all series together; a piece of it is done in each round of the leader. */
+  readonly learningDue?: boolean;
+  learn?(): Iterator<void>;
+}
+
+/** Every series by itself, all by one model. */
+export function foresightBy(factory: ForecasterFactory): Foresight {
+  const models = new Map<string, string>();
+  return {
+    open({ key, intervalMs, range }) {
+      const forecaster = factory({ intervalMs, range });
+      models.set(key, forecaster.model);
+      return forecaster;
+    },
+    close: (key) => void models.delete(key),
+    why: (key) => (models.has(key) ? { champion: models.get(key)! } : undefined),
+  };
+}
