@@ -10,4 +10,13 @@ export type {
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
 export { lastValue } from './last-value.ts';
+export type {
+  CodeProfile,
+  ObservedTask,
+  ProfileBasis,
+  QuantityEstimate,
+  TaskPrediction,
+  TaskQuestion,
+} from './profiles/code-profile.ts';
+export { predictTasks, type TaskPredictor } from './profiles/predict-tasks.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
