@@ -1,4 +1,4 @@
-import { lastValue } from '@foremesh/models';
+import { lastValue, predictTasks } from '@foremesh/models';
 import {
   createVoter,
   type LedgerCommand,
@@ -43,6 +43,7 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
+  predictTasks,
   createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];

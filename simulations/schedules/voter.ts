@@ -1,4 +1,4 @@
-import { lastValue } from '@foremesh/models';
+import { lastValue, predictTasks } from '@foremesh/models';
 import {
   decodeCbor,
   encodeCbor,
@@ -47,6 +47,7 @@ export class ScheduleVoter {
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
+        predictTasks,
         createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
         occurrences: occurrencesOf,
       },

@@ -6,7 +6,8 @@ const wild = fc.oneof(
   fc.double({ min: 0, max: 1e12, noNaN: true }),
   fc.constantFrom(0, 1e-300, 1e300, Number.NaN, Number.POSITIVE_INFINITY),
 );
-const task: fc.Arbitrary<ObservedTask> = fc.tuple(wild, fc.option(wild), fc.option(wild), wild);
+const unmeasured: fc.Arbitrary<number | null> = fc.option(wild);
+const task: fc.Arbitrary<ObservedTask> = fc.tuple(wild, unmeasured, unmeasured, wild);
 const profile: fc.Arbitrary<CodeProfile> = fc
   .record({
     engine: fc.constantFrom('js', 'wasm'),
@@ -14,11 +15,13 @@ const profile: fc.Arbitrary<CodeProfile> = fc
     category: fc.constantFrom('image-processing', 'data-analysis', undefined),
     sample: fc.array(task, { maxLength: 40, size: 'max' }),
   })
-  .map(({ category, ...rest }) => ({
-    ...rest,
-    tasks: rest.sample.length,
-    ...(category === undefined ? {} : { category }),
-  }));
+  .map(
+    ({ category, ...rest }): CodeProfile => ({
+      ...rest,
+      tasks: rest.sample.length,
+      ...(category === undefined ? {} : { category }),
+    }),
+  );
 const profiles = fc.uniqueArray(profile, { selector: ({ engine, code }) => `${engine}/${code}`, maxLength: 8 });
 const question = fc.record({
   engine: fc.constantFrom('js', 'wasm', 'node'),

@@ -1,4 +1,4 @@
-import { lastValue } from '@foremesh/models';
+import { lastValue, predictTasks } from '@foremesh/models';
 import {
   type CodeReference,
   type DataReference,
@@ -102,6 +102,7 @@ export function json(value: unknown): Output {
 }
 
 export const policy: PlannerPolicy = {
+  predictTasks,
   createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,

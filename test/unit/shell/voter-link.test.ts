@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lastValue } from '@foremesh/models';
+import { lastValue, predictTasks } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { pino } from 'pino';
 import {
@@ -69,6 +69,7 @@ class Stage {
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
+        predictTasks,
         createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
         occurrences: () => 'no schedules here',
       },
