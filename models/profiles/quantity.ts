@@ -123,7 +123,14 @@ function curve(
   inputBytes: number,
   least: number,
 ): QuantityEstimate {
-  const value = (log: number) => Math.max(least, Math.min(Number.MAX_VALUE, Math.exp(log)));
+  const finite = (amount: number) => Math.min(Number.MAX_VALUE, amount);
+  const value = (log: number) => Math.max(least, finite(Math.exp(log)));
   const perByte = Math.exp(middle - growthOf(crossover, inputBytes));
-  return { q10: value(low), q50: value(middle), q90: value(high), fixed: perByte * crossover, perByte };
+  return {
+    q10: value(low),
+    q50: value(middle),
+    q90: value(high),
+    fixed: finite(perByte * crossover),
+    perByte: finite(perByte),
+  };
 }

@@ -14,6 +14,7 @@ import { logsCommand } from './commands/logs.ts';
 import { newCommand } from './commands/new.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
+import { profilesCommand } from './commands/profiles.ts';
 import { replayCommand } from './commands/replay.ts';
 import { runCommand } from './commands/run.ts';
 import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
@@ -41,6 +42,7 @@ export const ownCommands: readonly CommandModule[] = [
   cancelCommand,
   nodesCommand,
   historyCommand,
+  profilesCommand,
   shareCommand,
   pauseCommand,
   resumeCommand,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { checkIdentifier, type WhyAnswer, type WhyNode } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { estimateText } from '../estimates.ts';
 import { ExitWith, exitCodeOf } from '../exit-codes.ts';
 import { usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
@@ -40,7 +41,7 @@ async function why(session: Session, what: string): Promise<void> {
 }
 
 function linesOf(session: Session, answer: WhyAnswer): string[] {
-  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code } = answer;
+  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, estimate } = answer;
   const lines = [printable(task === undefined ? `${job}: ${text}` : `${task} (job ${job}) ${text}`)];
   if (waitsFor.length > 0) lines.push(`  ${waitsFor.join(', ')}`);
   if (placed !== undefined) {
@@ -56,6 +57,7 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
   if (truncated > 0) lines.push(`  and ${plural(truncated, 'node')} more`);
   const others = stages.filter(({ reason }) => task === undefined || reason === 'needs' || reason === 'index');
   if (others.length > 0) lines.push(...others.map(({ stage, text: what }) => printable(`  stage ${stage} ${what}`)));
+  if (estimate !== undefined && estimate.basis !== 'none') lines.push(`  it takes ${estimateText(estimate)}`);
   if (code !== undefined) lines.push(session.paintOut('dim', mend === undefined ? code : `${code}: ${mend}`));
   return lines;
 }

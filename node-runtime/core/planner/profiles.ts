@@ -1,7 +1,8 @@
 import type { TaskPrediction, TaskPredictor } from '@foremesh/models';
-import { combinationsOf, type Output } from '../../contract/index.ts';
+import { combinationsOf, type Output, type ProfileRow } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, stagePlanOf } from '../ledger.ts';
+import type { LedgerProfile } from '../ledger-profiles.ts';
 import type { PlannerState } from './state.ts';
 
 /** Predicts by all tasks that the log has; made anew when it has more. */
@@ -87,4 +88,39 @@ function partsOf(job: LedgerJob, { stage, split, matrix }: StagePlan): number {
 
 function sizeOf(output: Output): number {
   return 'blob' in output ? output.sizeBytes : output.inline.length;
+}
+
+/** An input of which everybody can imagine the size: for rows that are of no code. */
+const exampleBytes = 1024 ** 2;
+
+/**
+ * What tasks take: of the account's code, the one that was seen last first; then of other code of each category that is known, and of
+ * any other. `name` is the beginning of a code's name, a stage or a category.
+ */
+export function profileRowsOf(state: PlannerState, account: string, name?: string): ProfileRow[] {
+  const ask = predictorOf(state);
+  const profiles = [...state.ledger.profiles.values()].reverse();
+  const rows: ProfileRow[] = [];
+  const kinds = new Map<string, Pick<ProfileRow, 'engine'> & { readonly category?: string }>();
+  for (const profile of profiles) {
+    const { engine, code, stage, sample } = profile;
+    const category = profile.category === undefined ? {} : { category: profile.category };
+    // In the order of the rows: `~` comes after every category.
+    kinds.set(`${engine} ${profile.category ?? '~'}`, { engine, ...category }).set(`${engine} ~`, { engine });
+    if (profile.account !== account || !isNamed(profile, name)) continue;
+    const inputBytes = Math.expm1(sample.reduce((sum, [input]) => sum + Math.log1p(input), 0) / sample.length);
+    const estimate = ask({ engine, code, ...category, inputBytes });
+    rows.push({ engine, code, ...category, stage, inputBytes, estimate });
+  }
+  for (const key of [...kinds.keys()].sort()) {
+    const kind = kinds.get(key)!;
+    if (name !== undefined && kind.category !== name) continue;
+    rows.push({ ...kind, inputBytes: exampleBytes, estimate: ask({ ...kind, code: '', inputBytes: exampleBytes }) });
+  }
+  return rows;
+}
+
+function isNamed({ code, stage, category }: LedgerProfile, name: string | undefined): boolean {
+  if (name === undefined || stage === name || category === name) return true;
+  return code.startsWith(name) || code.startsWith(`sha256-${name}`);
 }

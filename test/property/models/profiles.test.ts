@@ -58,7 +58,7 @@ describe('profiles of tasks', () => {
         const { workSeconds, peakMemoryBytes, outputBytes, basis, evidence } = predictTasks(known)(asked);
         for (const each of [workSeconds, peakMemoryBytes, outputBytes]) {
           if (each === undefined) continue;
-          for (const value of numbersOf(each)) assert.ok(value >= 0, `${value}`);
+          for (const value of numbersOf(each)) assert.ok(value >= 0 && Number.isFinite(value), `${value}`);
           assert.ok(each.q10 <= each.q50 && each.q50 <= each.q90, JSON.stringify(each));
           assert.notEqual(basis, 'none');
         }
