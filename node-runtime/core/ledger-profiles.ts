@@ -73,12 +73,20 @@ function hashOf(number: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
-export function findProfilesFault(profiles: ReadonlyMap<string, LedgerProfile>): string | undefined {
-  if (profiles.size > limits.profilesKept) return `${profiles.size} profiles`;
+export function findProfilesFault(
+  profiles: ReadonlyMap<string, LedgerProfile>,
+  learnedTasks: number,
+): string | undefined {
+  let known = 0;
   for (const [key, { engine, code, tasks, sample }] of profiles) {
+    known += tasks;
     if (key !== profileKeyOf({ engine, blob: code })) return `profile of ${code} is filed under ${key}`;
     if (sample.length !== Math.min(tasks, limits.tasksPerProfile))
       return `${sample.length} of ${tasks} tasks of ${key}`;
   }
+  if (profiles.size > limits.profilesKept) return `${profiles.size} profiles`;
+  // Only what makes room is forgotten.
+  if (profiles.size < limits.profilesKept && known !== learnedTasks)
+    return `learned from ${learnedTasks} tasks, and knows ${known}`;
   return undefined;
 }

@@ -9,7 +9,7 @@ export function validateLedger(ledger: Ledger): void {
   const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
   if (endedTasks !== ledger.endedTasks)
     throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
-  const generalFault = findMembersFault(ledger) ?? findProfilesFault(ledger.profiles);
+  const generalFault = findMembersFault(ledger) ?? findProfilesFault(ledger.profiles, ledger.learnedTasks);
   if (generalFault !== undefined) throw new Error(`ledger: ${generalFault}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
