@@ -170,11 +170,12 @@ export const channelNotes: Readonly<Record<Builder, ChannelNote>> = {
   },
   forecast: {
     parameters: ofNode,
-    messages: [],
+    messages: ['nodeForecast'],
     encoding: 'JSON',
     qos: 1,
     retain: true,
-    says: 'Kept for later releases: nothing is said there yet.',
+    client: 'receive',
+    says: 'What a node will have to spare, by the leader, made anew every minute.',
   },
 };
 

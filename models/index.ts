@@ -1,4 +1,9 @@
 /** Forecasters: pure functions from the history of a series to quantile curves. */
+export { fitByConditionalSquares } from './arima/conditional-squares.ts';
+export { ArimaFilter } from './arima/filter.ts';
+export { type ArimaOptions, arima } from './arima/forecaster.ts';
+export type { ArimaModel, ArimaOrder, FitArima } from './arima/model.ts';
+export { type ArimaPackage, fitByPackage } from './arima/package.ts';
 export type {
   Forecaster,
   ForecasterFactory,
@@ -20,3 +25,5 @@ export type {
 } from './profiles/code-profile.ts';
 export { predictTasks, type TaskPredictor } from './profiles/predict-tasks.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
+export { findPeriods, type Period } from './season/find-periods.ts';
+export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';

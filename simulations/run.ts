@@ -4,6 +4,7 @@ import { Checks } from './checks/checks.ts';
 import { asViolation, type Violation } from './checks/violation.ts';
 import { VirtualClient } from './drivers/client.ts';
 import { VirtualNode } from './drivers/node.ts';
+import { forecastStepMs } from './drivers/vitals.ts';
 import { brokerProfiles, VirtualBroker } from './engine/broker.ts';
 import { Chance } from './engine/chance.ts';
 import { VirtualDisk } from './engine/disk.ts';
@@ -105,7 +106,11 @@ class Simulation {
       fetchFailPercent: scenario.fetchFailPercent,
       checkpointPercent: scenario.checkpointPercent,
       strayPercent: scenario.strayPercent,
-      planner: { inventoryIntervalMs: scenario.inventoryIntervalMs, inventoryGraceMs: scenario.inventoryGraceMs },
+      planner: {
+        inventoryIntervalMs: scenario.inventoryIntervalMs,
+        inventoryGraceMs: scenario.inventoryGraceMs,
+        forecastStepMs,
+      },
       profile: raftPaces[scenario.pace],
       traps: [],
       blackout: (forMs) => this.#blackout(forMs),

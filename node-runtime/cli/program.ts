@@ -3,6 +3,7 @@ import { cancelCommand } from './commands/cancel.ts';
 import { completionCommand } from './commands/completion.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { forecastCommand } from './commands/forecast.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
 import { inviteCommand } from './commands/invite.ts';
@@ -42,6 +43,7 @@ export const ownCommands: readonly CommandModule[] = [
   cancelCommand,
   nodesCommand,
   historyCommand,
+  forecastCommand,
   profilesCommand,
   shareCommand,
   pauseCommand,

@@ -9,6 +9,7 @@ export * from './local-search.ts';
 export * from './messages/blobs.ts';
 export * from './messages/command.ts';
 export * from './messages/control.ts';
+export * from './messages/forecast.ts';
 export * from './messages/history.ts';
 export * from './messages/job.ts';
 export * from './messages/job-spec.ts';

@@ -149,6 +149,19 @@ export const limits = {
   relayWaitMs: 8_000,
   /** Questions for its history that a node answers one after the other; more are dropped, and asked again. */
   historyRequestsHeld: 16,
+  /** Steps of a forecast; and what is said of the model that made it. */
+  forecastSteps: 240,
+  forecastWhyCharacters: 500,
+  /** Steps of its past that a node's forecasts begin with, and over all nodes: in a large mesh each tells less of its past. */
+  forecastHistorySteps: 1_440,
+  forecastHistoryStepsOfAll: 400_000,
+  /** Steps of one node whose samples are still gathered: what is older when it comes is left out. */
+  forecastOpenSteps: 40,
+  /** What a leader does for its forecasts at once (four times a second): nodes that are forecast, steps of the past that are learned. */
+  forecastNodesPerTick: 64,
+  forecastStepsPerTick: 250,
+  /** Nodes whose history a leader asks for at the same time. */
+  forecastHistoriesAtOnce: 16,
   logLineCharacters: 2_000,
   logLinesPerTask: 1_000,
   queryRows: 1_000,

@@ -1,4 +1,5 @@
 /** The SDK, in Node and (`browser` of package.json) in a page: submit jobs to a mesh from a program, follow them, read what came of them. */
+export type { Forecast } from './forecast.ts';
 export type { TaskFunctionSource } from './graph/code.ts';
 export {
   type AnyFlow,

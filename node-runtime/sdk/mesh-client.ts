@@ -32,6 +32,7 @@ import { randomOctets } from '../data/host.ts';
 import { saveFile } from '../data/local-files.ts';
 import { specHashOf } from '../data/spec-hash.ts';
 import type { BlobSource } from '../data/upload-source.ts';
+import { type Forecast, readForecast } from './forecast.ts';
 import { type JobGraph, specOfGraph, type TaskBundler } from './graph/prepare.ts';
 import { type History, type HistoryOptions, readHistory } from './history.ts';
 import { Holders } from './holders.ts';
@@ -214,6 +215,14 @@ export class MeshClient {
    */
   history(node: string, options: HistoryOptions): Promise<History> {
     return readHistory(this.#queries, checkIdentifier(node, 'node'), options);
+  }
+
+  /**
+   * What a node will have to spare, as the leader expects it; undefined when nobody has forecast anything of it. Throws
+   * `MESH_NOT_AUTHORIZED`, `MESH_NO_LEADER` or `MESH_UNREACHABLE`.
+   */
+  forecast(node: string): Promise<Forecast | undefined> {
+    return readForecast(this.#link, this.#topics.forecast(checkIdentifier(node, 'node')), this.#queries);
   }
 
   /**

@@ -41,11 +41,10 @@ import { openOf, withSeals } from './sealed.ts';
 import { type Publisher, withShortcut } from './shortcut.ts';
 import { Signer } from './signing.ts';
 import { TrustKeeper } from './trust-keeper.ts';
+import { paceOf } from './voter/pace.ts';
 import { VoterSeat } from './voter/voter-seat.ts';
 
 const defaultCacheBytes = 512 * 1024 ** 2;
-/** After an election: how long nodes may say what still runs before anything is assigned anew. */
-const inventoryGraceMs = { lan: 500, edge: 1_500 };
 /** How long a node that stops waits for the broker to take its last status. */
 const goodbyeMs = 2_000;
 
@@ -294,7 +293,7 @@ class MeshNode {
       profile: raftProfiles[profile],
       holders: this.#holders,
       logDirectory: this.#options.home.logDirectory,
-      config: { inventoryGraceMs: inventoryGraceMs[profile] },
+      config: paceOf(profile, this.#options),
       ...(this.#options.journalDirectory === undefined ? {} : { journalDirectory: this.#options.journalDirectory }),
       onFatal: (error: MeshError) => this.#markFailed(error),
     };

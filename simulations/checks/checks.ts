@@ -2,10 +2,13 @@ import {
   type Assign,
   type Checkpoint,
   decode,
+  encode,
   type InboxMessage,
   type JobResult,
   jobResult,
   jobState,
+  type NodeForecast,
+  nodeForecast,
   type OutboxMessage,
   type Topics,
 } from '@foremesh/node-runtime/contract';
@@ -43,6 +46,7 @@ export class Checks {
   /** Phases of ended jobs, as published. */
   readonly ended = new Map<string, string>();
   runs = 0;
+  forecasts = 0;
 
   constructor(topics: Topics, blobs: Blobs, jobs: ReadonlyMap<string, VirtualJob>, founder: string) {
     this.log = new LogChecks(founder);
@@ -145,6 +149,19 @@ export class Checks {
       `${node} offers room for ${room}, was given ${view?.attempts.size}`,
     );
     check(view?.confirmed === true, 'inventory', `${node} was given ${attempt} before it said what it has in hand`);
+  }
+
+  /** Whoever reads it can draw it: no curve crosses another, none leaves the range of its resource. */
+  forecast(forecast: NodeForecast): void {
+    const { node, steps, memoryBytes } = decode(nodeForecast, encode(forecast, 'json'));
+    for (const { resource, own, available } of forecast.resources) {
+      const most = resource === 'cpu' ? 1 : resource === 'memory' ? memoryBytes : Number.POSITIVE_INFINITY;
+      for (const { q10, q50, q90 } of [own, ...(available === undefined ? [] : [available])]) {
+        const isDrawn = q50.length === steps && q50.every((value, step) => q10[step]! <= value && value <= q90[step]!);
+        check(isDrawn && q90.every((value) => value <= most), 'forecast', `of ${resource} of ${node} cannot be drawn`);
+      }
+    }
+    this.forecasts += 1;
   }
 
   /** From the latest that counts, unless a node has found it spoiled. */

@@ -23,6 +23,7 @@ import { bytesOfNumbers, bytesOfState, compute, referenceOf } from '../scenario/
 import type { World } from '../world.ts';
 import { VirtualOutbox } from './outbox.ts';
 import type { VirtualTrust } from './trust.ts';
+import type { VirtualVitals } from './vitals.ts';
 
 export interface VirtualAgentOptions {
   readonly world: World;
@@ -30,6 +31,7 @@ export interface VirtualAgentOptions {
   readonly bootId: string;
   readonly offer: AgentOffer;
   readonly trust: VirtualTrust;
+  readonly vitals: VirtualVitals;
   readonly connection: () => Pick<VirtualConnection, 'publish'> | undefined;
 }
 
@@ -98,6 +100,7 @@ export class VirtualAgent {
     const before = seen();
     this.#step({ type: 'inbox', term: envelope.term, messages: envelope.messages });
     world.checks.nodeHeard(life.machine.id, envelope.term, before, seen());
+    for (const message of envelope.messages) this.#options.vitals.hear(message, (answer) => this.#outbox.push(answer));
   }
 
   #step(event: AgentEvent): void {

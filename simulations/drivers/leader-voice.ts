@@ -94,6 +94,13 @@ export class VirtualLeaderVoice {
       case 'clear-status':
         this.#retain(topics.nodeStatus(effect.node), new Uint8Array());
         return;
+      case 'publish-forecast':
+        world.checks.forecast(effect.forecast);
+        this.#retain(topics.forecast(effect.forecast.node), encode(effect.forecast, 'json'));
+        return;
+      case 'clear-forecast':
+        this.#retain(topics.forecast(effect.node), new Uint8Array());
+        return;
       case 'index':
         this.#index(effect);
         return;

@@ -17,6 +17,7 @@ import type { World } from '../world.ts';
 import { VirtualAgent } from './agent.ts';
 import { VirtualLogStore } from './log-store.ts';
 import { VirtualTrust } from './trust.ts';
+import { sampleIntervalMs, VirtualVitals } from './vitals.ts';
 import type { VirtualVoter } from './voter.ts';
 import { VirtualVoterLink } from './voter-link.ts';
 
@@ -31,7 +32,6 @@ export interface VirtualNodeOptions {
 const statusesPerConnection = 1_000;
 /** Whoever supervises the runtime starts it again. */
 const restartMs = 3_000;
-const metricsIntervalMs = 5_000;
 const backoffMs = { least: 200, most: 5_000 };
 
 /** The runtime of one machine: a process that comes and goes, a disk that stays. As `shell/node.ts` and `shell/link.ts`. */
@@ -108,6 +108,7 @@ class NodeProcess {
   readonly #bootId: string;
   readonly #life: Lifetime;
   readonly #agent: VirtualAgent;
+  readonly #vitals: VirtualVitals;
   readonly #trust: VirtualTrust;
   readonly #onFatal: (error: Error) => void;
   #connection: VirtualConnection | undefined;
@@ -126,14 +127,15 @@ class NodeProcess {
     this.#onFatal = onFatal;
     this.#trust = new VirtualTrust(options.machine.disk);
     const shared = { world, life: this.#life, bootId, connection: () => this.#publisher() };
-    this.#agent = new VirtualAgent({ ...shared, offer: options.offer, trust: this.#trust });
+    this.#vitals = new VirtualVitals(world, this.#life, 2 * options.offer.memoryBytes);
+    this.#agent = new VirtualAgent({ ...shared, offer: options.offer, trust: this.#trust, vitals: this.#vitals });
   }
 
   start(): void {
     const { isFounder, mayLead, machine } = this.#options;
     if (isFounder || (mayLead && VirtualLogStore.isThere(machine))) this.#openVoter();
     this.#connect();
-    this.#life.every(metricsIntervalMs, () => this.#publishMetrics());
+    this.#life.every(sampleIntervalMs, () => this.#publishMetrics());
   }
 
   #openVoter(): VirtualVoterLink {
@@ -298,7 +300,7 @@ class NodeProcess {
   #publishMetrics(): void {
     const { id } = this.#options.machine;
     this.#metrics += 1;
-    const metrics = { v: 1, node: id, bootId: this.#bootId, seq: this.#metrics, samples: [] };
+    const metrics = { v: 1, node: id, bootId: this.#bootId, seq: this.#metrics, samples: [this.#vitals.sample(0)] };
     this.#connection?.publish(this.#world.topics.nodeMetrics(id), encode(metrics, 'cbor'), { qos: 0 });
   }
 

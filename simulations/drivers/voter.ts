@@ -1,6 +1,7 @@
 import { lastValue, predictTasks } from '@foremesh/models';
 import {
   createVoter,
+  foresightBy,
   type LedgerCommand,
   type LogEntry,
   type PlannerOptions,
@@ -43,8 +44,8 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
+  createForesight: () => foresightBy(lastValue),
   predictTasks,
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

@@ -10,6 +10,7 @@ import {
 import {
   createLedger,
   createPlanner,
+  foresightBy,
   type Ledger,
   type PlannerEffect,
   type PlannerEvent,
@@ -47,8 +48,8 @@ export class ScheduleVoter {
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
+        createForesight: () => foresightBy(lastValue),
         predictTasks,
-        createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
         occurrences: occurrencesOf,
       },
       // Nobody is looked at for a quarter of an hour at a time: nobody is silent by that.

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { checkIdentifier, type WhyAnswer, type WhyNode } from '../../contract/index.ts';
+import { checkIdentifier, type FirstRoom, type WhyAnswer, type WhyNode } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { estimateText } from '../estimates.ts';
 import { ExitWith, exitCodeOf } from '../exit-codes.ts';
@@ -41,8 +41,10 @@ async function why(session: Session, what: string): Promise<void> {
 }
 
 function linesOf(session: Session, answer: WhyAnswer): string[] {
-  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, estimate } = answer;
-  const lines = [printable(task === undefined ? `${job}: ${text}` : `${task} (job ${job}) ${text}`)];
+  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, estimate, room } = answer;
+  const nowMs = Date.now();
+  const what = text + (room === undefined ? '' : `; first room ${roomText(room, nowMs)}`);
+  const lines = [printable(task === undefined ? `${job}: ${what}` : `${task} (job ${job}) ${what}`)];
   if (waitsFor.length > 0) lines.push(`  ${waitsFor.join(', ')}`);
   if (placed !== undefined) {
     const since = durationText(placed.startedMs ?? placed.assignedMs);
@@ -50,23 +52,47 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
     lines.push(nodes.length === 0 ? '  another leader placed it, and knew why' : '  as things were then:');
   }
   lines.push(
-    ...renderTable(nodes, nodeColumns)
+    ...renderTable(nodes, nodeColumns(nowMs, room?.node))
       .slice(1)
       .map((line) => `  ${line}`),
   );
   if (truncated > 0) lines.push(`  and ${plural(truncated, 'node')} more`);
   const others = stages.filter(({ reason }) => task === undefined || reason === 'needs' || reason === 'index');
-  if (others.length > 0) lines.push(...others.map(({ stage, text: what }) => printable(`  stage ${stage} ${what}`)));
+  if (others.length > 0) lines.push(...others.map((each) => printable(`  stage ${each.stage} ${each.text}`)));
   if (estimate !== undefined && estimate.basis !== 'none') lines.push(`  it takes ${estimateText(estimate)}`);
   if (code !== undefined) lines.push(session.paintOut('dim', mend === undefined ? code : `${code}: ${mend}`));
   return lines;
 }
 
-const nodeColumns: readonly Column<WhyNode>[] = [
-  { title: '', cell: ({ node }) => node },
-  { title: '', cell: ({ text }) => text },
-  {
-    title: '',
-    cell: ({ verdict, mend }) => (verdict === 'chosen' ? '<- chosen' : mend === undefined ? '' : `-> ${mend}`),
-  },
-];
+/** `first` is the node that has room first. */
+function nodeColumns(nowMs: number, first: string | undefined): readonly Column<WhyNode>[] {
+  const arrowOf = ({ node, verdict, mend }: WhyNode) => {
+    if (verdict === 'chosen') return '<- chosen';
+    return mend === undefined ? (node === first ? '<- plan' : '') : `-> ${mend}`;
+  };
+  return [
+    { title: '', cell: ({ node }) => node },
+    { title: '', cell: ({ text, room }) => text + thenText(room, nowMs) },
+    { title: '', cell: arrowOf },
+  ];
+}
+
+/** `at 14:20 (80 %: 14:12-14:31)`, by the clock of this machine: the leader tells durations. */
+function roomText({ earliestMs, afterMs, latestMs, horizonMs }: FirstRoom, nowMs: number): string {
+  const at = (ms: number) => timeOfDay(nowMs + ms);
+  if (earliestMs === undefined) return `later than ${at(horizonMs)}, as far as is foreseen`;
+  const latest = latestMs === undefined ? `later than ${at(horizonMs)}` : at(latestMs);
+  const range = `80 %: ${at(earliestMs)}-${latest}`;
+  return afterMs === undefined ? `perhaps at ${at(earliestMs)} (${range})` : `at ${at(afterMs)} (${range})`;
+}
+
+/** `, 1200 MiB at 14:20`. */
+function thenText(room: FirstRoom | undefined, nowMs: number): string {
+  if (room?.afterMs === undefined || room.memoryBytes === undefined) return '';
+  return `, ${Math.floor(room.memoryBytes / 1024 ** 2)} MiB at ${timeOfDay(nowMs + room.afterMs)}`;
+}
+
+function timeOfDay(atMs: number): string {
+  const at = new Date(atMs);
+  return [at.getHours(), at.getMinutes()].map((each) => String(each).padStart(2, '0')).join(':');
+}

@@ -82,6 +82,8 @@ export const nodeRow = z.object({
   tasksDone: count,
   silentMs: count,
   latest: metricSample.optional(),
+  /** Until there is a forecast of it: for how long this leader has heard of it, and in which time there will be one. */
+  unforeseen: z.object({ heardMs: count, dueMs: count }).optional(),
   leads: z.boolean(),
 });
 export type NodeRow = z.infer<typeof nodeRow>;

@@ -33,6 +33,20 @@ export const whyReason = z.enum([
 ]);
 export type WhyReason = z.infer<typeof whyReason>;
 
+/**
+ * When there is first room, by the forecast: in how many milliseconds, at best (with a probability of one in ten), in the middle
+ * and at worst (nine in ten). What is absent lies beyond `horizonMs`.
+ */
+export const firstRoom = z.object({
+  earliestMs: count.optional(),
+  afterMs: count.optional(),
+  latestMs: count.optional(),
+  horizonMs: count,
+  /** What of the node's memory is expected to be free then, in the middle. */
+  memoryBytes: count.optional(),
+});
+export type FirstRoom = z.infer<typeof firstRoom>;
+
 /** What one node has to do with it: `chosen`, `could` take it, `later` perhaps, `never` as it is. */
 export const whyNode = z.object({
   node: identifier,
@@ -54,6 +68,8 @@ export const whyNode = z.object({
   ]),
   text: z.string(),
   mend: z.string().optional(),
+  /** Of a node that has no room now, and could have some later. */
+  room: firstRoom.optional(),
 });
 export type WhyNode = z.infer<typeof whyNode>;
 
@@ -73,6 +89,8 @@ export const whyAnswer = z.object({
   code: z.string().optional(),
   /** Tasks that come before it: all, and those of a higher priority. */
   ahead: z.object({ tasks: count, higher: count }).optional(),
+  /** Of one that waits for room: where there is some first. */
+  room: firstRoom.extend({ node: identifier }).optional(),
   /** Tasks or stages that it waits for, some of them when they are many. */
   waitsFor: z.array(identifier).max(limits.whyNames),
   /** What the task will take, while it is not done. */

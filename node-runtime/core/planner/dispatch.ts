@@ -14,6 +14,7 @@ import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
+import { memoryFreeNow, ownCpuAhead } from './foresight/index.ts';
 import { tasksLeft } from './quotas.ts';
 import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
 import { addAttempt } from './tasks.ts';
@@ -185,8 +186,9 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     promisedBytes += task.stage.plan.limits.memoryBytes;
     counted += 1;
   }
-  const background = node.background.forecast(1).q50[0]!;
-  const coresFree = Math.max(0, Math.min(status.share, 1 - background)) * status.cores;
+  const ownShare = ownCpuAhead(state, node, stage.meanWallMs ?? state.config.forecastStepMs);
+  const coresFree = Math.max(0, Math.min(status.share, 1 - ownShare)) * status.cores;
+  const freeBytes = Math.min(status.offeredMemoryBytes, memoryFreeNow(node));
   return {
     device: status.node,
     engines: status.engines,
@@ -199,7 +201,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     coreShare: status.slots === 0 ? 0 : Math.min(1, coresFree / status.slots),
     freeSlots: status.slots - running,
     freeQueue: Math.max(0, queueAllowance(state, node, stage) - queued),
-    freeMemoryBytes: status.offeredMemoryBytes - promisedBytes,
+    freeMemoryBytes: freeBytes - promisedBytes,
     offeredMemoryBytes: status.offeredMemoryBytes,
   };
 }

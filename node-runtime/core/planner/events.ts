@@ -5,6 +5,7 @@ import type {
   JobState,
   LeaderHint,
   MeshEvent,
+  NodeForecast,
   NodeMetrics,
   NodeStatus,
   OutboxMessage,
@@ -69,6 +70,9 @@ export type PlannerEffect =
   | (OfJob & { readonly type: 'clear-job' })
   /** Clear the retained status of a node that was removed. */
   | { readonly type: 'clear-status'; readonly node: string }
+  /** Retained. */
+  | { readonly type: 'publish-forecast'; readonly forecast: NodeForecast }
+  | { readonly type: 'clear-forecast'; readonly node: string }
   /** Ask a holder where records begin; an inline source is put in a holder first. Answer: `indexed` or `index-failed`. */
   | (OfJob & {
       readonly type: 'index';

@@ -1,10 +1,8 @@
 import { limits, type NodeMetrics, type NodeStatus } from '../../contract/index.ts';
 import type { PlannerEffect } from './events.ts';
+import { openSeries } from './foresight/index.ts';
 import type { NodeView, PlannerState } from './state.ts';
 import { loseAttempt } from './tasks.ts';
-
-/** Samples come at this interval unless the node says otherwise by their ages. */
-const sampleIntervalMs = 5_000;
 
 export function hearStatus(state: PlannerState, status: NodeStatus, effects: PlannerEffect[]): void {
   const known = state.nodes.get(status.node);
@@ -32,7 +30,7 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     owes: false,
     attempts: new Set(),
     tasksDone: 0,
-    background: state.policy.createForecaster(sampleIntervalMs),
+    series: openSeries(state, status.node),
   };
   if (!sameBoot || JSON.stringify(node.status.trusts) !== JSON.stringify(status.trusts)) {
     for (const job of state.jobs.values())
@@ -45,6 +43,8 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
 
 /** It is there (again): it gets work once it has said what it has in hand. */
 function takeBack(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
+  // What it measured while nobody heard it is in its history.
+  if (!node.online) node.series.awaitHistory();
   node.online = true;
   node.confirmed = false;
   node.seenMs = state.nowMs;
@@ -85,10 +85,9 @@ function askInventory(state: PlannerState, node: NodeView, effects: PlannerEffec
 export function hearMetrics(state: PlannerState, metrics: NodeMetrics, effects: PlannerEffect[]): void {
   const node = hearSignOfLife(state, metrics.node, metrics.bootId, effects);
   if (node === undefined) return;
-  for (const sample of metrics.samples) {
-    node.latest = sample;
-    node.background.observe(sample.cpuBackgroundShare);
-  }
+  node.series.hearMetrics(metrics, node.status.memoryBytes, state.nowMs);
+  const latest = metrics.samples.at(-1);
+  if (latest !== undefined) node.latest = latest;
 }
 
 function loseNode(state: PlannerState, node: NodeView, why: string, effects: PlannerEffect[]): void {
@@ -104,8 +103,9 @@ function loseNode(state: PlannerState, node: NodeView, why: string, effects: Pla
 export function dropNode(state: PlannerState, id: string, effects: PlannerEffect[]): void {
   const node = state.nodes.get(id);
   if (node !== undefined) loseNode(state, node, 'it was removed', effects);
+  node?.series.close();
   state.nodes.delete(id);
-  effects.push({ type: 'clear-status', node: id });
+  effects.push({ type: 'clear-status', node: id }, { type: 'clear-forecast', node: id });
   say(effects, 'node-removed', 'info', `${id} was removed from the mesh`);
 }
 

@@ -3,6 +3,7 @@ import { jobKeyOf } from '../job-plan.ts';
 import { tell, transition } from '../task-states.ts';
 import { codeOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
+import { hearHistory } from './foresight/index.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
 import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
 
@@ -37,6 +38,10 @@ export function hearReport(
       return;
     case 'inventory':
       hearInventory(state, node, message, effects);
+      return;
+    case 'history':
+    case 'request-failed':
+      hearHistory(state, node, message, effects);
   }
 }
 

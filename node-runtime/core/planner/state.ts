@@ -1,4 +1,4 @@
-import type { CodeProfile, Forecaster, TaskPredictor } from '@foremesh/models';
+import type { CodeProfile, TaskPredictor } from '@foremesh/models';
 import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
 import {
   limits,
@@ -11,6 +11,7 @@ import {
 import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
+import { createForesightState, type Foresight, type ForesightState, type NodeSeries } from './foresight/index.ts';
 
 /** Every duration that the planner goes by, milliseconds. */
 export interface PlannerConfig {
@@ -36,6 +37,9 @@ export interface PlannerConfig {
   readonly chunksPerSlot: number;
   /** And however few slots there are, so that a node that joins finds work. */
   readonly chunksLeast: number;
+  /** How long a step of a forecast is, and how many there are. */
+  readonly forecastStepMs: number;
+  readonly forecastSteps: number;
   /** What one account may have: tasks assigned at once, and bytes in the blobs that its jobs name. */
   readonly tasksAtOncePerAccount: number;
   readonly storedBytesPerAccount: number;
@@ -53,13 +57,16 @@ export const plannerDefaults: PlannerConfig = {
   nodeFaultsMost: 10,
   chunksPerSlot: 4,
   chunksLeast: 12,
+  forecastStepMs: 60_000,
+  forecastSteps: 30,
   tasksAtOncePerAccount: limits.tasksAtOncePerAccount,
   storedBytesPerAccount: limits.storedBytesPerAccount,
 };
 
 /** What the leader forecasts and places with: injected, so that the core imports no model and no strategy. */
 export interface PlannerPolicy {
-  readonly createForecaster: (intervalMs: number) => Forecaster;
+  /** New for each leadership: what a leader before this one has learned is learned again, from what the nodes keep. */
+  readonly createForesight: () => Foresight;
   /** Cuts the records of an index into contiguous pieces, as large as the weights say; or says how it contradicts itself. */
   readonly cut: (index: RecordIndex, weights: readonly number[]) => RecordPiece[] | string;
   /** When a schedule is due; in words, why this machine cannot tell. It knows no clock, but what time it is where. */
@@ -94,8 +101,8 @@ export interface NodeView {
   /** Its wall clock less our monotonic one, when it last told: the same for ever, if both clocks run well. */
   clockTold?: { readonly leadMs: number; readonly atMs: number };
   latest?: MetricSample;
-  /** Background load as a share of all cores. */
-  readonly background: Forecaster;
+  /** What it has measured, and what is forecast from that. */
+  readonly series: NodeSeries;
 }
 
 export interface StageView {
@@ -208,6 +215,7 @@ export interface PlannerState {
   readonly stored: Map<string, { readonly blobs: Set<string>; bytes: number; readonly atMs: number }>;
   /** Ready tasks by priority, each in the order they became ready. Entries whose state is not `ready` are passed over. */
   readonly ready: TaskView[][];
+  foresight: ForesightState;
   clock: ClockTrust;
   /** What is wrong with our clock, in words. */
   clockProblem?: Problem;
@@ -254,6 +262,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     tasksAtOnce: new Map(),
     stored: new Map(),
     ready: Array.from({ length: 10 }, () => []),
+    foresight: createForesightState(options.policy.createForesight()),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },
     accepting: new Map(),

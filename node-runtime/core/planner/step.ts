@@ -3,6 +3,7 @@ import { jobKeyOf } from '../job-plan.ts';
 import { watchClock } from './clock.ts';
 import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
+import { createForesightState, watchForesight } from './foresight/index.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
 import { quotaProblem, scheduleQuotaProblem } from './quotas.ts';
@@ -44,6 +45,7 @@ function hearConnection(state: PlannerState, connected: boolean, effects: Planne
   for (const node of state.nodes.values()) {
     node.confirmed = false;
     node.seenMs = state.nowMs;
+    node.series.awaitHistory();
   }
   state.fleet += 1;
   announce(state, effects);
@@ -100,6 +102,7 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
         announce(state, effects);
       }
       goByTheClock(state, effects);
+      watchForesight(state, effects);
   }
 }
 
@@ -131,6 +134,7 @@ function elected(state: PlannerState, term: number, effects: PlannerEffect[]): v
 function forgetPlans(state: PlannerState): void {
   state.leading = false;
   state.nodes.clear();
+  state.foresight = createForesightState(state.policy.createForesight());
   state.jobs.clear();
   state.attempts.clear();
   state.tasksAtOnce.clear();

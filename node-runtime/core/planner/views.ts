@@ -17,6 +17,7 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import { estimatedWallMs } from './foresight/index.ts';
 import { profileRowsOf } from './profiles.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
@@ -163,12 +164,6 @@ function projectedWallMs(state: PlannerState, tasks: readonly TaskView[]): numbe
   return projected.length === 0 ? undefined : projected.reduce((sum, each) => sum + each, 0) / projected.length;
 }
 
-function estimatedWallMs({ plan }: StageView, job: JobView): number | undefined {
-  let parts = 0;
-  for (const task of job.tasks.values()) if (task.stage.plan === plan && !task.ledger.merges) parts += 1;
-  return plan.estimateSeconds === undefined ? undefined : (plan.estimateSeconds * 1000) / Math.max(1, parts);
-}
-
 /** The result of a job that has ended; it always fits one payload. */
 export function jobResultOf(job: LedgerJob): JobResult {
   const plain = resultOf(job, false);
@@ -270,6 +265,7 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
     tasksDone: node.tasksDone,
     silentMs: Math.max(0, Math.round(state.nowMs - node.seenMs)),
     ...(node.latest === undefined ? {} : { latest: node.latest }),
+    ...(node.series.outlook === undefined ? { unforeseen: node.series.unforeseen(state.nowMs) } : {}),
     leads: state.leading && node.status.node === state.id,
   }));
 }

@@ -1,5 +1,6 @@
 import type { Device } from '@foremesh/partitioner';
 import {
+  type FirstRoom,
   limits,
   type Problem,
   trustMend,
@@ -12,6 +13,7 @@ import {
 import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
+import { firstRoomOf } from './foresight/index.ts';
 import { profileOfTask } from './profiles.ts';
 import { accountOf, tasksLeft } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
@@ -194,11 +196,26 @@ function ofReady(state: PlannerState, task: TaskView): OfTask {
     return { reason: 'quota', text, code: 'MESH_QUOTA_EXCEEDED', mend: 'wait for some to end', nodes };
   }
   const ahead = aheadOf(state, task);
+  const room = firstRoomAmong(online);
+  if (online.every(({ reason }) => reason === 'memory-now')) {
+    const text = `waits: needs ${mebibytes(task.stage.plan.limits.memoryBytes)}, and no node has as much free now`;
+    const mend = 'wait, or lower limits.memory of the stage, or start a node with more memory';
+    return { reason: 'queued', text, code: 'MESH_NO_ROOM', mend, ahead, ...room, nodes };
+  }
   const text =
     ahead.tasks === 0
       ? 'waits: the nodes that could take it are busy, and it is the next'
       : `waits behind ${ahead.tasks} tasks, ${ahead.higher} of them of a higher priority than ${task.stage.plan.priority}`;
-  return { reason: 'queued', text, ahead, nodes };
+  return { reason: 'queued', text, ahead, ...room, nodes };
+}
+
+/** Where there is room first: by the middle of what is expected; where that is beyond the horizon, at best. */
+function firstRoomAmong(nodes: readonly WhyNode[]): Pick<OfTask, 'room'> {
+  const whenMs = ({ afterMs, earliestMs, horizonMs }: FirstRoom) => afterMs ?? horizonMs + (earliestMs ?? horizonMs);
+  let first: WhyAnswer['room'];
+  for (const { node, room } of nodes)
+    if (room !== undefined && (first === undefined || whenMs(room) < whenMs(first))) first = { node, ...room };
+  return first === undefined ? {} : { room: first };
 }
 
 function aheadOf(state: PlannerState, task: TaskView): { tasks: number; higher: number } {
@@ -256,10 +273,12 @@ function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   if (untilMs > state.nowMs)
     return say('later', 'backoff', `could not run it; tried again in ${Math.round(untilMs - state.nowMs)} ms`);
   const device = deviceOf(state, node, task.stage);
-  if (device.freeSlots <= 0) return say('later', 'busy', `runs ${status.slots} of ${status.slots}`);
+  const expected = firstRoomOf(state, node, taskLimits.memoryBytes);
+  const room = expected === undefined ? {} : { room: expected };
+  if (device.freeSlots <= 0) return { ...say('later', 'busy', `runs ${status.slots} of ${status.slots}`), ...room };
   if (device.freeMemoryBytes < taskLimits.memoryBytes) {
     const free = mebibytes(Math.max(0, device.freeMemoryBytes));
-    return say('later', 'memory-now', `${free} of ${mebibytes(status.offeredMemoryBytes)} are not promised to others`);
+    return { ...say('later', 'memory-now', `${free} of ${mebibytes(status.offeredMemoryBytes)} free now`), ...room };
   }
   return say('could', 'room', `has room: ${device.freeSlots} of ${status.slots} free`);
 }

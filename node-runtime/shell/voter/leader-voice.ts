@@ -115,6 +115,12 @@ export class LeaderVoice {
       case 'clear-status':
         this.#retain(topics.nodeStatus(effect.node), new Uint8Array());
         return;
+      case 'publish-forecast':
+        this.#retain(topics.forecast(effect.forecast.node), encode(effect.forecast, 'json'));
+        return;
+      case 'clear-forecast':
+        this.#retain(topics.forecast(effect.node), new Uint8Array());
+        return;
       case 'index':
         void this.#index(effect);
         return;

@@ -118,10 +118,10 @@ export class NodeRelay {
     this.#options.send(node, { ...message, request });
   }
 
-  /** What a node says in answer; what nobody waits for any more is dropped. */
-  hear(node: string, message: RelayedAnswer): void {
+  /** What a node says in answer. False: nobody who asked through the leader waits for it. */
+  hear(node: string, message: RelayedAnswer): boolean {
     const pending = this.#pending.get(message.request);
-    if (pending === undefined || pending.node !== node) return;
+    if (pending === undefined || pending.node !== node) return false;
     this.#pending.delete(message.request);
     clearTimeout(pending.deadline);
     const { account, client, ask } = pending;
@@ -132,6 +132,7 @@ export class NodeRelay {
       if (!(error instanceof MeshError)) throw error;
       this.#refuse(account, client, ask, error); // larger as JSON than a payload: no node of ours says such a thing
     }
+    return true;
   }
 
   #refuse(account: string, client: string, { id }: RelayedQuery, error: MeshError): void {

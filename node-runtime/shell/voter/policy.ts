@@ -1,13 +1,13 @@
 import { lastValue, predictTasks } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
-import type { PlannerPolicy } from '../../core/index.ts';
+import { foresightBy, type PlannerPolicy } from '../../core/index.ts';
 
 /** What a leader forecasts, cuts and places with. */
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
+  createForesight: () => foresightBy(lastValue),
   predictTasks,
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
 };

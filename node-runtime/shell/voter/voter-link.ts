@@ -198,8 +198,10 @@ export class VoterLink {
         sameNode(from, parsed.node);
         this.#noticeTerm(from, term);
         const { answers, rest } = splitAnswers(messages);
-        this.#voter.feed({ type: 'node-reported', node: from, bootId, messages: this.#late.sift(from, bootId, rest) });
-        for (const message of answers) this.#relay.hear(from, message);
+        const own = answers.filter((message) => !this.#relay.hear(from, message));
+        // What the planner itself has asked for: it knows its requests, and drops what is late.
+        const forPlanner = [...this.#late.sift(from, bootId, rest), ...own];
+        this.#voter.feed({ type: 'node-reported', node: from, bootId, messages: forPlanner });
         return;
       }
       case 'spec':

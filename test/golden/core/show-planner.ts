@@ -29,6 +29,10 @@ export function showEffect(effect: PlannerEffect): string {
       return `${effect.type} ${effect.job}`;
     case 'clear-status':
       return `clear the status of ${effect.node}`;
+    case 'publish-forecast':
+      return `forecast of ${effect.forecast.node}`;
+    case 'clear-forecast':
+      return `clear the forecast of ${effect.node}`;
     case 'index':
       return `index ${effect.stage} of ${effect.job} by ${effect.by}: ${'inline' in effect.source ? showOutput(effect.source) : 'a blob'}`;
     case 'event':

@@ -92,8 +92,7 @@ describe('the schemas that are published', () => {
         Object.keys(parameters),
         [...address.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter),
       );
-      // Nothing is said about forecasts yet.
-      assert.equal(Object.keys(messages).length, name === 'forecast' ? 0 : 1, name);
+      assert.equal(Object.keys(messages).length, 1, name);
     }
   });
 

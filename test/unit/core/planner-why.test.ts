@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { encode, type QueryAnswer, queryAnswer, type WhyAnswer } from '@foremesh/node-runtime/contract';
-import { answerQuery } from '@foremesh/node-runtime/core';
+import { answerQuery, createLedger, type Foresight } from '@foremesh/node-runtime/core';
 import { assigned, done, failed, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
 
 const MiB = 1024 ** 2;
@@ -10,6 +10,23 @@ const memory = (mebibytes: number) => ({
   wallMs: 1_000,
   outputBytes: 1_000,
 });
+
+/** Forecasts of the memory that is free, MiB, the last value for all steps that follow; the least first. */
+function curvesOf(free: Record<string, Record<'q10' | 'q50' | 'q90', number[]>>): Foresight {
+  const own = (values: number[], steps: number) =>
+    Array.from({ length: steps }, (_, step) => 1 - (values[step] ?? values.at(-1)!) / 2_000);
+  const none = { q10: [1], q50: [1], q90: [1] };
+  return {
+    open: ({ key, kind, intervalMs }) => ({
+      model: 'told',
+      observe: () => undefined,
+      forecast: (steps) => {
+        const { q10, q50, q90 } = (kind === 'memory' ? free[key.split('/')[0]!] : undefined) ?? none;
+        return { intervalMs, q10: own(q90, steps), q50: own(q50, steps), q90: own(q10, steps) };
+      },
+    }),
+  };
+}
 
 describe('planner: why a task is where it is', () => {
   let leader: Leader;
@@ -128,10 +145,54 @@ describe('planner: why a task is where it is', () => {
     leader.submit('two', planOf(stagePlan('b', { limits: memory(60) })));
     const { reason, nodes } = why('b-0');
     assert.equal(reason, 'queued');
+    assert.deepEqual([nodes[0]!.reason, nodes[0]!.text], ['memory-now', '40 MiB of 100 MiB free now']);
+  });
+
+  it('says when there is room first, by what is expected of memory and of the tasks that run', () => {
+    const told = curvesOf({
+      pi: { q10: [600, 600, 600, 1_000], q50: [600, 600, 1_000], q90: [600, 1_000] },
+      nas: { q10: [500], q50: [500, 500, 500, 500, 1_200], q90: [500, 1_200] },
+    });
+    leader = new Leader({ forecastSteps: 5, nodeSilenceMs: 1e9 }, createLedger(), 1, { createForesight: () => told });
+    leader.elect();
+    for (const node of ['pi', 'nas'])
+      leader.join(node, { slots: 1, memoryBytes: 2_000 * MiB, offeredMemoryBytes: 1_500 * MiB });
+    leader.submit('j', planOf(stagePlan('blur', { limits: memory(900), estimateSeconds: 60 })));
+    assert.equal(why('blur-0').reason, 'assigned', 'nobody has said yet how much is free');
+    leader.report('pi', [done([...leader.planner.attempts.keys()][0]!)]);
+    for (const ms of [8_001, 60_000, 60_000]) {
+      for (const node of ['pi', 'nas']) {
+        const sample = {
+          ...{ ageMs: 0, cpuShare: 0, cpuBackgroundShare: 0, memoryMeshBytes: 0 },
+          ...{ memoryAvailableBytes: (node === 'pi' ? 600 : 500) * MiB },
+          ...{ networkReceivedBytesPerSecond: 0, networkSentBytesPerSecond: 0 },
+        };
+        const metrics = { v: 1 as const, node, bootId: `${node}-1`, seq: leader.nowMs, samples: [sample] };
+        leader.step({ type: 'node-metrics', metrics });
+      }
+      leader.step({ type: 'tick' }, ms);
+    }
+    leader.submit('k', planOf(stagePlan('sharp', { limits: memory(900) })));
+    const { reason, code, text, room, nodes } = why('sharp-0');
+    assert.deepEqual([reason, code], ['queued', 'MESH_NO_ROOM']);
+    assert.match(text, /^waits: needs 900 MiB, and no node has as much free now$/);
+    assert.equal(room!.node, 'pi');
     assert.deepEqual(
-      [nodes[0]!.reason, nodes[0]!.text],
-      ['memory-now', '40 MiB of 100 MiB are not promised to others'],
+      nodes.map(({ node, text: said, reason: because }) => [node, because, said]),
+      [
+        ['pi', 'memory-now', '600 MiB of 1500 MiB free now'],
+        ['nas', 'memory-now', '500 MiB of 1500 MiB free now'],
+      ],
     );
+    const steps = (ms: number | undefined) => (ms === undefined ? undefined : Math.ceil(ms / 60_000));
+    const shown = nodes.map(({ room: each }) => [each!.earliestMs, each!.afterMs, each!.latestMs].map(steps));
+    // The second minute of both forecasts is under way.
+    assert.deepEqual(shown, [
+      [0, 1, 2],
+      [0, 3, undefined],
+    ]);
+    assert.equal(nodes[1]!.room!.memoryBytes, 1_200 * MiB);
+    assert.equal(steps(nodes[1]!.room!.horizonMs), 4);
   });
 
   for (const [fault, expected, text] of [

@@ -13,6 +13,7 @@ import {
   applyCommand,
   createLedger,
   createPlanner,
+  foresightBy,
   type JobPlan,
   type LedgerCommand,
   type PlannerConfig,
@@ -102,8 +103,8 @@ export function json(value: unknown): Output {
 }
 
 export const policy: PlannerPolicy = {
+  createForesight: () => foresightBy(lastValue),
   predictTasks,
-  createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
@@ -119,8 +120,14 @@ export class Leader {
   holds = false;
   readonly proposed: LedgerCommand[] = [];
 
-  constructor(config: Partial<PlannerConfig> = {}, ledger = createLedger(), term = 1) {
-    this.planner = createPlanner({ id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, policy, config });
+  constructor(
+    config: Partial<PlannerConfig> = {},
+    ledger = createLedger(),
+    term = 1,
+    change: Partial<PlannerPolicy> = {},
+  ) {
+    const options = { id: 'ada', bootId: `ada-${term}`, holders: ['ada'], ledger, config };
+    this.planner = createPlanner({ ...options, policy: { ...policy, ...change } });
   }
 
   get wallMs(): number {

@@ -17,7 +17,7 @@ import {
   Topics,
   type Transport,
 } from '../../../node-runtime/contract/index.ts';
-import { raftProfiles } from '../../../node-runtime/core/index.ts';
+import { foresightBy, raftProfiles } from '../../../node-runtime/core/index.ts';
 import { Admitter } from '../../../node-runtime/shell/admission.ts';
 import { Signer } from '../../../node-runtime/shell/signing.ts';
 import { VoterLink } from '../../../node-runtime/shell/voter/voter-link.ts';
@@ -69,8 +69,8 @@ class Stage {
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
+        createForesight: () => foresightBy(lastValue),
         predictTasks,
-        createForecaster: (intervalMs) => lastValue({ intervalMs, range: { low: 0, high: 1 } }),
         occurrences: () => 'no schedules here',
       },
       onFatal: () => undefined,

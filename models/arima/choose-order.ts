@@ -1,0 +1,58 @@
+import { ArimaFilter } from './filter.ts';
+import type { ArimaOrder, FitArima } from './model.ts';
+
+/** Share of the values that is held out to choose by. */
+const heldOutShare = 0.3;
+/** Errors are counted up to that many steps ahead, from every so many values. */
+const stepsAhead = 12;
+const originStride = 4;
+/** Another order than the first must be better by that share: an order that changes for noise is none. */
+const margin = 0.02;
+
+const plain: readonly ArimaOrder[] = [
+  { p: 1, d: 0, q: 1 },
+  { p: 0, d: 1, q: 1 },
+  { p: 1, d: 1, q: 1 },
+  { p: 2, d: 0, q: 1 },
+];
+
+/** Small orders, and with a period (in steps) the seasonal ones beside them. */
+function candidates(period: number | undefined): readonly ArimaOrder[] {
+  if (period === undefined) return plain;
+  const airline = { period, p: 0, d: 1, q: 1 };
+  return [
+    ...plain,
+    { p: 1, d: 0, q: 1, seasonal: airline },
+    { p: 0, d: 1, q: 1, seasonal: airline },
+    { p: 1, d: 0, q: 1, seasonal: { period, p: 1, d: 0, q: 0 } },
+  ];
+}
+
+/**
+ * The order whose model, fitted on the first values, has the least mean absolute error on the others, 1 to 12 steps ahead.
+ * Undefined where none can be fitted.
+ */
+export function chooseOrder(values: Float64Array, fit: FitArima, period: number | undefined): ArimaOrder | undefined {
+  const split = Math.floor(values.length * (1 - heldOutShare));
+  let best: { readonly order: ArimaOrder; readonly error: number } | undefined;
+  for (const order of candidates(period)) {
+    const model = fit(values.slice(0, split), order);
+    if (model === undefined) continue;
+    const error = heldOutError(new ArimaFilter(model), values, split);
+    if (best === undefined || error < (1 - margin) * best.error) best = { order, error };
+  }
+  return best?.order;
+}
+
+function heldOutError(filter: ArimaFilter, values: Float64Array, split: number): number {
+  let sum = 0;
+  let count = 0;
+  for (const [index, value] of values.entries()) {
+    filter.push(value);
+    if (index < split - 1 || (index - split + 1) % originStride !== 0) continue;
+    const { means } = filter.forecast(Math.min(stepsAhead, values.length - index - 1));
+    for (const [step, mean] of means.entries()) sum += Math.abs(values[index + 1 + step]! - mean);
+    count += means.length;
+  }
+  return sum / count;
+}

@@ -1,0 +1,31 @@
+import type { FirstRoom } from '../../../contract/index.ts';
+import type { NodeView, PlannerState } from '../state.ts';
+import { availableOf, promisedOf, takenOf } from './availability.ts';
+
+/**
+ * When a node first has a free slot and so much memory, by the forecast: in the middle, and at best and at worst with a probability
+ * of one in ten each. The quantiles are those of the steps; a task that only has to find room once will rather find it earlier.
+ * Undefined without a forecast.
+ */
+export function firstRoomOf(state: PlannerState, node: NodeView, memoryBytes: number): FirstRoom | undefined {
+  const { outlook } = node.series;
+  if (outlook === undefined || node.status.slots === 0) return undefined;
+  const { memory } = availableOf(state, node, outlook);
+  const { forecastStepMs } = state.config;
+  const promised = promisedOf(state, node);
+  const startMs = (step: number) => Math.max(0, Math.round(outlook.originMs + step * forecastStepMs - state.nowMs));
+  // Slots are free by what the tasks in them usually take, whatever the device does.
+  const hasSlot = memory.q50.map(
+    (_, step) => takenOf(promised, outlook.originMs + (step + 0.5) * forecastStepMs).slots < node.status.slots,
+  );
+  const isOver = (step: number) => outlook.originMs + (step + 1) * forecastStepMs <= state.nowMs;
+  const first = (curve: readonly number[]) =>
+    curve.findIndex((bytes, step) => !isOver(step) && hasSlot[step] && bytes >= memoryBytes);
+  const [earliest, middle, latest] = [memory.q90, memory.q50, memory.q10].map(first) as [number, number, number];
+  return {
+    horizonMs: startMs(memory.q50.length),
+    ...(earliest < 0 ? {} : { earliestMs: startMs(earliest) }),
+    ...(middle < 0 ? {} : { afterMs: startMs(middle), memoryBytes: Math.round(memory.q50[middle]!) }),
+    ...(latest < 0 ? {} : { latestMs: startMs(latest) }),
+  };
+}

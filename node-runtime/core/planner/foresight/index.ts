@@ -1,0 +1,5 @@
+export { availableOf, estimatedWallMs, memoryFreeNow, ownCpuAhead } from './availability.ts';
+export { firstRoomOf } from './first-room.ts';
+export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
+export type { NodeSeries } from './node-series.ts';
+export { createForesightState, type ForesightState, hearHistory, openSeries, watchForesight } from './watch.ts';

@@ -1,0 +1,193 @@
+import type { Forecaster, QuantileCurves } from '@foremesh/models';
+import { type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
+import type { Foresight } from './foresight.ts';
+import { measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
+
+/** The forecasts of one node as they were made last. */
+export interface Outlook {
+  /** Where they begin, by the leader's clock that does not jump. */
+  readonly originMs: number;
+  /** Of the device's own work, in the order of `resources`, in the unit of a row. */
+  readonly curves: readonly QuantileCurves[];
+}
+
+export interface NodeSeriesOptions {
+  readonly node: string;
+  readonly foresight: Foresight;
+  readonly stepMs: number;
+  readonly steps: number;
+  /** When a step of this node begins: another for each, so that they are not all due at once. */
+  readonly phaseMs: number;
+  /** How much of its past a node's forecasts begin with. */
+  readonly historySteps: () => number;
+  readonly nowMs: number;
+}
+
+/** Batches of one boot that are remembered, so that one that comes twice counts once. */
+const batchesKnown = 64;
+
+/**
+ * The past of one node, as its forecasters see it: samples become means of steps, and these are learned in order, each once.
+ * What its history holds of the time before is learned first.
+ */
+export class NodeSeries {
+  readonly #options: NodeSeriesOptions;
+  #forecasters: readonly Forecaster[] = [];
+  /** Whether the node is still to say, or may still say, what was before. */
+  #awaitsHistory = true;
+  /** What is being heard, and what the node's history says. */
+  #live: Steps;
+  #past: Steps;
+  #newestStep = Number.NEGATIVE_INFINITY;
+  /** Up to this step all is learned, or waits in `#backlog`. */
+  #takenStep: number | undefined;
+  #backlog: Row[] = [];
+  #learned = 0;
+  #bootId = '';
+  readonly #batches = new Set<number>();
+  outlook: Outlook | undefined;
+
+  constructor(options: NodeSeriesOptions) {
+    this.#options = options;
+    this.#live = new Steps(options.stepMs, options.phaseMs);
+    this.#past = new Steps(options.stepMs, options.phaseMs);
+  }
+
+  /** How many steps its forecasts were made from. */
+  get observedSteps(): number {
+    return this.#learned;
+  }
+
+  /** While nothing is forecast: since when the node is known, and in which time its first minute is over. */
+  unforeseen(nowMs: number): { readonly heardMs: number; readonly dueMs: number } {
+    const endMs = this.#live.endMs(this.#live.stepOf(nowMs));
+    return { heardMs: Math.round(nowMs - this.#options.nowMs), dueMs: Math.round(endMs - nowMs) };
+  }
+
+  get awaitsHistory(): boolean {
+    return this.#awaitsHistory;
+  }
+
+  /** How long ago the time began that is not known yet: as much of its history is worth asking for. */
+  unknownMs(nowMs: number): number {
+    const { historySteps, stepMs } = this.#options;
+    const knownMs = this.#takenStep === undefined ? Number.NEGATIVE_INFINITY : this.#live.endMs(this.#takenStep);
+    return Math.min(historySteps() * stepMs, nowMs - knownMs);
+  }
+
+  hearMetrics({ bootId, seq, samples }: NodeMetrics, memoryBytes: number, nowMs: number): void {
+    if (bootId !== this.#bootId) {
+      this.#bootId = bootId;
+      this.#batches.clear();
+    }
+    if (this.#batches.has(seq)) return;
+    this.#batches.add(seq);
+    if (this.#batches.size > batchesKnown) this.#batches.delete(this.#batches.values().next().value!);
+    for (const sample of samples) {
+      const atMs = nowMs - sample.ageMs;
+      const step = this.#live.stepOf(atMs);
+      this.#newestStep = Math.max(this.#newestStep, step);
+      const isOpen = this.#takenStep === undefined || step > this.#takenStep;
+      if (isOpen && step > this.#newestStep - limits.forecastOpenSteps)
+        this.#live.addSample(atMs, rowOf(sample, memoryBytes));
+    }
+    if (this.#live.size > limits.forecastOpenSteps) this.#live.forget(this.#newestStep - limits.forecastOpenSteps);
+  }
+
+  hearHistory(page: HistoryPage, memoryBytes: number, nowMs: number): void {
+    const { historySteps, stepMs } = this.#options;
+    const reachMs = historySteps() * stepMs;
+    if (!this.#awaitsHistory || page.intervalMs > reachMs) return;
+    for (const [index, ageMs] of page.agesMs.entries()) {
+      if (ageMs > reachMs) continue;
+      const value = (name: (typeof measured)[number]) => page.values[name]?.[index] ?? Number.NaN;
+      const values = Object.fromEntries(measured.map((name) => [name, value(name)])) as Record<
+        (typeof measured)[number],
+        number
+      >;
+      this.#past.addMean(nowMs - ageMs, page.intervalMs, rowOf(values, memoryBytes));
+    }
+  }
+
+  /** Nothing more comes of its history, be it that it said all, or nothing: what was heard is learned. */
+  endHistory(): void {
+    this.#awaitsHistory = false;
+  }
+
+  /** It was away, and has measured meanwhile what nobody heard. */
+  awaitHistory(): void {
+    this.#awaitsHistory = true;
+  }
+
+  /** Takes what is complete: the steps before the one whose samples come now. */
+  takeSteps(): void {
+    if (this.#awaitsHistory || this.#newestStep === Number.NEGATIVE_INFINITY) return;
+    const last = this.#newestStep - 1;
+    const historySteps = this.#options.historySteps();
+    const earliest = Math.min(this.#past.first ?? last, this.#live.first ?? last);
+    let from = this.#takenStep === undefined ? earliest : this.#takenStep + 1;
+    if (last - from >= historySteps) {
+      // Away for so long, it begins anew with what it tells of the time.
+      from = last - historySteps + 1;
+      this.#open();
+      this.#takenStep = undefined;
+    }
+    for (let step = from; step <= last; step += 1) {
+      const row = this.#live.mean(step) ?? this.#past.mean(step) ?? nothing;
+      // Before the first value there is nothing to be learned.
+      if (this.#takenStep === undefined && row.every(Number.isNaN)) continue;
+      this.#backlog.push(row);
+      this.#takenStep = step;
+    }
+    this.#live.forget(last);
+    if (this.#past.size > 0) this.#past = new Steps(this.#options.stepMs, this.#options.phaseMs);
+  }
+
+  #open(): void {
+    const { foresight, node, stepMs: intervalMs } = this.#options;
+    this.close();
+    this.#backlog = [];
+    this.#learned = 0;
+    this.outlook = undefined;
+    this.#forecasters = resources.map((kind) => {
+      const high = kind === 'cpu' || kind === 'memory' ? 1 : Number.POSITIVE_INFINITY;
+      return foresight.open({ key: seriesKey(node, kind), kind, intervalMs, range: { low: 0, high } });
+    });
+  }
+
+  /** Learns at most so many steps of those that wait; returns how many it has learned. */
+  learn(most: number): number {
+    if (this.#backlog.length === 0) return 0;
+    if (this.#forecasters.length === 0) {
+      const backlog = this.#backlog;
+      this.#open();
+      this.#backlog = backlog;
+    }
+    const rows = this.#backlog.splice(0, most);
+    for (const row of rows) for (const [index, value] of row.entries()) this.#forecasters[index]!.observe(value);
+    this.#learned += rows.length;
+    return rows.length;
+  }
+
+  /** It has learned all that is complete, and no forecast was made since. */
+  get isDue(): boolean {
+    if (this.#takenStep === undefined || this.#backlog.length > 0 || this.#learned === 0) return false;
+    return this.outlook?.originMs !== this.#live.endMs(this.#takenStep);
+  }
+
+  forecast(): Outlook {
+    const curves = this.#forecasters.map((forecaster) => forecaster.forecast(this.#options.steps));
+    this.outlook = { originMs: this.#live.endMs(this.#takenStep!), curves };
+    return this.outlook;
+  }
+
+  close(): void {
+    if (this.#forecasters.length === 0) return;
+    for (const kind of resources) this.#options.foresight.close?.(seriesKey(this.#options.node, kind));
+    this.#forecasters = [];
+  }
+}
+
+export function seriesKey(node: string, kind: (typeof resources)[number]): string {
+  return `${node}/${kind}`;
+}

@@ -1,0 +1,137 @@
+import { limits, type NodeForecast, type OutboxMessage, type ResourceForecast } from '../../../contract/index.ts';
+import type { PlannerEffect } from '../events.ts';
+import type { NodeView, PlannerState } from '../state.ts';
+import { availableOf, bandsOf } from './availability.ts';
+import type { Foresight } from './foresight.ts';
+import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
+import { measured, resources } from './steps.ts';
+
+/** What a leader has for its forecasts beside the series of each node. */
+export interface ForesightState {
+  readonly foresight: Foresight;
+  /** Series that were ever opened: each begins its steps at another time. */
+  nodes: number;
+  /** Whose history was asked for, and up to when it is waited for. */
+  readonly asked: Map<string, { readonly request: number; untilMs: number }>;
+  requests: number;
+}
+
+export function createForesightState(foresight: Foresight): ForesightState {
+  return { foresight, nodes: 0, asked: new Map(), requests: 0 };
+}
+
+/** Spreads any number of nodes evenly over a step (Knuth, The Art of Computer Programming 3, 6.4: multiples of the golden section). */
+const goldenSection = (Math.sqrt(5) - 1) / 2;
+
+export function openSeries(state: PlannerState, node: string): NodeSeries {
+  const { config, foresight } = state;
+  foresight.nodes += 1;
+  const { forecastHistorySteps: most, forecastHistoryStepsOfAll: ofAll } = limits;
+  return new NodeSeries({
+    node,
+    foresight: foresight.foresight,
+    stepMs: config.forecastStepMs,
+    steps: config.forecastSteps,
+    nowMs: state.nowMs,
+    phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
+    historySteps: () => Math.min(most, Math.floor(ofAll / Math.max(1, state.nodes.size))),
+  });
+}
+
+/** A leader's round: asks for histories, learns what is complete, and forecasts, of each as much as one round may take. */
+export function watchForesight(state: PlannerState, effects: PlannerEffect[]): void {
+  if (!state.connected) return; // nothing is heard
+  askForHistories(state, effects);
+  let learnable: number = limits.forecastStepsPerTick;
+  let forecasts: number = limits.forecastNodesPerTick;
+  for (const node of state.nodes.values()) {
+    if (!node.online) continue;
+    const { series } = node;
+    series.takeSteps();
+    if (learnable > 0) learnable -= series.learn(learnable);
+    if (forecasts === 0 || !series.isDue) continue;
+    forecasts -= 1;
+    effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.forecast()) });
+  }
+}
+
+function askForHistories(state: PlannerState, effects: PlannerEffect[]): void {
+  const { foresight } = state;
+  const { asked } = foresight;
+  for (const [id, { untilMs }] of asked) {
+    const node = state.nodes.get(id);
+    if (node?.online === true && state.nowMs < untilMs) continue;
+    // It does not answer: its forecasts begin with what was heard of it. One that comes back is asked again.
+    asked.delete(id);
+    node?.series.endHistory();
+  }
+  for (const [id, { online, series }] of state.nodes) {
+    if (asked.size >= limits.forecastHistoriesAtOnce) return;
+    if (!online || !series.awaitsHistory || asked.has(id)) continue;
+    foresight.requests += 1;
+    // Never a number of another leadership: what comes late in answer to that is of another time.
+    const request = state.term * 2 ** 24 + foresight.requests;
+    asked.set(id, { request, untilMs: state.nowMs + limits.relayWaitMs });
+    effects.push(historyRequest(id, request, series.unknownMs(state.nowMs)));
+  }
+}
+
+function historyRequest(node: string, request: number, sinceMs: number, from?: number): PlannerEffect {
+  const more = from === undefined ? {} : { from };
+  const message = { type: 'history-request', request, resolution: '1m', sinceMs: Math.ceil(sinceMs) } as const;
+  return { type: 'send', node, message: { ...message, metrics: [...measured], ...more } };
+}
+
+/** A page of what a node has measured, or that it has none; an answer to somebody else's question is not for us. */
+export function hearHistory(
+  state: PlannerState,
+  node: NodeView,
+  message: OutboxMessage & { type: 'history' | 'request-failed' },
+  effects: PlannerEffect[],
+): void {
+  const { asked } = state.foresight;
+  const { node: id, memoryBytes } = node.status;
+  const known = asked.get(id);
+  if (known?.request !== message.request) return;
+  const next = message.type === 'history' ? message.page.next : undefined;
+  if (message.type === 'history') node.series.hearHistory(message.page, memoryBytes, state.nowMs);
+  if (next === undefined) {
+    asked.delete(id);
+    node.series.endHistory();
+    return;
+  }
+  // Pages that never end are waited for no longer than one.
+  effects.push(historyRequest(id, message.request, node.series.unknownMs(state.nowMs), next));
+}
+
+function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): NodeForecast {
+  const { status, series } = node;
+  const { node: id, cores, memoryBytes, share, offeredMemoryBytes, withheld } = status;
+  const available = availableOf(state, node, outlook);
+  return {
+    v: 1,
+    node: id,
+    leader: state.id,
+    term: state.term,
+    originWallMs: Math.max(0, Math.round(state.wallMs - (state.nowMs - outlook.originMs))),
+    intervalMs: state.config.forecastStepMs,
+    steps: state.config.forecastSteps,
+    cores,
+    memoryBytes,
+    share,
+    offeredMemoryBytes,
+    observedSteps: series.observedSteps,
+    ...(withheld === undefined ? {} : { withheld }),
+    resources: resources.map((resource, index): ResourceForecast => {
+      const why = state.foresight.foresight.why?.(seriesKey(id, resource));
+      const own = bandsOf(outlook.curves[index]!, resource === 'memory' ? memoryBytes : 1, resource === 'cpu');
+      const left = resource === 'cpu' ? available.cpu : resource === 'memory' ? available.memory : undefined;
+      return {
+        resource,
+        own,
+        ...(left === undefined ? {} : { available: bandsOf(left, 1, resource === 'cpu') }),
+        ...(why === undefined ? {} : { why }),
+      };
+    }),
+  };
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { runCli } from '@foremesh/node-runtime/cli';
+import { formatConnection } from '@foremesh/node-runtime/contract';
+import { connectMesh, type Forecast, type MeshClient } from '@foremesh/node-runtime/sdk';
+import { FakeIo } from '../../unit/cli/fake-io.ts';
+import { Mesh } from './mesh.ts';
+import { endAll, later, spawnScript, until } from './support.ts';
+
+/** A minute of samples, and so a step of a forecast, passes in 0.36 s. */
+const sampleIntervalMs = 30;
+const stepMs = 12 * sampleIntervalMs;
+
+describe('the forecast of a node', function () {
+  this.timeout(90_000);
+  let mesh: Mesh;
+  let client: MeshClient;
+  beforeEach(async () => {
+    mesh = await Mesh.start({ sampleIntervalMs });
+    client = await connectMesh(mesh.connection);
+    later(() => client.close());
+  });
+  afterEach(endAll);
+
+  const forecastOf = (node: string, isWanted: (forecast: Forecast) => boolean) =>
+    until(`${node} is forecast so`, async () => {
+      const forecast = await client.forecast(node);
+      return forecast !== undefined && isWanted(forecast) ? forecast : undefined;
+    });
+
+  it('is retained for whoever asks, begins under a new leader with what the node remembers, and goes with the node', async () => {
+    const words = [join(mesh.directory, 'bob'), formatConnection(mesh.connection), 'bob', String(sampleIntervalMs)];
+    const bob = spawnScript('history-process.ts', ...words);
+    await until('bob is online', () => bob.lines.includes('online'));
+    const before = await forecastOf('bob', ({ observedSteps }) => observedSteps >= 12);
+    assert.equal(before.intervalMs, stepMs);
+    assert.ok(before.ageMs < 5 * stepMs, `it is ${before.ageMs} ms old`);
+    const cpu = before.resources.find(({ resource }) => resource === 'cpu')!;
+    assert.equal(cpu.available!.q50.length, 30);
+    assert.ok(cpu.own.q50[0]! > 0, 'this machine has something to do');
+    assert.ok(
+      cpu.available!.q90.every((share) => share === 0),
+      'it offers no slots',
+    );
+    const ada = await forecastOf('ada', () => true);
+    const memory = ada.resources.find(({ resource }) => resource === 'memory')!;
+    assert.ok(memory.own.q50[0]! > 0 && memory.available!.q50[0]! > 0);
+
+    await mesh.ada.stop();
+    mesh.ada = await mesh.node('ada', { sampleIntervalMs });
+    // What this leader heard itself is a step or two.
+    const seen: Forecast[] = [];
+    await forecastOf('bob', (forecast) => {
+      if (forecast.term > before.term) seen.push(forecast);
+      return seen.length > 0;
+    });
+    assert.ok(
+      seen[0]!.observedSteps >= before.observedSteps,
+      `it begins with ${seen[0]!.observedSteps} steps, there were ${before.observedSteps}`,
+    );
+
+    const io = new FakeIo(mesh.directory, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    assert.equal(await runCli(['forecast', 'bob'], io), 0, io.err);
+    assert.match(io.text, /^bob: as ada foresaw it .* ago, from .* of its past\n\nCPU for the mesh +100 % ┤/);
+    const ghost = new FakeIo(mesh.directory, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    assert.equal(await runCli(['forecast', 'bobb'], ghost), 2);
+    assert.match(ghost.err, /did you mean "bob"\?/);
+
+    await bob.kill('SIGTERM');
+    await client.removeNode('bob');
+    await until('its forecast is gone', async () => (await client.forecast('bob')) === undefined);
+  });
+});

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCli } from '@foremesh/node-runtime/cli';
+import {
+  formatConnection,
+  type HistoryPage,
+  type NodeForecast,
+  type NodeRow,
+  type QueryAsk,
+} from '@foremesh/node-runtime/contract';
+import { nodeStatus } from '../core/samples.ts';
+import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
+import { FakeIo } from './fake-io.ts';
+
+const minuteMs = 60_000;
+const steps = 30;
+const of = (value: (step: number) => number) => Array.from({ length: steps }, (_, step) => value(step));
+
+/** Free now; in a quarter of an hour its own work begins. */
+const busySoon = {
+  q10: of((step) => (step < 15 ? 0.7 : 0)),
+  q50: of((step) => (step < 15 ? 0.8 : 0.1)),
+  q90: of((step) => (step < 15 ? 0.9 : 0.5)),
+};
+const flat = (value: number) => ({ q10: of(() => value), q50: of(() => value), q90: of(() => value) });
+
+/** The leader's clock is another than ours. */
+const leaderMs = 1_000_000_000;
+
+const forecast: NodeForecast = {
+  ...{ v: 1, node: 'pi-3', leader: 'ada', term: 3, originWallMs: leaderMs - 20_000, intervalMs: minuteMs, steps },
+  ...{ cores: 4, memoryBytes: 4e9, share: 0.9, offeredMemoryBytes: 2e9, observedSteps: 90 },
+  resources: [
+    { resource: 'cpu', own: flat(0.1), available: busySoon, why: { model: 'seasonal-naive', score: 0.02 } },
+    { resource: 'memory', own: flat(2e9), available: flat(1.5e9) },
+    { resource: 'network-in', own: flat(4_000) },
+    { resource: 'network-out', own: flat(0) },
+  ],
+};
+
+const page: HistoryPage = {
+  agesMs: Array.from({ length: 60 }, (_, n) => (60 - n) * minuteMs),
+  runs: Array(60).fill(1),
+  values: {
+    cpuBackgroundShare: Array.from({ length: 60 }, (_, n) => (n < 30 ? 1 : 0)),
+    memoryAvailableBytes: Array(60).fill(1e9),
+    memoryMeshBytes: Array(60).fill(0),
+    networkReceivedBytesPerSecond: Array(60).fill(8_000),
+    networkSentBytesPerSecond: Array(60).fill(0),
+  },
+  ...{ intervalMs: minuteMs, diskBytesMost: 1, writtenBytes: 1 },
+};
+
+function row(node: string, change: Partial<NodeRow> = {}): NodeRow {
+  return { status: nodeStatus(node), running: 0, tasksDone: 0, silentMs: 10, leads: false, ...change };
+}
+
+describe('cli: forecast', () => {
+  let mesh: ScriptedMesh;
+  let folder: string;
+  let io: FakeIo;
+  let history: HistoryPage | undefined;
+  let rows: NodeRow[];
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
+    mesh = await ScriptedMesh.start();
+    await mesh.publish(mesh.topics.forecast('pi-3'), forecast, true);
+  });
+  after(async () => {
+    await mesh.close();
+    await rm(folder, { recursive: true });
+  });
+  beforeEach(() => {
+    io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    history = page;
+    rows = [row('pi-3'), row('pi-44')];
+    mesh.answer = (ask: QueryAsk) => {
+      if (ask.query === 'nodes') return { query: 'nodes', nodes: rows, truncated: 0 };
+      if (ask.query === 'history')
+        return history === undefined
+          ? { query: 'error', problem: { code: 'MESH_NODE_AWAY', message: 'pi-3 is not connected' } }
+          : { query: 'history', page: history };
+      const settings = { count: 'auto' as const, settleMs: 1, replaceAfterMs: 1 };
+      return { query: 'voters', term: 3, wallMs: leaderMs, voters: [], settings, candidates: [] };
+    };
+  });
+  const run = (...argv: string[]) => runCli(['forecast', ...argv], io);
+
+  it('draws the past and the bands of the future, dated by the clock of the leader', async () => {
+    assert.equal(await run('pi-3'), 0, io.err);
+    const lines = io.text.trimEnd().split('\n');
+    assert.equal(lines[0], 'pi-3: as ada foresaw it 20 s ago, from 1 h 30 min of its past');
+    assert.deepEqual(
+      lines.filter((line) => line.includes('┤')).map((line) => line.replace(/ +/g, ' ').split(' ┤')[0]),
+      ['CPU for the mesh 100 %', 'memory for the mesh 2.0 GB', 'received 8.0 kB/s', 'sent 0 B/s'],
+    );
+    const [top, second, third, bottom] = lines.slice(2, 6).map((line) => line.slice(line.search('[┤│]') + 1));
+    // Half an hour busy, half an hour free; then nearly sure, even, and once in ten, and at last all but gone.
+    assert.match(top!, /^ +▅+│░+$/);
+    assert.match(second!, /^ +█+│█+$/);
+    assert.match(third!, /^ +█+│█+░+$/);
+    assert.match(bottom!, /^▁+█+│█+░+$/);
+    assert.match(io.text, /\nin 29 min 40 s +10 % │/);
+    assert.match(io.text, /\n {2}80 % +0 % to 50 % │/);
+    assert.match(io.text, /\nby seasonal-naive +│/);
+    assert.match(io.text, /└┴─+┴─+┴─+┴─+┴─+\n +-1 h .* now +in 29 min 40 s\n/);
+    for (const line of lines) assert.ok(line.length <= 100, line);
+  });
+
+  it('prints one resource alone, as JSON and as a picture', async () => {
+    assert.equal(await run('pi-3', '--resource', 'cpu', '--json'), 0, io.err);
+    const [document] = io.documents as [NodeForecast & { ageMs: number }];
+    assert.deepEqual(document, { ...forecast, ageMs: 20_000, resources: [forecast.resources[0]] });
+    const file = join(folder, 'pi-3.svg');
+    assert.equal(await run('pi-3', '--resource', 'memory', '--svg', file), 0, io.err);
+    const svg = await readFile(file, 'utf8');
+    assert.match(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" [^>]+>\n/);
+    assert.match(svg, /memory for the mesh/);
+    assert.equal(svg.match(/<polygon /g)!.length, 1);
+    assert.doesNotMatch(svg, /NaN|Infinity|undefined|CPU/);
+    assert.equal(svg.match(/<g /g)!.length, svg.match(/<\/g>/g)!.length);
+    assert.equal(await run('pi-3', '--svg', join(folder, 'nowhere', 'pi-3.svg')), 1);
+    assert.match(io.err, /nowhere.*MESH_STORAGE_FAILED/);
+  });
+
+  it('does without the past when the node cannot tell it, and says so', async () => {
+    history = undefined;
+    assert.equal(await run('pi-3'), 0, io.err);
+    assert.match(io.err, /^its past hour is not shown: pi-3 is not connected/);
+    assert.match(io.text, /│█+░+\n/);
+  });
+
+  it('says that there is no such node, that it is too early, that it is away', async () => {
+    assert.equal(await run('pi-4'), 2);
+    assert.match(io.err, /no node "pi-4" \(MESH_NODE_UNKNOWN\)\n {2}did you mean "pi-3"\? `foremesh nodes` lists/);
+    io.err = '';
+    rows = [row('pi-44', { unforeseen: { heardMs: 35_000, dueMs: 20_000 } })];
+    assert.equal(await run('pi-44'), 1);
+    assert.match(
+      io.err,
+      /of pi-44 yet: the leader has heard of it for 35 s \(MESH_FORECAST_EARLY\)\n {2}ask again in 30 s/,
+    );
+    io.err = '';
+    rows = [row('pi-44', { status: nodeStatus('pi-44', { online: false }) })];
+    assert.equal(await run('pi-44'), 1);
+    assert.match(io.err, /pi-44 is away.*MESH_NODE_AWAY/);
+    assert.equal(await run('pi-3', '--resource', 'disk'), 2);
+    assert.equal(await run(), 2);
+  });
+});
