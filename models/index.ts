@@ -14,6 +14,7 @@ export type {
   SeriesWindow,
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
+export { forecastersBy } from './forecasters.ts';
 export { lastValue } from './last-value.ts';
 export type {
   CodeProfile,
@@ -24,6 +25,14 @@ export type {
   TaskQuestion,
 } from './profiles/code-profile.ts';
 export { predictTasks, type TaskPredictor } from './profiles/predict-tasks.ts';
+export {
+  type BacktestOptions,
+  type BacktestScores,
+  type BacktestWindow,
+  backtest,
+  backtestOrigins,
+  scoreBacktest,
+} from './scoring/backtest.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
 export { findPeriods, type Period } from './season/find-periods.ts';
 export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';

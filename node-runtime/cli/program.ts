@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { backtestCommand } from './commands/backtest.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { completionCommand } from './commands/completion.ts';
 import { dataCommand } from './commands/data.ts';
@@ -44,6 +45,7 @@ export const ownCommands: readonly CommandModule[] = [
   nodesCommand,
   historyCommand,
   forecastCommand,
+  backtestCommand,
   profilesCommand,
   shareCommand,
   pauseCommand,
