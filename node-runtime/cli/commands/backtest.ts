@@ -139,7 +139,15 @@ async function seriesOf(
   const file = resolve(session.io.directory, what);
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' && isIdentifier(what)) return undefined;
-    throw new MeshError('MESH_SERIES_INVALID', `it cannot be read: ${error.code ?? error.message}`, { where: what });
+    const isMissing = error.code === 'ENOENT';
+    throw new MeshError(
+      'MESH_SERIES_INVALID',
+      isMissing ? 'there is no such file' : `it cannot be read: ${error.message}`,
+      {
+        where: what,
+        ...(isMissing ? { mend: 'name a CSV file, or a node: `foremesh nodes` lists them' } : {}),
+      },
+    );
   });
   if (text !== undefined) {
     const series = readSeries(text, {
