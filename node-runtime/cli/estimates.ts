@@ -30,7 +30,7 @@ export function basisText({ basis, evidence }: TaskEstimate): string {
 }
 
 /** `4.2 s (80 %: 2.1 s to 8.0 s)`. */
-export function withBand({ q10, q50, q90 }: Quantity, text: (value: number) => string, of = ''): string {
+function withBand({ q10, q50, q90 }: Quantity, text: (value: number) => string, of = ''): string {
   return `${text(q50)}${of} (80 %: ${text(q10)} to ${text(q90)})`;
 }
 

@@ -6,7 +6,7 @@ import type { LedgerProfile } from '../ledger-profiles.ts';
 import type { PlannerState } from './state.ts';
 
 /** Predicts by all tasks that the log has; made anew when it has more. */
-export function predictorOf(state: PlannerState): TaskPredictor {
+function predictorOf(state: PlannerState): TaskPredictor {
   const { ledger, policy } = state;
   const { learnedTasks: learned } = ledger;
   if (state.predictor?.ledger !== ledger || state.predictor.learned !== learned)
@@ -46,7 +46,7 @@ export function profileOfTask(
   return predictorOf(state)({ engine, code, category: 'merge', inputBytes });
 }
 
-export function predict(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {
+function predict(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {
   const category = profile === undefined ? {} : { category: profile };
   return predictorOf(state)({ engine: code.engine, code: code.blob, ...category, inputBytes });
 }
