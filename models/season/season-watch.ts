@@ -15,6 +15,8 @@ const dayMs = 86_400_000;
 const firstSearch = 32;
 /** A search reads a history that has grown by a quarter or so since the one before, at most that many values later. */
 const searchValues = 512;
+/** In one shorter than that, which costs little to read, the first period is looked for every few steps: it shall be known when it comes the third time. */
+const shortHistory = { values: 256, growth: 24 };
 /** Blocks of a coarse level in a period that is taken from it. */
 const blocksLeast = 12;
 /** Periods nearer to each other than that share are one. */
@@ -50,11 +52,12 @@ export class SeasonWatch {
     const { length } = this.history;
     const levels = this.history.levels();
     const fraction = fractionOf(levels[0]!.values.subarray(-8));
-    const wait = Math.min(searchValues, length / 4) * (0.75 + fraction / 2);
+    this.#take(this.#search(levels));
+    const growth = length < shortHistory.values && this.#periods.length === 0 ? shortHistory.growth : 4;
+    const wait = Math.min(searchValues, length / growth) * (0.75 + fraction / 2);
     // As soon as two days, or two weeks, are there, they are worth a look.
     const seenTwice = this.#hints.map((period) => (2.05 + 0.1 * fraction) * period).filter((steps) => steps > length);
     this.#next = Math.ceil(Math.min(length + wait, ...seenTwice));
-    this.#take(this.#search(levels));
   }
 
   #search(levels: ReturnType<LongHistory['levels']>): number[] {
@@ -82,6 +85,8 @@ export class SeasonWatch {
     const kept = this.#periods.filter((period) => found.some((steps) => isSame(steps, period)));
     if (kept.length === this.#periods.length && found.length === kept.length) {
       this.#misses = 0;
+      // The longer the history, the more exactly it tells how long a period is.
+      if (found.some((steps, at) => steps !== this.#periods[at])) this.#periods = found;
       return;
     }
     // A season that one search did not see may be there still.

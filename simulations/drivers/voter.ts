@@ -1,4 +1,4 @@
-import { lastValue, predictTasks } from '@foremesh/models';
+import { predictTasks, seasonalSmoothing } from '@foremesh/models';
 import {
   createVoter,
   foresightBy,
@@ -44,7 +44,7 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
-  createForesight: () => foresightBy(lastValue),
+  createForesight: () => foresightBy(seasonalSmoothing()),
   predictTasks,
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];

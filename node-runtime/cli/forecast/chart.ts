@@ -46,7 +46,7 @@ function labelsOf({ title, top, text, future, why }: SeriesView, futureMs: numbe
   ];
 }
 
-export function stepAt(future: readonly Step[], afterMs: number): Step | undefined {
+function stepAt(future: readonly Step[], afterMs: number): Step | undefined {
   return future.findLast(({ fromMs }) => fromMs <= afterMs);
 }
 

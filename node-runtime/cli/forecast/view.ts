@@ -54,7 +54,7 @@ export function viewsOf(
       return {
         resource,
         ...kinds[resource],
-        top: resource === 'cpu' ? 1 : resource === 'memory' ? forecast.offeredMemoryBytes : highest,
+        top: resource === 'cpu' ? forecast.share : resource === 'memory' ? forecast.offeredMemoryBytes : highest,
         past,
         future,
         stepMs: forecast.intervalMs,

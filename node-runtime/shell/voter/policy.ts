@@ -1,4 +1,4 @@
-import { lastValue, predictTasks } from '@foremesh/models';
+import { predictTasks, seasonalSmoothing } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { foresightBy, type PlannerPolicy } from '../../core/index.ts';
@@ -8,6 +8,6 @@ export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
-  createForesight: () => foresightBy(lastValue),
+  createForesight: () => foresightBy(seasonalSmoothing()),
   predictTasks,
 };

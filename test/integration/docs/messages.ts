@@ -14,6 +14,7 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   jobState: contract.jobState,
   leaderHint: contract.leaderHint,
   meshEvent: contract.meshEvent,
+  nodeForecast: contract.nodeForecast,
   nodeMetrics: contract.nodeMetrics,
   nodeStatus: contract.nodeStatus,
   outboxEnvelope: contract.outboxEnvelope,

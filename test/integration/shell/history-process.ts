@@ -2,16 +2,17 @@ import { parseConnection } from '@foremesh/node-runtime/contract';
 import { openHome, startNode } from '@foremesh/node-runtime/shell';
 import { pino } from 'pino';
 
-/** A node that samples faster than one in earnest. Arguments: home, connection string, name, sample interval. */
-const [directory, connectionString, name, sampleIntervalMs] = process.argv.slice(2) as [string, string, string, string];
-const connection = parseConnection(connectionString);
+/** A node that samples faster than one in earnest. Arguments: home, connection string, name, sample interval, device scope. */
+const [directory, connectionString, name, sampleIntervalMs, deviceScope] = process.argv.slice(2) as string[];
+const connection = parseConnection(connectionString!);
 const node = await startNode({
-  home: openHome(directory, {}),
+  home: openHome(directory!, {}),
   connection,
-  name,
+  name: name!,
   slots: 0,
-  mayLead: false,
+  mayLead: name === 'ada', // the founder of every mesh here
   sampleIntervalMs: Number(sampleIntervalMs),
+  ...(deviceScope === undefined ? {} : { deviceScope }),
   log: pino({ level: 'warn' }, process.stderr),
 });
 await node.online;

@@ -262,7 +262,7 @@ describe('planner: foresight', () => {
 
     it('is little where the device may need much: the 10 % of the one are the 90 % of the other', () => {
       told.curves = { cpu: flat(0.1, 0.4, 0.7), memory: flat(0.2, 0.5, 0.75), 'network-in': flat(1, 2, 3.4) };
-      join({ share: 0.8, offeredMemoryBytes: 0.6 * GiB });
+      join({ share: 0.8, offeredMemoryBytes: Math.round(0.6 * GiB) });
       steps([0.1]);
       const [forecast] = forecastsOf(tickAt(leader.nowMs));
       assert.deepEqual(nodeForecast.parse(forecast), forecast);

@@ -1,4 +1,4 @@
-export { availableOf, estimatedWallMs, memoryFreeNow, ownCpuAhead } from './availability.ts';
+export { estimatedWallMs, memoryFreeNow, ownCpuAhead } from './availability.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export type { NodeSeries } from './node-series.ts';

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { lastValue, meanPinballLoss, type QuantileCurves } from '@foremesh/models';
+import {
+  bodyOf,
+  decode,
+  formatConnection,
+  type NodeForecast,
+  nodeForecast,
+  nodeMetrics,
+} from '@foremesh/node-runtime/contract';
+import { makeCgroup, type RealCgroup } from '../../support/cgroups.ts';
+import { skip } from '../../support/skip.ts';
+import { Mesh } from '../shell/mesh.ts';
+import { endAll, later, makeTransport, spawnScript, until } from '../shell/support.ts';
+
+/** A step of a forecast is 1.2 s. */
+const sampleIntervalMs = 100;
+const stepMs = 12 * sampleIntervalMs;
+/** The device is busy for ten steps and idle for ten. */
+const halfMs = 10 * stepMs;
+/** How long before the third busy period it must be foreseen. */
+const aheadMs = 3 * stepMs;
+/** How much better than the last value, by pinball loss, from when two whole periods were seen. */
+const lossShareMost = 0.8;
+
+interface Sample {
+  readonly atMs: number;
+  readonly own: number;
+}
+
+describe('a busy period that comes back', function () {
+  this.timeout(240_000);
+  const cgroups: RealCgroup[] = [];
+  afterEach(async () => {
+    await endAll();
+    for (const cgroup of cgroups.splice(0)) await cgroup.remove();
+  });
+
+  it('is foreseen the third time, in a mesh of three devices, better than the last value does', async function () {
+    for (const name of ['ada', 'bob', 'cyd']) {
+      const cgroup = makeCgroup(`foremesh-test-${process.pid}-${name}`, { cores: 0.5 });
+      if (cgroup === undefined) skip(this, 'no control groups of version 1 can be made here');
+      cgroups.push(cgroup);
+    }
+    const mesh = await Mesh.start();
+    await mesh.ada.stop();
+    for (const [index, name] of ['ada', 'bob', 'cyd'].entries()) {
+      const words = [join(mesh.directory, name), formatConnection(mesh.connection), name, String(sampleIntervalMs)];
+      const child = spawnScript('history-process.ts', ...words, `cgroup:${cgroups[index]!.name}`);
+      await until(`${name} is online`, () => child.lines.includes('online'), 60_000);
+    }
+
+    const samples: Sample[] = [];
+    const forecasts: NodeForecast[] = [];
+    const { account: username, password } = mesh.connection;
+    const transport = await makeTransport(mesh.broker.urls[0]!, { username, password });
+    transport.listen((topic, payload) => {
+      if (topic === mesh.topics.forecast('bob')) forecasts.push(decode(nodeForecast, payload));
+      else
+        for (const { ageMs, cpuBackgroundShare: own } of decode(nodeMetrics, bodyOf(payload)).samples)
+          samples.push({ atMs: Date.now() - ageMs, own });
+    });
+    await transport.subscribe([mesh.topics.forecast('bob'), mesh.topics.nodeMetrics('bob')], 1);
+    await until(
+      'it has been idle for as long as it will be',
+      () => (forecasts.at(-1)?.observedSteps ?? 0) >= 10,
+      60_000,
+    );
+
+    const busyMs = await startBusyProcess(cgroups[1]!);
+    await until('the third busy period is over', () => busyMs.length >= 4, 120_000);
+    const [, , thirdMs, endMs] = busyMs as [number, number, number, number];
+    // This process, the nodes and the busy one share the clock of this machine.
+    const middle = ({ originWallMs }: NodeForecast) => Math.floor((thirdMs + halfMs / 2 - originWallMs) / stepMs);
+    const before = forecasts.findLast(({ originWallMs }) => originWallMs + stepMs <= thirdMs - aheadMs)!;
+    const idleNow = meanOf(samples, before.originWallMs - stepMs, before.originWallMs)!;
+    assert.ok(idleNow < 0.4, `it is idle then: ${idleNow}`);
+    const busyThen = meanOf(samples, thirdMs + halfMs / 2 - stepMs, thirdMs + halfMs / 2 + stepMs)!;
+    assert.ok(busyThen > 0.6, `and busy in the middle of the third period: ${busyThen}`);
+    const foreseen = ownOf(before).q50[middle(before)]!;
+    assert.ok(foreseen > 0.5, `${stepsText(before, thirdMs)}: ${JSON.stringify(ownOf(before).q50)}`);
+
+    const judged = forecasts.filter(
+      ({ originWallMs }) => originWallMs >= thirdMs - aheadMs - stepMs && originWallMs < endMs,
+    );
+    const losses = judged.map((forecast) => lossesOf(forecast, samples, endMs));
+    const [ours, lasts] = [0, 1].map((which) => losses.reduce((sum, each) => sum + each[which]!, 0) / losses.length);
+    assert.ok(
+      ours! < lossShareMost * lasts!,
+      `the loss is ${ours} and that of the last value ${lasts}, over ${losses.length} forecasts`,
+    );
+  });
+});
+
+/** When each of its busy periods began. */
+async function startBusyProcess(cgroup: RealCgroup): Promise<number[]> {
+  const file = fileURLToPath(new URL('busy-process.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', file, String(halfMs), String(halfMs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  later(async () => {
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  });
+  const busyMs: number[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const [word, atMs] = line.split(' ');
+    if (word === 'busy') busyMs.push(Number(atMs));
+  });
+  await until('it works', () => busyMs.length > 0);
+  cgroup.add(child.pid!);
+  return busyMs;
+}
+
+function ownOf(forecast: NodeForecast): QuantileCurves {
+  const { own } = forecast.resources.find(({ resource }) => resource === 'cpu')!;
+  return { intervalMs: forecast.intervalMs, ...own };
+}
+
+function meanOf(samples: readonly Sample[], fromMs: number, untilMs: number): number | undefined {
+  const within = samples.filter(({ atMs }) => atMs > fromMs && atMs <= untilMs);
+  return within.length === 0 ? undefined : within.reduce((sum, { own }) => sum + own, 0) / within.length;
+}
+
+/** The mean pinball loss of a forecast, and of the last value at the same origin, over what came until `endMs`. */
+function lossesOf(forecast: NodeForecast, samples: readonly Sample[], endMs: number): [ours: number, lasts: number] {
+  const { originWallMs, intervalMs } = forecast;
+  const stepOf = (step: number) =>
+    meanOf(samples, originWallMs + step * intervalMs, originWallMs + (step + 1) * intervalMs);
+  const first = Math.floor((samples[0]!.atMs - originWallMs) / intervalMs);
+  const naive = lastValue({ intervalMs, range: { low: 0, high: 1 } });
+  for (let step = first; step < 0; step += 1) naive.observe(stepOf(step) ?? Number.NaN);
+  const many = Math.min(forecast.steps, Math.floor((endMs - originWallMs) / intervalMs));
+  const actual: number[] = [];
+  for (let step = 0; step < many; step += 1) actual.push(stepOf(step) ?? actual.at(-1) ?? 0);
+  return [meanPinballLoss(ownOf(forecast), actual), meanPinballLoss(naive.forecast(many), actual)];
+}
+
+function stepsText({ originWallMs, resources }: NodeForecast, thirdMs: number): string {
+  const steps = ((thirdMs - originWallMs) / stepMs).toFixed(1);
+  return `${steps} steps before it by ${resources[0]?.why?.model}, whose middle there is`;
+}
