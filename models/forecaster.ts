@@ -5,6 +5,8 @@ export interface QuantileCurves {
   readonly q10: readonly number[];
   readonly q50: readonly number[];
   readonly q90: readonly number[];
+  /** What the model expects, where it says something else than the median. */
+  readonly point?: readonly number[];
 }
 
 /** The probabilities of the three curves, lowest first. */

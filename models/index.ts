@@ -4,6 +4,19 @@ export { ArimaFilter } from './arima/filter.ts';
 export { type ArimaOptions, arima } from './arima/forecaster.ts';
 export type { ArimaModel, ArimaOrder, FitArima } from './arima/model.ts';
 export { type ArimaPackage, fitByPackage } from './arima/package.ts';
+export { climatology } from './baselines/climatology.ts';
+export { movingAverage } from './baselines/moving-average.ts';
+export { persistence } from './baselines/persistence.ts';
+export { seasonalNaive } from './baselines/seasonal-naive.ts';
+export {
+  createForesight,
+  type Foresight,
+  type ForesightOptions,
+  type ForesightState,
+  type Member,
+  type Reasons,
+  type SeriesIdentity,
+} from './engine/foresight.ts';
 export type {
   Forecaster,
   ForecasterFactory,
@@ -35,4 +48,6 @@ export {
 } from './scoring/backtest.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
 export { findPeriods, type Period } from './season/find-periods.ts';
+export { dampedSmoothing } from './smoothing/damped.ts';
 export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';
+export { simpleSmoothing } from './smoothing/simple.ts';

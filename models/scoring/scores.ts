@@ -39,10 +39,11 @@ export function countCovered(
   return { within, onEdge };
 }
 
-/** Mean absolute error of the median. */
+/** Mean absolute error of the point forecast: the median, unless the model says otherwise. */
 export function meanAbsoluteError(curves: QuantileCurves, actual: ArrayLike<number>): number {
   let sum = 0;
-  for (let step = 0; step < actual.length; step += 1) sum += Math.abs(actual[step]! - curves.q50[step]!);
+  for (let step = 0; step < actual.length; step += 1)
+    sum += Math.abs(actual[step]! - (curves.point ?? curves.q50)[step]!);
   return sum / actual.length;
 }
 

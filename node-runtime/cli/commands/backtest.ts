@@ -101,7 +101,7 @@ async function run(session: Session, what: string, options: Options): Promise<vo
         plain: () => '',
       });
   };
-  const models = forecastersBy(await loadArima());
+  const models = forecastersBy({ fit: await loadArima(), horizon });
   const judged = await runModels({ values, intervalMs, range, horizon, origins, models, onProgress });
   live.drop();
   const views = judged.map((each) => viewOf(series, each));

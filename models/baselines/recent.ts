@@ -1,0 +1,29 @@
+/** The last `capacity` numbers of a stream; `back(1)` is the newest. */
+export class Recent {
+  readonly #ring: Float64Array;
+  #count = 0;
+
+  constructor(capacity: number) {
+    this.#ring = new Float64Array(capacity);
+  }
+
+  /** How many there are, at most the capacity. */
+  get size(): number {
+    return Math.min(this.#count, this.#ring.length);
+  }
+
+  push(value: number): void {
+    this.#ring[this.#count % this.#ring.length] = value;
+    this.#count += 1;
+  }
+
+  /** The number `age` pushes ago, 1 to `size`. */
+  back(age: number): number {
+    return this.#ring[(this.#count - age) % this.#ring.length]!;
+  }
+
+  /** Oldest first. */
+  toArray(): Float64Array {
+    return Float64Array.from({ length: this.size }, (_, index) => this.back(this.size - index));
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Adaptive conformal calibration of quantiles by online gradient steps on the pinball loss (Gibbs and Candes 2021;
+ * Angelopoulos, Candes and Tibshirani 2023, "quantile tracking"): where values fall below a quantile more often than they
+ * should, it moves down. Offsets are in units of the series' scale; `decay` draws them back to zero, so that they answer what
+ * happens now. A value exactly on the quantile says nothing: with many values on an edge of the range (idle machines),
+ * each of the two other answers would push the quantile off that edge.
+ */
+export class QuantileTracker {
+  readonly offsets: Float32Array;
+  readonly #decay: number;
+
+  constructor(cells: number, decay: number) {
+    this.offsets = new Float32Array(cells);
+    this.#decay = decay;
+  }
+
+  learn(cell: number, level: number, value: number, quantile: number, step: number): void {
+    let miss = 0;
+    if (value < quantile) miss = level - 1;
+    else if (value > quantile) miss = level;
+    this.offsets[cell] = (1 - this.#decay) * this.offsets[cell]! + step * miss;
+  }
+}

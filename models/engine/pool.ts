@@ -1,0 +1,113 @@
+import { QuantileTracker } from '../calibration/quantile-tracker.ts';
+import type { GlobalModel, SeriesOptions } from '../forecaster.ts';
+import { anchorsUpTo } from './anchors.ts';
+import type { Member } from './foresight.ts';
+import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
+import { type PooledCoefficients, PooledRegression, pooledModels } from './pooled-regression.ts';
+import { bases, levels } from './track.ts';
+
+/** Rounds of all series over which pooled losses fade. */
+const roundsKept = 300;
+/** Pooled step of the calibration, in scales per round of all series. */
+const calibrationStep = 0.02;
+
+export interface PoolState {
+  readonly regression: PooledCoefficients | null;
+  readonly mixture: MixtureState;
+  readonly offsets: readonly number[];
+  readonly squares: readonly number[];
+}
+
+/** What all series of a kind share: learned regressions, weights of the members, calibration. */
+export class Pool {
+  readonly options: SeriesOptions;
+  readonly members: readonly Member[];
+  readonly globals: readonly GlobalModel[];
+  readonly anchors: readonly number[];
+  /** Names of all members, in the order of their weights. */
+  readonly experts: readonly string[];
+  readonly cells: number;
+  readonly regression: PooledRegression;
+  readonly mixture: Mixture;
+  /** Per cell, in scales of a series. */
+  readonly offsets: Float32Array;
+  /** Per cell, the running mean of the greatest squared loss. */
+  readonly meanSquares: Float64Array;
+  readonly #calibration: QuantileTracker;
+  readonly #squares: Float64Array;
+  #size = 0;
+  #answers = 0;
+
+  constructor(options: SeriesOptions, steps: number, members: readonly Member[], globals: readonly GlobalModel[]) {
+    this.options = options;
+    this.members = members;
+    this.globals = globals;
+    this.anchors = anchorsUpTo(steps);
+    this.experts = [
+      ...bases,
+      ...pooledModels,
+      ...members.map(({ model }) => model),
+      ...globals.map(({ model }) => model),
+    ];
+    this.cells = this.anchors.length * levels.length;
+    this.regression = new PooledRegression(this.anchors);
+    this.mixture = new Mixture(this.cells, this.experts.length);
+    this.offsets = new Float32Array(this.cells);
+    this.meanSquares = new Float64Array(this.cells);
+    this.#calibration = new QuantileTracker(this.cells, 0);
+    this.#squares = new Float64Array(this.cells);
+  }
+
+  join(): void {
+    this.#size += 1;
+  }
+
+  leave(): void {
+    this.#size -= 1;
+  }
+
+  /** Takes in the value that a forecast of a series was about; `unit` is the size of the series. */
+  learn(cell: number, value: number, forecasts: Float32Array, at: number, mixed: number, unit: number): void {
+    const slope = slopeAt(levels[cell % levels.length]!, value, mixed);
+    this.mixture.learn(cell, slope, forecasts, at, mixed, unit, 1 - 1 / (roundsKept * this.#size));
+  }
+
+  calibrate(cell: number, value: number, given: number): void {
+    this.#calibration.learn(cell, levels[cell % levels.length]!, value, given, calibrationStep / this.#size);
+  }
+
+  noteSquare(cell: number, square: number): void {
+    this.#squares[cell]! += (square - this.#squares[cell]!) / (roundsKept * this.#size);
+  }
+
+  /**
+   * Said by each series after each value. What was learned takes effect when all have had their say, so that within a round
+   * the order of values and forecasts does not matter.
+   */
+  answered(): void {
+    this.#answers += 1;
+    if (this.#answers < this.#size) return;
+    this.#answers = 0;
+    for (let cell = 0; cell < this.cells; cell += 1) this.mixture.weigh(cell);
+    this.offsets.set(this.#calibration.offsets);
+    this.meanSquares.set(this.#squares);
+  }
+
+  save(): PoolState {
+    return {
+      regression: this.regression.save(),
+      mixture: this.mixture.save(),
+      offsets: [...this.#calibration.offsets],
+      squares: [...this.#squares],
+    };
+  }
+
+  restore(state: PoolState): void {
+    this.regression.restore(state.regression);
+    this.mixture.restore(state.mixture);
+    this.offsets.set(state.offsets);
+    this.#calibration.offsets.set(state.offsets);
+    this.meanSquares.set(state.squares);
+    this.#squares.set(state.squares);
+  }
+}

@@ -1,0 +1,230 @@
+import { measured, wholeRange } from '../baselines/empirical-bands.ts';
+import { QuantileTracker } from '../calibration/quantile-tracker.ts';
+import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
+import { pinballLoss } from '../scoring/scores.ts';
+import { placeOf } from './anchors.ts';
+import { Mixture, slopeAt } from './mixture.ts';
+import type { Pool } from './pool.ts';
+import { pooledModels } from './pooled-regression.ts';
+import { Scoreboard } from './scoreboard.ts';
+import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
+
+/** How losses of before fade with each value, in the weights of the members. */
+const keep = 0.995;
+/** What the pooled weights are worth: this many values. */
+const doubt = 50;
+/** Own steps of the calibration, in scales, and how they fade. */
+const calibrationStep = 0.01;
+const calibrationDecay = 0.01;
+/** Least unit of a series' movements, in hundredths of its size. */
+const scaleLeast = 0.02;
+const tiny = 1e-9;
+/** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
+const mixes = 3;
+
+interface Origin {
+  readonly at: number;
+  readonly row: number;
+  readonly stamp: number;
+  readonly centre: number;
+  readonly scale: number;
+}
+
+/** One series: its members, how they did, and what is said in the end. */
+export class Series {
+  readonly scores: Scoreboard;
+  readonly #pool: Pool;
+  readonly #members: readonly Forecaster[];
+  readonly #track: Track;
+  readonly #mixture: Mixture;
+  readonly #calibration: QuantileTracker;
+  /** What the members say now, and the mixes: `row` numbers per cell. */
+  readonly #now: Float32Array;
+  readonly #row: number;
+  /** Per anchor, as many origins as the anchor is far: the cells of the anchor as in `#now`, then the scale. */
+  readonly #pending: readonly Float32Array[];
+  #open: Origin[] = [];
+  #count = 0;
+  #missing = 0;
+  #size = 0;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+    this.#members = pool.members.map(({ factory }) => factory(pool.options));
+    this.#track = new Track(pool.anchors);
+    this.#mixture = new Mixture(pool.cells, pool.experts.length);
+    this.#calibration = new QuantileTracker(pool.cells, calibrationDecay);
+    this.scores = new Scoreboard(pool.experts.length + 1);
+    this.#row = pool.experts.length + mixes;
+    this.#now = new Float32Array(pool.cells * this.#row);
+    this.#pending = pool.anchors.map((step) => new Float32Array(step * (levels.length * this.#row + 1)));
+  }
+
+  /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. */
+  absorb(value: number): boolean {
+    const number = measured(value, this.#pool.options.range);
+    if (number === undefined) {
+      this.#missing += 1;
+      return false;
+    }
+    this.#count += 1;
+    this.#missing = 0;
+    this.#score(number);
+    this.#track.push(number);
+    for (const member of this.#members) member.observe(number);
+    this.#track.read();
+    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
+    this.#track.unit(scaleLeast * this.#unit());
+    return true;
+  }
+
+  /** What a global model reads, or undefined while there is too little. */
+  window(model: GlobalModel): SeriesWindow | undefined {
+    const { values } = this.#track;
+    if (values.size < model.lags || model.lags > historyLength) return undefined;
+    return { ...this.#pool.options, values: values.toArray().subarray(-model.lags) };
+  }
+
+  /** Forecasts anew after `absorb`, with what the global models said, in their order. */
+  predict(globals: readonly (QuantileCurves | undefined)[]): void {
+    const { anchors, experts, regression } = this.#pool;
+    const { baseQuantiles } = this.#track;
+    for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
+      for (let level = 0; level < levels.length; level += 1, cell += 1)
+        for (let base = 0; base < bases.length; base += 1)
+          this.#now[cell * this.#row + base] = baseQuantiles[anchor * baseColumns + base * levels.length + level]!;
+    let expert = bases.length;
+    if (regression.learned) regression.predict(this.#track, this.#now, this.#row, expert);
+    else for (let each = 0; each < pooledModels.length; each += 1) this.#stand(expert + each);
+    expert += pooledModels.length;
+    const farthest = anchors.at(-1)!;
+    for (const member of this.#members) this.#enter(expert++, member.forecast(farthest));
+    for (const curves of globals) {
+      if (curves === undefined) this.#stand(expert++);
+      else this.#enter(expert++, curves);
+    }
+    this.#mix(experts.length);
+    this.#remember();
+    const offered = regression.offer(this.#track, 1 / this.#unit());
+    const { centre, scale } = this.#track;
+    if (offered !== undefined) this.#open.push({ at: this.#count, ...offered, centre, scale });
+    this.#pool.answered();
+  }
+
+  /** The curves of a member at the anchors. */
+  #enter(expert: number, { q10, q50, q90 }: QuantileCurves): void {
+    for (const [anchor, step] of this.#pool.anchors.entries())
+      for (const [level, curve] of [q10, q50, q90].entries())
+        this.#now[(anchor * levels.length + level) * this.#row + expert] = curve[Math.min(step, curve.length) - 1]!;
+  }
+
+  /** A member that has nothing to say says what the moving average does: it neither helps nor harms. */
+  #stand(expert: number): void {
+    for (let cell = 0; cell < this.#pool.cells; cell += 1)
+      this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + 1]!;
+  }
+
+  #mix(experts: number): void {
+    const { low, high } = this.#pool.options.range;
+    const { scale } = this.#track;
+    for (let cell = 0; cell < this.#pool.cells; cell += 1) {
+      const at = cell * this.#row;
+      for (let expert = at; expert < at + experts; expert += 1)
+        this.#now[expert] = Math.min(high, Math.max(low, this.#now[expert]!));
+      this.#mixture.weigh(cell, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+      const own = this.#mixture.mix(cell, this.#now, at);
+      const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
+      this.#now[at + experts] = this.#pool.mixture.mix(cell, this.#now, at);
+      this.#now[at + experts + 1] = own;
+      this.#now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
+    }
+  }
+
+  /** Puts the forecasts of now where the values that they are about will find them. */
+  #remember(): void {
+    const length = levels.length * this.#row;
+    for (const [anchor, step] of this.#pool.anchors.entries()) {
+      const pending = this.#pending[anchor]!;
+      const at = (this.#count % step) * (length + 1);
+      pending.set(this.#now.subarray(anchor * length, (anchor + 1) * length), at);
+      pending[at + length] = this.#track.scale;
+    }
+  }
+
+  #score(value: number): void {
+    const pool = this.#pool;
+    const { anchors } = pool;
+    this.#complete(value);
+    const unit = this.#unit();
+    const experts = pool.experts.length;
+    const length = levels.length * this.#row;
+    for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
+      const step = anchors[anchor]!;
+      const pending = this.#pending[anchor]!;
+      const slot = (this.#count % step) * (length + 1);
+      const scale = pending[slot + length]!;
+      for (let level = 0; level < levels.length; level += 1) {
+        const cell = anchor * levels.length + level;
+        const at = slot + level * this.#row;
+        const own = pending[at + experts + 1]!;
+        const given = pending[at + experts + 2]!;
+        const quantile = levels[level]!;
+        pool.learn(cell, value, pending, at, pending[at + experts]!, unit);
+        const slope = slopeAt(quantile, value, own);
+        pool.noteSquare(cell, this.#mixture.learn(cell, slope, pending, at, own, scale, keep));
+        pool.calibrate(cell, value, given);
+        this.#calibration.learn(cell, quantile, value, given, calibrationStep);
+        for (let expert = 0; expert < experts; expert += 1)
+          this.scores.add(expert, pinballLoss(value, pending[at + expert]!, quantile));
+        this.scores.add(experts, pinballLoss(value, given, quantile));
+      }
+    }
+    this.scores.close();
+  }
+
+  /** Gives the origins that the pooled regression keeps of this series the value they wait for. */
+  #complete(value: number): void {
+    const { anchors, regression } = this.#pool;
+    for (const { at, row, stamp, centre, scale } of this.#open) {
+      const anchor = anchors.indexOf(this.#count - at);
+      if (anchor !== -1) regression.complete(row, stamp, anchor, (value - centre) / scale);
+    }
+    if (this.#open.length > 0 && this.#count - this.#open[0]!.at >= anchors.at(-1)!) this.#open.shift();
+  }
+
+  /** After `missing` values that did not come, a step ahead is farther from what is known by so many. */
+  forecast(steps: number): QuantileCurves {
+    const { anchors, options, experts } = this.#pool;
+    const { intervalMs, range } = options;
+    if (this.#count === 0) return wholeRange(intervalMs, range, steps);
+    const curves: [number[], number[], number[]] = [[], [], []];
+    const at = (anchor: number, level: number) =>
+      this.#now[(anchor * levels.length + level) * this.#row + experts.length + 2]!;
+    for (let step = 1; step <= steps; step += 1) {
+      const { index, share } = placeOf(anchors, step + this.#missing);
+      const [first, second, third] = levels
+        .map((_, level) =>
+          share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level),
+        )
+        .sort((left, right) => left - right);
+      curves[0].push(first!);
+      curves[1].push(second!);
+      curves[2].push(third!);
+    }
+    return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2] };
+  }
+
+  /** Mean weight of each member over all steps and levels. */
+  weights(): number[] {
+    const experts = this.#pool.experts.length;
+    const sums = new Array<number>(experts).fill(0);
+    for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight / this.#pool.cells;
+    return sums;
+  }
+
+  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its high values. */
+  #unit(): number {
+    const { low, high } = this.#pool.options.range;
+    return (Number.isFinite(high - low) ? high - low : this.#size) / 100 + tiny;
+  }
+}

@@ -1,0 +1,168 @@
+import { Recent } from '../baselines/recent.ts';
+import { SortedWindow } from '../baselines/sorted-window.ts';
+
+/** Values that a track remembers: windows are no longer than this. */
+export const historyLength = 288;
+/** Forecast errors per base and step whose quantiles make its bands. */
+const errorsKept = 144;
+const averaged = 12;
+const meanSpans = [3, 6, 12, 24, 48, 96, 288];
+const changeSpans = [3, 12, 48, 288];
+const windowSpans = [12, 48, historyLength];
+const windowLevels = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1];
+const newest = 6;
+/** Of the four averages with exponential weights; the second and the fourth are bases too. */
+const smoothings = [0.1, 0.2, 0.4, 0.6];
+
+/** Simple models whose quantiles, at each anchor, are members and regressors. */
+export const bases = [
+  'last',
+  'moving-average',
+  'smoothing-slow',
+  'smoothing-fast',
+  'climatology',
+  'recent-climatology',
+] as const;
+const pointBases = 4;
+export const levels = [0.1, 0.5, 0.9];
+export const baseColumns = bases.length * levels.length;
+/** Columns of `features` that move with the level of the series, and those that move with its spread alone. */
+export const levelColumns = newest + meanSpans.length + windowSpans.length * windowLevels.length + smoothings.length;
+export const spreadColumns = changeSpans.length;
+
+/** What the engine knows of the recent past of one series, kept up to date value by value. */
+export class Track {
+  readonly #anchors: readonly number[];
+  readonly #values = new Recent(historyLength);
+  readonly #points: Recent[] = [];
+  readonly #errors: SortedWindow[] = [];
+  readonly #windows = windowSpans.map((span) => new SortedWindow(span, 'single'));
+  readonly #smooth = new Float64Array(smoothings.length);
+  /** Filled by `read`: per anchor, base and level. */
+  readonly baseQuantiles: Float64Array;
+  /** Filled by `read`: `levelColumns` and then `spreadColumns` numbers. */
+  readonly features = new Float64Array(levelColumns + spreadColumns);
+  /** Filled by `read` and `unit`: the middle of the series and the unit of its movements. */
+  centre = 0;
+  scale = 0;
+
+  constructor(anchors: readonly number[]) {
+    this.#anchors = anchors;
+    this.baseQuantiles = new Float64Array(anchors.length * baseColumns);
+    for (let base = 0; base < pointBases; base += 1) {
+      this.#points.push(new Recent(errorsKept + anchors.at(-1)!));
+      for (const _ of anchors) this.#errors.push(new SortedWindow(errorsKept, 'single'));
+    }
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  get values(): Recent {
+    return this.#values;
+  }
+
+  push(value: number): void {
+    const anchors = this.#anchors;
+    for (let base = 0; base < pointBases; base += 1) {
+      const points = this.#points[base]!;
+      for (let anchor = 0; anchor < anchors.length; anchor += 1) {
+        const step = anchors[anchor]!;
+        if (points.size < step) break;
+        const errors = this.#errors[base * anchors.length + anchor]!;
+        if (errors.full) errors.remove(this.#values.back(errorsKept) - points.back(errorsKept + step));
+        errors.insert(value - points.back(step));
+      }
+    }
+    for (const [index, window] of this.#windows.entries()) {
+      if (window.full) window.remove(this.#values.back(windowSpans[index]!));
+      window.insert(value);
+    }
+    for (const [index, smoothing] of smoothings.entries()) {
+      if (this.size === 0) this.#smooth[index] = value;
+      else this.#smooth[index]! += smoothing * (value - this.#smooth[index]!);
+    }
+    this.#values.push(value);
+    this.#points[0]!.push(value);
+    this.#points[1]!.push(this.#meanOf(averaged));
+    this.#points[2]!.push(this.#smooth[1]!);
+    this.#points[3]!.push(this.#smooth[3]!);
+  }
+
+  /** The 90 % quantile of the long window. */
+  get high(): number {
+    return this.features[levelColumns - smoothings.length - 2]!;
+  }
+
+  /** Brings `features`, `baseQuantiles` and `centre` up to date. */
+  read(): void {
+    this.#readFeatures();
+    this.#readBases();
+    const { features } = this;
+    const last = features[0]!;
+    const short = features[newest + 2]!;
+    const long = features[newest + 4]!;
+    this.centre = Math.max(Math.min(last, short), Math.min(Math.max(last, short), long));
+  }
+
+  /** Brings `scale` up to date after `read`: the usual width of bands and size of changes, never below `least`. */
+  unit(least: number): void {
+    const { baseQuantiles, features } = this;
+    let spread = 0;
+    for (let base = 0; base < pointBases; base += 1) spread += baseQuantiles[base * 3 + 2]! - baseQuantiles[base * 3]!;
+    this.scale = least + spread / pointBases + (features[levelColumns + 2]! + features[levelColumns + 3]!) / 2;
+  }
+
+  #readFeatures(): void {
+    const { features } = this;
+    const values = this.#values;
+    const size = values.size;
+    let at = 0;
+    for (let age = 1; age <= newest; age += 1) features[at++] = values.back(Math.min(age, size));
+    let change = levelColumns;
+    let sum = 0;
+    let changes = 0;
+    let nextMean = 0;
+    let nextChange = 0;
+    for (let age = 1; age <= size; age += 1) {
+      const value = values.back(age);
+      sum += value;
+      if (age < size) changes += Math.abs(value - values.back(age + 1));
+      if (age === meanSpans[nextMean]) {
+        features[at++] = sum / age;
+        nextMean += 1;
+      }
+      if (age === changeSpans[nextChange]) {
+        features[change++] = changes / Math.min(age, Math.max(1, size - 1));
+        nextChange += 1;
+      }
+    }
+    for (; nextMean < meanSpans.length; nextMean += 1) features[at++] = sum / size;
+    for (; nextChange < changeSpans.length; nextChange += 1) features[change++] = changes / Math.max(1, size - 1);
+    for (const window of this.#windows) for (const level of windowLevels) features[at++] = window.quantile(level);
+    for (const smooth of this.#smooth) features[at++] = smooth;
+  }
+
+  #readBases(): void {
+    const { baseQuantiles } = this;
+    const anchors = this.#anchors.length;
+    let at = 0;
+    for (let anchor = 0; anchor < anchors; anchor += 1) {
+      for (let base = 0; base < pointBases; base += 1) {
+        const errors = this.#errors[base * anchors + anchor]!;
+        const point = this.#points[base]!.back(1);
+        for (const level of levels) baseQuantiles[at++] = errors.size === 0 ? point : point + errors.quantile(level);
+      }
+      for (const window of [this.#windows[2]!, this.#windows[1]!])
+        for (const level of levels) baseQuantiles[at++] = window.quantile(level);
+    }
+  }
+
+  #meanOf(span: number): number {
+    const count = Math.min(span, this.size);
+    let sum = 0;
+    for (let age = 1; age <= count; age += 1) sum += this.#values.back(age);
+    return sum / count;
+  }
+}
