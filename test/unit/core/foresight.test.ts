@@ -18,6 +18,8 @@ const stepMs = 60_000;
 
 /** Keeps what it is told; forecasts what the test says. */
 class Told implements Foresight {
+  learningDue = false;
+  pieces = 0;
   readonly values = new Map<string, number[]>();
   readonly closed: string[] = [];
   curves: Partial<Record<ForecastResource, Omit<QuantileCurves, 'intervalMs'>>> = {};
@@ -37,6 +39,20 @@ class Told implements Foresight {
   }
   close(key: string): void {
     this.closed.push(key);
+  }
+  why() {
+    const members = ['a', 'b', 'c', 'd', 'e'].map((model, index) => ({
+      model,
+      weight: [0.5, 0.3, 0.004, 0.1, 0.1][index]!,
+    }));
+    return { champion: 'a', loss: 0.5, lossOfLast: Number.NaN, members };
+  }
+  *learn() {
+    for (let piece = 0; piece < 3; piece += 1) {
+      this.pieces += 1;
+      yield;
+    }
+    this.learningDue = false;
   }
 }
 
@@ -250,6 +266,23 @@ describe('planner: foresight', () => {
     }
     assert.equal(forecastsOf(tickAt(leader.nowMs + 250)).length, limits.forecastNodesPerTick);
     assert.equal(forecastsOf(tickAt(leader.nowMs + 250)).length, 6);
+  });
+
+  it('has what is learned on all series together learned piece by piece', () => {
+    told.learningDue = true;
+    for (const pieces of [1, 2, 3, 3, 3]) {
+      tickAt(leader.nowMs + 250);
+      assert.equal(told.pieces, pieces);
+    }
+  });
+
+  it('says which models made it, and how well they did, in the unit of what is forecast', () => {
+    join();
+    steps([0.1]);
+    const [forecast] = forecastsOf(tickAt(leader.nowMs));
+    const [cpu, memory] = forecast!.resources;
+    assert.deepEqual(cpu!.why, { model: 'a', score: 0.5, text: 'a 50 %, b 30 %' });
+    assert.equal(memory!.why!.score, 0.5 * GiB);
   });
 
   describe('what is left to the mesh', () => {

@@ -1,5 +1,5 @@
 import type { Forecaster, ForecasterFactory, SeriesOptions } from '@foremesh/models';
-import type { ForecastResource, ForecastWhy } from '../../../contract/index.ts';
+import type { ForecastResource } from '../../../contract/index.ts';
 
 /** One series that is to be forecast. */
 export interface SeriesName extends SeriesOptions {
@@ -8,13 +8,25 @@ export interface SeriesName extends SeriesOptions {
   readonly kind: ForecastResource;
 }
 
+/** Why a series is forecast as it is. Losses are mean pinball losses on its recent past, in the unit of the series. */
+export interface Reasons {
+  /** The model that did best. */
+  readonly champion: string;
+  readonly loss?: number;
+  readonly lossOfLast?: number;
+  /** The models that have a part in the forecast. */
+  readonly members?: readonly { readonly model: string; readonly weight: number }[];
+}
+
 /** What a leader forecasts the series of its nodes with: made anew with each leadership. */
 export interface Foresight {
   open(series: SeriesName): Forecaster;
   /** Nothing more is asked of this series. */
   close?(key: string): void;
-  /** Which model a forecast of this series is by, for people. */
-  why?(key: string): ForecastWhy | undefined;
+  why?(key: string): Reasons | undefined;
+  /** There is something to be learned on all series together; a piece of it is done in each round of the leader. */
+  readonly learningDue?: boolean;
+  learn?(): Iterator<void>;
 }
 
 /** Every series by itself, all by one model. */
@@ -27,6 +39,6 @@ export function foresightBy(factory: ForecasterFactory): Foresight {
       return forecaster;
     },
     close: (key) => void models.delete(key),
-    why: (key) => (models.has(key) ? { model: models.get(key)! } : undefined),
+    why: (key) => (models.has(key) ? { champion: models.get(key)! } : undefined),
   };
 }

@@ -121,8 +121,8 @@ export class NodeSeries {
 
   /** Takes what is complete: the steps before the one whose samples come now. */
   takeSteps(): void {
-    if (this.#awaitsHistory || this.#newestStep === Number.NEGATIVE_INFINITY) return;
     const last = this.#newestStep - 1;
+    if (this.#awaitsHistory || last <= (this.#takenStep ?? Number.NEGATIVE_INFINITY)) return;
     const historySteps = this.#options.historySteps();
     const earliest = Math.min(this.#past.first ?? last, this.#live.first ?? last);
     let from = this.#takenStep === undefined ? earliest : this.#takenStep + 1;

@@ -1,8 +1,14 @@
-import { limits, type NodeForecast, type OutboxMessage, type ResourceForecast } from '../../../contract/index.ts';
+import {
+  type ForecastWhy,
+  limits,
+  type NodeForecast,
+  type OutboxMessage,
+  type ResourceForecast,
+} from '../../../contract/index.ts';
 import type { PlannerEffect } from '../events.ts';
 import type { NodeView, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
-import type { Foresight } from './foresight.ts';
+import type { Foresight, Reasons } from './foresight.ts';
 import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
 import { measured, resources } from './steps.ts';
 
@@ -14,6 +20,8 @@ export interface ForesightState {
   /** Whose history was asked for, and up to when it is waited for. */
   readonly asked: Map<string, { readonly request: number; untilMs: number }>;
   requests: number;
+  /** What is being learned on all series together. */
+  learning?: Iterator<void>;
 }
 
 export function createForesightState(foresight: Foresight): ForesightState {
@@ -42,6 +50,7 @@ export function openSeries(state: PlannerState, node: string): NodeSeries {
 export function watchForesight(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected) return; // nothing is heard
   askForHistories(state, effects);
+  learnTogether(state.foresight);
   let learnable: number = limits.forecastStepsPerTick;
   let forecasts: number = limits.forecastNodesPerTick;
   for (const node of state.nodes.values()) {
@@ -53,6 +62,13 @@ export function watchForesight(state: PlannerState, effects: PlannerEffect[]): v
     forecasts -= 1;
     effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.forecast()) });
   }
+}
+
+function learnTogether(state: ForesightState): void {
+  const { foresight } = state;
+  if (state.learning === undefined && foresight.learningDue === true && foresight.learn !== undefined)
+    state.learning = foresight.learn();
+  if (state.learning?.next().done === true) delete state.learning;
 }
 
 function askForHistories(state: PlannerState, effects: PlannerEffect[]): void {
@@ -123,8 +139,9 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     observedSteps: series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
     resources: resources.map((resource, index): ResourceForecast => {
-      const why = state.foresight.foresight.why?.(seriesKey(id, resource));
-      const own = bandsOf(outlook.curves[index]!, resource === 'memory' ? memoryBytes : 1, resource === 'cpu');
+      const unit = resource === 'memory' ? memoryBytes : 1;
+      const why = whyOf(state.foresight.foresight.why?.(seriesKey(id, resource)), unit);
+      const own = bandsOf(outlook.curves[index]!, unit, resource === 'cpu');
       const left = resource === 'cpu' ? available.cpu : resource === 'memory' ? available.memory : undefined;
       return {
         resource,
@@ -133,5 +150,23 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
         ...(why === undefined ? {} : { why }),
       };
     }),
+  };
+}
+
+/** Members of a mixture that are named to people. */
+const membersNamed = 3;
+
+function whyOf(reasons: Reasons | undefined, unit: number): ForecastWhy | undefined {
+  if (reasons === undefined) return undefined;
+  const { champion, loss, lossOfLast, members = [] } = reasons;
+  const named = members.slice(0, membersNamed).filter(({ weight }) => weight >= 0.01);
+  const text = named.map(({ model, weight }) => `${model} ${Math.round(weight * 100)} %`).join(', ');
+  const score = (name: 'score' | 'lastValueScore', value: number | undefined) =>
+    value !== undefined && Number.isFinite(value) ? { [name]: value * unit } : {};
+  return {
+    model: champion.slice(0, limits.forecastWhyCharacters),
+    ...score('score', loss),
+    ...score('lastValueScore', lossOfLast),
+    ...(text === '' ? {} : { text: text.slice(0, limits.forecastWhyCharacters) }),
   };
 }

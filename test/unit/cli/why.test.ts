@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCli } from '@foremesh/node-runtime/cli';
+import { formatConnection, type WhyAnswer, type WhyNode } from '@foremesh/node-runtime/contract';
+import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
+import { FakeIo } from './fake-io.ts';
+
+const minuteMs = 60_000;
+const MiB = 1024 ** 2;
+const horizonMs = 30 * minuteMs;
+
+const pi4: WhyNode = {
+  ...{ node: 'pi-4', verdict: 'later', reason: 'memory-now', text: '760 MiB of 2000 MiB free now' },
+  room: {
+    earliestMs: 12 * minuteMs,
+    afterMs: 20 * minuteMs,
+    latestMs: 29 * minuteMs,
+    horizonMs,
+    memoryBytes: 1_200 * MiB,
+  },
+};
+const pi3: WhyNode = {
+  ...{ node: 'pi-3', verdict: 'never', reason: 'memory', text: 'offers 230 MiB, the task may use 900 MiB' },
+  mend: 'give it a larger share, or lower limits.memory of the stage',
+};
+const answer: WhyAnswer = {
+  ...{ job: 'photos', task: 'blur-12', reason: 'queued', code: 'MESH_NO_ROOM', mend: 'wait' },
+  text: 'waits: needs 900 MiB, and no node has as much free now',
+  room: { node: 'pi-4', ...pi4.room! },
+  ...{ waitsFor: [], nodes: [pi4, pi3], truncated: 0, stages: [] },
+};
+
+describe('cli: why', () => {
+  let mesh: ScriptedMesh;
+  let folder: string;
+  let why: WhyAnswer;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
+    mesh = await ScriptedMesh.start();
+    mesh.answer = () => ({ query: 'why', why });
+  });
+  after(async () => {
+    await mesh.close();
+    await rm(folder, { recursive: true });
+  });
+
+  /** What it prints, with each time of day as the minutes from when it was asked. */
+  async function printed(): Promise<string[]> {
+    const io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    const askedMs = Date.now();
+    assert.equal(await runCli(['why', 'blur-12'], io), 2, io.err);
+    const day = 24 * 60;
+    const now = new Date(askedMs);
+    const minute = now.getHours() * 60 + now.getMinutes();
+    const relative = io.text.replace(/\d\d:\d\d/g, (time) => {
+      const [hours, minutes] = time.split(':').map(Number) as [number, number];
+      return `+${(hours * 60 + minutes - minute + day) % day}`;
+    });
+    // Should it have become another minute meanwhile: then all times are later by one.
+    return new Date().getMinutes() === now.getMinutes() ? relative.trimEnd().split('\n') : printed();
+  }
+
+  it('says when there is room first, and what is free then, by the clock of who asks', async () => {
+    why = answer;
+    assert.deepEqual(await printed(), [
+      'blur-12 (job photos) waits: needs 900 MiB, and no node has as much free now; first room at +20 (80 %: +12-+29)',
+      '  pi-4  760 MiB of 2000 MiB free now, 1200 MiB at +20  <- plan',
+      '  pi-3  offers 230 MiB, the task may use 900 MiB         -> give it a larger share, or lower limits.memory of the stage',
+      'MESH_NO_ROOM: wait',
+    ]);
+  });
+
+  it('says how little is sure where the end of what is foreseen comes first', async () => {
+    for (const [room, said] of [
+      [{ earliestMs: 0, afterMs: 5 * minuteMs }, 'first room at +5 (80 %: +0-later than +30)'],
+      [{ earliestMs: 10 * minuteMs }, 'first room perhaps at +10 (80 %: +10-later than +30)'],
+      [{}, 'first room later than +30, as far as is foreseen'],
+    ] as const) {
+      why = { ...answer, room: { node: 'pi-4', horizonMs, ...room }, nodes: [] };
+      assert.equal((await printed())[0]!.split('; ')[1], said);
+    }
+  });
+});
