@@ -27,7 +27,25 @@ export type {
   SeriesWindow,
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
+export { forecastersBy } from './forecasters.ts';
 export { lastValue } from './last-value.ts';
+export type {
+  CodeProfile,
+  ObservedTask,
+  ProfileBasis,
+  QuantityEstimate,
+  TaskPrediction,
+  TaskQuestion,
+} from './profiles/code-profile.ts';
+export { predictTasks, type TaskPredictor } from './profiles/predict-tasks.ts';
+export {
+  type BacktestOptions,
+  type BacktestScores,
+  type BacktestWindow,
+  backtest,
+  backtestOrigins,
+  scoreBacktest,
+} from './scoring/backtest.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
 export { findPeriods, type Period } from './season/find-periods.ts';
 export { dampedSmoothing } from './smoothing/damped.ts';

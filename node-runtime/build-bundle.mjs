@@ -16,9 +16,9 @@ const entries = {
   'node-task': 'engines/node/node-main.ts',
   'describe-machine': 'shell/describe-machine-main.ts',
 };
-/** CommonJS inside the bundle asks for Node's modules by `require`. */
+/** CommonJS inside the bundle asks for Node's modules by `require`, and where it lies. */
 const banner =
-  "import { createRequire as foremeshRequire } from 'node:module'; const require = foremeshRequire(import.meta.url);";
+  "import { createRequire as foremeshRequire } from 'node:module'; const require = foremeshRequire(import.meta.url); const __dirname = import.meta.dirname;";
 
 const present = Object.entries(entries).filter(([, path]) => existsSync(join(here, path)));
 const result = await build({

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { backtestCommand } from './commands/backtest.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { completionCommand } from './commands/completion.ts';
 import { dataCommand } from './commands/data.ts';
@@ -15,6 +16,7 @@ import { logsCommand } from './commands/logs.ts';
 import { newCommand } from './commands/new.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
+import { profilesCommand } from './commands/profiles.ts';
 import { replayCommand } from './commands/replay.ts';
 import { runCommand } from './commands/run.ts';
 import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
@@ -43,6 +45,8 @@ export const ownCommands: readonly CommandModule[] = [
   nodesCommand,
   historyCommand,
   forecastCommand,
+  backtestCommand,
+  profilesCommand,
   shareCommand,
   pauseCommand,
   resumeCommand,

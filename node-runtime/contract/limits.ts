@@ -72,6 +72,10 @@ export const limits = {
   endedJobsKept: 1_000,
   endedTasksKept: 100_000,
   tombstonesKept: 10_000,
+  /** Codes whose tasks are remembered, the last seen; tasks that are kept of each; and, of more, about how many the kept ones stand for. */
+  profilesKept: 256,
+  tasksPerProfile: 64,
+  profileWindowTasks: 1_024,
   /** Specs that the log has not answered for yet, and their bytes, at each voter. */
   specsHeld: 1_000,
   specsHeldBytes: 64 * 1024 ** 2,

@@ -6,6 +6,8 @@ export interface CheckpointedTask {
   readonly failures: readonly { readonly attempt: string }[];
   /** The latest that counts: whoever runs the task next goes on from it. */
   checkpoint?: Checkpoint;
+  /** The attempt that the first one is of: any other may have gone on from it. */
+  checkpointedBy?: string;
 }
 
 /**
@@ -23,6 +25,7 @@ export function countCheckpoint(
   if (task.failures.some((failure) => failure.attempt === attempt)) return dropped('its attempt has failed');
   if (checkpoint.sequence <= (task.checkpoint?.sequence ?? 0)) return dropped('a later one counts');
   task.checkpoint = checkpoint;
+  task.checkpointedBy ??= attempt;
   return { type: 'checkpoint-counted', key, task: command.task, attempt, checkpoint };
 }
 

@@ -70,6 +70,8 @@ export type JobCommand =
       readonly node: string;
       readonly output: Output;
       readonly usage: Usage;
+      /** Of the node for the engine of the task's code, by its status: see `NodeStatus.speed`. */
+      readonly speed?: number;
     })
   /** An attempt failed by the task's own fault: counts against its retries on every later leader too. */
   | (OfJob & {

@@ -1,5 +1,6 @@
 import type { Ledger, LedgerJob } from './ledger.ts';
 import { findMembersFault } from './ledger-members.ts';
+import { findProfilesFault } from './ledger-profiles.ts';
 import { tasksOf } from './ledger-retention.ts';
 import { findScheduleFault } from './ledger-schedules.ts';
 
@@ -8,8 +9,8 @@ export function validateLedger(ledger: Ledger): void {
   const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
   if (endedTasks !== ledger.endedTasks)
     throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
-  const membersFault = findMembersFault(ledger);
-  if (membersFault !== undefined) throw new Error(`ledger: ${membersFault}`);
+  const generalFault = findMembersFault(ledger) ?? findProfilesFault(ledger.profiles, ledger.learnedTasks);
+  if (generalFault !== undefined) throw new Error(`ledger: ${generalFault}`);
   for (const [key, job] of ledger.jobs) {
     const fault =
       findFault(job) ??

@@ -19,6 +19,7 @@ import type {
   VoterSettings,
 } from './ledger-commands.ts';
 import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
+import { type LedgerProfile, learnTask, profileKeyOf } from './ledger-profiles.ts';
 import { expireJob, type LedgerRetention, retireJob } from './ledger-retention.ts';
 import { applyToSchedule, type LedgerSchedule } from './ledger-schedules.ts';
 
@@ -89,6 +90,9 @@ export interface Ledger {
   /** Tasks of ended jobs. */
   endedTasks: number;
   readonly retain: LedgerRetention;
+  /** What finished tasks took, by their code; the code that was seen last is last. And of how many tasks in all. */
+  readonly profiles: Map<string, LedgerProfile>;
+  learnedTasks: number;
   /** For how long somebody has led this mesh, as far as leaders have said so: what is kept for a time is kept by this. */
   ageMs: number;
 }
@@ -109,6 +113,8 @@ export function createLedger(
     endedTasks: 0,
     ageMs: 0,
     tombstones: new Map(),
+    profiles: new Map(),
+    learnedTasks: 0,
   };
   return { ...empty, retain };
 }
@@ -287,6 +293,7 @@ function commit(
   task.committed = { node: command.node, attempt: command.attempt, usage: command.usage };
   task.output = command.output;
   delete task.checkpoint;
+  learn(ledger, job, task, command);
   const stage = job.stages.get(task.stage)!;
   if (!task.merges) stage.openParts -= 1;
   stage.done = isDone(stage);
@@ -304,6 +311,23 @@ function commit(
     events.push(...end(ledger, job, key, 'done', command.atMs));
   }
   return events;
+}
+
+/** What it took says something of the next task of its code; a merge is work of a kind of its own. */
+function learn(ledger: Ledger, job: LedgerJob, task: LedgerTask, command: JobCommand & { type: 'commit-task' }): void {
+  const { code, merge, profile } = stagePlanOf(job, task.stage);
+  const category = task.merges ? 'merge' : profile;
+  // One that went on from the state of another attempt has not done all of the work.
+  const isWhole = task.checkpointedBy === undefined || task.checkpointedBy === command.attempt;
+  learnTask(ledger.profiles, {
+    code: task.merges ? merge! : code,
+    account: job.account,
+    stage: task.stage,
+    usage: command.usage,
+    ...(category === undefined ? {} : { category }),
+    ...(command.speed === undefined || !isWhole ? {} : { speed: command.speed }),
+  });
+  ledger.learnedTasks += 1;
 }
 
 /** Why no outcome of the task can count: the first result has won, or it merges parts that are not there yet. */
@@ -361,6 +385,8 @@ export function snapshotLedger(ledger: Ledger): unknown {
     endedTasks: ledger.endedTasks,
     ageMs: ledger.ageMs,
     tombstones: [...ledger.tombstones.values()],
+    profiles: [...ledger.profiles.values()],
+    learnedTasks: ledger.learnedTasks,
     retain: ledger.retain,
     ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
   };
@@ -377,11 +403,13 @@ export function restoreLedger(snapshot: unknown): Ledger {
     endedTasks,
     ageMs = 0,
     tombstones,
+    profiles = [],
+    learnedTasks = 0,
     retain,
     voters,
   } = snapshot as {
     nodes: NodeKey[];
-    /** Absent in what an older release wrote, like `ageMs`. */
+    /** Absent in what an older release wrote, like `ageMs` and the profiles. */
     removed?: NodeKey[];
     votersChain: VotersLink[];
     jobs: Plain[];
@@ -389,6 +417,8 @@ export function restoreLedger(snapshot: unknown): Ledger {
     endedTasks: number;
     ageMs?: number;
     tombstones: Tombstone[];
+    profiles?: LedgerProfile[];
+    learnedTasks?: number;
     retain: LedgerRetention;
     voters?: VoterSettings;
   };
@@ -407,6 +437,8 @@ export function restoreLedger(snapshot: unknown): Ledger {
     endedTasks,
     ageMs,
     tombstones: new Map(tombstones.map((each) => [each.key, each])),
+    profiles: new Map(profiles.map((each) => [profileKeyOf({ engine: each.engine, blob: each.code }), each])),
+    learnedTasks,
     retain,
   };
 }

@@ -15,6 +15,7 @@ import {
   type NodeRow,
   type PreferencesChange,
   type PreferencesHeld,
+  type ProfileRow,
   parseConnection,
   type QueryAnswer,
   type ResultOutput,
@@ -190,6 +191,16 @@ export class MeshClient {
   async why(name: string, job?: string): Promise<WhyAnswer> {
     const ask = { query: 'why' as const, name, ...(job === undefined ? {} : { job }) };
     return (await this.#queries.ask(ask)).why;
+  }
+
+  /**
+   * What tasks take, by what finished ones took: of the account's code, then of other code of each category; of all unless `name` says
+   * otherwise: the beginning of a code's name, a stage or a category. Throws `MESH_NO_LEADER`.
+   */
+  async profiles(name?: string): Promise<Rows<ProfileRow>> {
+    const ask = { query: 'profiles' as const, ...(name === undefined ? {} : { name }) };
+    const { profiles, truncated } = await this.#queries.ask(ask);
+    return { rows: profiles, truncated };
   }
 
   /** The nodes that the leader knows. Throws `MESH_NO_LEADER`. */

@@ -74,6 +74,13 @@ export class Checks {
       `${task} was committed by ${before} and ${event.attempt}`,
     );
     this.#commits.set(task, event.attempt);
+    let learned = 0;
+    for (const { tasks } of this.log.ledger.profiles.values()) learned += tasks;
+    check(
+      learned === this.#commits.size,
+      'profiles',
+      `${this.#commits.size} tasks are done, ${learned} were learned from`,
+    );
     const output = this.#taskOf(event)?.output;
     if (output !== undefined && 'blob' in output) {
       check(this.#blobs.has(output.blob), 'I5', `${task} is committed, its output is nowhere`);

@@ -258,7 +258,15 @@ export class VirtualAgent {
     const { attempt } = assign;
     this.#running.delete(attempt);
     const { account, job, task } = parseAttemptKey(attempt);
-    const usage: Usage = { cpuMs: 1, wallMs, peakMemoryBytes: 1_000, inputBytes: 1, outputBytes: 1 };
+    const bytes = bytesOfNumbers(this.#compute(assign));
+    const peakMemoryBytes = 1_000 + 8 * bytes.length;
+    const usage: Usage = {
+      cpuMs: wallMs,
+      wallMs,
+      peakMemoryBytes,
+      inputBytes: bytes.length,
+      outputBytes: bytes.length,
+    };
     const failed = (fault: 'task' | 'node', code: string): Outcome => ({
       type: 'failed',
       attempt,
@@ -271,7 +279,7 @@ export class VirtualAgent {
       this.#step({ type: 'ended', outcome: failed('task', 'MESH_TASK_THREW') });
     else if (world.faulty && life.machine.chance.percent(world.fetchFailPercent / 4)) {
       this.#step({ type: 'ended', outcome: failed('node', 'MESH_SANDBOX_DIED') });
-    } else this.#place(bytesOfNumbers(this.#compute(assign)), assign, usage);
+    } else this.#place(bytes, assign, usage);
     this.#fill();
   }
 

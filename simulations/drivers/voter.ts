@@ -1,4 +1,4 @@
-import { createForesight, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, predictTasks, seasonalSmoothing } from '@foremesh/models';
 import {
   createVoter,
   type LedgerCommand,
@@ -49,6 +49,7 @@ const policy = {
       steps: plannerDefaults.forecastSteps,
       members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
     }),
+  predictTasks,
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

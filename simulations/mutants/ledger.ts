@@ -76,4 +76,17 @@ export const ledgerMutants: readonly Mutant[] = [
     find: 'task.output = command.output; delete task.checkpoint;',
     replace: 'task.output = command.output;',
   },
+  {
+    name: 'learn again from an outcome that comes too late',
+    file,
+    find: "'commit-task' }, ): LedgerEvent[] { const task = findTask(job, command.task);",
+    replace:
+      "'commit-task' }, ): LedgerEvent[] { const task = findTask(job, command.task); if (task?.committed !== undefined) learn(ledger, job, task, command);",
+  },
+  {
+    name: 'forget in a snapshot what tasks took',
+    file,
+    find: 'profiles: [...ledger.profiles.values()],',
+    replace: 'profiles: [],',
+  },
 ];

@@ -1,4 +1,4 @@
-import { lastValue } from '@foremesh/models';
+import { lastValue, predictTasks } from '@foremesh/models';
 import {
   decodeCbor,
   encodeCbor,
@@ -49,6 +49,7 @@ export class ScheduleVoter {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
         createForesight: () => foresightBy(lastValue),
+        predictTasks,
         occurrences: occurrencesOf,
       },
       // Nobody is looked at for a quarter of an hour at a time: nobody is silent by that.

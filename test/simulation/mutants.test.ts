@@ -18,6 +18,7 @@ const byChecker: Readonly<Record<string, string>> = {
   ledger: 'forget in a snapshot which jobs have ended',
   outcomes: 'report an outcome before it is kept',
   planner: 'take up no job of the leader before',
+  profiles: 'learn again from an outcome that comes too late',
   raft: 'compact one entry too many',
   specs: 'leave to clients the specs that were heard while nobody led',
   stale: 'go on leading after a long sleep',

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { checkIdentifier, type FirstRoom, type WhyAnswer, type WhyNode } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
+import { estimateText } from '../estimates.ts';
 import { ExitWith, exitCodeOf } from '../exit-codes.ts';
 import { usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
@@ -40,7 +41,7 @@ async function why(session: Session, what: string): Promise<void> {
 }
 
 function linesOf(session: Session, answer: WhyAnswer): string[] {
-  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, room } = answer;
+  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, estimate, room } = answer;
   const nowMs = Date.now();
   const what = text + (room === undefined ? '' : `; first room ${roomText(room, nowMs)}`);
   const lines = [printable(task === undefined ? `${job}: ${what}` : `${task} (job ${job}) ${what}`)];
@@ -58,6 +59,7 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
   if (truncated > 0) lines.push(`  and ${plural(truncated, 'node')} more`);
   const others = stages.filter(({ reason }) => task === undefined || reason === 'needs' || reason === 'index');
   if (others.length > 0) lines.push(...others.map((each) => printable(`  stage ${each.stage} ${each.text}`)));
+  if (estimate !== undefined && estimate.basis !== 'none') lines.push(`  it takes ${estimateText(estimate)}`);
   if (code !== undefined) lines.push(session.paintOut('dim', mend === undefined ? code : `${code}: ${mend}`));
   return lines;
 }

@@ -1,6 +1,6 @@
 import { axisOf, barsOf, columnsOf } from '../plot.ts';
 import { durationText } from '../text.ts';
-import type { ResourceView, Step } from './view.ts';
+import type { SeriesView, Step } from './view.ts';
 
 const labelColumns = 26;
 const chartRows = 4;
@@ -9,7 +9,7 @@ const shades = ['█', '▓', '░'] as const;
 export const legend = '█ nine times in ten   ▓ as often as not   ░ once in ten';
 
 /** A chart of what was and what is expected, for a terminal: the present is where the bar stands. */
-export function chartOf(view: ResourceView, pastMs: number, intervalMs: number, terminalColumns: number): string[] {
+export function chartOf(view: SeriesView, pastMs: number, intervalMs: number, terminalColumns: number): string[] {
   const { top, past, future, stepMs } = view;
   const futureMs = (future.at(-1)?.fromMs ?? 0) + stepMs;
   const columns = Math.min(120, Math.max(24, terminalColumns - labelColumns - 4));
@@ -34,7 +34,7 @@ export function chartOf(view: ResourceView, pastMs: number, intervalMs: number, 
   ];
 }
 
-function labelsOf({ title, top, text, future, why }: ResourceView, futureMs: number): (readonly [string, string])[] {
+function labelsOf({ title, top, text, future, why }: SeriesView, futureMs: number): (readonly [string, string])[] {
   const last = future.at(-1);
   const range = last === undefined ? '' : `${text(last.q10)} to ${text(last.q90)}`;
   const middle = last === undefined ? '' : text(last.q50);

@@ -1,5 +1,5 @@
 import { durationText } from '../text.ts';
-import type { ResourceView } from './view.ts';
+import type { SeriesView } from './view.ts';
 
 const width = 720;
 const panelHeight = 150;
@@ -7,7 +7,7 @@ const plot = { left: 90, right: 20, top: 28, height: 90 } as const;
 const colours = { past: '#334155', band: '#93c5fd', middle: '#1d4ed8', axis: '#94a3b8', text: '#0f172a' } as const;
 
 /** The same as a picture: a panel for each resource, the past as a line, the future as a band of 80 % around its middle. */
-export function svgOf(heading: string, views: readonly ResourceView[], pastMs: number): string {
+export function svgOf(heading: string, views: readonly SeriesView[], pastMs: number): string {
   const height = 40 + views.length * panelHeight;
   const panels = views.map((view, index) => panelOf(view, pastMs, 40 + index * panelHeight));
   return [
@@ -20,7 +20,7 @@ export function svgOf(heading: string, views: readonly ResourceView[], pastMs: n
   ].join('\n');
 }
 
-function panelOf({ title, text, top, past, future, stepMs, why }: ResourceView, pastMs: number, y: number): string {
+function panelOf({ title, text, top, past, future, stepMs, why }: SeriesView, pastMs: number, y: number): string {
   const futureMs = (future.at(-1)?.fromMs ?? 0) + stepMs;
   const span = width - plot.left - plot.right;
   const x = (ms: number) => round(plot.left + ((ms + pastMs) / (pastMs + futureMs)) * span);

@@ -11,9 +11,8 @@ export interface Step {
   readonly q90: number;
 }
 
-/** What there is to draw of one resource: the past as it was measured, the future as it is expected. */
-export interface ResourceView {
-  readonly resource: ForecastResource;
+/** What there is to draw of one series: the past as it was measured, the future as it is expected. */
+export interface SeriesView {
   readonly title: string;
   /** The top of the chart. */
   readonly top: number;
@@ -22,6 +21,10 @@ export interface ResourceView {
   readonly future: readonly Step[];
   readonly stepMs: number;
   readonly why?: ForecastWhy;
+}
+
+export interface ResourceView extends SeriesView {
+  readonly resource: ForecastResource;
 }
 
 const rate = (bytesPerSecond: number) => `${bytesText(bytesPerSecond)}/s`;

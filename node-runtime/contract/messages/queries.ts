@@ -5,6 +5,7 @@ import { jobPhase, jobState, problem, waiting } from './job.ts';
 import { trustChange, trustedKeys } from './manifest.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
+import { profileName, profileRow } from './profiles.ts';
 import { count, identifier, version } from './shared.ts';
 import { whyAnswer } from './why.ts';
 
@@ -36,6 +37,8 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('nodes') }),
   /** `name` is a job, or a task: of `job`, or of the newest job of the account that has one of that name. */
   z.object({ ...request, query: z.literal('why'), name: identifier, job: identifier.optional() }),
+  /** What tasks of the account's code take; of all of it unless `name` says otherwise. */
+  z.object({ ...request, query: z.literal('profiles'), name: profileName.optional() }),
   z.object({ ...request, query: z.literal('voters') }),
   /** The leader asks the node, and passes on what it says. */
   z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
@@ -97,6 +100,12 @@ export const queryAnswer = z.discriminatedUnion('query', [
   }),
   z.object({ ...request, query: z.literal('nodes'), nodes: z.array(nodeRow).max(limits.queryRows), truncated: count }),
   z.object({ ...request, query: z.literal('why'), why: whyAnswer }),
+  z.object({
+    ...request,
+    query: z.literal('profiles'),
+    profiles: z.array(profileRow).max(limits.queryRows),
+    truncated: count,
+  }),
   z.object({
     ...request,
     query: z.literal('voters'),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { taskEstimate } from './profiles.ts';
 import { count, identifier } from './shared.ts';
 
 /** Why a task is where it is: one word for a program; `text` says it to a person. */
@@ -92,6 +93,8 @@ export const whyAnswer = z.object({
   room: firstRoom.extend({ node: identifier }).optional(),
   /** Tasks or stages that it waits for, some of them when they are many. */
   waitsFor: z.array(identifier).max(limits.whyNames),
+  /** What the task will take, while it is not done. */
+  estimate: taskEstimate.optional(),
   /** Where it is; `assignedMs` and `startedMs` ago. */
   placed: z
     .object({ node: identifier, attempt: z.string(), assignedMs: count, startedMs: count.optional() })

@@ -1,6 +1,7 @@
 export { committedTogether } from './committed.ts';
 export type { PlannerEffect, PlannerEvent } from './events.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight/index.ts';
+export { profileOf, profileOfTask } from './profiles.ts';
 export {
   createPlanner,
   type PlannerConfig,

@@ -1,6 +1,7 @@
 import { limits, type OutboxMessage, parseAttemptKey } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { tell, transition } from '../task-states.ts';
+import { codeOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { hearHistory } from './foresight/index.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
@@ -98,7 +99,9 @@ function hearOutcome(
     tell(task.story, `${message.attempt} done on ${from}`);
     effects.push({
       type: 'propose',
-      commands: [{ type: 'commit-task', ...head, output: message.output, usage: message.usage }],
+      commands: [
+        { type: 'commit-task', ...head, output: message.output, usage: message.usage, ...speedOf(node, task) },
+      ],
     });
     return;
   }
@@ -131,6 +134,12 @@ function hearOutcome(
     const text = `task ${name} could not be run, ${task.nodeFaults} times, the last time on ${from}: ${message.message}`;
     effects.push(endJob(state, state.ledger.jobs.get(task.job.key)!, { ...problem, message: text }));
   }
+}
+
+/** By it the CPU time of one node says something of that of another. */
+function speedOf(node: NodeView, task: TaskView): { readonly speed?: number } {
+  const speed = node.status.speed[codeOf(task).engine];
+  return speed === undefined ? {} : { speed };
 }
 
 /** The node's last word on this code: nothing is tried there again, and where no other node can, the job waits and says why. */

@@ -1,3 +1,4 @@
+import type { CodeProfile, TaskPredictor } from '@foremesh/models';
 import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
 import {
   limits,
@@ -70,6 +71,8 @@ export interface PlannerPolicy {
   readonly cut: (index: RecordIndex, weights: readonly number[]) => RecordPiece[] | string;
   /** When a schedule is due; in words, why this machine cannot tell. It knows no clock, but what time it is where. */
   readonly occurrences: (schedule: Schedule) => Occurrences | string;
+  /** What tasks will take, from what finished ones took. */
+  readonly predictTasks: (profiles: Iterable<CodeProfile>) => TaskPredictor;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
 }
 
@@ -218,6 +221,8 @@ export interface PlannerState {
   clockProblem?: Problem;
   /** Up to when the log has counted the time of this leadership, when it was last looked for what is old, and whether that is on its way. */
   ageing: { fromMs: number; lookedMs: number; isProposed: boolean };
+  /** Of this ledger, when it had learned from so many tasks. */
+  predictor?: { readonly ledger: Ledger; readonly learned: number; readonly predict: TaskPredictor };
   /** Specs that are on their way into the log: key -> spec hash. */
   readonly accepting: Map<string, string>;
 }

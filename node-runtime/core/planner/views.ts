@@ -18,6 +18,7 @@ import {
 import { jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
 import { estimatedWallMs } from './foresight/index.ts';
+import { profileRowsOf } from './profiles.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { explain } from './why.ts';
@@ -273,7 +274,7 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
 export function answerQuery(
   state: PlannerState,
   account: string,
-  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'nodes' | 'why' }>,
+  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'nodes' | 'why' | 'profiles' }>,
 ): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {
@@ -303,6 +304,8 @@ export function answerQuery(
       if (!('reason' in why)) return { ...head, query: 'error', problem: why };
       return { ...head, query: 'why', why: { ...why, ...fit('nodes', why.nodes) } };
     }
+    case 'profiles':
+      return { ...head, query: 'profiles', ...fit('profiles', profileRowsOf(state, account, ask.name)) };
     case 'nodes':
       return { ...head, query: 'nodes', ...fit('nodes', nodeRowsOf(state)) };
   }

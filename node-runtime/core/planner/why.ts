@@ -14,6 +14,7 @@ import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import { firstRoomOf } from './foresight/index.ts';
+import { profileOfTask } from './profiles.ts';
 import { accountOf, tasksLeft } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { AttemptView, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
@@ -33,7 +34,11 @@ export function explain(state: PlannerState, account: string, name: string, jobI
   const view = state.jobs.get(jobKeyOf(job.account, job.job));
   const stages = view === undefined || job.phase !== 'running' ? [] : stagesOf(job, view);
   const explained = task ?? (view === undefined ? undefined : taskToExplain(view));
-  const head = { job: job.job, ...(explained === undefined ? {} : { task: explained.task }), stages };
+  const estimate =
+    explained === undefined || explained.committed !== undefined || job.phase !== 'running'
+      ? {}
+      : { estimate: profileOfTask(state, job, explained) };
+  const head = { job: job.job, ...(explained === undefined ? {} : { task: explained.task }), stages, ...estimate };
   const known =
     explained === undefined || (job.phase !== 'running' && explained.committed === undefined)
       ? job.schedule !== undefined && job.phase === 'running'

@@ -5,6 +5,7 @@ import type { SandboxEntry } from '../sandbox-launch.ts';
 import type { PoolLoad } from '../sandbox-pool.ts';
 import { type Containment, defaultNodeEntry, probeContainment } from './node-launch.ts';
 import { NodeProcess } from './node-process.ts';
+import type { TreeReading } from './process-tree.ts';
 
 export interface NodePoolOptions {
   /** Tasks at once, now: asked whenever one could begin. */
@@ -217,7 +218,7 @@ export class NodePool {
       case 'done': {
         if (run.startedMs === undefined) return;
         const output = { encoding: message.encoding, bytes: body.slice() };
-        run.process!.measure();
+        measure(run, run.process!); // a short one has not been looked at yet
         this.#finish(run, { type: 'done', output, usage: { ...usageOf(run), outputBytes: body.length } });
         return;
       }
@@ -263,8 +264,7 @@ export class NodePool {
     const nowMs = performance.now();
     for (const run of this.#runs.values()) {
       if (run.process === undefined || run.result !== undefined) continue;
-      const { residentBytes, processIds } = run.process.measure();
-      run.peakBytes = Math.max(run.peakBytes, residentBytes - run.idleBytes);
+      const { residentBytes, processIds } = measure(run, run.process);
       const found = this.#judge(run, nowMs, residentBytes, processIds.length);
       if (found !== undefined) this.#finish(run, found);
       else if (run.startedMs !== undefined) this.#pace(run, nowMs);
@@ -342,6 +342,12 @@ function outcomeOfDeath(run: Run, how: string): EngineOutcome {
 
 function inputBytesOf({ input }: EngineRequest): number {
   return slotsOf(input).reduce((sum, slot) => sum + slot.length, 0);
+}
+
+function measure(run: Run, process: NodeProcess): TreeReading {
+  const tree = process.measure();
+  run.peakBytes = Math.max(run.peakBytes, tree.residentBytes - run.idleBytes);
+  return tree;
 }
 
 /** Start included: it is the task's. */

@@ -1,4 +1,4 @@
-import { createForesight, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, predictTasks, seasonalSmoothing } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
@@ -13,4 +13,5 @@ export const planningPolicy: PlannerPolicy = {
       steps: plannerDefaults.forecastSteps,
       members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
     }),
+  predictTasks,
 };

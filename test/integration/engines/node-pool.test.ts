@@ -206,6 +206,15 @@ describe('engine node', function () {
     await until('none of it lives', () => !processIds.some(isAlive));
   });
 
+  it('a short one tells what it took: time, and memory at its end, though nobody has looked meanwhile', async () => {
+    const fill = 'const all = Buffer.alloc(100 * 1024 ** 2, 1); return all.length / 1024 ** 2 + task.input.length';
+    const { type, usage } = await bench.outcome(bench.start(fill, { input: record('lines', 'a\nb') }));
+    assert.equal(type, 'done');
+    assert.ok(usage.cpuMs > 0 && usage.wallMs > 0, JSON.stringify(usage));
+    assert.ok(usage.peakMemoryBytes > 90 * 1024 ** 2 && usage.peakMemoryBytes < 250 * 1024 ** 2, JSON.stringify(usage));
+    assert.deepEqual([usage.inputBytes, usage.outputBytes], [3, 3]);
+  });
+
   it('what its children use counts: against its limit, and not as the own work of the device', async () => {
     const before = bench.pool.load().endedCpuMs;
     const child = "execFileSync(process.execPath, ['-e', 'const end = Date.now() + 400; while (Date.now() < end);'])";

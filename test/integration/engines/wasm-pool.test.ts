@@ -1,4 +1,4 @@
-import { equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EngineOutcome, type EngineRequest, SandboxPool } from '../../../node-runtime/engines/index.ts';
@@ -109,6 +109,15 @@ describe('engine wasm in the sandbox pool', () => {
     for (let more = 0; more < 4; more += 1) await fill();
     ok(residentKiB() < first + 96 * 1024, `${first} KiB, then ${residentKiB()} KiB`);
     equal(pool.load().processIds[0], pid);
+  });
+
+  it('tells what a task took: time, the memory of its instance, what it read and gave', async () => {
+    const { outcome } = start('words', [], { stdin: 'one two three' });
+    const { type, usage } = await outcome;
+    equal(type, 'done');
+    ok(usage.cpuMs > 0 && usage.wallMs > 0, JSON.stringify(usage));
+    ok(usage.peakMemoryBytes >= 65_536 && usage.peakMemoryBytes % 65_536 === 0, JSON.stringify(usage));
+    deepEqual([usage.inputBytes, usage.outputBytes], [13, 2]);
   });
 
   it('holds a loop that never asks to a part of the CPU', async () => {

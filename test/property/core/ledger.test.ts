@@ -88,7 +88,8 @@ const commits = fc.record({
   attempt,
   node,
   output: fc.nat(9).map(json),
-  usage: fc.constant(usage),
+  usage: fc.nat(3).map((cpuMs) => ({ ...usage, cpuMs })),
+  speed: fc.constantFrom(0.5, 1, 4.8),
 });
 const failures = fc.record({
   type: fc.constant('fail-attempt' as const),
@@ -317,6 +318,9 @@ class Model {
     assert.equal(ledger.voters?.settleMs, this.wanted);
     assert.deepEqual(new Map([...ledger.jobs].map(([key, job]) => [key, job.phase as string])), this.phases);
     assert.deepEqual(new Set(ledger.tombstones.keys()), this.forgotten);
+    // Each task teaches once, whatever is reported late, twice, or of what has failed.
+    const learned = [...ledger.profiles.values()].reduce((sum, { tasks }) => sum + tasks, 0);
+    assert.deepEqual([learned, ledger.learnedTasks], [this.committed.size, this.committed.size]);
     for (const [key, job] of ledger.jobs) {
       assert.equal(job.schedule?.lastMs, this.occurrences.get(key));
       // Of a job that has ended only results are kept.

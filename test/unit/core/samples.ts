@@ -1,4 +1,4 @@
-import { lastValue } from '@foremesh/models';
+import { lastValue, predictTasks } from '@foremesh/models';
 import {
   type CodeReference,
   type DataReference,
@@ -104,6 +104,7 @@ export function json(value: unknown): Output {
 
 export const policy: PlannerPolicy = {
   createForesight: () => foresightBy(lastValue),
+  predictTasks,
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,

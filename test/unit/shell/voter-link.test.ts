@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lastValue } from '@foremesh/models';
+import { lastValue, predictTasks } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { pino } from 'pino';
 import {
@@ -70,6 +70,7 @@ class Stage {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         place: placeByCurrentRoom,
         createForesight: () => foresightBy(lastValue),
+        predictTasks,
         occurrences: () => 'no schedules here',
       },
       onFatal: () => undefined,

@@ -1,0 +1,52 @@
+import { arima } from './arima/forecaster.ts';
+import type { FitArima } from './arima/model.ts';
+import { climatology } from './baselines/climatology.ts';
+import { movingAverage } from './baselines/moving-average.ts';
+import { persistence } from './baselines/persistence.ts';
+import { seasonalNaive } from './baselines/seasonal-naive.ts';
+import { createForesight } from './engine/foresight.ts';
+import type { ForecasterFactory } from './forecaster.ts';
+import { lastValue } from './last-value.ts';
+import { dampedSmoothing } from './smoothing/damped.ts';
+import { seasonalSmoothing } from './smoothing/seasonal.ts';
+import { simpleSmoothing } from './smoothing/simple.ts';
+
+export interface ForecastersOptions {
+  readonly fit: FitArima;
+  /** Steps ahead for which those that choose between models judge them. */
+  readonly horizon: number;
+}
+
+const dayMs = 86_400_000;
+
+/** Every model that forecasts a series by itself, by its name; the plainest first. A new one is added here. */
+export function forecastersBy({ fit, horizon }: ForecastersOptions): ReadonlyMap<string, ForecasterFactory> {
+  return new Map<string, ForecasterFactory>([
+    ['last-value', lastValue],
+    ['persistence', persistence],
+    ['moving-average', movingAverage()],
+    ['climatology', climatology],
+    ['seasonal-naive', (series) => seasonalNaive(Math.max(2, Math.round(dayMs / series.intervalMs)))(series)],
+    ['simple-smoothing', simpleSmoothing],
+    ['damped-smoothing', dampedSmoothing],
+    ['seasonal-smoothing', seasonalSmoothing({ horizon })],
+    ['arima', arima({ fit })],
+    ['engine', engineAlone(horizon)],
+  ]);
+}
+
+/** The whole engine on one series: what it learns on many, it learns on this one alone, whenever that is due. */
+const engineAlone =
+  (steps: number): ForecasterFactory =>
+  (series) => {
+    const foresight = createForesight({ steps });
+    const forecaster = foresight.open({ key: 'alone', kind: 'alone', ...series });
+    return {
+      model: 'engine',
+      observe(value) {
+        forecaster.observe(value);
+        if (foresight.learningDue) for (const _ of foresight.learn());
+      },
+      forecast: (ahead) => forecaster.forecast(ahead),
+    };
+  };

@@ -1,0 +1,175 @@
+import { MeshError } from '../../contract/index.ts';
+
+/** A series at equal intervals; NaN where a value is missing. */
+export interface Series {
+  readonly name: string;
+  readonly values: Float64Array;
+  readonly intervalMs: number;
+  /** Where the interval is from: the file's times, the command line, or nowhere. */
+  readonly intervalBy: 'times' | 'option' | 'default';
+}
+
+export interface ReadOptions {
+  /** As messages name it. */
+  readonly file: string;
+  /** A name of the first line, or a number from 1. */
+  readonly column?: string;
+  readonly intervalMs?: number;
+}
+
+/** A series has at most so many places, filled or not. */
+const valuesMost = 1_000_000;
+/** Of values without times, when nobody says. */
+const defaultIntervalMs = 60_000;
+const delimiters = [';', '\t', ','] as const;
+const missing = /^(|-|n\/?a|nan|null|none|missing)$/i;
+const timeName = /^(time|timestamp|date|datetime|ts|ds|at|t)$/i;
+const localTime = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)$/;
+
+interface Row {
+  readonly line: number;
+  readonly fields: readonly string[];
+}
+
+/** Reads CSV: one column of values, or a time and a value, or more with `column`. Throws `MESH_SERIES_INVALID` with file and line. */
+export function readSeries(text: string, options: ReadOptions): Series {
+  const fault = (line: number | undefined, message: string, mend?: string) =>
+    new MeshError('MESH_SERIES_INVALID', message, {
+      where: line === undefined ? options.file : `${options.file}:${line}`,
+      ...(mend === undefined ? {} : { mend }),
+    });
+  const lines = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/);
+  const delimiter = delimiters.find((each) => lines.some((line) => line.includes(each))) ?? ',';
+  const rows: Row[] = lines.flatMap((line, index) =>
+    line.trim() === '' || line.startsWith('#') ? [] : [{ line: index + 1, fields: fieldsOf(line, delimiter) }],
+  );
+  const [first] = rows;
+  if (first === undefined) throw fault(undefined, 'there are no values in it', shapes);
+  const numberOf = (field: string) => readNumber(field, delimiter);
+  const header = first.fields.some((field) => numberOf(field) !== undefined) ? undefined : first.fields;
+  const body = header === undefined ? rows : rows.slice(1);
+  if (body.length === 0) throw fault(first.line, 'there is a first line with names, and no values below it', shapes);
+  const columns = chooseColumns(header, body[0]!, options.column, (message, mend) => fault(first.line, message, mend));
+  const read = body.map(({ line, fields }) => {
+    if (fields.length !== body[0]!.fields.length)
+      throw fault(line, `${fields.length} columns, in line ${body[0]!.line} there are ${body[0]!.fields.length}`);
+    const field = fields[columns.value]!;
+    const value = missing.test(field) ? Number.NaN : numberOf(field);
+    if (value === undefined)
+      throw fault(line, `"${field}" is no number`, 'write 0.25, or leave it empty where the value is missing');
+    if (columns.time === undefined) return { line, value };
+    const timeMs = readTime(fields[columns.time]!);
+    if (timeMs === undefined)
+      throw fault(line, `"${fields[columns.time]}" is no time`, 'write 2026-11-28T14:00:00Z, or seconds since 1970');
+    return { line, value, timeMs };
+  });
+  const name = header?.[columns.value] ?? `column ${columns.value + 1}`;
+  if (columns.time === undefined) {
+    const intervalMs = options.intervalMs ?? defaultIntervalMs;
+    if (read.length > valuesMost) throw fault(undefined, `${read.length} values: at most ${valuesMost} can be`);
+    const intervalBy = options.intervalMs === undefined ? 'default' : 'option';
+    return { name, values: Float64Array.from(read, ({ value }) => value), intervalMs, intervalBy };
+  }
+  return { name, ...onGrid(read as Timed[], options.intervalMs, fault) };
+}
+
+const shapes = 'give one value on each line, or "time,value"';
+
+/** Quotes hold a field together; a quote in it is doubled. */
+function fieldsOf(line: string, delimiter: string): string[] {
+  const fields: string[] = [];
+  let field = '';
+  let quoted = false;
+  for (let at = 0; at < line.length; at += 1) {
+    const character = line[at]!;
+    if (character === '"' && quoted && line[at + 1] === '"') {
+      field += '"';
+      at += 1;
+    } else if (character === '"') quoted = !quoted;
+    else if (character === delimiter && !quoted) {
+      fields.push(field.trim());
+      field = '';
+    } else field += character;
+  }
+  fields.push(field.trim());
+  return fields;
+}
+
+/** `0,5` too, where the comma separates nothing. */
+function readNumber(field: string, delimiter: string): number | undefined {
+  const text = delimiter !== ',' && /^[-+]?\d+,\d+$/.test(field) ? field.replace(',', '.') : field;
+  if (!/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text)) return undefined;
+  const value = Number(text);
+  return Number.isFinite(value) ? value : undefined;
+}
+
+/** Seconds or milliseconds since 1970, or a date; without an offset it is taken for UTC, whose hours are all as long. */
+function readTime(field: string): number | undefined {
+  const number = readNumber(field, ',');
+  if (number !== undefined) return Math.abs(number) < 1e11 ? number * 1_000 : number;
+  const [, date, time] = localTime.exec(field) ?? [];
+  const ms = Date.parse(date === undefined ? field : `${date}T${time}Z`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+function chooseColumns(
+  header: readonly string[] | undefined,
+  { fields }: Row,
+  wanted: string | undefined,
+  fault: (message: string, mend: string) => MeshError,
+): { readonly value: number; readonly time: number | undefined } {
+  const names = header ?? fields.map((_, index) => String(index + 1));
+  const named = header?.findIndex((name) => timeName.test(name)) ?? -1;
+  const isDate = (field: string | undefined) =>
+    field !== undefined && readNumber(field, ',') === undefined && readTime(field) !== undefined;
+  const time = named >= 0 ? named : fields.length === 2 || isDate(fields[0]) ? 0 : undefined;
+  if (wanted !== undefined) {
+    const value = names.indexOf(wanted) >= 0 ? names.indexOf(wanted) : Number(wanted) - 1;
+    if (names[value] === undefined) throw fault(`there is no column "${wanted}"`, `there are: ${names.join(', ')}`);
+    return { value, time: time === value ? undefined : time };
+  }
+  if (fields.length === 1) return { value: 0, time: undefined };
+  const values = names.map((_, index) => index).filter((index) => index !== time);
+  if (values.length === 1) return { value: values[0]!, time };
+  throw fault(
+    `there are ${names.length} columns`,
+    `choose one: --column ${values.map((index) => names[index]).join(', or ')}`,
+  );
+}
+
+interface Timed {
+  readonly line: number;
+  readonly value: number;
+  readonly timeMs: number;
+}
+
+/** At the usual distance between two times, or as asked; what falls in one place is averaged, a place with nothing is missing. */
+export function onGrid(
+  read: readonly Timed[],
+  wantedMs: number | undefined,
+  fault: (line: number, message: string, mend?: string) => MeshError,
+): Omit<Series, 'name'> {
+  const distances: number[] = [];
+  for (const [index, { line, timeMs }] of read.entries()) {
+    const before = read[index - 1]?.timeMs ?? timeMs;
+    if (timeMs < before) throw fault(line, 'its time is before that of the line above', 'sort the file by time');
+    if (timeMs > before) distances.push(timeMs - before);
+  }
+  const intervalMs = wantedMs ?? distances.sort((a, b) => a - b)[Math.floor(distances.length / 2)];
+  if (intervalMs === undefined) throw fault(read[0]!.line, 'all of its times are the same', shapes);
+  const placeOf = ({ timeMs }: Timed) => Math.round((timeMs - read[0]!.timeMs) / intervalMs);
+  const last = read.at(-1)!;
+  if (placeOf(last) >= valuesMost) {
+    const message = `at ${intervalMs} ms apart there would be ${placeOf(last) + 1} values, at most ${valuesMost} can be`;
+    throw fault(last.line, message, 'say how far apart they are with --interval, or look at this time');
+  }
+  const sums = new Float64Array(placeOf(last) + 1);
+  const counts = new Float64Array(sums.length);
+  for (const each of read) {
+    if (Number.isNaN(each.value)) continue;
+    sums[placeOf(each)]! += each.value;
+    counts[placeOf(each)]! += 1;
+  }
+  const values = sums.map((sum, place) => (counts[place] === 0 ? Number.NaN : sum / counts[place]!));
+  return { values, intervalMs, intervalBy: wantedMs === undefined ? 'times' : 'option' };
+}

@@ -1,0 +1,126 @@
+import type { TaskPrediction, TaskPredictor } from '@foremesh/models';
+import { combinationsOf, type Output, type ProfileRow } from '../../contract/index.ts';
+import type { StagePlan } from '../job-plan.ts';
+import { type LedgerJob, type LedgerTask, stagePlanOf } from '../ledger.ts';
+import type { LedgerProfile } from '../ledger-profiles.ts';
+import type { PlannerState } from './state.ts';
+
+/** Predicts by all tasks that the log has; made anew when it has more. */
+function predictorOf(state: PlannerState): TaskPredictor {
+  const { ledger, policy } = state;
+  const { learnedTasks: learned } = ledger;
+  if (state.predictor?.ledger !== ledger || state.predictor.learned !== learned)
+    state.predictor = { ledger, learned, predict: policy.predictTasks(ledger.profiles.values()) };
+  return state.predictor.predict;
+}
+
+/** What stages will put out, as far as it has been worked out for one question: many may need one. */
+type Foreseen = Map<string, number>;
+
+/**
+ * What one task of a stage takes, its merge aside: seconds on a core of speed 1, bytes. Before its stage is cut, of a task that reads
+ * all of the input, or the part that the author asks for.
+ */
+export function profileOf(
+  state: PlannerState,
+  job: LedgerJob,
+  plan: StagePlan,
+  foreseen: Foreseen = new Map(),
+): TaskPrediction {
+  const readers = plan.split === undefined ? 1 : Math.max(1, partsOf(job, plan));
+  return predict(state, plan, inputBytesOf(state, job, plan, foreseen) / readers);
+}
+
+/** The same of one task that the log has: a part, or the merge. */
+export function profileOfTask(
+  state: PlannerState,
+  job: LedgerJob,
+  { stage, merges, range }: LedgerTask,
+  foreseen: Foreseen = new Map(),
+): TaskPrediction {
+  const plan = stagePlanOf(job, stage);
+  if (!merges && range === undefined) return profileOf(state, job, plan, foreseen);
+  if (range !== undefined) return predict(state, plan, range.end - range.start);
+  const { engine, blob: code } = plan.merge!;
+  const inputBytes = partsOutputBytes(state, job, plan, foreseen);
+  return predictorOf(state)({ engine, code, category: 'merge', inputBytes });
+}
+
+function predict(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {
+  const category = profile === undefined ? {} : { category: profile };
+  return predictorOf(state)({ engine: code.engine, code: code.blob, ...category, inputBytes });
+}
+
+/** What all tasks of a stage read together; of stages that are not done, what their outputs will probably be. */
+function inputBytesOf(state: PlannerState, job: LedgerJob, plan: StagePlan, foreseen: Foreseen): number {
+  const source = job.stages.get(plan.stage)!.source ?? plan.input;
+  if (source !== undefined) return source.sizeBytes;
+  return plan.needs.reduce((sum, need) => sum + outputBytesOf(state, job, stagePlanOf(job, need), foreseen), 0);
+}
+
+function outputBytesOf(state: PlannerState, job: LedgerJob, plan: StagePlan, foreseen: Foreseen): number {
+  const known = foreseen.get(plan.stage);
+  if (known !== undefined) return known;
+  const merge = job.stages.get(plan.stage)!.tasks.find(({ merges }) => merges);
+  const bytes =
+    merge === undefined
+      ? partsOutputBytes(state, job, plan, foreseen)
+      : merge.output === undefined
+        ? (profileOfTask(state, job, merge, foreseen).outputBytes?.q50 ?? 0)
+        : sizeOf(merge.output);
+  foreseen.set(plan.stage, bytes);
+  return bytes;
+}
+
+function partsOutputBytes(state: PlannerState, job: LedgerJob, plan: StagePlan, foreseen: Foreseen): number {
+  const outputs = job.stages.get(plan.stage)!.tasks.flatMap(({ merges, output }) => (merges ? [] : (output ?? [])));
+  const bytes = outputs.reduce((sum, output) => sum + sizeOf(output), 0);
+  const open = partsOf(job, plan) - outputs.length;
+  return open === 0 ? bytes : bytes + open * (profileOf(state, job, plan, foreseen).outputBytes?.q50 ?? 0);
+}
+
+/** Tasks that it is, or will be, cut into. */
+function partsOf(job: LedgerJob, { stage, split, matrix }: StagePlan): number {
+  const { cut, tasks } = job.stages.get(stage)!;
+  if (cut) return tasks.filter(({ merges }) => !merges).length;
+  return split?.chunks ?? (matrix === undefined ? 1 : combinationsOf(matrix));
+}
+
+function sizeOf(output: Output): number {
+  return 'blob' in output ? output.sizeBytes : output.inline.length;
+}
+
+/** An input of which everybody can imagine the size: for rows that are of no code. */
+const exampleBytes = 1024 ** 2;
+
+/**
+ * What tasks take: of the account's code, the one that was seen last first; then of other code of each category that is known, and of
+ * any other. `name` is the beginning of a code's name, a stage or a category.
+ */
+export function profileRowsOf(state: PlannerState, account: string, name?: string): ProfileRow[] {
+  const ask = predictorOf(state);
+  const profiles = [...state.ledger.profiles.values()].reverse();
+  const rows: ProfileRow[] = [];
+  const kinds = new Map<string, Pick<ProfileRow, 'engine'> & { readonly category?: string }>();
+  for (const profile of profiles) {
+    const { engine, code, stage, sample } = profile;
+    const category = profile.category === undefined ? {} : { category: profile.category };
+    // In the order of the rows: `~` comes after every category.
+    kinds.set(`${engine} ${profile.category ?? '~'}`, { engine, ...category }).set(`${engine} ~`, { engine });
+    if (profile.account !== account || !isNamed(profile, name)) continue;
+    const inputBytes = Math.expm1(sample.reduce((sum, [input]) => sum + Math.log1p(input), 0) / sample.length);
+    const estimate = ask({ engine, code, ...category, inputBytes });
+    rows.push({ engine, code, ...category, stage, inputBytes, estimate });
+  }
+  for (const key of [...kinds.keys()].sort()) {
+    const kind = kinds.get(key)!;
+    if (name !== undefined && kind.category !== name) continue;
+    rows.push({ ...kind, inputBytes: exampleBytes, estimate: ask({ ...kind, code: '', inputBytes: exampleBytes }) });
+  }
+  return rows;
+}
+
+function isNamed({ code, stage, category }: LedgerProfile, name: string | undefined): boolean {
+  if (name === undefined || stage === name || category === name) return true;
+  return code.startsWith(name) || code.startsWith(`sha256-${name}`);
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCli } from '@foremesh/node-runtime/cli';
+import { formatConnection, type HistoryPage, type QueryAsk } from '@foremesh/node-runtime/contract';
+import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
+import { FakeIo } from './fake-io.ts';
+
+/** A wave of 24 values, 5 minutes apart, with a little noise that is always the same. */
+const wave = (count: number, middle = 0.5) =>
+  Array.from(
+    { length: count },
+    (_, at) => middle + 0.3 * Math.sin((at * Math.PI) / 12) + 0.02 * Math.sin(at * at * 1.7),
+  );
+const csv = (values: readonly number[]) =>
+  `time,cpu\n${values.map((value, at) => `${1.7e9 + 300 * at},${value.toFixed(4)}\n`).join('')}`;
+
+describe('cli: backtest', function () {
+  this.timeout(60_000);
+  let folder: string;
+  let mesh: ScriptedMesh;
+  let io: FakeIo;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
+    mesh = await ScriptedMesh.start();
+    await writeFile(join(folder, 'cpu.csv'), csv(wave(400)));
+  });
+  after(async () => {
+    await mesh.close();
+    await rm(folder, { recursive: true });
+  });
+  beforeEach(() => {
+    io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+  });
+  const run = (...argv: string[]) => runCli(['backtest', ...argv], io);
+
+  it('judges every model on the same windows, draws the best, and writes a picture of all', async () => {
+    assert.equal(
+      await run('cpu.csv', '--range', '0:1', '--origins', '20', '--svg', join(folder, 'cpu.svg')),
+      0,
+      io.err,
+    );
+    const lines = io.text.split('\n');
+    assert.equal(lines[0], 'cpu of cpu.csv: 400 values 5 min apart, 12 steps ahead from 20 origins');
+    assert.match(lines[2]!, /^MODEL +MAE +MASE +PB +BY LAST-VALUE +IN BAND +TIME$/);
+    assert.match(lines[3]!, / <- best$/);
+    assert.match(io.text, /\nlast-value +\S+ +\S+ +\S+ +1 +\d+ % +\S+ ms/);
+    const best = lines[3]!.split(' ')[0]!;
+    assert.ok(best !== 'last-value' && io.text.includes(`the last forecast of ${best}: `), io.text);
+    const svg = await readFile(join(folder, 'cpu.svg'), 'utf8');
+    assert.match(svg, /^<svg /);
+    const panels = lines.slice(3, lines.indexOf('', 3)).length;
+    assert.equal(svg.match(/<polygon/g)!.length, panels);
+    assert.doesNotMatch(svg, /NaN|Infinity|undefined/);
+    assert.match(io.err, new RegExp(`cpu.svg: ${panels} charts`));
+  });
+
+  it('says the same as JSON, the best model first', async () => {
+    assert.equal(await run('cpu.csv', '--json', '--origins', '10', '--horizon', '6'), 0, io.err);
+    const [{ series, horizon, origins, models }] = io.documents as [
+      { series: object; horizon: number; origins: number; models: Record<string, number | string>[] },
+    ];
+    assert.deepEqual(series, { column: 'cpu', values: 400, missing: 0, intervalMs: 300_000 });
+    assert.deepEqual([horizon, origins], [6, 10]);
+    const losses = models.map(({ pinballLoss }) => pinballLoss as number);
+    assert.deepEqual(
+      [...losses].sort((a, b) => a - b),
+      losses,
+    );
+    assert.deepEqual(new Set(models.map(({ windows }) => windows)), new Set([10]));
+    const plain = models.find(({ model }) => model === 'last-value')!;
+    assert.ok(losses[0]! < (plain.pinballLoss as number) / 2 && (plain.mase as number) > 1, JSON.stringify(models));
+    assert.equal(io.err, '');
+  });
+
+  it('takes values below zero, gaps, and series in which nothing happens', async () => {
+    await writeFile(join(folder, 'cold.csv'), csv(wave(200, -5)).replace(/^(\d+),(-4\.9\d+)$/gm, '$1,'));
+    await writeFile(join(folder, 'flat.csv'), csv(Array(100).fill(3)));
+    for (const file of ['cold.csv', 'flat.csv']) {
+      assert.equal(await run(file, '--origins', '5'), 0, io.err);
+      assert.doesNotMatch(io.text, /NaN|Infinity|undefined/);
+    }
+    assert.match(io.text, /cold\.csv: .* from 5 origins; \d+ are missing\n/);
+  });
+
+  it('asks a node for its history', async () => {
+    const values = wave(120);
+    const page: HistoryPage = {
+      agesMs: values.map((_, at) => (values.length - at) * 60_000),
+      runs: values.map(() => 1),
+      values: { memoryAvailableBytes: values.map((value) => value * 1e9) },
+      intervalMs: 60_000,
+      diskBytesMost: 1,
+      writtenBytes: 1,
+    };
+    mesh.answer = () => ({ query: 'history', page });
+    assert.equal(await run('pi-3', '--metric', 'memoryAvailableBytes', '--origins', '5'), 0, io.err);
+    assert.match(io.text, /^memoryAvailableBytes of pi-3: 120 values 1 min apart, 12 steps ahead from 5 origins\n/);
+    const ask = mesh.asks.at(-1) as QueryAsk & { query: 'history' };
+    assert.deepEqual([ask.query, ask.node, ask.resolution], ['history', 'pi-3', '1m']);
+  });
+
+  it('refuses what it cannot read, and says what would be right', async () => {
+    await writeFile(join(folder, 'word.csv'), '1\n2\nthree\n');
+    await writeFile(join(folder, 'short.csv'), '1\n2\n3\n');
+    const refusals: [string[], RegExp][] = [
+      [['word.csv'], /word\.csv:3: "three" is no number .*MESH_SERIES_INVALID\)\n {2}write 0\.25/],
+      [['short.csv'], /short\.csv: 3 values are too few for 12 steps ahead .*\n {2}give it 24 or more/],
+      [['nothing.csv'], /nothing\.csv: there is no such file .*\n {2}name a CSV file, or a node/],
+      [['.'], /it cannot be read/],
+      [['cpu.csv', '--column', 'disk'], /cpu\.csv:1: there is no column "disk".*\n {2}there are: time, cpu/],
+      [['cpu.csv', '--range', '1:0'], /it looks like 0:1/],
+      [['cpu.csv', '--horizon', '0'], /a whole number from 1 to 1000/],
+      [['cpu.csv', '--interval', 'soon'], /it looks like 30s/],
+    ];
+    for (const [argv, message] of refusals) {
+      io.err = '';
+      assert.equal(await run(...argv), 2, argv.join(' '));
+      assert.match(io.err, message);
+    }
+  });
+});

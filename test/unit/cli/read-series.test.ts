@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { MeshError } from '@foremesh/node-runtime/contract';
+import { type ReadOptions, readSeries } from '../../../node-runtime/cli/backtest/read-series.ts';
+
+const read = (text: string, options: Partial<ReadOptions> = {}) => readSeries(text, { file: 'a.csv', ...options });
+const minute = 60_000;
+
+describe('cli: a series from a file', () => {
+  const cases: readonly [string, string, Partial<ReadOptions>, number[], number, string][] = [
+    ['one value on each line', '1\n2.5\n-3e-1\n', {}, [1, 2.5, -0.3], minute, 'column 1'],
+    [
+      'with a name, comments, empty lines and Windows ends',
+      '# from a Pi\r\nload\r\n1\r\n\r\n2\r\n',
+      {},
+      [1, 2],
+      minute,
+      'load',
+    ],
+    ['missing values', 'load\n1\nNaN\n-\nn/a\n5\n', {}, [1, Number.NaN, Number.NaN, Number.NaN, 5], minute, 'load'],
+    ['an interval that is said', '1\n2\n', { intervalMs: 5_000 }, [1, 2], 5_000, 'column 1'],
+    ['seconds since 1970', '1700000000,1\n1700000300,2\n1700000600,3\n', {}, [1, 2, 3], 300_000, 'column 2'],
+    ['milliseconds since 1970', '1700000000000,1\n1700000000500,2\n', {}, [1, 2], 500, 'column 2'],
+    [
+      'dates',
+      'time,cpu\n2026-03-29T01:55:00,1\n2026-03-29 02:00,2\n2026-03-29T02:05Z,3\n',
+      {},
+      [1, 2, 3],
+      300_000,
+      'cpu',
+    ],
+    ['days', 'date;cpu\n2026-01-01;0,5\n2026-01-02;0,25\n', {}, [0.5, 0.25], 86_400_000, 'cpu'],
+    ['tabs', 'time\tcpu\n0\t1\n60\t2\n', {}, [1, 2], minute, 'cpu'],
+    ['times in a column that is not the first', 'cpu,time\n1,0\n2,60\n', {}, [1, 2], minute, 'cpu'],
+    ['a column by name', 'time,cpu,memory\n0,1,10\n60,2,20\n', { column: 'memory' }, [10, 20], minute, 'memory'],
+    ['a column by number', '0,1,10\n60,2,20\n', { column: '3' }, [10, 20], minute, 'column 3'],
+    ['names in quotes', '"time","cpu, all ""cores"""\n0,1\n60,2\n', {}, [1, 2], minute, 'cpu, all "cores"'],
+    ['gaps', '0,1\n60,2\n240,5\n300,6\n', {}, [1, 2, Number.NaN, Number.NaN, 5, 6], minute, 'column 2'],
+    ['times that jitter', '0,1\n61,2\n119,3\n181,4\n', { intervalMs: minute }, [1, 2, 3, 4], minute, 'column 2'],
+    ['a coarser interval: means', '0,1\n20,3\n60,5\n90,9\n', { intervalMs: minute }, [2, 5, 9], minute, 'column 2'],
+    ['a time that comes twice', '0,1\n60,2\n60,4\n120,5\n', {}, [1, 3, 5], minute, 'column 2'],
+  ];
+  for (const [what, text, options, values, intervalMs, name] of cases) {
+    it(what, () => {
+      const series = read(text, options);
+      assert.deepEqual([[...series.values], series.intervalMs, series.name], [values, intervalMs, name]);
+    });
+  }
+
+  const faults: readonly [string, string, Partial<ReadOptions>, string, RegExp][] = [
+    ['nothing', '\n\n', {}, 'a.csv', /no values/],
+    ['names alone', 'time,cpu\n', {}, 'a.csv:1', /no values below/],
+    ['a word', '1\n2\nthree\n', {}, 'a.csv:3', /"three" is no number/],
+    ['infinity', '1\n1e999\n', {}, 'a.csv:2', /"1e999" is no number/],
+    ['a time that is none', 'time,cpu\nnoon,1\n', {}, 'a.csv:2', /"noon" is no time/],
+    ['times that go back', 'time,cpu\n60,1\n0,2\n', {}, 'a.csv:3', /before that of the line above/],
+    ['times that do not go on', '60,1\n60,2\n', {}, 'a.csv:1', /all of its times are the same/],
+    ['a time far away', '0,1\n60,2\n120,3\n1700000000,4\n', {}, 'a.csv:4', /at most 1000000 can be/],
+    ['a line with fewer columns', 'time,cpu\n0,1\n60\n', {}, 'a.csv:3', /1 columns, in line 2 there are 2/],
+    ['several columns', 'a,b,c\n1,2,3\n', {}, 'a.csv:1', /there are 3 columns/],
+    ['a column that is not there', 'time,cpu\n0,1\n', { column: 'mem' }, 'a.csv:1', /no column "mem"/],
+    ['a column number that is not there', '0,1\n', { column: '3' }, 'a.csv:1', /no column "3"/],
+  ];
+  for (const [what, text, options, where, message] of faults) {
+    it(`refuses ${what}, and says where`, () => {
+      assert.throws(
+        () => read(text, options),
+        (error: unknown) => {
+          assert.ok(error instanceof MeshError && error.code === 'MESH_SERIES_INVALID', String(error));
+          assert.equal(error.where, where);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+    });
+  }
+});
