@@ -14,6 +14,7 @@ import { logsCommand } from './commands/logs.ts';
 import { newCommand } from './commands/new.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
+import { quotaCommand } from './commands/quota.ts';
 import { replayCommand } from './commands/replay.ts';
 import { runCommand } from './commands/run.ts';
 import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
@@ -48,6 +49,7 @@ export const ownCommands: readonly CommandModule[] = [
   keysCommand,
   trustCommand,
   votersCommand,
+  quotaCommand,
   whyCommand,
   doctorCommand,
   replayCommand,

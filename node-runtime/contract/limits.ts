@@ -53,6 +53,8 @@ export const limits = {
   tasksAtOncePerAccount: 10_000,
   /** The blobs that the jobs of one account name, ended ones that are kept included, each counted once. */
   storedBytesPerAccount: 1024 ** 4,
+  /** Accounts for which an owner has said other quotas than those of every account. */
+  accountsWithQuota: 1_000,
   /** Jobs with a `schedule`; they count into `jobsPerAccount` too. */
   schedulesPerAccount: 100,
   /** A schedule's id: its occurrences are called `<schedule>-20261224T180000Z`, and that must be an identifier. */

@@ -1,4 +1,5 @@
 import {
+  type AccountQuota,
   type DataReference,
   limits,
   type NodeKey,
@@ -86,6 +87,8 @@ export interface Ledger {
   readonly tombstones: Map<string, Tombstone>;
   /** What a person wants of the voters; the default until somebody has said so. */
   voters?: VoterSettings;
+  /** What accounts may have, of those for which an owner has said it. */
+  readonly quotas: Map<string, AccountQuota>;
   /** Tasks of ended jobs. */
   endedTasks: number;
   readonly retain: LedgerRetention;
@@ -105,6 +108,7 @@ export function createLedger(
     removed: new Map(),
     votersChain: [],
     jobs: new Map(),
+    quotas: new Map(),
     ended: [],
     endedTasks: 0,
     ageMs: 0,
@@ -356,6 +360,7 @@ export function snapshotLedger(ledger: Ledger): unknown {
     nodes: [...ledger.nodes].map(([node, { publicKey }]) => ({ node, publicKey })),
     removed: [...ledger.removed].map(([publicKey, node]) => ({ node, publicKey })),
     votersChain: ledger.votersChain,
+    quotas: [...ledger.quotas].map(([account, quota]) => ({ account, quota })),
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
     endedTasks: ledger.endedTasks,
@@ -372,6 +377,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
     nodes,
     removed = [],
     votersChain,
+    quotas = [],
     jobs,
     ended,
     endedTasks,
@@ -381,9 +387,10 @@ export function restoreLedger(snapshot: unknown): Ledger {
     voters,
   } = snapshot as {
     nodes: NodeKey[];
-    /** Absent in what an older release wrote, like `ageMs`. */
+    /** Absent in what an older release wrote, like `quotas` and `ageMs`. */
     removed?: NodeKey[];
     votersChain: VotersLink[];
+    quotas?: { account: string; quota: AccountQuota }[];
     jobs: Plain[];
     ended: string[];
     endedTasks: number;
@@ -396,6 +403,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
     nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
     removed: new Map(removed.map(({ node, publicKey }) => [publicKey, node])),
     votersChain,
+    quotas: new Map(quotas.map(({ account, quota }) => [account, quota])),
     ...(voters === undefined ? {} : { voters }),
     jobs: new Map(
       jobs.map((job) => [

@@ -17,6 +17,8 @@ import {
   type PreferencesHeld,
   parseConnection,
   type QueryAnswer,
+  type QuotaChange,
+  type QuotaRow,
   type ResultOutput,
   type TaskRow,
   Topics,
@@ -67,9 +69,9 @@ export interface SubmitOptions {
   readonly acceptWithinMs?: number;
 }
 
-/** How long a voter may take to give up its seat, and how often the mesh is asked whether it has. */
+/** How long a voter may take to give up its seat, and how often the mesh is asked whether what was wanted is so. */
 const removalMs = 60_000;
-const removalAskMs = 250;
+const askAgainMs = 250;
 
 /** Rows that the leader gave, and how many it left out. */
 export interface Rows<T> {
@@ -233,6 +235,40 @@ export class MeshClient {
     return { cpuShare, memoryBytes, slots };
   }
 
+  /** What the account of this connection has, and how much it may have. Throws `MESH_NO_LEADER`. */
+  async quota(): Promise<QuotaRow> {
+    return (await this.#queries.ask({ query: 'quota' })).quota;
+  }
+
+  /**
+   * The same for all accounts that have anything in the mesh, or quotas of their own. Throws `MESH_NOT_AUTHORIZED` unless the
+   * account owns the mesh, and `MESH_NO_LEADER`.
+   */
+  async quotas(): Promise<Rows<QuotaRow>> {
+    const { quotas, truncated } = await this.#queries.ask({ query: 'quotas' });
+    return { rows: quotas, truncated };
+  }
+
+  /**
+   * Gives an account another quota: what is left out stays, null goes back to what every account has; with an empty change, asks.
+   * Resolves once the mesh remembers it; nothing that the account has is taken away. The mesh does not know which accounts there
+   * are: any name is taken. Throws `MESH_NOT_AUTHORIZED` unless the account of this connection owns the mesh,
+   * `MESH_LIMIT_EXCEEDED`, `MESH_NO_LEADER` (also when too few voters answer for it to be decided).
+   */
+  async setQuota(account: string, change: QuotaChange): Promise<QuotaRow> {
+    const ask = { query: 'set-quota', account: checkIdentifier(account, 'account'), change } as const;
+    const endMs = performance.now() + this.#timing.queryTimeoutMs;
+    for (;;) {
+      const { quota } = await this.#queries.ask(ask);
+      if (isSo(quota, change)) return quota;
+      if (performance.now() > endMs)
+        throw new MeshError('MESH_NO_LEADER', 'a leader answers, and nothing is decided', {
+          mend: 'are most of the voters there? See `foremesh voters`; the change may still come to be',
+        });
+      await pause(askAgainMs);
+    }
+  }
+
   /** Who votes, how far each is, and what was asked for. Throws `MESH_NO_LEADER`. */
   async voters(): Promise<Voters> {
     const { term, wallMs, voters, settings, candidates } = await this.#queries.ask({ query: 'voters' });
@@ -261,7 +297,7 @@ export class MeshClient {
           mend: 'are most of the other voters there? See `foremesh voters`, and ask again',
         });
       }
-      await pause(removalAskMs);
+      await pause(askAgainMs);
     }
   }
 
@@ -325,6 +361,14 @@ export class MeshClient {
     follower.settled().then(() => this.#followers.delete(follower));
     return new JobHandle(this.account, job, follower, this.#link, this.#topics, (output) => this.read(output));
   }
+}
+
+function isSo(quota: QuotaRow, change: QuotaChange): boolean {
+  return (Object.keys(change) as (keyof QuotaChange)[]).every((name) => {
+    const wanted = change[name];
+    const { isOwn, most } = quota[name];
+    return wanted === undefined || (wanted === null ? !isOwn : isOwn && most === wanted);
+  });
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

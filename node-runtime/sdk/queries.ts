@@ -105,5 +105,6 @@ function nameOfQuery(body: QueryBody): string {
   if (body.query === 'history') return `the history of ${body.node}`;
   if (body.query === 'why') return `why ${body.name} waits`;
   if (body.query === 'remove-node') return `the removal of ${body.node}`;
+  if (body.query === 'set-quota') return `the quota of ${body.account}`;
   return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

@@ -5,6 +5,7 @@ import { jobPhase, jobState, problem, waiting } from './job.ts';
 import { trustChange, trustedKeys } from './manifest.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
+import { quotaChange, quotaRow } from './quotas.ts';
 import { count, identifier, version } from './shared.ts';
 import { whyAnswer } from './why.ts';
 
@@ -45,6 +46,12 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('trust'), node: identifier, change: trustChange }),
   /** Another share for a task of the account that runs. */
   z.object({ ...request, query: z.literal('reallocate'), job: identifier, task: identifier, ...allocation.shape }),
+  /** What the account has, and how much it may have. */
+  z.object({ ...request, query: z.literal('quota') }),
+  /** The same for all accounts that have anything, or quotas of their own. */
+  z.object({ ...request, query: z.literal('quotas') }),
+  /** Another quota for an account; with an empty change, what it has. */
+  z.object({ ...request, query: z.literal('set-quota'), account: identifier, change: quotaChange }),
   /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
   z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
   /** Asked again until the answer is that it is gone: a voter gives up its seat first. */
@@ -52,8 +59,15 @@ export const queryAsk = z.discriminatedUnion('query', [
 ]);
 export type QueryAsk = z.infer<typeof queryAsk>;
 
-/** Questions that change the mesh: they are for its owner, and have a topic of their own. */
-const changing: readonly QueryAsk['query'][] = ['set-voters', 'remove-node', 'preferences', 'trust'];
+/** Questions that change the mesh, or tell of other accounts: they are for its owner, and have a topic of their own. */
+const changing: readonly QueryAsk['query'][] = [
+  'set-voters',
+  'remove-node',
+  'preferences',
+  'trust',
+  'quotas',
+  'set-quota',
+];
 export function changesMesh(query: QueryAsk['query']): boolean {
   return changing.includes(query);
 }
@@ -106,6 +120,15 @@ export const queryAnswer = z.discriminatedUnion('query', [
     /** Nodes that could vote, and do not. */
     candidates: z.array(identifier).max(limits.queryRows),
   }),
+  z.object({ ...request, query: z.literal('quota'), quota: quotaRow }),
+  z.object({
+    ...request,
+    query: z.literal('quotas'),
+    quotas: z.array(quotaRow).max(limits.queryRows),
+    truncated: count,
+  }),
+  /** As it is now: a change is in it once the log has it. Ask again until then. */
+  z.object({ ...request, query: z.literal('set-quota'), quota: quotaRow }),
   z.object({ ...request, query: z.literal('set-voters') }),
   z.object({ ...request, query: z.literal('remove-node'), node: identifier, isGone: z.boolean() }),
   z.object({ ...request, query: z.literal('history'), page: historyPage }),

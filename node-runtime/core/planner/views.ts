@@ -17,6 +17,8 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import { quotaFault } from '../ledger-quotas.ts';
+import { quotaRows } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { explain } from './why.ts';
@@ -273,11 +275,11 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
   }));
 }
 
-/** Answers a client's question; an account sees its own jobs only. */
+/** Answers a client's question; an account sees its own jobs only. What changes the mesh is not done here. */
 export function answerQuery(
   state: PlannerState,
   account: string,
-  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'nodes' | 'why' }>,
+  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'nodes' | 'why' | 'quota' | 'quotas' | 'set-quota' }>,
 ): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {
@@ -306,6 +308,17 @@ export function answerQuery(
       const why = explain(state, account, ask.name, ask.job);
       if (!('reason' in why)) return { ...head, query: 'error', problem: why };
       return { ...head, query: 'why', why: { ...why, ...fit('nodes', why.nodes) } };
+    }
+    case 'quota':
+      return { ...head, query: 'quota', quota: quotaRows(state, [account])[0]! };
+    case 'quotas':
+      return { ...head, query: 'quotas', ...fit('quotas', quotaRows(state)) };
+    case 'set-quota': {
+      const fault = Object.keys(ask.change).length === 0 ? undefined : quotaFault(state.ledger, ask.account);
+      if (fault === undefined) return { ...head, query: 'set-quota', quota: quotaRows(state, [ask.account])[0]! };
+      const mend =
+        'take those away that are not needed: `foremesh quota ACCOUNT --jobs default --bytes default --tasks default`';
+      return { ...head, query: 'error', problem: { code: 'MESH_LIMIT_EXCEEDED', message: fault, mend } };
     }
     case 'nodes':
       return { ...head, query: 'nodes', ...fit('nodes', nodeRowsOf(state)) };
