@@ -20,6 +20,7 @@ export {
 export type { TaskBundler } from './graph/prepare.ts';
 export type { TaskLike } from './graph/task-like.ts';
 export type { History, HistoryOptions, HistorySample } from './history.ts';
+export type { AuthorKeySource } from './host.ts';
 export { JobHandle, type JobProgress } from './job-handle.ts';
 export { makeJobId } from './job-id.ts';
 export {
@@ -32,4 +33,5 @@ export {
   type Voters,
 } from './mesh-client.ts';
 export { type DataRow, MeshData } from './mesh-data.ts';
+export type { CodeSigning } from './sign-code.ts';
 export { defaultTiming, type Timing } from './timing.ts';

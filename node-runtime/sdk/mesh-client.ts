@@ -36,7 +36,7 @@ import type { BlobSource } from '../data/upload-source.ts';
 import { type JobGraph, specOfGraph, type TaskBundler } from './graph/prepare.ts';
 import { type History, type HistoryOptions, readHistory } from './history.ts';
 import { Holders } from './holders.ts';
-import { connectBroker } from './host.ts';
+import { type AuthorKeySource, connectBroker, openAuthorKey } from './host.ts';
 import { JobFollower } from './job-follower.ts';
 import { JobHandle } from './job-handle.ts';
 import { makeJobId } from './job-id.ts';
@@ -45,6 +45,7 @@ import { MeshLink } from './mesh-link.ts';
 import { blobOf, bytesOfInline, outputValue } from './outputs.ts';
 import { pause } from './pause.ts';
 import { Queries } from './queries.ts';
+import { type AuthorSigner, type CodeSigning, signSpec } from './sign-code.ts';
 import { defaultTiming, type Timing } from './timing.ts';
 
 export interface MeshClientOptions {
@@ -58,6 +59,8 @@ export interface MeshClientOptions {
    * goes over a WebSocket in any case: on the port of a string with `ca`, else on port 8083, unless this says where.
    */
   readonly url?: string | undefined;
+  /** The author's key that signs code of engine `node`. Not in a page. */
+  readonly key?: AuthorKeySource;
 }
 
 export interface SubmitOptions {
@@ -67,6 +70,8 @@ export interface SubmitOptions {
   readonly retain?: boolean;
   /** Give up with `MESH_NO_LEADER` when nobody has accepted the job for this long. Waits for ever unless said. */
   readonly acceptWithinMs?: number;
+  /** What is signed of code of engine `node`; and with which key, if not with that of the connection. */
+  readonly signing?: CodeSigning & { readonly key?: AuthorKeySource };
 }
 
 /** How long a voter may take to give up its seat, and how often the mesh is asked whether what was wanted is so. */
@@ -87,8 +92,8 @@ export interface JobDetails {
 }
 
 /**
- * Connects to a mesh. Throws `MESH_CONFIG_INVALID`, `MESH_UNREACHABLE` or `MESH_NOT_AUTHORIZED`; a connection that is
- * lost later comes back by itself.
+ * Connects to a mesh. Throws `MESH_CONFIG_INVALID`, `MESH_UNREACHABLE` or `MESH_NOT_AUTHORIZED`, and `MESH_KEY_UNKNOWN` for a `key`
+ * that is not there; a connection that is lost later comes back by itself.
  */
 export async function connectMesh(
   connection: string | Connection,
@@ -96,6 +101,7 @@ export async function connectMesh(
 ): Promise<MeshClient> {
   const parsed = typeof connection === 'string' ? parseConnection(connection) : connection;
   const timing = { ...defaultTiming, ...options.timing };
+  const signer = options.key === undefined ? undefined : openAuthorKey(options.key);
   const link = await MeshLink.open({
     connection: parsed,
     clientId: checkIdentifier(`${options.clientName ?? 'sdk'}-${hexOf(randomOctets(6))}`, 'client name'),
@@ -105,7 +111,7 @@ export async function connectMesh(
     ...(options.url === undefined ? {} : { url: options.url }),
     connect: connectBroker,
   });
-  return new MeshClient(parsed, link, timing, options);
+  return new MeshClient(parsed, link, timing, options, signer);
 }
 
 /** A mesh, from the outside: jobs, nodes, blobs. */
@@ -113,6 +119,7 @@ export class MeshClient {
   readonly connection: Connection;
   /** Blobs: what jobs read, and what they give when it is large. */
   readonly data: MeshData;
+  readonly #signer: AuthorSigner | undefined;
   readonly #link: MeshLink;
   readonly #topics: Topics;
   readonly #timing: Timing;
@@ -121,7 +128,14 @@ export class MeshClient {
   readonly #blobs: BlobClient;
   readonly #followers = new Set<JobFollower>();
 
-  constructor(connection: Connection, link: MeshLink, timing: Timing, options: MeshClientOptions) {
+  constructor(
+    connection: Connection,
+    link: MeshLink,
+    timing: Timing,
+    options: MeshClientOptions,
+    signer: AuthorSigner | undefined,
+  ) {
+    this.#signer = signer;
     this.connection = connection;
     this.#link = link;
     this.#timing = timing;
@@ -149,11 +163,11 @@ export class MeshClient {
   }
 
   /**
-   * Publishes a job, again and again until the mesh has accepted or refused it. Throws `MESH_SPEC_INVALID` or
-   * `MESH_LIMIT_EXCEEDED` at once.
+   * Publishes a job, again and again until the mesh has accepted or refused it. Code of engine `node` is signed, if it is not yet.
+   * Throws at once: `MESH_SPEC_INVALID`, `MESH_LIMIT_EXCEEDED`, and `MESH_CODE_UNSIGNED` when there is no key to sign with.
    */
   submit(spec: JobSpecInput, options: SubmitOptions = {}): JobHandle {
-    const parsed = checkSpec(spec);
+    const parsed = this.sign(spec, options.signing);
     const job = checkIdentifier(
       options.id ?? makeJobId(parsed.name, Math.random, parsed.schedule !== undefined),
       'job id',
@@ -165,6 +179,14 @@ export class MeshClient {
     };
     const { acceptWithinMs } = options;
     return this.#follow(job, { submission, ...(acceptWithinMs === undefined ? {} : { acceptWithinMs }) });
+  }
+
+  /**
+   * The spec, checked, with all code of engine `node` signed that is not yet: as `submit` publishes it, from here or by somebody who
+   * has no key. Throws as `submit` does, and `MESH_KEY_UNKNOWN` for a file that is not there.
+   */
+  sign(spec: JobSpecInput, { key, ...signing }: CodeSigning & { readonly key?: AuthorKeySource } = {}): JobSpec {
+    return signSpec(checkSpec(spec), key === undefined ? this.#signer : openAuthorKey(key), signing);
   }
 
   /** A job that exists. What waits for it throws `MESH_JOB_UNKNOWN` when it does not. */

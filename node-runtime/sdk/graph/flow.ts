@@ -31,9 +31,13 @@ export type FlowInput =
 export type FlowCode<F extends (...values: any[]) => unknown> = F | string | URL;
 
 type StageKeys = JobSpecInput['stages'][string];
-/** All that a stage may have besides what the calls themselves say; `name` for people, `chunks` as in `split`. */
+/**
+ * All that a stage may have besides what the calls themselves say; `name` for people, `chunks` as in `split`, `engine` `node` for
+ * signed code at full speed (`js` unless said).
+ */
 export type StageOptions = Omit<StageKeys, 'code' | 'input' | 'needs' | 'split' | 'merge'> & {
   readonly name?: string;
+  readonly engine?: 'js' | 'node';
 };
 export type SplitOptions = StageOptions & { readonly chunks?: number };
 export type JobOptions = Omit<JobSpecInput, 'stages' | 'v'>;

@@ -17,7 +17,11 @@ export type { JobGraph } from './flow.ts';
 /** What makes one file of a function and all that it imports: the package `@foremesh/author` is one. */
 export interface TaskBundler {
   /** `runner` is the module around the function, which it knows as `code`. Throws `MESH_TASK_CODE_INVALID`. */
-  bundleFunction(source: TaskFunctionSource, runner: string): Promise<{ readonly code: Uint8Array }>;
+  bundleFunction(
+    source: TaskFunctionSource,
+    runner: string,
+    engine: 'js' | 'node',
+  ): Promise<{ readonly code: Uint8Array }>;
 }
 
 type Put = (source: BlobSource) => Promise<DataReference>;
@@ -39,11 +43,11 @@ export async function specOfGraph(graph: JobGraph, bundler: TaskBundler | undefi
   for (const { name, call } of graph.stages) modules.set(call, await moduleOf(name, call, { nameOf, merged, bundler }));
   const stages: Record<string, StageInput> = {};
   for (const { name, call } of graph.stages) {
-    const { name: _, chunks, ...options } = call.options;
+    const { name: _, chunks, engine, ...options } = call.options;
     const needs = [...new Set(Object.values(call.needs))].map((need) => nameOf.get(need)!);
     stages[name] = {
       ...options,
-      code: await contentOf(modules.get(call)!, room, put),
+      code: { ...(await contentOf(modules.get(call)!, room, put)), ...(engine === undefined ? {} : { engine }) },
       ...(needs.length === 0 ? {} : { needs }),
       ...(call.input === undefined ? {} : { input: await inputOf(call.input, room, put) }),
       ...(call.splitBy === undefined
@@ -69,7 +73,7 @@ async function moduleOf(stage: string, call: StageCall, { nameOf, merged, bundle
   const runner = runnerOf(call, Object.fromEntries(shapes));
   if (call.code === undefined) return bytesOf(runner);
   const source = functionSourceOf(call.code, stage);
-  if (bundler !== undefined) return (await bundler.bundleFunction(source, runner)).code;
+  if (bundler !== undefined) return (await bundler.bundleFunction(source, runner, call.options.engine ?? 'js')).code;
   if (source.kind === 'module') {
     throw new MeshError('MESH_NOT_INSTALLED', `stage "${stage}" is a module, and there is nothing here to bundle it`, {
       where: String(source.path),
