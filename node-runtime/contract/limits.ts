@@ -149,6 +149,10 @@ export const limits = {
   historyRequestsHeld: 16,
   logLineCharacters: 2_000,
   logLinesPerTask: 1_000,
+  /** The end of what an attempt has logged that is kept once it has ended. */
+  logTailBytes: 32_768,
+  /** The same for all attempts of a job together; a quarter is for those that failed. */
+  logBytesPerJob: 16 * 1024 ** 2,
   queryRows: 1_000,
   /** Tasks that an answer to `why` names as those that are waited for. */
   whyNames: 32,

@@ -80,6 +80,7 @@ export type JobCommand =
       readonly node: string;
       readonly output: Output;
       readonly usage: Usage;
+      readonly log?: DataReference;
     })
   /** An attempt failed by the task's own fault: counts against its retries on every later leader too. */
   | (OfJob & {
@@ -88,6 +89,7 @@ export type JobCommand =
       readonly attempt: string;
       readonly node: string;
       readonly problem: Problem;
+      readonly log?: DataReference;
     })
   /** The state of an attempt is durable: the task can go on from it elsewhere. */
   | (OfJob & {

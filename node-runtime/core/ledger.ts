@@ -19,6 +19,7 @@ import type {
   RecordRange,
   VoterSettings,
 } from './ledger-commands.ts';
+import { keptLog } from './ledger-logs.ts';
 import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
 import { expireJob, type LedgerRetention, retireJob } from './ledger-retention.ts';
 import { applyToSchedule, type LedgerSchedule } from './ledger-schedules.ts';
@@ -28,8 +29,18 @@ export interface LedgerTask extends CheckpointedTask {
   readonly stage: string;
   readonly merges: boolean;
   readonly range?: RecordRange;
-  readonly failures: { readonly node: string; readonly attempt: string; readonly problem: Problem }[];
-  committed?: { readonly node: string; readonly attempt: string; readonly usage: Usage };
+  readonly failures: {
+    readonly node: string;
+    readonly attempt: string;
+    readonly problem: Problem;
+    readonly log?: DataReference;
+  }[];
+  committed?: {
+    readonly node: string;
+    readonly attempt: string;
+    readonly usage: Usage;
+    readonly log?: DataReference;
+  };
   /** Dropped once the job has ended, unless it is a result. */
   output?: Output;
 }
@@ -62,6 +73,8 @@ export interface LedgerJob {
   /** It is one of a schedule. */
   readonly occurrence?: { readonly schedule: string; readonly atMs: number };
   missedDeadline?: boolean;
+  /** Of the logs that are remembered; absent: none are. */
+  logBytes?: number;
 }
 
 export interface Tombstone {
@@ -178,7 +191,8 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
       if (task.failures.some((failure) => failure.attempt === command.attempt)) {
         return [{ type: 'dropped', command, reason: 'the failure is counted already' }];
       }
-      task.failures.push({ node: command.node, attempt: command.attempt, problem: command.problem });
+      const { node, attempt, problem, log } = command;
+      task.failures.push({ node, attempt, problem, ...keptLog(job, log, true) });
       delete task.checkpoint; // the next attempt shall not begin where this one went wrong
       return [{ type: 'attempt-failed', key, task: command.task, attempt: command.attempt }];
     }
@@ -288,7 +302,8 @@ function commit(
   const task = findTask(job, command.task);
   const fault = findOutcomeFault(job, task);
   if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
-  task.committed = { node: command.node, attempt: command.attempt, usage: command.usage };
+  const { node, attempt, usage, log } = command;
+  task.committed = { node, attempt, usage, ...keptLog(job, log, false) };
   task.output = command.output;
   delete task.checkpoint;
   const stage = job.stages.get(task.stage)!;

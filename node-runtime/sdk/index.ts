@@ -34,4 +34,5 @@ export {
 } from './mesh-client.ts';
 export { type DataRow, MeshData } from './mesh-data.ts';
 export type { CodeSigning } from './sign-code.ts';
+export type { StoredLog } from './stored-logs.ts';
 export { defaultTiming, type Timing } from './timing.ts';

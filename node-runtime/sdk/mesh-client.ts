@@ -46,6 +46,7 @@ import { blobOf, bytesOfInline, outputValue } from './outputs.ts';
 import { pause } from './pause.ts';
 import { Queries } from './queries.ts';
 import { type AuthorSigner, type CodeSigning, signSpec } from './sign-code.ts';
+import { readLogs, type StoredLog } from './stored-logs.ts';
 import { defaultTiming, type Timing } from './timing.ts';
 
 export interface MeshClientOptions {
@@ -204,6 +205,16 @@ export class MeshClient {
   async job(job: string): Promise<JobDetails> {
     const { state, tasks, truncated } = await this.#queries.ask({ query: 'job', job: checkIdentifier(job, 'job id') });
     return { state, tasks, truncated };
+  }
+
+  /**
+   * What was logged by the attempts that have ended, of all tasks or of one: the last `logTailBytes` of each. Kept with the job.
+   * Throws `MESH_JOB_UNKNOWN`, `MESH_TASK_UNKNOWN`, `MESH_NO_LEADER` or what `data.get` throws.
+   */
+  async *logs(job: string, options: { readonly task?: string } = {}): AsyncGenerator<StoredLog, void, undefined> {
+    const which = { job: checkIdentifier(job, 'job id'), ...options };
+    await this.#holders.known();
+    yield* readLogs(this.#queries, this.#blobs, which);
   }
 
   /**

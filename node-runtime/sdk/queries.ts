@@ -99,6 +99,7 @@ export class Queries {
 
 function nameOfQuery(body: QueryBody): string {
   if (body.query === 'job') return `job ${body.job}`;
+  if (body.query === 'logs') return `the logs of ${body.job}`;
   if (body.query === 'preferences') return `what ${body.node} gives`;
   if (body.query === 'trust') return `whom ${body.node} trusts`;
   if (body.query === 'reallocate') return `another share for ${body.task}`;

@@ -6,7 +6,7 @@ import { trustChange, trustedKeys } from './manifest.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
 import { quotaChange, quotaRow } from './quotas.ts';
-import { count, identifier, version } from './shared.ts';
+import { attemptKey, count, identifier, logReference, version } from './shared.ts';
 import { whyAnswer } from './why.ts';
 
 const request = { v: version, id: identifier };
@@ -35,6 +35,8 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('jobs'), phase: jobPhase.optional() }),
   z.object({ ...request, query: z.literal('job'), job: identifier }),
   z.object({ ...request, query: z.literal('nodes') }),
+  /** Where the logs are of attempts that have ended, of the whole job or of a task; `from` is 0, or `next` of the page before. */
+  z.object({ ...request, query: z.literal('logs'), job: identifier, task: identifier.optional(), from: count }),
   /** `name` is a job, or a task: of `job`, or of the newest job of the account that has one of that name. */
   z.object({ ...request, query: z.literal('why'), name: identifier, job: identifier.optional() }),
   z.object({ ...request, query: z.literal('voters') }),
@@ -97,6 +99,16 @@ export const nodeRow = z.object({
 });
 export type NodeRow = z.infer<typeof nodeRow>;
 
+export const logRow = z.object({
+  task: identifier,
+  node: identifier,
+  attempt: attemptKey,
+  /** It did not give the task's output: another attempt did, or none. */
+  failed: z.boolean(),
+  log: logReference,
+});
+export type LogRow = z.infer<typeof logRow>;
+
 /** `queries/<account>/<client>/answer`, leader -> client. `truncated` counts what `queryRows` left out. */
 export const queryAnswer = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('jobs'), jobs: z.array(jobState).max(limits.queryRows), truncated: count }),
@@ -109,6 +121,12 @@ export const queryAnswer = z.discriminatedUnion('query', [
   }),
   z.object({ ...request, query: z.literal('nodes'), nodes: z.array(nodeRow).max(limits.queryRows), truncated: count }),
   z.object({ ...request, query: z.literal('why'), why: whyAnswer }),
+  z.object({
+    ...request,
+    query: z.literal('logs'),
+    logs: z.array(logRow).max(limits.queryRows),
+    next: count.optional(),
+  }),
   z.object({
     ...request,
     query: z.literal('voters'),

@@ -18,6 +18,7 @@ import {
 import { jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
 import { quotaFault } from '../ledger-quotas.ts';
+import { logRowsOf } from './logs.ts';
 import { quotaRows } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
@@ -279,7 +280,7 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
 export function answerQuery(
   state: PlannerState,
   account: string,
-  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'nodes' | 'why' | 'quota' | 'quotas' | 'set-quota' }>,
+  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'logs' | 'nodes' | 'why' | 'quota' | 'quotas' | 'set-quota' }>,
 ): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {
@@ -292,7 +293,8 @@ export function answerQuery(
       }
       return { ...head, query: 'jobs', ...fit('jobs', jobs.reverse()) };
     }
-    case 'job': {
+    case 'job':
+    case 'logs': {
       const job = state.ledger.jobs.get(jobKeyOf(account, ask.job));
       if (job === undefined) {
         const problem = {
@@ -301,6 +303,12 @@ export function answerQuery(
           mend: '`foremesh jobs` lists them',
         };
         return { ...head, query: 'error', problem };
+      }
+      if (ask.query === 'logs') {
+        const rows = logRowsOf(job, ask.task);
+        if (!Array.isArray(rows)) return { ...head, query: 'error', problem: rows };
+        const { logs, truncated } = fit('logs', rows.slice(ask.from));
+        return { ...head, query: 'logs', logs, ...(truncated === 0 ? {} : { next: ask.from + logs.length }) };
       }
       return { ...head, query: 'job', state: jobStateOf(state, job), ...fit('tasks', taskRowsOf(state, job)) };
     }

@@ -200,7 +200,7 @@ describe('foremesh run: the first hour', function () {
     assert.equal(unknown.code, 2, 'a job that is not there yet');
     const running = start('slow', 'run', '--id', 'slow');
     await until('a task runs', () => /\d running|slow: running/.test(running.stderr), answerMs);
-    const logs = start('.', 'logs', 'slow');
+    const logs = start('.', 'logs', 'slow', '--follow');
     await until(
       'the log has lines of two tasks',
       () => new Set(logs.stdout.match(/^s-\d \w+ \|/gm)).size >= 2,
@@ -215,9 +215,30 @@ describe('foremesh run: the first hour', function () {
     assert.equal((await logs.exited).code, 0);
     assert.match(logs.stderr, /slow is done/);
     assert.match(logs.stdout, /^s-\d (ada|bob) \| task began \ufffd\[31m$/m);
+    // When all is over too, of every task, or of one.
+    const stored = await foremesh('.', 'logs', 'slow');
+    assert.equal(stored.code, 0, stored.stderr);
+    const began = stored.stdout.match(/^s-\d (ada|bob) \| task began \ufffd\[31m$/gm);
+    assert.equal(new Set(began?.map((line) => line.slice(0, 3))).size, 10, stored.stdout);
+    const one = await foremesh('.', 'logs', 'slow', '--task', 's-3', '--json');
+    const { task, failed, lines } = JSON.parse(one.stdout) as { task: string; failed: boolean; lines: string[] };
+    assert.deepEqual([task, failed, lines[0]], ['s-3', false, 'task began \u001b[31m']);
     const { code, stdout } = await foremesh('.', 'job', 'slow', '--follow', '--out', 'slow.json');
     assert.deepEqual([code, stdout], [0, '']);
     assert.deepEqual(JSON.parse(await readFile(join(folder, 'slow.json'), 'utf8')), Array(10).fill('slept'));
+  });
+
+  it('shows what a task logged that failed while nobody looked', async () => {
+    await job('broken', {
+      'task.js': "export default (task) => { task.log('the last word'); throw new Error('no') }",
+      'job.yaml': 'stages:\n  b: { code: task.js, retries: 0 }\n',
+    });
+    assert.equal((await foremesh('broken', 'run', '--id', 'broken')).code, 1);
+    const { code, stdout, stderr } = await foremesh('.', 'logs', 'broken', '--follow');
+    assert.match(stdout, /^b-0 (ada|bob) \(failed\) \| the last word\n$/);
+    assert.deepEqual([code, stderr], [0, 'broken is failed\n']);
+    const none = await foremesh('.', 'logs', 'broken', '-t', 'b-1');
+    assert.deepEqual([none.code, /no task "b-1" \(MESH_TASK_UNKNOWN\)/.test(none.stderr)], [2, true], none.stderr);
   });
 
   it('puts, gets and lists data', async () => {

@@ -81,23 +81,32 @@ const cuts = fc.record({
   source: fc.constant(blobNamed('b')),
   tasks: cutTasks,
 });
-const commits = fc.record({
-  type: fc.constant('commit-task' as const),
-  ...head,
-  task: taskName,
-  attempt,
-  node,
-  output: fc.nat(9).map(json),
-  usage: fc.constant(usage),
-});
-const failures = fc.record({
-  type: fc.constant('fail-attempt' as const),
-  ...head,
-  task: taskName,
-  attempt,
-  node,
-  problem: fc.constant({ code: 'MESH_TASK_THREW', message: 'boom' }),
-});
+const log = fc.constantFrom(100, limits.logBytesPerJob / 2).map((sizeBytes) => blobNamed('9', sizeBytes));
+const commits = fc.record(
+  {
+    type: fc.constant('commit-task' as const),
+    ...head,
+    task: taskName,
+    attempt,
+    node,
+    output: fc.nat(9).map(json),
+    usage: fc.constant(usage),
+    log,
+  },
+  { requiredKeys: ['type', 'account', 'job', 'atMs', 'task', 'attempt', 'node', 'output', 'usage'] },
+);
+const failures = fc.record(
+  {
+    type: fc.constant('fail-attempt' as const),
+    ...head,
+    task: taskName,
+    attempt,
+    node,
+    problem: fc.constant({ code: 'MESH_TASK_THREW', message: 'boom' }),
+    log,
+  },
+  { requiredKeys: ['type', 'account', 'job', 'atMs', 'task', 'attempt', 'node', 'problem'] },
+);
 const state = fc.constantFrom('x', 'y', 'z').map(blobNamed);
 const checkpoints = fc.record({
   type: fc.constant('count-checkpoint' as const),
