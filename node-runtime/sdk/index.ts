@@ -2,8 +2,11 @@
 export type { TaskFunctionSource } from './graph/code.ts';
 export {
   type AnyFlow,
+  type BlockOptions,
+  bytes,
   type FlowCode,
   type FlowInput,
+  files,
   items,
   type JobGraph,
   type JobOptions,
@@ -18,7 +21,7 @@ export {
   type Value,
 } from './graph/flow.ts';
 export type { TaskBundler } from './graph/prepare.ts';
-export type { TaskLike } from './graph/task-like.ts';
+export type { FileLike, TaskLike } from './graph/task-like.ts';
 export type { History, HistoryOptions, HistorySample } from './history.ts';
 export type { AuthorKeySource } from './host.ts';
 export { JobHandle, type JobProgress } from './job-handle.ts';

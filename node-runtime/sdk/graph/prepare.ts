@@ -7,6 +7,7 @@ import {
   limits,
   MeshError,
 } from '../../contract/index.ts';
+import { archiveOf } from '../../data/archive.ts';
 import type { BlobSource, SlicedBytes } from '../../data/upload-source.ts';
 import { InlineRoom } from '../inline.ts';
 import { functionSourceOf, type NeedShape, runnerOf, type TaskFunctionSource } from './code.ts';
@@ -34,7 +35,7 @@ export async function specOfGraph(graph: JobGraph, bundler: TaskBundler | undefi
   const nameOf = new Map(graph.stages.map(({ name, call }) => [call, name]));
   // Who splits what another stage gives needs it in one piece.
   const merged = new Set(
-    graph.stages.flatMap(({ call }) => (call.splitBy === undefined ? [] : Object.values(call.needs))),
+    graph.stages.flatMap(({ call }) => (call.split === undefined ? [] : Object.values(call.needs))),
   );
   for (const { call, isOutput } of graph.stages) if (isOutput) merged.add(call);
   const room = new InlineRoom();
@@ -50,9 +51,7 @@ export async function specOfGraph(graph: JobGraph, bundler: TaskBundler | undefi
       code: { ...(await contentOf(modules.get(call)!, room, put)), ...(engine === undefined ? {} : { engine }) },
       ...(needs.length === 0 ? {} : { needs }),
       ...(call.input === undefined ? {} : { input: await inputOf(call.input, room, put) }),
-      ...(call.splitBy === undefined
-        ? {}
-        : { split: { by: call.splitBy, ...(chunks === undefined ? {} : { chunks }) } }),
+      ...(call.split === undefined ? {} : { split: { ...call.split, ...(chunks === undefined ? {} : { chunks }) } }),
       ...(call.kind === 'map' && merged.has(call) ? { merge: { inline: flatMerge } } : {}),
     };
   }
@@ -109,6 +108,7 @@ async function inputOf(input: FlowInput, room: InlineRoom, put: Put): Promise<{ 
   if (typeof input !== 'object' || input === null) throw wrongInput();
   if ('text' in input && typeof input.text === 'string') return contentOf(bytesOf(input.text), room, put);
   if ('file' in input) return put(input.file);
+  if ('files' in input) return put(archiveOf(input.files));
   if ('blob' in input) return { blob: input.blob, sizeBytes: input.sizeBytes };
   if ('slice' in input) return put(input as SlicedBytes);
   throw wrongInput();
@@ -131,6 +131,6 @@ function listBytes(list: readonly unknown[]): Uint8Array {
 
 function wrongInput(): MeshError {
   return new MeshError('MESH_INPUT_INVALID', 'this is no input of a stage', {
-    mend: '{ text }, { file }, bytes, a `File`, a reference from `put`, or for items a list',
+    mend: '{ text }, { file }, { files }, bytes, a `File`, a reference from `put`, or for items a list',
   });
 }
