@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasCommand } from '../../support/skip.ts';
+import { hasCommand, skipWithout } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
 import { Fleet } from './fleet.ts';
 import { ForemeshProcess } from './processes.ts';
@@ -238,6 +238,80 @@ describe('foremesh run: the first hour', function () {
     const { code, stdout } = await foremesh('.', 'job', 'slow', '--follow', '--out', 'slow.json');
     assert.deepEqual([code, stdout], [0, '']);
     assert.deepEqual(JSON.parse(await readFile(join(folder, 'slow.json'), 'utf8')), Array(10).fill('slept'));
+  });
+
+  it('ends at once on a second ^C, whatever it is doing, and the job goes on', async () => {
+    await job('long', {
+      'task.js': `export default async () => {
+        const endMs = Date.now() + 3000;
+        for (let n = 0; Date.now() < endMs; n += 1) if (n % 20000 === 0) await null;
+        return 'awake';
+      }`,
+      'job.yaml': 'stages:\n  s: { code: task.js }\n',
+    });
+    const running = start('long', 'run', '--id', 'long');
+    await until('the task runs', () => /1 running|long: running/.test(running.stderr), answerMs);
+    // A broker that says nothing: the command would wait for it to say goodbye.
+    fleet.broker.child.kill('SIGSTOP');
+    try {
+      running.child.kill('SIGINT');
+      await until('it detaches', () => running.stderr.includes('the job goes on'), answerMs);
+      running.child.kill('SIGINT');
+      assert.deepEqual(await running.exited, { code: null, signal: 'SIGINT' });
+    } finally {
+      fleet.broker.child.kill('SIGCONT');
+    }
+    const { code, stdout, stderr } = await foremesh('.', 'job', 'long', '--follow');
+    assert.deepEqual([code, stdout], [0, '"awake"\n'], stderr);
+  });
+
+  it('cuts the input of a program by bytes, and gives it its files', async function () {
+    skipWithout(this, 'clang', 'clang lld wasi-libc libclang-rt-dev-wasm32');
+    await job('cut', {
+      'task.c': `#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static long bytes_of(FILE *file) {
+  long bytes = 0;
+  while (getc(file) != EOF) bytes++;
+  return bytes;
+}
+
+int main(void) {
+  const char *start = getenv("FOREMESH_START");
+  DIR *folder = opendir("/input");
+  if (folder == NULL) {
+    printf("%s+%ld ", start, bytes_of(stdin));
+    return 0;
+  }
+  for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    if (entry->d_name[0] == '.') continue;
+    char path[300];
+    snprintf(path, sizeof path, "/input/%s", entry->d_name);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return 1;
+    printf("%s:%ld ", entry->d_name, bytes_of(file));
+    fclose(file);
+  }
+  return 0;
+}
+`,
+      'bytes.yaml':
+        'stages:\n  cut: { code: task.wasm, input: given/a.txt, split: { by: bytes, size: 4 }, merge: concat }\n',
+      'files.yaml': 'stages:\n  cut: { code: task.wasm, input: "*.txt", split: files, merge: concat }\n',
+      'given/a.txt': '0123456789',
+      'b.txt': 'four',
+      'c.txt': 'nothing',
+    });
+    execFileSync('clang', ['--target=wasm32-wasi', '-O2', '-o', 'task.wasm', 'task.c'], { cwd: join(folder, 'cut') });
+    const blocks = await foremesh('cut', 'run', 'bytes.yaml');
+    assert.equal(blocks.stdout.trim(), '0+4 4+4 8+2', blocks.stderr);
+    const files = await foremesh('cut', 'run', 'files.yaml', '--id', 'cut-files');
+    assert.equal(files.stdout.trim(), 'b.txt:4 c.txt:7', files.stderr);
+    const { stdout } = await foremesh('.', 'job', 'cut-files', '--json');
+    assert.equal((JSON.parse(stdout) as { tasks: unknown[] }).tasks.length, 3, 'one for each file, and the merge');
   });
 
   it('shows what a task logged that failed while nobody looked', async () => {
