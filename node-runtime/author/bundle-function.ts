@@ -52,6 +52,9 @@ const sandboxGlobals = new Set([
   ],
 ]);
 
+/** What engine `node` has: this Node.js, and `require` for its modules. */
+const nodeGlobals = new Set([...sandboxGlobals, ...Object.getOwnPropertyNames(globalThis), 'require']);
+
 const reserved = new Set(
   (
     'await break case catch class const continue debugger default delete do else enum export extends false finally for ' +
@@ -67,20 +70,25 @@ const nameKeeper = '__name';
  * Bundles one function and the module around it, which calls it `code`. Throws `MESH_TASK_CODE_INVALID` for a function
  * that uses something from outside of itself: its source alone travels.
  */
-export async function bundleFunction(source: FunctionSource, runner: string): Promise<BundledTask> {
+export async function bundleFunction(
+  source: FunctionSource,
+  runner: string,
+  engine: 'js' | 'node' = 'js',
+): Promise<BundledTask> {
   if (source.kind === 'module') {
     const path = typeof source.path === 'string' ? resolve(source.path) : fileOf(source.path);
     const specifier = JSON.stringify(`./${basename(path)}`);
     const imported = source.exportName === 'default' ? 'code' : `{ ${source.exportName} as code }`;
-    return bundleModule({ contents: `import ${imported} from ${specifier};\n${runner}`, entry: path });
+    return bundleModule({ contents: `import ${imported} from ${specifier};\n${runner}`, entry: path, engine });
   }
-  const free = await freeNames(source);
+  const free = await freeNames(source, engine === 'node' ? nodeGlobals : sandboxGlobals);
   if (free.length > 0) throw captures(source.name, free);
   const keeper = source.text.includes(nameKeeper) ? `const ${nameKeeper} = (value) => value;\n` : '';
   // No file: its bytes, and so the hash that names them, depend on the text alone.
   return bundleModule({
     contents: `${keeper}const code = (${source.text});\n${runner}`,
     entry: resolve(`${source.name}.js`),
+    engine,
   });
 }
 
@@ -95,11 +103,12 @@ function fileOf(url: URL): string {
  * The names that a function uses and that nothing inside of it declares. The bundler knows scopes: it is told to replace every
  * name that occurs where it is free, and what was replaced was free.
  */
-async function freeNames({ name, text }: FunctionSource & { kind: 'text' }): Promise<string[]> {
+async function freeNames(
+  { name, text }: FunctionSource & { kind: 'text' },
+  globals: ReadonlySet<string>,
+): Promise<string[]> {
   const words = new Set(text.match(/[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*/gu));
-  const candidates = [...words].filter(
-    (word) => !reserved.has(word) && !sandboxGlobals.has(word) && word !== nameKeeper,
-  );
+  const candidates = [...words].filter((word) => !reserved.has(word) && !globals.has(word) && word !== nameKeeper);
   const mark = unusedMark(text);
   const define = Object.fromEntries(candidates.map((word, index) => [word, `${mark}${index}_`]));
   let code: string;

@@ -26,9 +26,17 @@ export async function bundleTask(entryFile: string, engine: 'js' | 'node' = 'js'
 }
 
 /** The same for a module that is in no file: `entry` is the file that it stands for, and resolves imports from the folder of. */
-export async function bundleModule({ contents, entry }: { contents: string; entry: string }): Promise<BundledTask> {
+export async function bundleModule({
+  contents,
+  entry,
+  engine,
+}: {
+  contents: string;
+  entry: string;
+  engine: 'js' | 'node';
+}): Promise<BundledTask> {
   // No path: the same text gives the same bytes, wherever it is bundled. And not the name of `entry`, which may be imported.
-  return bundle(entry, 'js', {
+  return bundle(entry, engine, {
     contents,
     resolveDir: dirname(entry),
     loader: 'js',

@@ -44,17 +44,18 @@ function* walk(command: Completed, words: readonly string[] = []): Generator<[re
 }
 
 const flagsOf = ({ options }: Completed) => options.flatMap(({ flags }) => flags).concat('--help', '-h');
+const valuedOf = ({ options }: Completed) =>
+  options.filter(({ takesValue }) => takesValue).flatMap(({ flags }) => flags);
 const namesOf = ({ subcommands }: Completed) => subcommands.map(({ name }) => name);
 
 function bash(root: Completed): string {
   const all = [...walk(root)];
   const cases = all.map(([words, command]) => {
     const key = words.join(' ');
-    const valued = command.options.filter(({ takesValue }) => takesValue).flatMap(({ flags }) => flags);
     return `    '${key}')
       names='${namesOf(command).join(' ')}'
       flags='${flagsOf(command).join(' ')}'
-      valued=' ${valued.join(' ')} ';;`;
+      valued=' ${valuedOf(command).join(' ')} ';;`;
   });
   const known = all.map(([words]) => `'${words.join(' ')}'`).join('|');
   return `# Completion of ${root.name} for bash, made by \`${root.name} completion bash\`.
@@ -104,7 +105,8 @@ function zsh(root: Completed): string {
     );
     return `    ${quoted(words.join(' '))})
       names=(${names.join(' ')})
-      flags=(${[...flags, quoted('--help:display help for command')].join(' ')});;`;
+      flags=(${[...flags, quoted('--help:display help for command')].join(' ')})
+      valued=(${valuedOf(command).join(' ')});;`;
   });
   return `#compdef ${root.name}
 # Completion of ${root.name} for zsh, made by \`${root.name} completion zsh\`.
@@ -115,14 +117,19 @@ ${cases.join('\n')}
   esac
 }
 _${root.name}() {
-  local -a names flags
+  local -a names flags valued
   local known='' next i
   _${root.name}_about ''
   for ((i = 2; i < CURRENT; i++)); do
+    if (( $valued[(Ie)\${words[i]}] )); then
+      ((i++))
+      continue
+    fi
     next="\${known:+$known }\${words[i]}"
     _${root.name}_about "$next" && known="$next"
   done
-  if [[ "\${words[CURRENT]}" == -* ]]; then _describe option flags
+  if (( $valued[(Ie)\${words[CURRENT-1]}] )); then _files
+  elif [[ "\${words[CURRENT]}" == -* ]]; then _describe option flags
   elif (( $#names )); then _describe command names
   else _files
   fi

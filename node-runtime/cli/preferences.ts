@@ -115,7 +115,8 @@ function parseCelsius(text: string): number {
 
 const units = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
 
-function parseSize(text: string): number {
+/** Bytes: "500MB", "2GB", "512MiB". */
+export function parseSize(text: string): number {
   const [, value, unit] = /^(\d+(?:\.\d+)?) ?([kMGT]?B|[KMGT]iB)$/.exec(text) ?? [];
   if (value === undefined) throw new InvalidArgumentError('it looks like 500MB, 2GB or 512MiB.');
   const bytes = Math.round(Number(value) * units[unit as keyof typeof units]);

@@ -17,6 +17,7 @@ import { newCommand } from './commands/new.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
 import { profilesCommand } from './commands/profiles.ts';
+import { quotaCommand } from './commands/quota.ts';
 import { replayCommand } from './commands/replay.ts';
 import { runCommand } from './commands/run.ts';
 import { drainCommand, pauseCommand, resumeCommand, shareCommand } from './commands/share.ts';
@@ -54,6 +55,7 @@ export const ownCommands: readonly CommandModule[] = [
   keysCommand,
   trustCommand,
   votersCommand,
+  quotaCommand,
   whyCommand,
   doctorCommand,
   replayCommand,

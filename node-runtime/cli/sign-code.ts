@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import {
   type Capability,
-  type CodeManifest,
   capability,
   count,
   durationToSeconds,
@@ -9,13 +8,11 @@ import {
   type JobSpec,
   limits,
   MeshError,
-  manifestStatement,
 } from '../contract/index.ts';
 import { type AuthorKey, authorDefault, readAuthorKey } from '../shell/authors/author-keys.ts';
 import type { Home } from '../shell/home.ts';
 import type { JobFile } from './job-file.ts';
 
-const expiryDefaultMs = 7 * 86_400_000;
 const duration = z
   .string()
   .regex(/^\d+(\.\d+)?\s*(ms|s|min|h|d)$/, { error: 'must be a number with ms, s, min, h or d ("30d")' })
@@ -65,31 +62,16 @@ export async function signSpec(job: JobFile, spec: JobSpec, keys: ReadonlyMap<st
   const signed = structuredClone(spec);
   for (const { signing, stage, kind } of job.files) {
     if (signing === undefined || (kind !== 'code' && kind !== 'merge')) continue;
-    const [{ nameOf: referenceOf }, { limitsOf }, { sign }] = await Promise.all([
-      import('../data/hash.ts'),
-      import('../shell/voter/job-plans.ts'),
-      import('node:crypto'),
+    const [{ signedCode }, { openAuthorKey }] = await Promise.all([
+      import('../sdk/sign-code.ts'),
+      import('../sdk/host.ts'),
     ]);
-    const content = signed.stages[stage]!;
-    const code = content[kind] as JobSpec['stages'][string]['code'];
-    const author = keys.get(signing.key)!;
-    const manifest: CodeManifest = {
-      v: 1,
-      code: 'blob' in code ? code.blob : referenceOf(Buffer.from(code.inline)).blob,
-      name: signing.name ?? nameOf(job.name, stage, kind),
-      version: signing.version,
-      expiresMs: Math.round(Date.now() + (signing.expires ?? expiryDefaultMs)),
-      capabilities: [...signing.capabilities],
-      limits: limitsOf(content.limits),
-      key: author.publicKey,
-    };
-    const signature = sign(null, manifestStatement(manifest), author.privateKey).toString('base64url');
-    content[kind] = { ...code, engine: 'node', manifest: { ...manifest, signature } };
+    const { key, expires, ...said } = signing;
+    const nowMs = Date.now();
+    const expiresMs = expires === undefined ? undefined : nowMs + expires;
+    const signer = openAuthorKey(keys.get(key)!.privateKey);
+    const of = { name: job.name, stages: signed.stages };
+    signed.stages[stage]![kind] = signedCode(of, stage, kind, signer, { ...said, expiresMs }, nowMs);
   }
   return signed;
-}
-
-function nameOf(job: string, stage: string, kind: string): string {
-  const text = [job, stage, ...(kind === 'merge' ? [kind] : [])].join('-').replace(/[^A-Za-z0-9_-]+/g, '-');
-  return text.slice(0, limits.identifierCharacters);
 }

@@ -20,6 +20,7 @@ export * from './messages/node.ts';
 export * from './messages/preferences.ts';
 export * from './messages/profiles.ts';
 export * from './messages/queries.ts';
+export * from './messages/quotas.ts';
 export * from './messages/raft.ts';
 export * from './messages/shared.ts';
 export * from './messages/trust.ts';

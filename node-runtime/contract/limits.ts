@@ -53,6 +53,8 @@ export const limits = {
   tasksAtOncePerAccount: 10_000,
   /** The blobs that the jobs of one account name, ended ones that are kept included, each counted once. */
   storedBytesPerAccount: 1024 ** 4,
+  /** Accounts for which an owner has said other quotas than those of every account. */
+  accountsWithQuota: 1_000,
   /** Jobs with a `schedule`; they count into `jobsPerAccount` too. */
   schedulesPerAccount: 100,
   /** A schedule's id: its occurrences are called `<schedule>-20261224T180000Z`, and that must be an identifier. */
@@ -164,6 +166,10 @@ export const limits = {
   forecastHistoriesAtOnce: 16,
   logLineCharacters: 2_000,
   logLinesPerTask: 1_000,
+  /** The end of what an attempt has logged that is kept once it has ended. */
+  logTailBytes: 32_768,
+  /** The same for all attempts of a job together; a quarter is for those that failed. */
+  logBytesPerJob: 16 * 1024 ** 2,
   queryRows: 1_000,
   /** Tasks that an answer to `why` names as those that are waited for. */
   whyNames: 32,

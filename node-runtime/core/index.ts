@@ -3,7 +3,7 @@ export * from './agent.ts';
 export * from './clone-watch.ts';
 export * from './job-plan.ts';
 export * from './ledger.ts';
-export { lateBlobOf, unneededBlobs } from './ledger-blobs.ts';
+export { lateBlobOf, lateLogOf, unneededBlobs } from './ledger-blobs.ts';
 export * from './ledger-commands.ts';
 export { admissionProblem, votersToCertify } from './ledger-members.ts';
 export type { LedgerRetention } from './ledger-retention.ts';

@@ -1,6 +1,7 @@
 import type { DataReference, OutboxMessage, Output } from '../contract/index.ts';
 import type { JobPlan } from './job-plan.ts';
 import type { Ledger, LedgerJob } from './ledger.ts';
+import { logsOf } from './ledger-logs.ts';
 import type { PlannerState } from './planner/index.ts';
 
 type Named = Pick<DataReference, 'blob' | 'sizeBytes'>;
@@ -25,9 +26,11 @@ export function* blobsOf(job: LedgerJob): IterableIterator<Named> {
   yield* blobsOfPlan(job.plan);
   for (const { source, tasks } of job.stages.values()) {
     if (source !== undefined) yield source;
-    for (const { output, checkpoint } of tasks) {
+    for (const task of tasks) {
+      const { output, checkpoint } = task;
       if (output !== undefined && isBlob(output)) yield output;
       if (checkpoint !== undefined) yield checkpoint.state;
+      yield* logsOf(task);
     }
   }
 }
@@ -52,9 +55,18 @@ function isBlob(output: Output): output is Output & Named {
  * planner asks first.
  */
 export function lateBlobOf(planner: PlannerState, message: OutboxMessage): DataReference | undefined {
-  if (message.type !== 'done' && message.type !== 'checkpointed') return undefined;
-  if (planner.attempts.has(message.attempt)) return undefined;
+  if (!isLate(planner, message) || (message.type !== 'done' && message.type !== 'checkpointed')) return undefined;
   if (message.type === 'checkpointed') return message.checkpoint.state;
   const { output } = message;
   return isBlob(output) ? { blob: output.blob, sizeBytes: output.sizeBytes } : undefined;
+}
+
+/** The same for its log: without that it counts all the same. */
+export function lateLogOf(planner: PlannerState, message: OutboxMessage): DataReference | undefined {
+  if (!isLate(planner, message) || (message.type !== 'done' && message.type !== 'failed')) return undefined;
+  return message.log;
+}
+
+function isLate(planner: PlannerState, message: OutboxMessage): boolean {
+  return 'attempt' in message && !planner.attempts.has(message.attempt);
 }

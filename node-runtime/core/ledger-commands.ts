@@ -1,4 +1,13 @@
-import type { Checkpoint, DataReference, NodeKey, Output, Problem, Usage, VotersLink } from '../contract/index.ts';
+import type {
+  Checkpoint,
+  DataReference,
+  NodeKey,
+  Output,
+  Problem,
+  QuotaChange,
+  Usage,
+  VotersLink,
+} from '../contract/index.ts';
 import type { JobPlan } from './job-plan.ts';
 
 interface OfJob {
@@ -41,7 +50,7 @@ export interface VoterSettings {
 /** What the log holds: only what cannot be asked again. */
 export type LedgerCommand = JobCommand | MeshCommand;
 
-/** About the mesh: who is in it, and how long it is led. */
+/** About the mesh: who is in it, what accounts may have, and how long it is led. */
 export type MeshCommand =
   /** The first key of an id is the node's for good: whoever comes under the same id with another is somebody else. */
   | (NodeKey & { readonly type: 'enroll-node'; readonly atMs: number })
@@ -50,6 +59,7 @@ export type MeshCommand =
   /** These voters are in force, and one of those before them says so: see `votersLink`. */
   | { readonly type: 'certify-voters'; readonly link: VotersLink }
   | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number }
+  | { readonly type: 'set-quota'; readonly account: string; readonly change: QuotaChange; readonly atMs: number }
   /** So long somebody has led since this was last said, or since the election, by the leader's monotonic clock. */
   | { readonly type: 'pass-time'; readonly passedMs: number };
 
@@ -72,6 +82,7 @@ export type JobCommand =
       readonly usage: Usage;
       /** Of the node for the engine of the task's code, by its status: see `NodeStatus.speed`. */
       readonly speed?: number;
+      readonly log?: DataReference;
     })
   /** An attempt failed by the task's own fault: counts against its retries on every later leader too. */
   | (OfJob & {
@@ -80,6 +91,7 @@ export type JobCommand =
       readonly attempt: string;
       readonly node: string;
       readonly problem: Problem;
+      readonly log?: DataReference;
     })
   /** The state of an attempt is durable: the task can go on from it elsewhere. */
   | (OfJob & {
@@ -141,6 +153,7 @@ export type LedgerEvent =
       readonly reason: string;
     }
   | { readonly type: 'voters-set' }
+  | { readonly type: 'quota-set'; readonly account: string }
   | { readonly type: 'time-passed' }
   /** An old ended job made room: only its tombstone stays. */
   | { readonly type: 'job-forgotten'; readonly key: string }

@@ -1,4 +1,6 @@
+import { limits } from '../contract/index.ts';
 import type { Ledger, LedgerJob } from './ledger.ts';
+import { logsOf } from './ledger-logs.ts';
 import { findMembersFault } from './ledger-members.ts';
 import { findProfilesFault } from './ledger-profiles.ts';
 import { tasksOf } from './ledger-retention.ts';
@@ -40,6 +42,10 @@ function findFault(job: LedgerJob): string | undefined {
   const kept = [...job.stages.values()].flatMap((stage) => stage.tasks).find((task) => task.checkpoint !== undefined);
   if (kept !== undefined && (kept.committed !== undefined || job.phase !== 'running'))
     return `task ${kept.task} is over and has a checkpoint`;
+  const logs = [...job.stages.values()].flatMap(({ tasks }) => tasks).flatMap(logsOf);
+  const logBytes = logs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (logBytes !== (job.logBytes ?? 0) || logBytes > limits.logBytesPerJob)
+    return `counts ${job.logBytes} bytes of logs, has ${logBytes}`;
   if (job.phase === 'done' && ![...job.stages.values()].every((stage) => stage.done)) return 'done with open stages';
   return undefined;
 }

@@ -1,4 +1,5 @@
 import {
+  type AccountQuota,
   type DataReference,
   limits,
   type NodeKey,
@@ -18,6 +19,7 @@ import type {
   RecordRange,
   VoterSettings,
 } from './ledger-commands.ts';
+import { keptLog } from './ledger-logs.ts';
 import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
 import { type LedgerProfile, learnTask, profileKeyOf } from './ledger-profiles.ts';
 import { expireJob, type LedgerRetention, retireJob } from './ledger-retention.ts';
@@ -28,8 +30,18 @@ export interface LedgerTask extends CheckpointedTask {
   readonly stage: string;
   readonly merges: boolean;
   readonly range?: RecordRange;
-  readonly failures: { readonly node: string; readonly attempt: string; readonly problem: Problem }[];
-  committed?: { readonly node: string; readonly attempt: string; readonly usage: Usage };
+  readonly failures: {
+    readonly node: string;
+    readonly attempt: string;
+    readonly problem: Problem;
+    readonly log?: DataReference;
+  }[];
+  committed?: {
+    readonly node: string;
+    readonly attempt: string;
+    readonly usage: Usage;
+    readonly log?: DataReference;
+  };
   /** Dropped once the job has ended, unless it is a result. */
   output?: Output;
 }
@@ -62,6 +74,8 @@ export interface LedgerJob {
   /** It is one of a schedule. */
   readonly occurrence?: { readonly schedule: string; readonly atMs: number };
   missedDeadline?: boolean;
+  /** Of the logs that are remembered; absent: none are. */
+  logBytes?: number;
 }
 
 export interface Tombstone {
@@ -87,6 +101,8 @@ export interface Ledger {
   readonly tombstones: Map<string, Tombstone>;
   /** What a person wants of the voters; the default until somebody has said so. */
   voters?: VoterSettings;
+  /** What accounts may have, of those for which an owner has said it. */
+  readonly quotas: Map<string, AccountQuota>;
   /** Tasks of ended jobs. */
   endedTasks: number;
   readonly retain: LedgerRetention;
@@ -109,6 +125,7 @@ export function createLedger(
     removed: new Map(),
     votersChain: [],
     jobs: new Map(),
+    quotas: new Map(),
     ended: [],
     endedTasks: 0,
     ageMs: 0,
@@ -180,7 +197,8 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
       if (task.failures.some((failure) => failure.attempt === command.attempt)) {
         return [{ type: 'dropped', command, reason: 'the failure is counted already' }];
       }
-      task.failures.push({ node: command.node, attempt: command.attempt, problem: command.problem });
+      const { node, attempt, problem, log } = command;
+      task.failures.push({ node, attempt, problem, ...keptLog(job, log, true) });
       delete task.checkpoint; // the next attempt shall not begin where this one went wrong
       return [{ type: 'attempt-failed', key, task: command.task, attempt: command.attempt }];
     }
@@ -290,7 +308,8 @@ function commit(
   const task = findTask(job, command.task);
   const fault = findOutcomeFault(job, task);
   if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
-  task.committed = { node: command.node, attempt: command.attempt, usage: command.usage };
+  const { node, attempt, usage, log } = command;
+  task.committed = { node, attempt, usage, ...keptLog(job, log, false) };
   task.output = command.output;
   delete task.checkpoint;
   learn(ledger, job, task, command);
@@ -380,6 +399,7 @@ export function snapshotLedger(ledger: Ledger): unknown {
     nodes: [...ledger.nodes].map(([node, { publicKey }]) => ({ node, publicKey })),
     removed: [...ledger.removed].map(([publicKey, node]) => ({ node, publicKey })),
     votersChain: ledger.votersChain,
+    quotas: [...ledger.quotas].map(([account, quota]) => ({ account, quota })),
     jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
     ended: ledger.ended,
     endedTasks: ledger.endedTasks,
@@ -398,6 +418,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
     nodes,
     removed = [],
     votersChain,
+    quotas = [],
     jobs,
     ended,
     endedTasks,
@@ -409,9 +430,10 @@ export function restoreLedger(snapshot: unknown): Ledger {
     voters,
   } = snapshot as {
     nodes: NodeKey[];
-    /** Absent in what an older release wrote, like `ageMs` and the profiles. */
+    /** Absent in what an older release wrote, like `quotas`, `ageMs` and the profiles. */
     removed?: NodeKey[];
     votersChain: VotersLink[];
+    quotas?: { account: string; quota: AccountQuota }[];
     jobs: Plain[];
     ended: string[];
     endedTasks: number;
@@ -426,6 +448,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
     nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
     removed: new Map(removed.map(({ node, publicKey }) => [publicKey, node])),
     votersChain,
+    quotas: new Map(quotas.map(({ account, quota }) => [account, quota])),
     ...(voters === undefined ? {} : { voters }),
     jobs: new Map(
       jobs.map((job) => [

@@ -2,6 +2,7 @@ import mqtt from 'mqtt';
 import { addressesOf, addressText, type Connection, MeshError, type Transport } from '../contract/index.ts';
 import { handshake, sessionOptions } from '../shell/mqtt-session.ts';
 import type { ConnectOptions } from './mesh-link.ts';
+import type { AuthorSigner } from './sign-code.ts';
 
 /** Where a broker of ours listens for WebSockets without TLS, unless it was told otherwise. */
 const webSocketPort = 8083;
@@ -23,6 +24,13 @@ export async function connectBroker(connection: Connection, { url, ...options }:
     }
   }
   throw last;
+}
+
+/** A page signs nothing: whoever has its source would have the key. Throws `MESH_USAGE`. */
+export function openAuthorKey(): AuthorSigner {
+  throw new MeshError('MESH_USAGE', 'a page signs no code: whoever reads its source would have the key', {
+    mend: 'sign in Node, `mesh.sign(spec)`, and submit what that gives from anywhere',
+  });
 }
 
 function webSocketsOf(connection: Connection): string[] {

@@ -3,8 +3,11 @@ export type { Forecast } from './forecast.ts';
 export type { TaskFunctionSource } from './graph/code.ts';
 export {
   type AnyFlow,
+  type BlockOptions,
+  bytes,
   type FlowCode,
   type FlowInput,
+  files,
   items,
   type JobGraph,
   type JobOptions,
@@ -19,8 +22,9 @@ export {
   type Value,
 } from './graph/flow.ts';
 export type { TaskBundler } from './graph/prepare.ts';
-export type { TaskLike } from './graph/task-like.ts';
+export type { FileLike, TaskLike } from './graph/task-like.ts';
 export type { History, HistoryOptions, HistorySample } from './history.ts';
+export type { AuthorKeySource } from './host.ts';
 export { JobHandle, type JobProgress } from './job-handle.ts';
 export { makeJobId } from './job-id.ts';
 export {
@@ -33,4 +37,6 @@ export {
   type Voters,
 } from './mesh-client.ts';
 export { type DataRow, MeshData } from './mesh-data.ts';
+export type { CodeSigning } from './sign-code.ts';
+export type { StoredLog } from './stored-logs.ts';
 export { defaultTiming, type Timing } from './timing.ts';

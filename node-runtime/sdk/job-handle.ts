@@ -113,7 +113,7 @@ export class JobHandle {
     return this.#follower.cancel(reason);
   }
 
-  /** What the tasks log, from now until the end. Live: what was logged before or while away is not repeated. */
+  /** What the tasks log, from now until the end. Live: what was logged before or while away is not repeated, `MeshClient.logs` has it. */
   async *logs(): AsyncGenerator<JobLogs, void, undefined> {
     const queue: JobLogs[] = [];
     const changed = new ChangeSignal();

@@ -18,6 +18,8 @@ import {
   type ProfileRow,
   parseConnection,
   type QueryAnswer,
+  type QuotaChange,
+  type QuotaRow,
   type ResultOutput,
   type TaskRow,
   Topics,
@@ -36,7 +38,7 @@ import { type Forecast, readForecast } from './forecast.ts';
 import { type JobGraph, specOfGraph, type TaskBundler } from './graph/prepare.ts';
 import { type History, type HistoryOptions, readHistory } from './history.ts';
 import { Holders } from './holders.ts';
-import { connectBroker } from './host.ts';
+import { type AuthorKeySource, connectBroker, openAuthorKey } from './host.ts';
 import { JobFollower } from './job-follower.ts';
 import { JobHandle } from './job-handle.ts';
 import { makeJobId } from './job-id.ts';
@@ -45,6 +47,8 @@ import { MeshLink } from './mesh-link.ts';
 import { blobOf, bytesOfInline, outputValue } from './outputs.ts';
 import { pause } from './pause.ts';
 import { Queries } from './queries.ts';
+import { type AuthorSigner, type CodeSigning, signSpec } from './sign-code.ts';
+import { readLogs, type StoredLog } from './stored-logs.ts';
 import { defaultTiming, type Timing } from './timing.ts';
 
 export interface MeshClientOptions {
@@ -58,6 +62,8 @@ export interface MeshClientOptions {
    * goes over a WebSocket in any case: on the port of a string with `ca`, else on port 8083, unless this says where.
    */
   readonly url?: string | undefined;
+  /** The author's key that signs code of engine `node`. Not in a page. */
+  readonly key?: AuthorKeySource;
 }
 
 export interface SubmitOptions {
@@ -67,11 +73,13 @@ export interface SubmitOptions {
   readonly retain?: boolean;
   /** Give up with `MESH_NO_LEADER` when nobody has accepted the job for this long. Waits for ever unless said. */
   readonly acceptWithinMs?: number;
+  /** What is signed of code of engine `node`; and with which key, if not with that of the connection. */
+  readonly signing?: CodeSigning & { readonly key?: AuthorKeySource };
 }
 
-/** How long a voter may take to give up its seat, and how often the mesh is asked whether it has. */
+/** How long a voter may take to give up its seat, and how often the mesh is asked whether what was wanted is so. */
 const removalMs = 60_000;
-const removalAskMs = 250;
+const askAgainMs = 250;
 
 /** Rows that the leader gave, and how many it left out. */
 export interface Rows<T> {
@@ -87,8 +95,8 @@ export interface JobDetails {
 }
 
 /**
- * Connects to a mesh. Throws `MESH_CONFIG_INVALID`, `MESH_UNREACHABLE` or `MESH_NOT_AUTHORIZED`; a connection that is
- * lost later comes back by itself.
+ * Connects to a mesh. Throws `MESH_CONFIG_INVALID`, `MESH_UNREACHABLE` or `MESH_NOT_AUTHORIZED`, and `MESH_KEY_UNKNOWN` for a `key`
+ * that is not there; a connection that is lost later comes back by itself.
  */
 export async function connectMesh(
   connection: string | Connection,
@@ -96,6 +104,7 @@ export async function connectMesh(
 ): Promise<MeshClient> {
   const parsed = typeof connection === 'string' ? parseConnection(connection) : connection;
   const timing = { ...defaultTiming, ...options.timing };
+  const signer = options.key === undefined ? undefined : openAuthorKey(options.key);
   const link = await MeshLink.open({
     connection: parsed,
     clientId: checkIdentifier(`${options.clientName ?? 'sdk'}-${hexOf(randomOctets(6))}`, 'client name'),
@@ -105,7 +114,7 @@ export async function connectMesh(
     ...(options.url === undefined ? {} : { url: options.url }),
     connect: connectBroker,
   });
-  return new MeshClient(parsed, link, timing, options);
+  return new MeshClient(parsed, link, timing, options, signer);
 }
 
 /** A mesh, from the outside: jobs, nodes, blobs. */
@@ -113,6 +122,7 @@ export class MeshClient {
   readonly connection: Connection;
   /** Blobs: what jobs read, and what they give when it is large. */
   readonly data: MeshData;
+  readonly #signer: AuthorSigner | undefined;
   readonly #link: MeshLink;
   readonly #topics: Topics;
   readonly #timing: Timing;
@@ -121,7 +131,14 @@ export class MeshClient {
   readonly #blobs: BlobClient;
   readonly #followers = new Set<JobFollower>();
 
-  constructor(connection: Connection, link: MeshLink, timing: Timing, options: MeshClientOptions) {
+  constructor(
+    connection: Connection,
+    link: MeshLink,
+    timing: Timing,
+    options: MeshClientOptions,
+    signer: AuthorSigner | undefined,
+  ) {
+    this.#signer = signer;
     this.connection = connection;
     this.#link = link;
     this.#timing = timing;
@@ -149,11 +166,11 @@ export class MeshClient {
   }
 
   /**
-   * Publishes a job, again and again until the mesh has accepted or refused it. Throws `MESH_SPEC_INVALID` or
-   * `MESH_LIMIT_EXCEEDED` at once.
+   * Publishes a job, again and again until the mesh has accepted or refused it. Code of engine `node` is signed, if it is not yet.
+   * Throws at once: `MESH_SPEC_INVALID`, `MESH_LIMIT_EXCEEDED`, and `MESH_CODE_UNSIGNED` when there is no key to sign with.
    */
   submit(spec: JobSpecInput, options: SubmitOptions = {}): JobHandle {
-    const parsed = checkSpec(spec);
+    const parsed = this.sign(spec, options.signing);
     const job = checkIdentifier(
       options.id ?? makeJobId(parsed.name, Math.random, parsed.schedule !== undefined),
       'job id',
@@ -165,6 +182,14 @@ export class MeshClient {
     };
     const { acceptWithinMs } = options;
     return this.#follow(job, { submission, ...(acceptWithinMs === undefined ? {} : { acceptWithinMs }) });
+  }
+
+  /**
+   * The spec, checked, with all code of engine `node` signed that is not yet: as `submit` publishes it, from here or by somebody who
+   * has no key. Throws as `submit` does, and `MESH_KEY_UNKNOWN` for a file that is not there.
+   */
+  sign(spec: JobSpecInput, { key, ...signing }: CodeSigning & { readonly key?: AuthorKeySource } = {}): JobSpec {
+    return signSpec(checkSpec(spec), key === undefined ? this.#signer : openAuthorKey(key), signing);
   }
 
   /** A job that exists. What waits for it throws `MESH_JOB_UNKNOWN` when it does not. */
@@ -182,6 +207,16 @@ export class MeshClient {
   async job(job: string): Promise<JobDetails> {
     const { state, tasks, truncated } = await this.#queries.ask({ query: 'job', job: checkIdentifier(job, 'job id') });
     return { state, tasks, truncated };
+  }
+
+  /**
+   * What was logged by the attempts that have ended, of all tasks or of one: the last `logTailBytes` of each. Kept with the job.
+   * Throws `MESH_JOB_UNKNOWN`, `MESH_TASK_UNKNOWN`, `MESH_NO_LEADER` or what `data.get` throws.
+   */
+  async *logs(job: string, options: { readonly task?: string } = {}): AsyncGenerator<StoredLog, void, undefined> {
+    const which = { job: checkIdentifier(job, 'job id'), ...options };
+    await this.#holders.known();
+    yield* readLogs(this.#queries, this.#blobs, which);
   }
 
   /**
@@ -253,6 +288,40 @@ export class MeshClient {
     return { cpuShare, memoryBytes, slots };
   }
 
+  /** What the account of this connection has, and how much it may have. Throws `MESH_NO_LEADER`. */
+  async quota(): Promise<QuotaRow> {
+    return (await this.#queries.ask({ query: 'quota' })).quota;
+  }
+
+  /**
+   * The same for all accounts that have anything in the mesh, or quotas of their own. Throws `MESH_NOT_AUTHORIZED` unless the
+   * account owns the mesh, and `MESH_NO_LEADER`.
+   */
+  async quotas(): Promise<Rows<QuotaRow>> {
+    const { quotas, truncated } = await this.#queries.ask({ query: 'quotas' });
+    return { rows: quotas, truncated };
+  }
+
+  /**
+   * Gives an account another quota: what is left out stays, null goes back to what every account has; with an empty change, asks.
+   * Resolves once the mesh remembers it; nothing that the account has is taken away. The mesh does not know which accounts there
+   * are: any name is taken. Throws `MESH_NOT_AUTHORIZED` unless the account of this connection owns the mesh,
+   * `MESH_LIMIT_EXCEEDED`, `MESH_NO_LEADER` (also when too few voters answer for it to be decided).
+   */
+  async setQuota(account: string, change: QuotaChange): Promise<QuotaRow> {
+    const ask = { query: 'set-quota', account: checkIdentifier(account, 'account'), change } as const;
+    const endMs = performance.now() + this.#timing.queryTimeoutMs;
+    for (;;) {
+      const { quota } = await this.#queries.ask(ask);
+      if (isSo(quota, change)) return quota;
+      if (performance.now() > endMs)
+        throw new MeshError('MESH_NO_LEADER', 'a leader answers, and nothing is decided', {
+          mend: 'are most of the voters there? See `foremesh voters`; the change may still come to be',
+        });
+      await pause(askAgainMs);
+    }
+  }
+
   /** Who votes, how far each is, and what was asked for. Throws `MESH_NO_LEADER`. */
   async voters(): Promise<Voters> {
     const { term, wallMs, voters, settings, candidates } = await this.#queries.ask({ query: 'voters' });
@@ -281,7 +350,7 @@ export class MeshClient {
           mend: 'are most of the other voters there? See `foremesh voters`, and ask again',
         });
       }
-      await pause(removalAskMs);
+      await pause(askAgainMs);
     }
   }
 
@@ -345,6 +414,14 @@ export class MeshClient {
     follower.settled().then(() => this.#followers.delete(follower));
     return new JobHandle(this.account, job, follower, this.#link, this.#topics, (output) => this.read(output));
   }
+}
+
+function isSo(quota: QuotaRow, change: QuotaChange): boolean {
+  return (Object.keys(change) as (keyof QuotaChange)[]).every((name) => {
+    const wanted = change[name];
+    const { isOwn, most } = quota[name];
+    return wanted === undefined || (wanted === null ? !isOwn : isOwn && most === wanted);
+  });
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -99,11 +99,13 @@ export class Queries {
 
 function nameOfQuery(body: QueryBody): string {
   if (body.query === 'job') return `job ${body.job}`;
+  if (body.query === 'logs') return `the logs of ${body.job}`;
   if (body.query === 'preferences') return `what ${body.node} gives`;
   if (body.query === 'trust') return `whom ${body.node} trusts`;
   if (body.query === 'reallocate') return `another share for ${body.task}`;
   if (body.query === 'history') return `the history of ${body.node}`;
   if (body.query === 'why') return `why ${body.name} waits`;
   if (body.query === 'remove-node') return `the removal of ${body.node}`;
+  if (body.query === 'set-quota') return `the quota of ${body.account}`;
   return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

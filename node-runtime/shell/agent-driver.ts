@@ -1,8 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
   type Assign,
   asMeshError,
   bytesOf,
+  type DataReference,
   encode,
   type InboxEnvelope,
   type JobLogs,
@@ -26,6 +28,7 @@ import type { BlobClient } from '../data/index.ts';
 import { type EngineOutcome, EnginePools, type EngineRequest } from '../engines/index.ts';
 import type { CodeGate } from './authors/code-gate.ts';
 import type { Home } from './home.ts';
+import { LogTail } from './log-tail.ts';
 import { Outbox } from './outbox.ts';
 import { OutcomeJournal } from './outcome-journal.ts';
 import type { Allowance } from './owner/owner-limits.ts';
@@ -58,6 +61,8 @@ export interface AgentDriverOptions {
 
 /** Reports that follow each other faster than this go together. */
 const reportGatherMs = 4;
+/** Without its log an outcome waits no longer for a holder: it counts, the log is for reading. */
+const logPatienceMs = 5_000;
 /** That a task has begun is news only when it does not end at once. */
 const startedPatienceMs = 20;
 
@@ -73,7 +78,7 @@ export class AgentDriver {
   readonly #fetches = new Map<string, AbortController>();
   readonly #loaded = new Map<string, EngineRequest>();
   /** Assignments in the engine, or whose output is on its way to a holder. */
-  readonly #assigned = new Map<string, Assign>();
+  readonly #assigned = new Map<string, { readonly assign: Assign; readonly tail: LogTail }>();
   #closed = false;
   #confinementTold = false;
 
@@ -107,7 +112,10 @@ export class AgentDriver {
           this.#step({ type: 'started', attempt });
         },
         progress: (attempt, fraction) => this.#step({ type: 'progressed', attempt, fraction }),
-        log: (attempt, lines) => this.#publishLogs(attempt, lines),
+        log: (attempt, lines) => {
+          this.#assigned.get(attempt)?.tail.add(lines);
+          this.#publishLogs(attempt, lines);
+        },
         ended: (attempt, outcome) => void this.#ended(attempt, outcome),
       },
     );
@@ -172,7 +180,7 @@ export class AgentDriver {
         const { attempt } = effect.assign;
         const request = this.#loaded.get(attempt)!;
         this.#loaded.delete(attempt);
-        this.#assigned.set(attempt, effect.assign);
+        this.#assigned.set(attempt, { assign: effect.assign, tail: new LogTail() });
         this.#pool.run(request);
         return;
       }
@@ -241,8 +249,10 @@ export class AgentDriver {
   }
 
   async #ended(attempt: string, outcome: EngineOutcome): Promise<void> {
-    const assign = this.#assigned.get(attempt);
-    if (assign === undefined || this.#closed) return;
+    const assigned = this.#assigned.get(attempt);
+    if (assigned === undefined || this.#closed) return;
+    const { assign, tail } = assigned;
+    const placed = this.#placeLog(attempt, tail);
     let reported: Outcome;
     if (outcome.type === 'failed') {
       reported = { ...outcome, attempt, message: outcome.message.slice(0, 4_000) };
@@ -252,8 +262,28 @@ export class AgentDriver {
       if (output === undefined) return;
       reported = { type: 'done', attempt, usage: outcome.usage, output };
     }
+    const log = await placed;
     this.#assigned.delete(attempt);
-    this.#step({ type: 'ended', outcome: reported });
+    this.#step({ type: 'ended', outcome: log === undefined ? reported : { ...reported, log } });
+  }
+
+  /** The end of what it has logged, in a holder; undefined when it has logged nothing, or no holder is near. */
+  async #placeLog(attempt: string, tail: LogTail): Promise<DataReference | undefined> {
+    const { blobs, transport, log } = this.#options;
+    const content = tail.content();
+    if (content === undefined || transport() === undefined) return undefined;
+    const given = new AbortController();
+    try {
+      return await Promise.race([
+        blobs.put(content, { signal: given.signal }),
+        setTimeout(logPatienceMs, undefined, { signal: given.signal, ref: false }),
+      ]);
+    } catch (error) {
+      log.info({ attempt }, `its log is not kept: ${asMeshError(error, 'MESH_UNREACHABLE').toLine()}`);
+      return undefined;
+    } finally {
+      given.abort();
+    }
   }
 
   /** Small outputs travel inline; a larger one is durable in a holder before anyone hears of it (I5), however long that takes. */

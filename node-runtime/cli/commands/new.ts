@@ -25,7 +25,7 @@ export const newCommand: CommandModule = {
   arguments: [['<name>', 'of the folder and the job']],
   register(command: Command, context: CommandContext) {
     command
-      .option('-l, --lang <language>', 'typescript, assemblyscript or c', 'typescript')
+      .option('-l, --lang <language>', 'typescript, assemblyscript, c or rust', 'typescript')
       .addHelpText('after', examples)
       .action((name: string, options: NewOptions) => makeNew(new Session(command, context), name, options));
   },

@@ -5,13 +5,19 @@ import { historyAsk, historyPage } from './history.ts';
 import { problem } from './job.ts';
 import { codeReference, trustChange, trustedKeys } from './manifest.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
-import { count, dataReference, fraction, identifier, output, splitBy, taskLimits, usage, version } from './shared.ts';
-
-/** `<account>/<job>/<task>#<term>.<n>`: one attempt, unique over the life of the mesh. */
-export const attemptKey = z
-  .string()
-  .max(260)
-  .regex(/^[\w-]+\/[\w-]+\/[\w-]+#\d+\.\d+$/, { error: 'must be account/job/task#term.n' });
+import {
+  attemptKey,
+  count,
+  dataReference,
+  fraction,
+  identifier,
+  logReference,
+  output,
+  splitBy,
+  taskLimits,
+  usage,
+  version,
+} from './shared.ts';
 
 /** What a task reads. */
 export const taskInput = z.discriminatedUnion('kind', [
@@ -94,7 +100,8 @@ export type InboxMessage = z.infer<typeof inboxMessage>;
 
 export const taskFault = z.enum(['task', 'node']);
 
-const outcomeFields = { attempt: attemptKey, usage };
+/** `log`: where the end of what it has logged is, if a holder has it. */
+const outcomeFields = { attempt: attemptKey, usage, log: logReference.optional() };
 export const outcome = z.discriminatedUnion('type', [
   z.object({ type: z.literal('done'), ...outcomeFields, output }),
   /** `fault` tells whose it is: the task's counts against `retries`, the node's does not. */

@@ -4,7 +4,16 @@ import { bytesOf } from '../text.ts';
 import { clashOfPaths, commandArguments, commandEnvironment, commandPath } from './command.ts';
 import { signedManifest } from './manifest.ts';
 import { combinationsOf, matrix } from './matrix.ts';
-import { blobName, count, encodingOfOutput, engineName, fraction, identifier, indexedBy } from './shared.ts';
+import {
+  blobName,
+  count,
+  encodingOfOutput,
+  engineName,
+  fraction,
+  identifier,
+  indexedBy,
+  type TaskLimits,
+} from './shared.ts';
 import { size } from './sizes.ts';
 
 const inlineText = z
@@ -260,6 +269,20 @@ export type JobSpec = z.infer<typeof jobSpec>;
 /** What an author writes: shorthands not yet expanded. */
 export type JobSpecInput = z.input<typeof jobSpec>;
 export type StageSpec = JobSpec['stages'][string];
+
+/** What one task may use, every default filled in. */
+export function taskLimitsOf(asked: StageSpec['limits']): TaskLimits {
+  const mebibytes = (value: number | undefined, otherwise: number) =>
+    value === undefined ? otherwise : Math.max(1, Math.round(value * 1024 ** 2));
+  const seconds = (value: number | undefined, otherwise: number) =>
+    value === undefined ? otherwise : Math.max(1, Math.round(value * 1000));
+  return {
+    memoryBytes: mebibytes(asked?.memoryMiB, limits.memoryBytesDefault),
+    cpuMs: seconds(asked?.cpuSeconds, limits.cpuMsDefault),
+    wallMs: seconds(asked?.wallSeconds, limits.wallMsDefault),
+    outputBytes: mebibytes(asked?.outputMiB, limits.outputBytesDefault),
+  };
+}
 
 function isMapping(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

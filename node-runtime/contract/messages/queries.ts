@@ -6,7 +6,8 @@ import { trustChange, trustedKeys } from './manifest.ts';
 import { metricSample, nodeStatus } from './node.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
 import { profileName, profileRow } from './profiles.ts';
-import { count, identifier, version } from './shared.ts';
+import { quotaChange, quotaRow } from './quotas.ts';
+import { attemptKey, count, identifier, logReference, version } from './shared.ts';
 import { whyAnswer } from './why.ts';
 
 const request = { v: version, id: identifier };
@@ -35,6 +36,8 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('jobs'), phase: jobPhase.optional() }),
   z.object({ ...request, query: z.literal('job'), job: identifier }),
   z.object({ ...request, query: z.literal('nodes') }),
+  /** Where the logs are of attempts that have ended, of the whole job or of a task; `from` is 0, or `next` of the page before. */
+  z.object({ ...request, query: z.literal('logs'), job: identifier, task: identifier.optional(), from: count }),
   /** `name` is a job, or a task: of `job`, or of the newest job of the account that has one of that name. */
   z.object({ ...request, query: z.literal('why'), name: identifier, job: identifier.optional() }),
   /** What tasks of the account's code take; of all of it unless `name` says otherwise. */
@@ -48,6 +51,12 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('trust'), node: identifier, change: trustChange }),
   /** Another share for a task of the account that runs. */
   z.object({ ...request, query: z.literal('reallocate'), job: identifier, task: identifier, ...allocation.shape }),
+  /** What the account has, and how much it may have. */
+  z.object({ ...request, query: z.literal('quota') }),
+  /** The same for all accounts that have anything, or quotas of their own. */
+  z.object({ ...request, query: z.literal('quotas') }),
+  /** Another quota for an account; with an empty change, what it has. */
+  z.object({ ...request, query: z.literal('set-quota'), account: identifier, change: quotaChange }),
   /** What is left out is as it was; `count` 'auto' leaves it to the mesh. */
   z.object({ ...request, query: z.literal('set-voters'), settings: voterSettings }),
   /** Asked again until the answer is that it is gone: a voter gives up its seat first. */
@@ -55,8 +64,15 @@ export const queryAsk = z.discriminatedUnion('query', [
 ]);
 export type QueryAsk = z.infer<typeof queryAsk>;
 
-/** Questions that change the mesh: they are for its owner, and have a topic of their own. */
-const changing: readonly QueryAsk['query'][] = ['set-voters', 'remove-node', 'preferences', 'trust'];
+/** Questions that change the mesh, or tell of other accounts: they are for its owner, and have a topic of their own. */
+const changing: readonly QueryAsk['query'][] = [
+  'set-voters',
+  'remove-node',
+  'preferences',
+  'trust',
+  'quotas',
+  'set-quota',
+];
 export function changesMesh(query: QueryAsk['query']): boolean {
   return changing.includes(query);
 }
@@ -88,6 +104,16 @@ export const nodeRow = z.object({
 });
 export type NodeRow = z.infer<typeof nodeRow>;
 
+export const logRow = z.object({
+  task: identifier,
+  node: identifier,
+  attempt: attemptKey,
+  /** It did not give the task's output: another attempt did, or none. */
+  failed: z.boolean(),
+  log: logReference,
+});
+export type LogRow = z.infer<typeof logRow>;
+
 /** `queries/<account>/<client>/answer`, leader -> client. `truncated` counts what `queryRows` left out. */
 export const queryAnswer = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('jobs'), jobs: z.array(jobState).max(limits.queryRows), truncated: count }),
@@ -108,6 +134,12 @@ export const queryAnswer = z.discriminatedUnion('query', [
   }),
   z.object({
     ...request,
+    query: z.literal('logs'),
+    logs: z.array(logRow).max(limits.queryRows),
+    next: count.optional(),
+  }),
+  z.object({
+    ...request,
     query: z.literal('voters'),
     term: count,
     /** The leader's clock, milliseconds since 1970: for people to compare, nothing is decided by it. */
@@ -117,6 +149,15 @@ export const queryAnswer = z.discriminatedUnion('query', [
     /** Nodes that could vote, and do not. */
     candidates: z.array(identifier).max(limits.queryRows),
   }),
+  z.object({ ...request, query: z.literal('quota'), quota: quotaRow }),
+  z.object({
+    ...request,
+    query: z.literal('quotas'),
+    quotas: z.array(quotaRow).max(limits.queryRows),
+    truncated: count,
+  }),
+  /** As it is now: a change is in it once the log has it. Ask again until then. */
+  z.object({ ...request, query: z.literal('set-quota'), quota: quotaRow }),
   z.object({ ...request, query: z.literal('set-voters') }),
   z.object({ ...request, query: z.literal('remove-node'), node: identifier, isGone: z.boolean() }),
   z.object({ ...request, query: z.literal('history'), page: historyPage }),

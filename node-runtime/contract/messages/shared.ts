@@ -30,6 +30,15 @@ export const blobName = z
 export const dataReference = z.object({ blob: blobName, sizeBytes: count.max(limits.blobBytes) });
 export type DataReference = z.infer<typeof dataReference>;
 
+/** `<account>/<job>/<task>#<term>.<n>`: one attempt, unique over the life of the mesh. */
+export const attemptKey = z
+  .string()
+  .max(260)
+  .regex(/^[\w-]+\/[\w-]+\/[\w-]+#\d+\.\d+$/, { error: 'must be account/job/task#term.n' });
+
+/** The end of what an attempt has logged: text in UTF-8, a line each. */
+export const logReference = z.object({ blob: blobName, sizeBytes: count.max(limits.logTailBytes) });
+
 export const encodingOfOutput = z.enum(['json', 'text', 'bytes']);
 /** What a task gave: JSON (UTF-8), text (UTF-8) or bytes, inline when small. */
 export const output = z.union([

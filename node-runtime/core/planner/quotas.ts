@@ -1,25 +1,70 @@
-import { limits, type Problem } from '../../contract/index.ts';
+import { type AccountQuota, limits, type Problem, type QuotaRow } from '../../contract/index.ts';
 import type { JobPlan } from '../job-plan.ts';
+import type { LedgerJob } from '../ledger.ts';
 import { blobKeyOf, blobsOf, blobsOfPlan } from '../ledger-blobs.ts';
 import type { JobView, PlannerState } from './state.ts';
 
 /** How long what an account's blobs amount to counts: what it submits meanwhile is added to it. */
 const storedForMs = 1_000;
 
+/** How much an account may have: what an owner has said, else what every account may. */
+function quotaOf({ ledger, config }: PlannerState, account: string): Record<keyof AccountQuota, number> {
+  const { jobs, storedBytes, tasksAtOnce } = ledger.quotas.get(account) ?? {};
+  return {
+    jobs: jobs ?? limits.jobsPerAccount,
+    storedBytes: storedBytes ?? config.storedBytesPerAccount,
+    tasksAtOnce: tasksAtOnce ?? config.tasksAtOncePerAccount,
+  };
+}
+
+/** What accounts have, and how much they may: of all that have anything or a quota of their own, or of those named. */
+export function quotaRows(state: PlannerState, named?: readonly string[]): QuotaRow[] {
+  const { quotas, jobs } = state.ledger;
+  const jobsOf = new Map<string, LedgerJob[]>((named ?? [...quotas.keys()]).map((account) => [account, []]));
+  for (const job of jobs.values()) {
+    if (named === undefined && !jobsOf.has(job.account)) jobsOf.set(job.account, []);
+    jobsOf.get(job.account)?.push(job);
+  }
+  return [...jobsOf].map(([account, ofAccount]) => {
+    const own = quotas.get(account);
+    const quota = quotaOf(state, account);
+    const row = (name: keyof AccountQuota, used: number) => ({
+      used,
+      most: quota[name],
+      isOwn: own?.[name] !== undefined,
+    });
+    return {
+      account,
+      jobs: row('jobs', openJobsOf(state, account)),
+      storedBytes: row('storedBytes', blobsTogether(ofAccount).bytes),
+      tasksAtOnce: row('tasksAtOnce', state.tasksAtOnce.get(account) ?? 0),
+    };
+  });
+}
+
+function openJobsOf(state: PlannerState, account: string): number {
+  let open = 0;
+  for (const key of [...state.jobs.keys(), ...state.accepting.keys()]) if (key.startsWith(`${account}/`)) open += 1;
+  return open;
+}
+
+/** The command of an owner that gives an account more. */
+function raisedBy(account: string, option: string): string {
+  return `an owner of the mesh gives it more: \`foremesh quota ${account} ${option}\``;
+}
+
 /** What keeps an account from having one job more. */
 export function quotaProblem(state: PlannerState, account: string, plan: JobPlan): Problem | undefined {
-  let ofAccount = 0;
-  for (const key of [...state.jobs.keys(), ...state.accepting.keys()])
-    if (key.startsWith(`${account}/`)) ofAccount += 1;
+  const ofAccount = openJobsOf(state, account);
+  const most = quotaOf(state, account).jobs;
   const all = state.jobs.size + state.accepting.size;
-  const exceeded = (name: string, limit: number, found: string): Problem => ({
-    code: 'MESH_QUOTA_EXCEEDED',
-    message: `${name} is ${limit}, ${found} open`,
-    mend: 'wait for jobs to end, or cancel some',
-  });
-  if (ofAccount >= limits.jobsPerAccount)
-    return exceeded('jobsPerAccount', limits.jobsPerAccount, `account ${account} has ${ofAccount}`);
-  if (all >= limits.jobsAtOnce) return exceeded('jobsAtOnce', limits.jobsAtOnce, `${all} are`);
+  const mend = 'wait for jobs to end, or cancel some';
+  if (ofAccount >= most) {
+    const message = `jobsPerAccount is ${most}, account ${account} has ${ofAccount} open`;
+    return { code: 'MESH_QUOTA_EXCEEDED', message, mend: `${mend}; ${raisedBy(account, '--jobs N')}` };
+  }
+  if (all >= limits.jobsAtOnce)
+    return { code: 'MESH_QUOTA_EXCEEDED', message: `jobsAtOnce is ${limits.jobsAtOnce}, ${all} are open`, mend };
   return storedProblem(state, account, plan);
 }
 
@@ -34,7 +79,7 @@ export function scheduleQuotaProblem(state: PlannerState, account: string): Prob
 }
 
 function storedProblem(state: PlannerState, account: string, plan: JobPlan): Problem | undefined {
-  const most = state.config.storedBytesPerAccount;
+  const most = quotaOf(state, account).storedBytes;
   const stored = storedOf(state, account);
   const added = new Map<string, number>();
   for (const blob of blobsOfPlan(plan))
@@ -45,7 +90,7 @@ function storedProblem(state: PlannerState, account: string, plan: JobPlan): Pro
     return {
       code: 'MESH_QUOTA_EXCEEDED',
       message,
-      mend: 'wait for ended jobs to expire, and give jobs a shorter `retention`',
+      mend: `wait for ended jobs to expire, and give jobs a shorter \`retention\`; ${raisedBy(account, '--bytes SIZE')}`,
     };
   }
   for (const key of added.keys()) stored.blobs.add(key);
@@ -56,9 +101,17 @@ function storedProblem(state: PlannerState, account: string, plan: JobPlan): Pro
 function storedOf(state: PlannerState, account: string): { blobs: Set<string>; bytes: number; readonly atMs: number } {
   const known = state.stored.get(account);
   if (known !== undefined && state.nowMs - known.atMs < storedForMs) return known;
-  const found = { blobs: new Set<string>(), bytes: 0, atMs: state.nowMs };
-  for (const job of state.ledger.jobs.values()) {
-    if (job.account !== account) continue;
+  const ofAccount = [...state.ledger.jobs.values()].filter((job) => job.account === account);
+  const found = { ...blobsTogether(ofAccount), atMs: state.nowMs };
+  for (const [other, { atMs }] of state.stored) if (state.nowMs - atMs >= storedForMs) state.stored.delete(other);
+  state.stored.set(account, found);
+  return found;
+}
+
+/** What the jobs name, each blob counted once. */
+function blobsTogether(jobs: Iterable<LedgerJob>): { blobs: Set<string>; bytes: number } {
+  const found = { blobs: new Set<string>(), bytes: 0 };
+  for (const job of jobs) {
     for (const blob of blobsOf(job)) {
       const key = blobKeyOf(blob);
       if (found.blobs.has(key)) continue;
@@ -66,14 +119,22 @@ function storedOf(state: PlannerState, account: string): { blobs: Set<string>; b
       found.bytes += blob.sizeBytes;
     }
   }
-  for (const [other, { atMs }] of state.stored) if (state.nowMs - atMs >= storedForMs) state.stored.delete(other);
-  state.stored.set(account, found);
   return found;
 }
 
 /** How many more of its tasks may be assigned. */
 export function tasksLeft(state: PlannerState, { key }: Pick<JobView, 'key'>): number {
-  return Math.max(0, state.config.tasksAtOncePerAccount - (state.tasksAtOnce.get(accountOf(key)) ?? 0));
+  const account = accountOf(key);
+  return Math.max(0, quotaOf(state, account).tasksAtOnce - (state.tasksAtOnce.get(account) ?? 0));
+}
+
+/** Why a task waits that its account may not have at a node now. */
+export function tasksProblem(state: PlannerState, { key }: Pick<JobView, 'key'>): Problem | undefined {
+  if (tasksLeft(state, { key }) > 0) return undefined;
+  const account = accountOf(key);
+  const has = state.tasksAtOnce.get(account) ?? 0;
+  const message = `account ${account} has ${has} tasks at nodes, and may have ${quotaOf(state, account).tasksAtOnce} (tasksAtOncePerAccount)`;
+  return { code: 'MESH_QUOTA_EXCEEDED', message, mend: `wait for some to end; ${raisedBy(account, '--tasks N')}` };
 }
 
 /** One more, or one less, of its tasks is assigned. */
@@ -84,6 +145,6 @@ export function countTask(state: PlannerState, { key }: Pick<JobView, 'key'>, ch
   else state.tasksAtOnce.set(account, count);
 }
 
-export function accountOf(key: string): string {
+function accountOf(key: string): string {
   return key.slice(0, key.indexOf('/'));
 }

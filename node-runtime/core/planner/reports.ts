@@ -93,14 +93,16 @@ function hearOutcome(
     return;
   }
   const { account, job, task: name } = parseAttemptKey(message.attempt);
-  const head = { account, job, atMs: state.wallMs, task: name, attempt: message.attempt, node: from };
+  const { attempt: ended, log } = message;
+  const logged = log === undefined ? {} : { log };
+  const head = { account, job, atMs: state.wallMs, task: name, attempt: ended, node: from };
   if (message.type === 'done') {
     task.committing = true;
     tell(task.story, `${message.attempt} done on ${from}`);
     effects.push({
       type: 'propose',
       commands: [
-        { type: 'commit-task', ...head, output: message.output, usage: message.usage, ...speedOf(node, task) },
+        { type: 'commit-task', ...head, output: message.output, usage: message.usage, ...speedOf(node, task), ...logged },
       ],
     });
     return;
@@ -108,7 +110,7 @@ function hearOutcome(
   const problem = boundedProblem({ code: message.code, message: message.message, where: `${name} on ${from}` });
   if (message.fault === 'task') {
     task.committing = true;
-    effects.push({ type: 'propose', commands: [{ type: 'fail-attempt', ...head, problem }] });
+    effects.push({ type: 'propose', commands: [{ type: 'fail-attempt', ...head, problem, ...logged }] });
     return;
   }
   effects.push({ type: 'send', node: from, message: { type: 'committed', attempts: [message.attempt] } });

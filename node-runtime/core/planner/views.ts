@@ -19,6 +19,9 @@ import { jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
 import { estimatedWallMs } from './foresight/index.ts';
 import { profileRowsOf } from './profiles.ts';
+import { quotaFault } from '../ledger-quotas.ts';
+import { logRowsOf } from './logs.ts';
+import { quotaRows } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { explain } from './why.ts';
@@ -270,11 +273,14 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
   }));
 }
 
-/** Answers a client's question; an account sees its own jobs only. */
+/** Answers a client's question; an account sees its own jobs only. What changes the mesh is not done here. */
 export function answerQuery(
   state: PlannerState,
   account: string,
-  ask: Extract<QueryAsk, { query: 'jobs' | 'job' | 'nodes' | 'why' | 'profiles' }>,
+  ask: Extract<
+    QueryAsk,
+    { query: 'jobs' | 'job' | 'logs' | 'nodes' | 'why' | 'profiles' | 'quota' | 'quotas' | 'set-quota' }
+  >,
 ): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {
@@ -287,7 +293,8 @@ export function answerQuery(
       }
       return { ...head, query: 'jobs', ...fit('jobs', jobs.reverse()) };
     }
-    case 'job': {
+    case 'job':
+    case 'logs': {
       const job = state.ledger.jobs.get(jobKeyOf(account, ask.job));
       if (job === undefined) {
         const problem = {
@@ -296,6 +303,12 @@ export function answerQuery(
           mend: '`foremesh jobs` lists them',
         };
         return { ...head, query: 'error', problem };
+      }
+      if (ask.query === 'logs') {
+        const rows = logRowsOf(job, ask.task);
+        if (!Array.isArray(rows)) return { ...head, query: 'error', problem: rows };
+        const { logs, truncated } = fit('logs', rows.slice(ask.from));
+        return { ...head, query: 'logs', logs, ...(truncated === 0 ? {} : { next: ask.from + logs.length }) };
       }
       return { ...head, query: 'job', state: jobStateOf(state, job), ...fit('tasks', taskRowsOf(state, job)) };
     }
@@ -306,6 +319,17 @@ export function answerQuery(
     }
     case 'profiles':
       return { ...head, query: 'profiles', ...fit('profiles', profileRowsOf(state, account, ask.name)) };
+    case 'quota':
+      return { ...head, query: 'quota', quota: quotaRows(state, [account])[0]! };
+    case 'quotas':
+      return { ...head, query: 'quotas', ...fit('quotas', quotaRows(state)) };
+    case 'set-quota': {
+      const fault = Object.keys(ask.change).length === 0 ? undefined : quotaFault(state.ledger, ask.account);
+      if (fault === undefined) return { ...head, query: 'set-quota', quota: quotaRows(state, [ask.account])[0]! };
+      const mend =
+        'take those away that are not needed: `foremesh quota ACCOUNT --jobs default --bytes default --tasks default`';
+      return { ...head, query: 'error', problem: { code: 'MESH_LIMIT_EXCEEDED', message: fault, mend } };
+    }
     case 'nodes':
       return { ...head, query: 'nodes', ...fit('nodes', nodeRowsOf(state)) };
   }

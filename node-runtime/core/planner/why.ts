@@ -15,7 +15,7 @@ import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import { firstRoomOf } from './foresight/index.ts';
 import { profileOfTask } from './profiles.ts';
-import { accountOf, tasksLeft } from './quotas.ts';
+import { tasksProblem } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { AttemptView, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
 
@@ -190,10 +190,10 @@ function ofReady(state: PlannerState, task: TaskView): OfTask {
     const waitMs = Math.round(task.notBeforeMs - state.nowMs);
     return { reason: 'backoff', text: `waits: nodes could not run it; tried again in ${waitMs} ms`, nodes };
   }
-  if (tasksLeft(state, task.job) === 0) {
-    const most = state.config.tasksAtOncePerAccount;
-    const text = `waits: account ${accountOf(task.job.key)} has ${most} tasks at nodes, as many as it may (tasksAtOncePerAccount)`;
-    return { reason: 'quota', text, code: 'MESH_QUOTA_EXCEEDED', mend: 'wait for some to end', nodes };
+  const quota = tasksProblem(state, task.job);
+  if (quota !== undefined) {
+    const { message, ...rest } = quota;
+    return { reason: 'quota', text: `waits: ${message}`, ...rest, nodes };
   }
   const ahead = aheadOf(state, task);
   const room = firstRoomAmong(online);

@@ -1,4 +1,4 @@
-import type { NodeStatus, VotersLink } from '../../contract/index.ts';
+import type { NodeStatus, QuotaChange, VotersLink } from '../../contract/index.ts';
 import type { LedgerCommand, VoterSettings } from '../ledger-commands.ts';
 import type { PlannerEffect, PlannerEvent } from '../planner/index.ts';
 import type { Configuration, LogEntry, RaftEffect, RaftMessage } from '../raft/index.ts';
@@ -35,6 +35,8 @@ export type VoterEvent =
   | { readonly type: 'voters-certified'; readonly link: VotersLink }
   /** A person wants this node out of the mesh. */
   | { readonly type: 'removal-wanted'; readonly node: string }
+  /** A person wants an account to have more, or less. */
+  | { readonly type: 'quota-wanted'; readonly account: string; readonly change: QuotaChange }
   /** A person wants this many voters, or leaves it to the mesh. */
   | { readonly type: 'voters-wanted'; readonly settings: VoterSettings };
 

@@ -93,6 +93,11 @@ function take(state: VoterState, event: VoterEvent, at: Instant, out: VoterEffec
     case 'removal-wanted':
       if (state.planner.leading) remove(state, event.node, at.wallMs);
       return;
+    case 'quota-wanted': {
+      const { account, change } = event;
+      if (state.planner.leading) state.proposals.push({ type: 'set-quota', account, change, atMs: at.wallMs });
+      return;
+    }
     case 'voters-wanted':
       if (state.planner.leading)
         state.proposals.push({ type: 'set-voters', settings: event.settings, atMs: at.wallMs });

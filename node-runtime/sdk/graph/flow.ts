@@ -1,6 +1,7 @@
 import { type DataReference, type JobSpecInput, limits, MeshError } from '../../contract/index.ts';
+import type { FileContent } from '../../data/archive.ts';
 import type { SlicedBytes } from '../../data/upload-source.ts';
-import type { TaskLike } from './task-like.ts';
+import type { FileLike, TaskLike } from './task-like.ts';
 
 /**
  * Jobs written as calls. Nothing runs while the calls are made: each gives a handle on what will be there, and remembers
@@ -14,14 +15,17 @@ import type { TaskLike } from './task-like.ts';
  * ```
  */
 
-/** Text, bytes, a file's path, what a user of a page picked, a list for `items`, or a blob that the mesh has. */
+/** Text, bytes, a file's path, what a user of a page picked, a list for `items`, files by name for `files`, or a blob that the mesh has. */
 export type FlowInput =
   | { readonly text: string }
   | { readonly file: string }
   | DataReference
   | Uint8Array
   | SlicedBytes
+  | { readonly files: Readonly<Record<string, FileContent>> }
   | readonly unknown[];
+type NoList = Exclude<FlowInput, readonly unknown[]>;
+type NoFiles = Exclude<NoList, { readonly files: unknown }>;
 
 /**
  * What runs on the nodes: a function that uses nothing from outside of itself, or a module by its path or `file:` URL, whose
@@ -31,12 +35,21 @@ export type FlowInput =
 export type FlowCode<F extends (...values: any[]) => unknown> = F | string | URL;
 
 type StageKeys = JobSpecInput['stages'][string];
-/** All that a stage may have besides what the calls themselves say; `name` for people, `chunks` as in `split`. */
+/**
+ * All that a stage may have besides what the calls themselves say; `name` for people, `chunks` as in `split`, `engine` `node` for
+ * signed code at full speed (`js` unless said).
+ */
 export type StageOptions = Omit<StageKeys, 'code' | 'input' | 'needs' | 'split' | 'merge'> & {
   readonly name?: string;
+  readonly engine?: 'js' | 'node';
 };
 export type SplitOptions = StageOptions & { readonly chunks?: number };
 export type JobOptions = Omit<JobSpecInput, 'stages' | 'v'>;
+
+/** How records are found; `size` is that of a block, as in a stage's `split`. */
+type FlowSplit =
+  | { readonly by: 'lines' | 'items' | 'files' }
+  | { readonly by: 'bytes'; readonly size: number | string };
 
 export type StageKind = 'map' | 'chunks' | 'reduce' | 'task' | 'copy';
 
@@ -46,7 +59,7 @@ export interface StageCall {
   readonly code: FlowCode<(...values: never[]) => unknown> | undefined;
   readonly options: SplitOptions;
   readonly input?: FlowInput;
-  readonly splitBy?: 'lines' | 'items';
+  readonly split?: FlowSplit;
   /** What it needs, by the name that its code knows it by. */
   readonly needs: Readonly<Record<string, StageCall>>;
   readonly initial?: { readonly value: unknown };
@@ -65,12 +78,12 @@ function callOf(handle: unknown, what: string): StageCall {
 
 /** What is known of the records that a stage is split by. */
 interface Source {
-  readonly by: 'lines' | 'items';
+  readonly split: FlowSplit;
   readonly input?: FlowInput;
   readonly from?: StageCall;
 }
 
-/** Records that are there, or will be: lines of a text, elements of a JSON array. */
+/** Records that are there, or will be: lines of a text, elements of a JSON array, files, blocks of bytes. */
 export class Records<T> {
   readonly #source: Source;
 
@@ -92,12 +105,17 @@ export class Records<T> {
   }
 
   #call(kind: StageKind, code: StageCall['code'], options: SplitOptions): StageCall {
-    const { by, input, from } = this.#source;
+    const { split, input, from } = this.#source;
+    if (split.by === 'bytes' && options.chunks !== undefined) {
+      throw new MeshError('MESH_USAGE', 'blocks of bytes are cut by their size, not into `chunks`', {
+        mend: 'bytes(input, { size })',
+      });
+    }
     return {
       kind,
       code,
       options,
-      splitBy: by,
+      split,
       needs: from === undefined ? {} : { from },
       ...(input === undefined ? {} : { input }),
     };
@@ -147,7 +165,7 @@ export class Mapped<T> extends ListFlow<T> {
   }
 
   #records(): Records<T> {
-    return new Records({ by: 'items', from: callOf(this, 'it') });
+    return new Records({ split: { by: 'items' }, from: callOf(this, 'it') });
   }
 }
 
@@ -158,25 +176,54 @@ export class Parts<T> extends ListFlow<T> {}
 export class Value<T> extends Flow<T> {
   /** Its elements, once it is there: it must be a JSON array. */
   items(): Records<T extends readonly (infer E)[] ? E : unknown> {
-    return new Records({ by: 'items', from: callOf(this, 'it') });
+    return this.#records({ by: 'items' });
   }
 
   /** Its lines, once it is there: it must be text (`task.text`). */
   lines(): Records<string> {
-    return new Records({ by: 'lines', from: callOf(this, 'it') });
+    return this.#records({ by: 'lines' });
   }
+
+  /** Its files, once it is there: it must be what `task.files` makes. */
+  files(): Records<FileLike> {
+    return this.#records({ by: 'files' });
+  }
+
+  /** Its bytes, once they are there, `size` at a time. */
+  bytes({ size }: BlockOptions): Records<Uint8Array> {
+    return this.#records({ by: 'bytes', size });
+  }
+
+  #records<R>(split: FlowSplit): Records<R> {
+    return new Records({ split, from: callOf(this, 'it') });
+  }
+}
+
+/** Of one block: bytes, or a number with `B`, `kB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`. */
+export interface BlockOptions {
+  readonly size: number | string;
 }
 
 export type AnyFlow<T = unknown> = Mapped<T> | Parts<T> | Value<T>;
 
 /** The lines of an input. */
-export function lines(input: Exclude<FlowInput, readonly unknown[]>): Records<string> {
-  return new Records({ by: 'lines', input });
+export function lines(input: NoFiles): Records<string> {
+  return new Records({ split: { by: 'lines' }, input });
+}
+
+/** Files: by name, or those of an archive of tar. */
+export function files(input: Exclude<NoList, { readonly text: string }>): Records<FileLike> {
+  return new Records({ split: { by: 'files' }, input });
+}
+
+/** An input, so many bytes at a time, whatever stands there. */
+export function bytes(input: NoFiles, { size }: BlockOptions): Records<Uint8Array> {
+  return new Records({ split: { by: 'bytes', size }, input });
 }
 
 /** The elements of a JSON array: of an input, or of a list that is handed over as it is. */
-export function items<T = unknown>(input: readonly T[] | Exclude<FlowInput, readonly unknown[]>): Records<T> {
-  return new Records({ by: 'items', input });
+export function items<T = unknown>(input: readonly T[] | NoFiles): Records<T> {
+  return new Records({ split: { by: 'items' }, input });
 }
 
 type NeedsOf<N> = { readonly [K in keyof N]: N[K] extends Flow<infer T> ? T : never };

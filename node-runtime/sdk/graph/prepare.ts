@@ -7,6 +7,7 @@ import {
   limits,
   MeshError,
 } from '../../contract/index.ts';
+import { archiveOf } from '../../data/archive.ts';
 import type { BlobSource, SlicedBytes } from '../../data/upload-source.ts';
 import { InlineRoom } from '../inline.ts';
 import { functionSourceOf, type NeedShape, runnerOf, type TaskFunctionSource } from './code.ts';
@@ -17,7 +18,11 @@ export type { JobGraph } from './flow.ts';
 /** What makes one file of a function and all that it imports: the package `@foremesh/author` is one. */
 export interface TaskBundler {
   /** `runner` is the module around the function, which it knows as `code`. Throws `MESH_TASK_CODE_INVALID`. */
-  bundleFunction(source: TaskFunctionSource, runner: string): Promise<{ readonly code: Uint8Array }>;
+  bundleFunction(
+    source: TaskFunctionSource,
+    runner: string,
+    engine: 'js' | 'node',
+  ): Promise<{ readonly code: Uint8Array }>;
 }
 
 type Put = (source: BlobSource) => Promise<DataReference>;
@@ -30,7 +35,7 @@ export async function specOfGraph(graph: JobGraph, bundler: TaskBundler | undefi
   const nameOf = new Map(graph.stages.map(({ name, call }) => [call, name]));
   // Who splits what another stage gives needs it in one piece.
   const merged = new Set(
-    graph.stages.flatMap(({ call }) => (call.splitBy === undefined ? [] : Object.values(call.needs))),
+    graph.stages.flatMap(({ call }) => (call.split === undefined ? [] : Object.values(call.needs))),
   );
   for (const { call, isOutput } of graph.stages) if (isOutput) merged.add(call);
   const room = new InlineRoom();
@@ -39,16 +44,14 @@ export async function specOfGraph(graph: JobGraph, bundler: TaskBundler | undefi
   for (const { name, call } of graph.stages) modules.set(call, await moduleOf(name, call, { nameOf, merged, bundler }));
   const stages: Record<string, StageInput> = {};
   for (const { name, call } of graph.stages) {
-    const { name: _, chunks, ...options } = call.options;
+    const { name: _, chunks, engine, ...options } = call.options;
     const needs = [...new Set(Object.values(call.needs))].map((need) => nameOf.get(need)!);
     stages[name] = {
       ...options,
-      code: await contentOf(modules.get(call)!, room, put),
+      code: { ...(await contentOf(modules.get(call)!, room, put)), ...(engine === undefined ? {} : { engine }) },
       ...(needs.length === 0 ? {} : { needs }),
       ...(call.input === undefined ? {} : { input: await inputOf(call.input, room, put) }),
-      ...(call.splitBy === undefined
-        ? {}
-        : { split: { by: call.splitBy, ...(chunks === undefined ? {} : { chunks }) } }),
+      ...(call.split === undefined ? {} : { split: { ...call.split, ...(chunks === undefined ? {} : { chunks }) } }),
       ...(call.kind === 'map' && merged.has(call) ? { merge: { inline: flatMerge } } : {}),
     };
   }
@@ -69,7 +72,7 @@ async function moduleOf(stage: string, call: StageCall, { nameOf, merged, bundle
   const runner = runnerOf(call, Object.fromEntries(shapes));
   if (call.code === undefined) return bytesOf(runner);
   const source = functionSourceOf(call.code, stage);
-  if (bundler !== undefined) return (await bundler.bundleFunction(source, runner)).code;
+  if (bundler !== undefined) return (await bundler.bundleFunction(source, runner, call.options.engine ?? 'js')).code;
   if (source.kind === 'module') {
     throw new MeshError('MESH_NOT_INSTALLED', `stage "${stage}" is a module, and there is nothing here to bundle it`, {
       where: String(source.path),
@@ -105,6 +108,7 @@ async function inputOf(input: FlowInput, room: InlineRoom, put: Put): Promise<{ 
   if (typeof input !== 'object' || input === null) throw wrongInput();
   if ('text' in input && typeof input.text === 'string') return contentOf(bytesOf(input.text), room, put);
   if ('file' in input) return put(input.file);
+  if ('files' in input) return put(archiveOf(input.files));
   if ('blob' in input) return { blob: input.blob, sizeBytes: input.sizeBytes };
   if ('slice' in input) return put(input as SlicedBytes);
   throw wrongInput();
@@ -127,6 +131,6 @@ function listBytes(list: readonly unknown[]): Uint8Array {
 
 function wrongInput(): MeshError {
   return new MeshError('MESH_INPUT_INVALID', 'this is no input of a stage', {
-    mend: '{ text }, { file }, bytes, a `File`, a reference from `put`, or for items a list',
+    mend: '{ text }, { file }, { files }, bytes, a `File`, a reference from `put`, or for items a list',
   });
 }

@@ -7,6 +7,8 @@ export interface TaskLike<Record_ = string, Needs = Readonly<Record<string, unkn
     Iterable<Record_> & {
       readonly length: number;
       readonly sizeBytes: number;
+      /** The byte of the whole input at which this part begins. */
+      readonly start: number;
       text(): string;
       json(): unknown;
       bytes(): Uint8Array;
@@ -19,4 +21,15 @@ export interface TaskLike<Record_ = string, Needs = Readonly<Record<string, unkn
   log(...values: unknown[]): void;
   /** Wraps a string, so that the task gives plain text; whoever reads it has the string. */
   text(value: string): string;
+  /** Makes bytes that hold files by name. */
+  files(contents: Readonly<Record<string, string | Uint8Array>>): Uint8Array;
+}
+
+/** A record of what is split by files: as `InputFile` of `@foremesh/node-runtime/task`. */
+export interface FileLike {
+  readonly name: string;
+  readonly sizeBytes: number;
+  bytes(): Uint8Array;
+  text(): string;
+  json(): unknown;
 }

@@ -12,7 +12,7 @@ import {
   limits,
   MeshError,
   type StageSpec,
-  type TaskLimits,
+  taskLimitsOf,
 } from '../../contract/index.ts';
 import { hasParts, type JobPlan, type StagePlan } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
@@ -87,7 +87,7 @@ async function planStage(
     code: await codeOf(stage.code, blobs),
     needs: stage.needs ?? [],
     retries: stage.retries ?? limits.retriesDefault,
-    limits: limitsOf(stage.limits),
+    limits: taskLimitsOf(stage.limits),
     labels: stage.labels ?? [],
     priority,
     sink,
@@ -140,18 +140,4 @@ async function dataOf(input: NonNullable<StageSpec['input']>, blobs: BlobClient)
 async function heldAlready(reference: DataReference, blobs: BlobClient): Promise<DataReference> {
   await blobs.checkHeld(reference);
   return reference;
-}
-
-/** What one task may use, every default filled in. */
-export function limitsOf(asked: StageSpec['limits']): TaskLimits {
-  const mebibytes = (value: number | undefined, otherwise: number) =>
-    value === undefined ? otherwise : Math.max(1, Math.round(value * 1024 ** 2));
-  const seconds = (value: number | undefined, otherwise: number) =>
-    value === undefined ? otherwise : Math.max(1, Math.round(value * 1000));
-  return {
-    memoryBytes: mebibytes(asked?.memoryMiB, limits.memoryBytesDefault),
-    cpuMs: seconds(asked?.cpuSeconds, limits.cpuMsDefault),
-    wallMs: seconds(asked?.wallSeconds, limits.wallMsDefault),
-    outputBytes: mebibytes(asked?.outputMiB, limits.outputBytesDefault),
-  };
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { asMeshError, type DataReference, type OutboxMessage } from '../../contract/index.ts';
-import { lateBlobOf } from '../../core/index.ts';
+import { lateBlobOf, lateLogOf } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import type { Voter } from './voter.ts';
 
@@ -27,19 +27,26 @@ export class LateReports {
   sift(node: string, bootId: string, messages: readonly OutboxMessage[]): readonly OutboxMessage[] {
     const { planner } = this.#options.voter();
     if (!planner.leading) return messages;
-    const late = messages.filter((message) => lateBlobOf(planner, message) !== undefined);
+    const late = messages.filter(
+      (message) => lateBlobOf(planner, message) !== undefined || lateLogOf(planner, message) !== undefined,
+    );
     if (late.length === 0) return messages;
-    for (const message of late) void this.#ask(node, bootId, message, lateBlobOf(planner, message)!);
+    for (const message of late) void this.#ask(node, bootId, message, lateBlobOf(planner, message));
     return messages.filter((message) => !late.includes(message));
   }
 
-  async #ask(node: string, bootId: string, message: OutboxMessage, reference: DataReference): Promise<void> {
+  async #ask(
+    node: string,
+    bootId: string,
+    message: OutboxMessage,
+    reference: DataReference | undefined,
+  ): Promise<void> {
     const { voter, blobs, log } = this.#options;
     if (!('attempt' in message) || this.#asked.has(message.attempt)) return;
     this.#asked.add(message.attempt);
     try {
-      await blobs.checkHeld(reference);
-      voter().feed({ type: 'node-reported', node, bootId, messages: [message] });
+      if (reference !== undefined) await blobs.checkHeld(reference);
+      voter().feed({ type: 'node-reported', node, bootId, messages: [await this.#withHeldLog(message)] });
     } catch (error) {
       const problem = asMeshError(error, 'MESH_UNREACHABLE');
       log.info(`what ${node} reports of ${message.attempt} does not count: ${problem.toLine()}`);
@@ -51,6 +58,19 @@ export class LateReports {
       voter().feed({ type: 'node-reported', node, bootId, messages: [failed] });
     } finally {
       this.#asked.delete(message.attempt);
+    }
+  }
+
+  /** Without its log, when that is not held any more. Throws `MESH_UNREACHABLE`. */
+  async #withHeldLog(message: OutboxMessage): Promise<OutboxMessage> {
+    if ((message.type !== 'done' && message.type !== 'failed') || message.log === undefined) return message;
+    try {
+      await this.#options.blobs.checkHeld(message.log);
+      return message;
+    } catch (error) {
+      if (asMeshError(error, 'MESH_UNREACHABLE').code !== 'MESH_BLOB_MISSING') throw error;
+      const { log: _, ...rest } = message;
+      return rest;
     }
   }
 }

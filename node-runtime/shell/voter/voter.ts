@@ -94,6 +94,10 @@ export class Voter {
       case 'set-voters':
         this.feed({ type: 'voters-wanted', settings: settingsWith(this.#state, ask.settings) });
         return { v: 1, id: ask.id, query: 'set-voters' };
+      case 'set-quota':
+        if (Object.keys(ask.change).length > 0)
+          this.feed({ type: 'quota-wanted', account: ask.account, change: ask.change });
+        return answerQuery(this.#state.planner, account, ask);
       case 'remove-node':
         this.feed({ type: 'removal-wanted', node: ask.node });
         return describeRemoval(this.#state, ask);

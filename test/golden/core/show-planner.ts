@@ -75,6 +75,8 @@ function showCommand(command: LedgerCommand): string {
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
     case 'pass-time':
       return `${command.passedMs} ms have passed`;
+    case 'set-quota':
+      return `set quota of ${command.account}`;
     case 'set-voters':
       return `set voters ${command.settings.count ?? 'auto'}`;
   }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasCommand } from '../../support/skip.ts';
+import { hasCommand, skipWithout } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
 import { Fleet } from './fleet.ts';
 import { ForemeshProcess } from './processes.ts';
@@ -72,16 +72,28 @@ describe('foremesh run: the first hour', function () {
     assert.deepEqual(await readdir(folder), ['blur']);
   });
 
-  it('runs what a template in C becomes', async () => {
-    assert.equal((await foremesh('.', 'new', 'count', '--lang', 'c')).code, 0);
-    const source = new URL('../../fixtures/wasm/words.wasm', import.meta.url);
-    if (hasCommand('clang')) {
-      execFileSync('make', ['-s', '-C', join(folder, 'count')]);
-    } else await writeFile(join(folder, 'count/task.wasm'), await readFile(source));
-    const { code, stdout, stderr } = await foremesh('count', 'run');
-    assert.equal(code, 0, stderr);
-    assert.equal(stdout, '16\n');
-  });
+  // `bench -- toolchains` builds all of them: Rust and AssemblyScript take much room, or a network. Here a program in C stands in for theirs.
+  for (const [lang, sources] of [
+    ['c', ['task.c', 'Makefile']],
+    ['rust', ['task.rs', 'Makefile']],
+    ['assemblyscript', ['assembly/task.ts', 'package.json']],
+  ] as const) {
+    it(`runs what a template in ${lang} becomes`, async () => {
+      const name = `count-${lang}`;
+      const made = await foremesh('.', 'new', name, '--lang', lang);
+      assert.equal(made.code, 0, made.stderr);
+      for (const source of sources) assert.match(await readFile(join(folder, name, source), 'utf8'), /task/);
+      assert.match(made.stdout, /foremesh run\n$/);
+      if (lang === 'c' && hasCommand('clang')) execFileSync('make', ['-s', '-C', join(folder, name)]);
+      else {
+        const built = new URL('../../fixtures/wasm/words.wasm', import.meta.url);
+        await writeFile(join(folder, name, 'task.wasm'), await readFile(built));
+      }
+      const { code, stdout, stderr } = await foremesh(name, 'run');
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, '16\n');
+    });
+  }
 
   it('makes a task of every file, and files of what the tasks give', async () => {
     await job('upper', {
@@ -200,7 +212,7 @@ describe('foremesh run: the first hour', function () {
     assert.equal(unknown.code, 2, 'a job that is not there yet');
     const running = start('slow', 'run', '--id', 'slow');
     await until('a task runs', () => /\d running|slow: running/.test(running.stderr), answerMs);
-    const logs = start('.', 'logs', 'slow');
+    const logs = start('.', 'logs', 'slow', '--follow');
     await until(
       'the log has lines of two tasks',
       () => new Set(logs.stdout.match(/^s-\d \w+ \|/gm)).size >= 2,
@@ -215,9 +227,104 @@ describe('foremesh run: the first hour', function () {
     assert.equal((await logs.exited).code, 0);
     assert.match(logs.stderr, /slow is done/);
     assert.match(logs.stdout, /^s-\d (ada|bob) \| task began \ufffd\[31m$/m);
+    // When all is over too, of every task, or of one.
+    const stored = await foremesh('.', 'logs', 'slow');
+    assert.equal(stored.code, 0, stored.stderr);
+    const began = stored.stdout.match(/^s-\d (ada|bob) \| task began \ufffd\[31m$/gm);
+    assert.equal(new Set(began?.map((line) => line.slice(0, 3))).size, 10, stored.stdout);
+    const one = await foremesh('.', 'logs', 'slow', '--task', 's-3', '--json');
+    const { task, failed, lines } = JSON.parse(one.stdout) as { task: string; failed: boolean; lines: string[] };
+    assert.deepEqual([task, failed, lines[0]], ['s-3', false, 'task began \u001b[31m']);
     const { code, stdout } = await foremesh('.', 'job', 'slow', '--follow', '--out', 'slow.json');
     assert.deepEqual([code, stdout], [0, '']);
     assert.deepEqual(JSON.parse(await readFile(join(folder, 'slow.json'), 'utf8')), Array(10).fill('slept'));
+  });
+
+  it('ends at once on a second ^C, whatever it is doing, and the job goes on', async () => {
+    await job('long', {
+      'task.js': `export default async () => {
+        const endMs = Date.now() + 3000;
+        for (let n = 0; Date.now() < endMs; n += 1) if (n % 20000 === 0) await null;
+        return 'awake';
+      }`,
+      'job.yaml': 'stages:\n  s: { code: task.js }\n',
+    });
+    const running = start('long', 'run', '--id', 'long');
+    await until('the task runs', () => /1 running|long: running/.test(running.stderr), answerMs);
+    // A broker that says nothing: the command would wait for it to say goodbye.
+    fleet.broker.child.kill('SIGSTOP');
+    try {
+      running.child.kill('SIGINT');
+      await until('it detaches', () => running.stderr.includes('the job goes on'), answerMs);
+      running.child.kill('SIGINT');
+      assert.deepEqual(await running.exited, { code: null, signal: 'SIGINT' });
+    } finally {
+      fleet.broker.child.kill('SIGCONT');
+    }
+    const { code, stdout, stderr } = await foremesh('.', 'job', 'long', '--follow');
+    assert.deepEqual([code, stdout], [0, '"awake"\n'], stderr);
+  });
+
+  it('cuts the input of a program by bytes, and gives it its files', async function () {
+    skipWithout(this, 'clang', 'clang lld wasi-libc libclang-rt-dev-wasm32');
+    await job('cut', {
+      'task.c': `#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static long bytes_of(FILE *file) {
+  long bytes = 0;
+  while (getc(file) != EOF) bytes++;
+  return bytes;
+}
+
+int main(void) {
+  const char *start = getenv("FOREMESH_START");
+  DIR *folder = opendir("/input");
+  if (folder == NULL) {
+    printf("%s+%ld ", start, bytes_of(stdin));
+    return 0;
+  }
+  for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    if (entry->d_name[0] == '.') continue;
+    char path[300];
+    snprintf(path, sizeof path, "/input/%s", entry->d_name);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return 1;
+    printf("%s:%ld ", entry->d_name, bytes_of(file));
+    fclose(file);
+  }
+  return 0;
+}
+`,
+      'bytes.yaml':
+        'stages:\n  cut: { code: task.wasm, input: given/a.txt, split: { by: bytes, size: 4 }, merge: concat }\n',
+      'files.yaml': 'stages:\n  cut: { code: task.wasm, input: "*.txt", split: files, merge: concat }\n',
+      'given/a.txt': '0123456789',
+      'b.txt': 'four',
+      'c.txt': 'nothing',
+    });
+    execFileSync('clang', ['--target=wasm32-wasi', '-O2', '-o', 'task.wasm', 'task.c'], { cwd: join(folder, 'cut') });
+    const blocks = await foremesh('cut', 'run', 'bytes.yaml');
+    assert.equal(blocks.stdout.trim(), '0+4 4+4 8+2', blocks.stderr);
+    const files = await foremesh('cut', 'run', 'files.yaml', '--id', 'cut-files');
+    assert.equal(files.stdout.trim(), 'b.txt:4 c.txt:7', files.stderr);
+    const { stdout } = await foremesh('.', 'job', 'cut-files', '--json');
+    assert.equal((JSON.parse(stdout) as { tasks: unknown[] }).tasks.length, 3, 'one for each file, and the merge');
+  });
+
+  it('shows what a task logged that failed while nobody looked', async () => {
+    await job('broken', {
+      'task.js': "export default (task) => { task.log('the last word'); throw new Error('no') }",
+      'job.yaml': 'stages:\n  b: { code: task.js, retries: 0 }\n',
+    });
+    assert.equal((await foremesh('broken', 'run', '--id', 'broken')).code, 1);
+    const { code, stdout, stderr } = await foremesh('.', 'logs', 'broken', '--follow');
+    assert.match(stdout, /^b-0 (ada|bob) \(failed\) \| the last word\n$/);
+    assert.deepEqual([code, stderr], [0, 'broken is failed\n']);
+    const none = await foremesh('.', 'logs', 'broken', '-t', 'b-1');
+    assert.deepEqual([none.code, /no task "b-1" \(MESH_TASK_UNKNOWN\)/.test(none.stderr)], [2, true], none.stderr);
   });
 
   it('puts, gets and lists data', async () => {

@@ -73,6 +73,7 @@ describe('a mesh that any of its voters can lead', function () {
     await client.setVoters({ count: 3, settleMs: 500, replaceAfterMs: 3_000 });
     const before = await untilVoters(client, 3);
     assert.equal(before.leader, 'ada');
+    await client.setQuota('ann', { jobs: 7, storedBytes: 1_000 });
     const handle = client.submit(squaresJob(240, 24, 200_000), { id: 'led-on' });
     await untilMidJob(client, handle, 'ada', 4);
     await kill('ada');
@@ -82,6 +83,8 @@ describe('a mesh that any of its voters can lead', function () {
     const others = ['bob', 'cyd', 'dan'];
     const after = await untilVoters(client, 3, others);
     assert.ok(after.term > before.term);
+    const { jobs, storedBytes } = await client.setQuota('ann', { storedBytes: null });
+    assert.deepEqual([jobs.most, storedBytes.isOwn], [7, false], 'what ann may have is remembered');
     // The founder comes back: it finds its job done, and no seat.
     await fleet.startNode('ada');
     assert.equal(

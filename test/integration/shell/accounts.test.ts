@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createAccount } from '@foremesh/broker';
-import { decode, encode, limits, type QueryAnswer, queryAnswer } from '@foremesh/node-runtime/contract';
+import { decode, encode, limits, type MeshError, type QueryAnswer, queryAnswer } from '@foremesh/node-runtime/contract';
 import { connectMesh, type MeshClient } from '@foremesh/node-runtime/sdk';
 import { until } from '../../support/until.ts';
 import { jobOf, Mesh, stageOf } from './mesh.ts';
@@ -53,6 +53,30 @@ describe('accounts in a real mesh', () => {
     assert.equal((await owner.setVoters({ count: 1 })).settings.count, 1);
   });
 
+  it('an owner sets how much an account may have; what passes it is refused and named, and taken when there is more', async () => {
+    await assert.rejects(author.setQuota('ann', { jobs: 9_999 }), { code: 'MESH_NOT_AUTHORIZED' });
+    await assert.rejects(author.quotas(), { code: 'MESH_NOT_AUTHORIZED' });
+    const owner = await connectMesh(mesh.connection);
+    later(() => owner.close());
+    assert.deepEqual((await owner.setQuota('ann', { jobs: 1 })).jobs, { used: 0, most: 1, isOwn: true });
+    const first = author.submit(jobOf('for (;;) { await null; }'));
+    await first.accepted();
+    assert.deepEqual((await author.quota()).jobs, { used: 1, most: 1, isOwn: true });
+    await assert.rejects(author.submit(jobOf('return 2')).result(), (error: MeshError) => {
+      assert.equal(error.code, 'MESH_QUOTA_EXCEEDED');
+      assert.equal(error.message, 'jobsPerAccount is 1, account ann has 1 open');
+      assert.match(error.mend!, /`foremesh quota ann --jobs N`/);
+      return true;
+    });
+    const listed = (await owner.quotas()).rows.find(({ account }) => account === 'ann');
+    assert.deepEqual(listed?.jobs, { used: 1, most: 1, isOwn: true });
+    assert.equal((await owner.setQuota('ann', { jobs: null })).jobs.most, limits.jobsPerAccount);
+    const second = author.submit(jobOf('return 2'));
+    await second.accepted();
+    await first.cancel('enough');
+    assert.equal((await second.result()).phase, 'done');
+  });
+
   it('what changes the mesh is made by nobody who asks for it where all may ask', async () => {
     const { account, password } = author.connection;
     const transport = await makeTransport(mesh.broker.urls[0]!, { username: account, password });
@@ -62,6 +86,8 @@ describe('accounts in a real mesh', () => {
     const changes = [
       { query: 'set-voters', settings: { count: 3 } },
       { query: 'remove-node', node: 'ada' },
+      { query: 'quotas' },
+      { query: 'set-quota', account: 'ann', change: { jobs: 9_999 } },
       { query: 'preferences', node: 'ada', change: { mode: 'paused' } },
     ];
     for (const [at, change] of changes.entries()) {

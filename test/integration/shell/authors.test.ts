@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as author from '@foremesh/author';
 import { runCli } from '@foremesh/node-runtime/cli';
 import { formatConnection, keyIdOf } from '@foremesh/node-runtime/contract';
+import { connectMesh, items, job as jobOf } from '@foremesh/node-runtime/sdk';
 import { probeContainment } from '../../../node-runtime/engines/index.ts';
 import { skip } from '../../support/skip.ts';
 import { FakeIo } from '../../unit/cli/fake-io.ts';
 import { Mesh } from './mesh.ts';
-import { endAll, until } from './support.ts';
+import { endAll, later, until } from './support.ts';
 
 const task = `import { createHash } from 'node:crypto';
 import { platform } from 'node:os';
@@ -115,6 +118,45 @@ describe('engine node: authors, trust and what runs', function () {
       assert.ok(io.text.includes(reason) && io.text.includes(command), io.text);
       await mesh.cancel(id);
     }
+  });
+
+  it('a program signs: with the key of its connection, with another for one job, or for somebody who has none', async () => {
+    const file = join(mesh.directory, 'author', 'keys', 'author.key');
+    const client = await connectMesh(mesh.connection, { key: file });
+    later(() => client.close());
+    const shown = items([1, 2, 3]).map((n) => `${n} ${process.versions.node} ${require('node:os').platform()}`, {
+      engine: 'node',
+      chunks: 1,
+    });
+    const prepared = await client.prepare(jobOf(shown), author);
+    const first = client.submit(prepared, { id: 'program-1' });
+    assert.deepEqual(
+      await first.value(),
+      [1, 2, 3].map((n) => `${n} ${process.versions.node} linux`),
+    );
+    const again = client.submit(prepared, { id: 'program-1' });
+    assert.equal((await again.result()).phase, 'done', 'it is signed the same, and so is the same job');
+
+    const keyless = await connectMesh(mesh.connection);
+    later(() => keyless.close());
+    assert.throws(() => keyless.submit(prepared), { code: 'MESH_CODE_UNSIGNED', where: 'stages.map.code' });
+    const signed = client.sign(prepared, { name: 'program', version: 7, expiresMs: Date.now() + 3_600_000 });
+    assert.equal(((await keyless.submit(signed).value()) as string[]).length, 3);
+    // The node counts versions of what the program called it.
+    const older = keyless.submit(prepared, { id: 'program-6', signing: { key: file, name: 'program', version: 6 } });
+    await until('it cannot be placed', () => mesh.state('program-6')?.stages[0]?.reason === 'unplaceable');
+    assert.match(mesh.state('program-6')!.problem!.message, /version 6, and this node has accepted 7/);
+    await older.cancel();
+    await assert.rejects(connectMesh(mesh.connection, { key: `${file}s` }), { code: 'MESH_KEY_UNKNOWN' });
+    await assert.rejects(connectMesh(mesh.connection, { key: join(folder, 'task.ts') }), {
+      code: 'MESH_CONFIG_INVALID',
+    });
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    assert.throws(() => client.sign(prepared, { key: privateKey }), {
+      code: 'MESH_CONFIG_INVALID',
+      message: /type ec/,
+    });
+    assert.throws(() => client.sign(prepared, { expiresMs: Date.now() * 2 }), { code: 'MESH_LIMIT_EXCEEDED' });
   });
 
   it('trusted no more: what runs of it is stopped, and waits', async () => {

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as author from '@foremesh/author';
-import { connectMesh, items, job, lines, type MeshClient, task } from '@foremesh/node-runtime/sdk';
+import { bytes, connectMesh, files, items, job, lines, type MeshClient, task } from '@foremesh/node-runtime/sdk';
 import { Mesh } from './mesh.ts';
 import { endAll } from './support.ts';
 
 describe('jobs as calls, on a mesh', function () {
   this.timeout(60_000);
   let mesh: MeshClient;
+  let directory: string;
   before(async () => {
-    mesh = await connectMesh((await Mesh.start()).connection);
+    const started = await Mesh.start();
+    directory = started.directory;
+    mesh = await connectMesh(started.connection);
   });
   after(async () => {
     await mesh?.close();
@@ -64,6 +69,51 @@ describe('jobs as calls, on a mesh', function () {
     assert.equal(fractions.at(-1), 1);
     assert.deepEqual(await handle.values(), { words: [4, 5, 3], nothing: [] });
     await assert.rejects(handle.value(), { code: 'MESH_USAGE' });
+  });
+
+  it('reads files, by name or from an archive, and blocks of bytes; of what another stage gives too', async () => {
+    const path = join(directory, 'c.bin');
+    await writeFile(path, Buffer.alloc(300_000, 7));
+    const given = {
+      'a/one.txt': 'first',
+      'two.bin': Uint8Array.of(1, 2, 3),
+      'three.bin': { file: path },
+      'four.txt': new Blob(['fourth']),
+      'empty.txt': '',
+    };
+    const sizes = files({ files: given }).map((file) => [file.name, file.bytes().reduce((sum, byte) => sum + byte, 0)]);
+    const made = task(({ files }) => files({ 'x.txt': 'x', 'y.txt': 'yy' }));
+    const again = made.files().map((file) => `${file.name} ${file.text()}`, { name: 'again' });
+    const ends = bytes(
+      Uint8Array.from({ length: 10 }, (_, at) => at),
+      { size: 4 },
+    ).map((block) => block.at(-1));
+    const starts = made
+      .bytes({ size: '1KiB' })
+      .chunks(({ input }) => [input.start, input.sizeBytes], { name: 'starts' });
+    const spec = await mesh.prepare(job({ sizes, again, ends, starts }), author);
+    const values = await mesh.submit(spec).values();
+    const sum = (text: string) => Buffer.from(text).reduce((all, byte) => all + byte, 0);
+    assert.deepEqual(values.sizes, [
+      ['a/one.txt', sum('first')],
+      ['two.bin', 6],
+      ['three.bin', 2_100_000],
+      ['four.txt', sum('fourth')],
+      ['empty.txt', 0],
+    ]);
+    assert.deepEqual(values.again, ['x.txt x', 'y.txt yy']);
+    assert.deepEqual(values.ends, [3, 7, 9]);
+    assert.deepEqual(values.starts, [
+      [0, 1024],
+      [1024, 1024],
+    ]);
+    assert.throws(() => bytes({ text: 'abc' }, { size: 1 }).map((block) => block.length, { chunks: 2 }), {
+      code: 'MESH_USAGE',
+    });
+    const prepare = (names: Parameters<typeof files>[0]) =>
+      mesh.prepare(job(files(names).map(({ name }) => name)), author);
+    await assert.rejects(prepare({ files: { ['n'.repeat(300)]: 'x' } }), { code: 'MESH_INPUT_INVALID' });
+    await assert.rejects(prepare({ files: { gone: { file: `${path}.gone` } } }), { code: 'MESH_STORAGE_FAILED' });
   });
 
   it('throws what a job failed with, or that it was cancelled', async () => {

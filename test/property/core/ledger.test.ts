@@ -81,24 +81,33 @@ const cuts = fc.record({
   source: fc.constant(blobNamed('b')),
   tasks: cutTasks,
 });
-const commits = fc.record({
-  type: fc.constant('commit-task' as const),
-  ...head,
-  task: taskName,
-  attempt,
-  node,
-  output: fc.nat(9).map(json),
-  usage: fc.nat(3).map((cpuMs) => ({ ...usage, cpuMs })),
-  speed: fc.constantFrom(0.5, 1, 4.8),
-});
-const failures = fc.record({
-  type: fc.constant('fail-attempt' as const),
-  ...head,
-  task: taskName,
-  attempt,
-  node,
-  problem: fc.constant({ code: 'MESH_TASK_THREW', message: 'boom' }),
-});
+const log = fc.constantFrom(100, limits.logBytesPerJob / 2).map((sizeBytes) => blobNamed('9', sizeBytes));
+const commits = fc.record(
+  {
+    type: fc.constant('commit-task' as const),
+    ...head,
+    task: taskName,
+    attempt,
+    node,
+    output: fc.nat(9).map(json),
+    usage: fc.nat(3).map((cpuMs) => ({ ...usage, cpuMs })),
+    speed: fc.constantFrom(0.5, 1, 4.8),
+    log,
+  },
+  { requiredKeys: ['type', 'account', 'job', 'atMs', 'task', 'attempt', 'node', 'output', 'usage', 'speed'] },
+);
+const failures = fc.record(
+  {
+    type: fc.constant('fail-attempt' as const),
+    ...head,
+    task: taskName,
+    attempt,
+    node,
+    problem: fc.constant({ code: 'MESH_TASK_THREW', message: 'boom' }),
+    log,
+  },
+  { requiredKeys: ['type', 'account', 'job', 'atMs', 'task', 'attempt', 'node', 'problem'] },
+);
 const state = fc.constantFrom('x', 'y', 'z').map(blobNamed);
 const checkpoints = fc.record({
   type: fc.constant('count-checkpoint' as const),
@@ -140,6 +149,13 @@ const settings = fc.record({
   settings: fc.record({ settleMs: fc.nat(9), replaceAfterMs: fc.nat(9) }),
   atMs: fc.nat(10_000),
 });
+const most = fc.option(fc.nat(9));
+const quotas = fc.record({
+  type: fc.constant('set-quota' as const),
+  account: fc.constantFrom('me', 'you', 'constructor'),
+  change: fc.record({ jobs: most, storedBytes: most, tasksAtOnce: most }, { requiredKeys: [] }),
+  atMs: fc.nat(10_000),
+});
 const begins = fc.record({ type: fc.constant('begin-schedule' as const), ...head, fromMs: fc.nat(3_000) });
 const starts = fc.record(
   {
@@ -160,6 +176,7 @@ const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
   { weight: 1, arbitrary: misses },
   { weight: 4, arbitrary: expiries },
   { weight: 1, arbitrary: settings },
+  { weight: 2, arbitrary: quotas },
   { weight: 2, arbitrary: enrollments },
   { weight: 1, arbitrary: removals },
   { weight: 2, arbitrary: links },
@@ -189,6 +206,8 @@ class Model {
   readonly keys = new Map<string, string>();
   readonly removed = new Set<string>();
   newestVoters = -1;
+  /** `account name` -> how much, of what an owner has said and not taken back. */
+  readonly quotas = new Map<string, number>();
   wanted: number | undefined;
 
   follow(command: LedgerCommand, events: readonly LedgerEvent[]): void {
@@ -228,6 +247,14 @@ class Model {
       assert.deepEqual(events, [goesOn ? { type: 'time-passed' } : dropped]);
       for (const [key, phase] of goesOn ? this.phases : [])
         if (phase !== 'running') this.keptMs.set(key, this.keptMs.has(key) ? this.keptMs.get(key)! + passedMs : 0);
+      return;
+    }
+    if (command.type === 'set-quota') {
+      assert.deepEqual(events, [{ type: 'quota-set', account: command.account }]);
+      for (const [name, most] of Object.entries(command.change)) {
+        if (most === null) this.quotas.delete(`${command.account} ${name}`);
+        else if (most !== undefined) this.quotas.set(`${command.account} ${name}`, most);
+      }
       return;
     }
     if (command.type === 'set-voters') {
@@ -308,6 +335,7 @@ class Model {
       case 'node-removed':
       case 'voters-certified':
       case 'voters-set':
+      case 'quota-set':
       case 'dropped':
     }
   }
@@ -316,6 +344,11 @@ class Model {
     assert.deepEqual(new Map([...ledger.nodes].map(([id, { publicKey }]) => [id, publicKey])), this.keys);
     assert.equal(ledger.votersChain.at(-1)?.index ?? -1, this.newestVoters);
     assert.equal(ledger.voters?.settleMs, this.wanted);
+    const quotas = [...ledger.quotas].flatMap(([account, quota]) => {
+      assert.ok(Object.keys(quota).length > 0, 'nothing is said of it, and it takes room');
+      return Object.entries(quota).map(([name, most]) => [`${account} ${name}`, most] as const);
+    });
+    assert.deepEqual(new Map(quotas), this.quotas);
     assert.deepEqual(new Map([...ledger.jobs].map(([key, job]) => [key, job.phase as string])), this.phases);
     assert.deepEqual(new Set(ledger.tombstones.keys()), this.forgotten);
     // Each task teaches once, whatever is reported late, twice, or of what has failed.

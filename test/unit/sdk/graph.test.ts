@@ -8,6 +8,7 @@ import { type DataReference, jobSpec, type MeshError } from '@foremesh/node-runt
 import { nameOf } from '@foremesh/node-runtime/data';
 import { items, type JobGraph, job, lines, task } from '@foremesh/node-runtime/sdk';
 import { specOfGraph, type TaskBundler } from '../../../node-runtime/sdk/graph/prepare.ts';
+import { openAuthorKey } from '../../../node-runtime/sdk/host-browser.ts';
 
 describe('sdk: jobs as calls', () => {
   const put: DataReference[] = [];
@@ -94,6 +95,24 @@ describe('sdk: jobs as calls', () => {
       /`count`, `process`, `fetch`/,
     );
     assert.equal(count, 0);
+  });
+
+  it('lets a function for engine node use what Node.js has, and nothing else from outside', async () => {
+    const there = items([1]).map((n) => n + require('node:os').cpus().length + process.pid, { engine: 'node' });
+    const { stages } = await prepare(job(there));
+    assert.equal(stages.map!.code.engine, 'node');
+    const here = items([1]).map((n) => n + process.pid);
+    await assert.rejects(prepare(job(here)), {
+      code: 'MESH_TASK_CODE_INVALID',
+      message: /uses `process` from outside/,
+    });
+    const outer = 3;
+    const captures = items([1]).map((n) => n + outer, { engine: 'node' });
+    await assert.rejects(prepare(job(captures)), { code: 'MESH_TASK_CODE_INVALID', message: /uses `outer`/ });
+  });
+
+  it('has no key in a page, and says where to sign', () => {
+    assert.throws(openAuthorKey, { code: 'MESH_USAGE', mend: /mesh\.sign\(spec\)/ });
   });
 
   it('sees that a name is declared inside, or is only a word', async () => {

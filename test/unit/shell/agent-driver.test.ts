@@ -28,6 +28,7 @@ describe('AgentDriver', () => {
   let fatal: MeshError[];
   let fence: { term: number };
   let diskFails: boolean;
+  let isOnline: boolean;
   beforeEach(async () => {
     home = openHome(await scratch(), {});
     blobs = new FakeBlobs();
@@ -35,6 +36,7 @@ describe('AgentDriver', () => {
     fatal = [];
     fence = { term: 0 };
     diskFails = false;
+    isOnline = true;
   });
   afterEach(endAll);
 
@@ -52,7 +54,7 @@ describe('AgentDriver', () => {
       offer: { engines: ['js'], slots: 1, queue: 4, memoryBytes: 1e9, prefetchAttempts: 4, prefetchBytes: 1e6 },
       topics,
       blobs: blobs.client,
-      transport: () => transport,
+      transport: () => (isOnline ? transport : undefined),
       term: fence.term,
       persistTerm: (term) => {
         if (diskFails) throw new MeshError('MESH_STORAGE_FAILED', 'no room');
@@ -105,6 +107,40 @@ describe('AgentDriver', () => {
     again.hear(inbox(1, { type: 'inventory-request', request: 2 }));
     await until('the inventory', () => reports.some(({ type }) => type === 'inventory'));
     assert.equal(reports.length, 1);
+  });
+
+  it('puts the end of what was logged in a holder, of what fails too; an outcome waits for no holder that is not there', async () => {
+    const driver = await start();
+    const logs = await assignOf("export default (task) => { task.log('began'); task.log('ended'); return 1 }", 1);
+    const fails = await assignOf("export default (task) => { task.log('alas'); throw new Error('no') }", 2);
+    const silent = await assignOf('export default () => 1', 3);
+    driver.hear(inbox(1, logs, fails, silent));
+    const text = async (attempt: string) => {
+      const { log } = (await outcome(attempt)) as OutboxMessage & { type: 'done' };
+      return log === undefined ? undefined : Buffer.from(blobs.held.get(log.blob)!).toString();
+    };
+    assert.deepEqual(
+      [await text(logs.attempt), await text(fails.attempt), await text(silent.attempt)],
+      ['began\nended\n', 'alas\n', undefined],
+    );
+    const unheard = await assignOf("export default (task) => { task.log('nobody'); return 2 }", 4);
+    driver.hear(inbox(1, unheard));
+    isOnline = false;
+    await until('it has ended', () => !driver.isBusy);
+    isOnline = true;
+    driver.hear(inbox(1, { type: 'inventory-request', request: 1 }));
+    assert.equal(await text(unheard.attempt), undefined);
+  });
+
+  it('counts an outcome whose log no holder takes', async () => {
+    const driver = await start();
+    const logs = await assignOf("export default (task) => { task.log('full'); return 1 }");
+    driver.hear(inbox(1, logs));
+    blobs.put = async () => {
+      throw new MeshError('MESH_LIMIT_EXCEEDED', 'the holder is full');
+    };
+    const ended = await outcome(logs.attempt);
+    assert.deepEqual([ended.type, 'log' in ended], ['done', false]);
   });
 
   it('runs once what is assigned twice, and lets go what is cancelled and assigned again in one breath', async () => {
