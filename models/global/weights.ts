@@ -37,7 +37,7 @@ const magic = 0x46_4d_47_57; // FMGW
 const formatVersion = 1;
 /** Magic, format version, size of the header, checksum of what follows, number of parameters: 4 bytes each. */
 const prefixBytes = 20;
-export const parametersMost = 4_000_000;
+const parametersMost = 4_000_000;
 const headerBytesMost = 4_096;
 
 /** Prefix, header as JSON in ASCII, parameters as 32-bit floats; all numbers little-endian but the magic. */
@@ -51,7 +51,8 @@ export function encodeWeights({ parameters, ...header }: Weights): Uint8Array {
     bytes[prefixBytes + index] = code;
   }
   const start = prefixBytes + text.length;
-  for (let index = 0; index < parameters.length; index += 1) view.setFloat32(start + 4 * index, parameters[index]!, true);
+  for (let index = 0; index < parameters.length; index += 1)
+    view.setFloat32(start + 4 * index, parameters[index]!, true);
   view.setUint32(0, magic);
   view.setUint32(4, formatVersion, true);
   view.setUint32(8, text.length, true);
@@ -60,11 +61,8 @@ export function encodeWeights({ parameters, ...header }: Weights): Uint8Array {
   return bytes;
 }
 
-/**
- * Throws a `WeightsError` for bytes that are cut, changed, from a later version or something else, and for weights of another model
- * than `model` and `version`.
- */
-export function decodeWeights(bytes: Uint8Array, model: string, version: number): Weights {
+/** Throws a `WeightsError` for bytes that are cut, changed, of a later format or something else altogether. */
+export function decodeWeights(bytes: Uint8Array): Weights {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 4 || view.getUint32(0) !== magic) throw new WeightsError('foreign', 'these are no model weights');
   if (bytes.length < prefixBytes) throw cut(bytes.length, prefixBytes);
@@ -75,20 +73,23 @@ export function decodeWeights(bytes: Uint8Array, model: string, version: number)
   const count = view.getUint32(16, true);
   if (headerBytes > headerBytesMost || count > parametersMost)
     throw new WeightsError('corrupt', `weights with a header of ${headerBytes} bytes and ${count} parameters`);
-  const needed = prefixBytes + headerBytes + 4 * count;
-  if (bytes.length < needed) throw cut(bytes.length, needed);
-  if (bytes.length > needed || checksum(bytes.subarray(prefixBytes)) !== view.getUint32(12, true))
-    throw new WeightsError('corrupt', 'the checksum of these weights does not fit');
-  const header = readHeader(bytes.subarray(prefixBytes, prefixBytes + headerBytes));
-  if (header.model !== model) throw new WeightsError('other-model', `weights of ${header.model}, not of ${model}`);
-  if (header.version !== version) {
-    const fault = header.version > version ? 'future' : 'other-model';
-    throw new WeightsError(fault, `weights of ${model} version ${header.version}, this version reads ${version}`);
-  }
   const start = prefixBytes + headerBytes;
+  const end = start + 4 * count;
+  if (bytes.length < end) throw cut(bytes.length, end);
+  if (bytes.length > end || checksum(bytes.subarray(prefixBytes)) !== view.getUint32(12, true))
+    throw new WeightsError('corrupt', 'the checksum of these weights does not fit');
+  const header = readHeader(bytes.subarray(prefixBytes, start));
   const parameters = Float32Array.from({ length: count }, (_, index) => view.getFloat32(start + 4 * index, true));
   if (!parameters.every(Number.isFinite)) throw new WeightsError('corrupt', 'weights that are no finite numbers');
   return { ...header, parameters };
+}
+
+/** Throws a `WeightsError` unless the weights are those of a model in this layout. */
+export function expectWeightsOf(model: string, version: number, weights: WeightsHeader): void {
+  if (weights.model !== model) throw new WeightsError('other-model', `weights of ${weights.model}, not of ${model}`);
+  if (weights.version === version) return;
+  const fault = weights.version > version ? 'future' : 'other-model';
+  throw new WeightsError(fault, `weights of ${model} version ${weights.version}, this version reads ${version}`);
 }
 
 function cut(found: number, needed: number): WeightsError {

@@ -91,6 +91,7 @@ function gapless(values: Float64Array, origin: number, length: number): Float64A
 
 function meanChange(values: Float64Array, distance: number): number {
   let sum = 0;
-  for (let index = distance; index < values.length; index += 1) sum += Math.abs(values[index]! - values[index - distance]!);
+  for (let index = distance; index < values.length; index += 1)
+    sum += Math.abs(values[index]! - values[index - distance]!);
   return sum / Math.max(1, values.length - distance);
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
-import { decodeWeights, type Weights, WeightsError } from '../global/weights.ts';
-import { contextOf, emptyBatch, readWindow } from './features.ts';
+import { expectWeightsOf, type Weights, WeightsError } from '../global/weights.ts';
+import { emptyBatch, readWindow } from './features.ts';
 import { Network, startTensorflow } from './network.ts';
 import { lstmModelName, lstmVersion } from './training.ts';
 
@@ -13,8 +13,9 @@ export interface LstmModel extends GlobalModel {
   dispose(): void;
 }
 
-/** The model of such weights. Throws a `WeightsError` where their number does not fit. */
+/** The model of such weights. Throws a `WeightsError` for weights of something else. */
 export async function lstmModel(weights: Weights): Promise<LstmModel> {
+  expectWeightsOf(lstmModelName, lstmVersion, weights);
   await startTensorflow();
   const { lags, steps } = weights;
   const network = new Network(lags, steps, 0);
@@ -34,11 +35,6 @@ export async function lstmModel(weights: Weights): Promise<LstmModel> {
     },
     dispose: () => network.dispose(),
   };
-}
-
-/** The model of bytes that `encodeWeights` made. Throws a `WeightsError` for any others. */
-export async function readLstm(bytes: Uint8Array): Promise<LstmModel> {
-  return lstmModel(decodeWeights(bytes, lstmModelName, lstmVersion));
 }
 
 function predictChunk(network: Network, windows: readonly SeriesWindow[]): QuantileCurves[] {

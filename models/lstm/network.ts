@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-backend-wasm';
-import * as layers from '@tensorflow/tfjs-layers';
 import * as tf from '@tensorflow/tfjs-core';
+import * as layers from '@tensorflow/tfjs-layers';
 import { quantileLevels } from '../forecaster.ts';
 import { type Batch, contextFeatures, levelCount } from './features.ts';
 import { randomFrom } from './random.ts';
@@ -39,7 +39,9 @@ export class Network {
       layers.layers.concatenate().apply(tensors) as layers.SymbolicTensor;
     const dense = (units: number, input: layers.SymbolicTensor, activation: 'relu' | 'linear') =>
       layers.layers.dense({ units, activation, kernelInitializer: initial() }).apply(input) as layers.SymbolicTensor;
-    const patches = layers.layers.reshape({ targetShape: [lags / patch, patch] }).apply(lagsIn) as layers.SymbolicTensor;
+    const patches = layers.layers
+      .reshape({ targetShape: [lags / patch, patch] })
+      .apply(lagsIn) as layers.SymbolicTensor;
     const recurrent = layers.layers
       .lstm({ units: recurrentUnits, kernelInitializer: initial(), recurrentInitializer: initial() })
       .apply(patches) as layers.SymbolicTensor;

@@ -80,20 +80,22 @@ export async function trainLstm(
   const all = { ...lstmDefaults, ...options };
   const { lags, steps, seed, updates, batch, validationWindows, lookEvery, patience } = all;
   if (lags % patch !== 0) throw new RangeError(`lags come in multiples of ${patch}, not ${lags}`);
-  const intervals = new Set(histories.map(({ intervalMs }) => intervalMs));
-  if (intervals.size > 1) throw new RangeError(`histories of ${[...intervals].join(' and ')} ms do not make one network`);
+  const intervalMs = histories[0]?.intervalMs ?? 0;
+  const other = histories.find((history) => history.intervalMs !== intervalMs);
+  if (other !== undefined)
+    throw new RangeError(`histories of ${intervalMs} and of ${other.intervalMs} ms do not make one network`);
   const { training, validation } = separate(histories, all);
   if (training.length === 0 || validation.length === 0) return undefined;
 
   await startTensorflow();
   const random = randomFrom(seed);
   const network = new Network(lags, steps, Math.floor(random() * 2 ** 31));
-  const optimizer = tf.train.adam(all.learningRate);
+  const optimizer = new SlowingAdam(all.learningRate);
   try {
     const looked = draw(validation, validationWindows, all, random);
     let best = { loss: Number.POSITIVE_INFINITY, parameters: network.getParameters() };
     for (let update = 1, since = 0; update <= updates && since < patience; update += 1) {
-      optimizer.learningRate = all.learningRate * (1 - (update - 1) / updates);
+      optimizer.slowTo(all.learningRate * (1 - (update - 1) / updates));
       improve(network, optimizer, draw(training, batch, all, random), all.gradientMost);
       if (update % lookEvery !== 0 && update !== updates) continue;
       const loss = tf.tidy(() => lossOf(network, looked).dataSync()[0]!);
@@ -101,12 +103,33 @@ export async function trainLstm(
       if (loss < best.loss) best = { loss, parameters: network.getParameters() };
       all.onProgress?.({ update, updates, bestLoss: best.loss });
     }
-    const trainedOn = { series: training.length, windows: training.reduce((sum, { origins }) => sum + origins.length, 0) };
-    const [intervalMs] = intervals as unknown as [number];
-    return { model: lstmModelName, version: lstmVersion, lags, steps, intervalMs: [...intervals][0]!, trainedOn, parameters: best.parameters };
+    const trainedOn = {
+      series: training.length,
+      windows: training.reduce((sum, { origins }) => sum + origins.length, 0),
+    };
+    return {
+      model: lstmModelName,
+      version: lstmVersion,
+      lags,
+      steps,
+      intervalMs,
+      trainedOn,
+      parameters: best.parameters,
+    };
   } finally {
     optimizer.dispose();
     network.dispose();
+  }
+}
+
+/** Adam (Kingma and Ba 2015) with steps that become smaller, so that it settles. */
+class SlowingAdam extends tf.AdamOptimizer {
+  constructor(learningRate: number) {
+    super(learningRate, 0.9, 0.999);
+  }
+
+  slowTo(learningRate: number): void {
+    this.learningRate = learningRate;
   }
 }
 
@@ -155,7 +178,7 @@ function lossOf(network: Network, examples: Examples): tf.Scalar {
   return tf.mean(tf.mul(losses, tf.tensor3d(costs, [rows, 1, 1]))) as tf.Scalar;
 }
 
-/** One step of Adam (Kingma and Ba 2015) down the gradient, cut to a length (Pascanu, Mikolov and Bengio 2013). */
+/** One step down the gradient, which is cut to a length (Pascanu, Mikolov and Bengio 2013). */
 function improve(network: Network, optimizer: tf.Optimizer, examples: Examples, gradientMost: number): void {
   tf.tidy(() => {
     const { grads } = optimizer.computeGradients(() => lossOf(network, examples));

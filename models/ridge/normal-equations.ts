@@ -25,7 +25,8 @@ export class NormalEquations {
       const gramRow = row * inputs;
       for (let column = 0; column <= row; column += 1) this.#gram[gramRow + column]! += value * input[column]!;
       const momentsRow = row * outputs;
-      for (let column = 0; column < outputs; column += 1) this.#moments[momentsRow + column]! += value * output[column]!;
+      for (let column = 0; column < outputs; column += 1)
+        this.#moments[momentsRow + column]! += value * output[column]!;
     }
   }
 

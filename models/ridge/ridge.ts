@@ -1,6 +1,6 @@
 import { type GlobalModel, type QuantileCurves, quantileLevels, type SeriesWindow } from '../forecaster.ts';
 import { originsIn, scaleOf, type WindowScale } from '../global/scaling.ts';
-import { decodeWeights, type Weights, WeightsError } from '../global/weights.ts';
+import { expectWeightsOf, type Weights, WeightsError } from '../global/weights.ts';
 import { ErrorCounts } from './error-counts.ts';
 import { NormalEquations } from './normal-equations.ts';
 
@@ -25,7 +25,10 @@ const version = 1;
  * own errors h steps ahead, pooled over all windows. `histories` is walked twice, one series at a time, and nothing of it is kept; all must have
  * the same interval. Undefined where no series holds one whole window.
  */
-export function trainRidge(histories: Iterable<SeriesWindow>, options: Partial<RidgeOptions> = {}): Weights | undefined {
+export function trainRidge(
+  histories: Iterable<SeriesWindow>,
+  options: Partial<RidgeOptions> = {},
+): Weights | undefined {
   const { lags, steps, penalty, targetMost, stride } = { ...ridgeDefaults, ...options };
   const equations = new NormalEquations(lags + 1, steps);
   const input = new Float64Array(lags + 1);
@@ -58,15 +61,18 @@ export function trainRidge(histories: Iterable<SeriesWindow>, options: Partial<R
   const coefficients = Float32Array.from(equations.solve(penalty));
   const errors = Array.from({ length: steps }, () => new ErrorCounts());
   walk(() => {
-    for (let step = 0; step < steps; step += 1) errors[step]!.add(target[step]! - apply(coefficients, input, step, steps));
+    for (let step = 0; step < steps; step += 1)
+      errors[step]!.add(target[step]! - apply(coefficients, input, step, steps));
   });
   const quantiles = quantileLevels.flatMap((level) => errors.map((counts) => counts.quantile(level)));
   const parameters = Float32Array.from([...coefficients, ...quantiles]);
   return { model, version, lags, steps, intervalMs: intervalMs!, trainedOn, parameters };
 }
 
-/** The model of such weights. Throws a `WeightsError` where their number does not fit. */
-export function ridgeModel({ lags, steps, parameters }: Weights): GlobalModel {
+/** The model of such weights. Throws a `WeightsError` for weights of something else. */
+export function ridgeModel(weights: Weights): GlobalModel {
+  expectWeightsOf(model, version, weights);
+  const { lags, steps, parameters } = weights;
   const count = (lags + 1 + quantileLevels.length) * steps;
   if (parameters.length !== count)
     throw new WeightsError('corrupt', `${parameters.length} parameters of a ridge map, ${count} are needed`);
@@ -85,11 +91,6 @@ export function ridgeModel({ lags, steps, parameters }: Weights): GlobalModel {
     return { intervalMs, q10: curve(0), q50: curve(1), q90: curve(2) };
   };
   return { model, lags, steps, predict: (windows) => windows.map(curvesOf) };
-}
-
-/** The model of bytes that `encodeWeights` made. Throws a `WeightsError` for any others. */
-export function readRidge(bytes: Uint8Array): GlobalModel {
-  return ridgeModel(decodeWeights(bytes, model, version));
 }
 
 /** Writes the scaled values before `origin`, and a 1 for the constant, into `input`. */
