@@ -51,7 +51,7 @@ export const lstmDefaults: LstmOptions = {
   validationWindows: 1_024,
   lookEvery: 50,
   patience: 5,
-  weightPower: 1,
+  weightPower: 0.5,
 };
 
 export const lstmModelName = 'lstm';

@@ -5,14 +5,19 @@ import { MeshError } from '../../contract/index.ts';
 import { loadLstm } from './global-models.ts';
 import type { TrainingMessage, TrainingOrder } from './trainer.ts';
 
-const { model, histories, lags, steps, seed } = workerData as TrainingOrder;
+const { model, histories, lags, steps, seed, updates } = workerData as TrainingOrder;
 const say = (message: TrainingMessage) => parentPort!.postMessage(message);
 
 async function train(): Promise<Weights | undefined> {
   if (model === 'ridge') return trainRidge(histories, { lags, steps });
   const { trainLstm } = await loadLstm();
-  const onProgress = ({ update, updates }: { update: number; updates: number }) => say({ share: update / updates });
-  return trainLstm(histories, { lags, steps, seed, onProgress });
+  return trainLstm(histories, {
+    lags,
+    steps,
+    seed,
+    updates,
+    onProgress: ({ update }) => say({ share: update / updates }),
+  });
 }
 
 try {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { SeriesWindow } from '@foremesh/models';
 import { type ErrorCode, MeshError } from '../../contract/index.ts';
@@ -10,6 +11,8 @@ export interface TrainingOptions {
   readonly lags?: number;
   readonly steps?: number;
   readonly seed?: number;
+  /** Most steps of the LSTM's training. */
+  readonly updates?: number;
   /** How much of the most that it takes is done, 0 to 1; it may end earlier. */
   readonly onProgress?: (share: number) => void;
   /** Ends the training: `train` then rejects with the signal's reason. */
@@ -33,6 +36,7 @@ export interface TrainingOrder {
   readonly lags: number;
   readonly steps: number;
   readonly seed: number;
+  readonly updates: number;
 }
 
 /** What it says. */
@@ -41,12 +45,16 @@ export type TrainingMessage =
   | { readonly bytes: Uint8Array | undefined }
   | { readonly failed: { readonly code: ErrorCode; readonly message: string; readonly mend?: string } };
 
-const defaults = { model: 'lstm', lags: 48, steps: 30, seed: 1 } as const;
+const defaults = { model: 'lstm', lags: 48, steps: 30, seed: 1, updates: 600 } as const;
 
-export function createTrainer(
-  entry: SandboxEntry = entryBeside(import.meta.url, 'train-model', 'train-main'),
-): Trainer {
-  return { train: (histories, options = {}) => trainIn(entry, histories, options) };
+export function createTrainer(program = defaultProgram()): Trainer {
+  return { train: (histories, options = {}) => trainIn(program, histories, options) };
+}
+
+function defaultProgram(): SandboxEntry {
+  const { url } = import.meta;
+  if (!url.endsWith('.ts')) return entryBeside(url, 'train-model', 'train-main');
+  return { path: fileURLToPath(new URL('./train-source.mjs', url)), nodeArguments: ['--conditions=mesh-source'] };
 }
 
 async function trainIn(
