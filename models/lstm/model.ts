@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { expectWeightsOf, type Weights, WeightsError } from '../global/weights.ts';
-import { emptyBatch, readWindow } from './features.ts';
+import { contextOf, emptyBatch, readWindow } from './features.ts';
 import { Network, startTensorflow } from './network.ts';
 import { lstmModelName, lstmVersion } from './training.ts';
 
@@ -26,6 +26,7 @@ export async function lstmModel(weights: Weights): Promise<LstmModel> {
   return {
     model: lstmModelName,
     lags,
+    context: contextOf(lags),
     steps,
     predict: (windows) => {
       const curves: QuantileCurves[] = [];

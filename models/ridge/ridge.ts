@@ -78,10 +78,10 @@ export function ridgeModel(weights: Weights): GlobalModel {
     throw new WeightsError('corrupt', `${parameters.length} parameters of a ridge map, ${count} are needed`);
   const errorsFrom = (lags + 1) * steps;
   const input = new Float64Array(lags + 1);
-  const curvesOf = (window: SeriesWindow): QuantileCurves => {
-    const { values, range, intervalMs } = window;
+  const curvesOf = (seen: SeriesWindow): QuantileCurves => {
+    const { values, range, intervalMs } = seen;
     if (values.length < lags) throw new RangeError(`a window of ${values.length} values, ${lags} are needed`);
-    const { mean, spread } = readInput(window, values.length, lags, input);
+    const { mean, spread } = readInput(seen, values.length, lags, input);
     const points = Array.from({ length: steps }, (_, step) => apply(parameters, input, step, steps));
     const curve = (level: number) =>
       points.map((point, step) => {

@@ -38,7 +38,11 @@ describe('lstm', () => {
   });
 
   it('says less than the whole range, never crosses, and stays in the range', () => {
-    const extremes = [new Float64Array(8), new Float64Array(8).fill(100), Float64Array.of(0, 100, 0, 100, 0, 100, 0, 100)];
+    const extremes = [
+      new Float64Array(8),
+      new Float64Array(8).fill(100),
+      Float64Array.of(0, 100, 0, 100, 0, 100, 0, 100),
+    ];
     const windows = [...extremes, ...windowsOf(ramps(300, 11))].map(asWindow);
     const curves = model.predict(windows);
     assert.equal(curves.length, windows.length);
@@ -89,7 +93,10 @@ describe('lstm', () => {
     const wild = { ...options, learningRate: 3, gradientMost: 1e6, updates: 400, lookEvery: 2, patience: 2 };
     const found = await trainLstm(histories, { ...wild, onProgress: ({ bestLoss }) => seen.push(bestLoss) });
     assert.ok(seen.length < 200, `${seen.length} looks`);
-    assert.deepEqual(seen, seen.toSorted((a, b) => b - a));
+    assert.deepEqual(
+      seen,
+      seen.toSorted((a, b) => b - a),
+    );
     assert.ok(found!.parameters.every(Number.isFinite));
   });
 
