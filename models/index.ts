@@ -28,6 +28,23 @@ export type {
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
 export { forecastersBy } from './forecasters.ts';
+export {
+  type GlobalModelRecord,
+  isWorthUsing,
+  type RetrainPolicy,
+  type RetrainReason,
+  retrainPolicy,
+  shouldRetrain,
+} from './global/retrain.ts';
+export {
+  decodeWeights,
+  encodeWeights,
+  type TrainedOn,
+  type Weights,
+  WeightsError,
+  type WeightsFault,
+  type WeightsHeader,
+} from './global/weights.ts';
 export { lastValue } from './last-value.ts';
 export type {
   CodeProfile,
@@ -38,6 +55,7 @@ export type {
   TaskQuestion,
 } from './profiles/code-profile.ts';
 export { predictTasks, type TaskPredictor } from './profiles/predict-tasks.ts';
+export { type RidgeOptions, ridgeDefaults, ridgeModel, trainRidge } from './ridge/ridge.ts';
 export {
   type BacktestOptions,
   type BacktestScores,

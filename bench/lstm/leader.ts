@@ -1,0 +1,31 @@
+// A leader of 1,000 nodes with three series each: what TensorFlow.js and one network cost it. Run by bench/lstm.ts.
+import { readFileSync } from 'node:fs';
+import type { SeriesWindow } from '@foremesh/models';
+import { readGlobalModel } from '@foremesh/node-runtime/shell';
+import { residentMiB } from '../spine/proc.ts';
+import { median, round } from '../spine/statistics.ts';
+
+const seriesCount = 3_000;
+const rounds = 5;
+
+const windows: SeriesWindow[] = Array.from({ length: seriesCount }, (_, series) => ({
+  values: Float64Array.from({ length: 288 }, (_, index) => 50 + 30 * Math.sin(index / 9 + series)),
+  range: { low: 0, high: 100 },
+  intervalMs: 60_000,
+}));
+const before = residentMiB(process.pid);
+const model = await readGlobalModel(readFileSync(process.argv[2]!));
+model.predict(windows);
+const cpuMs: number[] = [];
+for (let round = 0; round < rounds; round += 1) {
+  const start = process.cpuUsage();
+  model.predict(windows);
+  const { user, system } = process.cpuUsage(start);
+  cpuMs.push((user + system) / 1_000);
+}
+const report = {
+  residentMiB: round(residentMiB(process.pid), 1),
+  residentMiBBefore: round(before, 1),
+  predictCpuMs: round(median(cpuMs), 0),
+};
+process.stdout.write(JSON.stringify(report));
