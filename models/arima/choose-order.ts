@@ -38,7 +38,7 @@ export function chooseOrder(values: Float64Array, fit: FitArima, period: number 
   for (const order of candidates(period)) {
     const model = fit(values.slice(0, split), order);
     if (model === undefined) continue;
-    const error = heldOutError(new ArimaFilter(model), values, split);
+    const error = heldOutError(ArimaFilter.after(model, values.subarray(0, split)), values, split);
     if (best === undefined || error < (1 - margin) * best.error) best = { order, error };
   }
   return best?.order;
@@ -47,9 +47,9 @@ export function chooseOrder(values: Float64Array, fit: FitArima, period: number 
 function heldOutError(filter: ArimaFilter, values: Float64Array, split: number): number {
   let sum = 0;
   let count = 0;
-  for (const [index, value] of values.entries()) {
-    filter.push(value);
-    if (index < split - 1 || (index - split + 1) % originStride !== 0) continue;
+  for (let index = split; index < values.length - 1; index += 1) {
+    filter.push(values[index]!);
+    if ((index - split) % originStride !== 0) continue;
     const { means } = filter.forecast(Math.min(stepsAhead, values.length - index - 1));
     for (const [step, mean] of means.entries()) sum += Math.abs(values[index + 1 + step]! - mean);
     count += means.length;
