@@ -30,7 +30,7 @@ export function cellAt(atMs: number, cameMs: number): { readonly cell: number; r
 }
 
 /** What a factor of 1 weighs against the evidence, in departures: of the rate as a whole, of a time of day, of an age. */
-const prior = { whole: 1, time: 0.3, age: 0.5 };
+const prior = { whole: 1, time: 0.5, age: 1 };
 const rounds = 3;
 
 /**
