@@ -19,3 +19,4 @@ export { lastValue } from './last-value.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
 export { findPeriods, type Period } from './season/find-periods.ts';
 export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';
+export { seasonalClimatology } from './smoothing/seasonal-climatology.ts';
