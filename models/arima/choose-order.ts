@@ -6,8 +6,9 @@ const heldOutShare = 0.3;
 /** Errors are counted up to that many steps ahead, from every so many values. */
 const stepsAhead = 12;
 const originStride = 4;
-/** Another order than the first must be better by that share: an order that changes for noise is none. */
+/** A later order must be better than the best before it by that share: one that is better by chance is none. */
 const margin = 0.02;
+const seasonalMargin = 0.1;
 
 const plain: readonly ArimaOrder[] = [
   { p: 1, d: 0, q: 1 },
@@ -39,7 +40,8 @@ export function chooseOrder(values: Float64Array, fit: FitArima, period: number 
     const model = fit(values.slice(0, split), order);
     if (model === undefined) continue;
     const error = heldOutError(ArimaFilter.after(model, values.subarray(0, split)), values, split);
-    if (best === undefined || error < (1 - margin) * best.error) best = { order, error };
+    const needed = order.seasonal === undefined ? margin : seasonalMargin;
+    if (best === undefined || error < (1 - needed) * best.error) best = { order, error };
   }
   return best?.order;
 }

@@ -8,8 +8,6 @@ const way = { method: 0, optimizer: 5 } as const;
 const periodMost = 12;
 /** The package passes the series on a stack of 64 KiB. */
 const valuesMost = 2_048;
-/** A mean farther from that of the values, in their standard deviations, says that they have none. */
-const meanMost = 1;
 /** Least number of values for a fit, beside two whole seasons. */
 const valuesLeast = 30;
 /** Where the response of a model to the level of its series is read: long after the last value. */
@@ -49,7 +47,7 @@ function fit(Arima: ArimaPackage, values: Float64Array, order: ArimaOrder): Arim
   instance.train(Array.from(values, (value) => (value - center) / spread));
   const model = read(instance, values.length, order);
   instance.destroy();
-  if (model === undefined || Math.abs(model.mean) > meanMost) return undefined;
+  if (model === undefined) return undefined;
   const mean = isDifferenced(order) ? 0 : center + spread * model.mean;
   return { ...model, mean, variance: spread ** 2 * model.variance };
 }
