@@ -16,7 +16,7 @@ function rows(leader: Leader, task?: string): LogRow[] {
 function start(tasks: number): { leader: Leader; attempts: { node: string; attempt: string; task: string }[] } {
   const leader = new Leader();
   leader.elect();
-  leader.join('ada', { slots: tasks, queue: 2 * tasks, offeredMemoryBytes: 1024 ** 4 });
+  leader.join('ada', { slots: tasks, queue: 2 * tasks, memoryBytes: 1024 ** 4, offeredMemoryBytes: 1024 ** 4 });
   leader.submit('j', planOf(splitStage('s', tasks, { retries: 5 })));
   const of = { account: 'me', job: 'j', stage: 's', source: blobNamed('a'), index: recordIndex(tasks) };
   return { leader, attempts: assigned(leader.step({ type: 'indexed', ...of })) };
