@@ -17,6 +17,7 @@ export function keptLog(
 }
 
 /** Where the logs are of the attempts of a task that have ended. */
-export function logsOf({ committed, failures }: LedgerTask): DataReference[] {
-  return [...failures, ...(committed === undefined ? [] : [committed])].flatMap(({ log }) => log ?? []);
+export function* logsOf({ committed, failures }: LedgerTask): IterableIterator<DataReference> {
+  for (const { log } of failures) if (log !== undefined) yield log;
+  if (committed?.log !== undefined) yield committed.log;
 }

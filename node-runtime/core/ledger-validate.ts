@@ -23,12 +23,14 @@ export function validateLedger(ledger: Ledger): void {
 }
 
 function findFault(job: LedgerJob): string | undefined {
+  let logBytes = 0;
   for (const stage of job.stages.values()) {
     const parts = stage.tasks.filter((task) => !task.merges);
     const open = parts.filter((task) => task.committed === undefined).length;
     if (open !== stage.openParts) return `stage ${stage.stage} counts ${stage.openParts} open parts, has ${open}`;
     if (stage.done !== (stage.cut && stage.tasks.every((task) => task.committed !== undefined)))
       return `stage ${stage.stage}: done is wrong`;
+    for (const task of stage.tasks) for (const { sizeBytes } of logsOf(task)) logBytes += sizeBytes;
     let nextRecord = 0;
     for (const { task, range } of parts) {
       if (range === undefined) continue;
@@ -42,8 +44,6 @@ function findFault(job: LedgerJob): string | undefined {
   const kept = [...job.stages.values()].flatMap((stage) => stage.tasks).find((task) => task.checkpoint !== undefined);
   if (kept !== undefined && (kept.committed !== undefined || job.phase !== 'running'))
     return `task ${kept.task} is over and has a checkpoint`;
-  const logs = [...job.stages.values()].flatMap(({ tasks }) => tasks).flatMap(logsOf);
-  const logBytes = logs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (logBytes !== (job.logBytes ?? 0) || logBytes > limits.logBytesPerJob)
     return `counts ${job.logBytes} bytes of logs, has ${logBytes}`;
   if (job.phase === 'done' && ![...job.stages.values()].every((stage) => stage.done)) return 'done with open stages';

@@ -17,9 +17,13 @@ export async function* readLogs(
   blobs: BlobClient,
   which: { readonly job: string; readonly task?: string },
 ): AsyncGenerator<StoredLog, void, undefined> {
+  const seen = new Set<string>();
   for (let from: number | undefined = 0; from !== undefined; ) {
     const page: QueryAnswer & { query: 'logs' } = await queries.ask({ query: 'logs', ...which, from });
-    yield* mapAhead(page.logs, aheadMost, async ({ log, ...head }) => {
+    // What ends meanwhile moves the rows behind it on.
+    const news = page.logs.filter(({ attempt }) => !seen.has(attempt));
+    for (const { attempt } of news) seen.add(attempt);
+    yield* mapAhead(news, aheadMost, async ({ log, ...head }) => {
       const text = new TextDecoder().decode(await blobs.get(log));
       return { ...head, lines: text.split('\n').slice(0, -1) };
     });

@@ -252,7 +252,8 @@ export class AgentDriver {
     const assigned = this.#assigned.get(attempt);
     if (assigned === undefined || this.#closed) return;
     const { assign, tail } = assigned;
-    const placed = this.#placeLog(attempt, tail);
+    // Of one that was cancelled nobody will ask.
+    const placed = this.#state.held.has(attempt) ? this.#placeLog(attempt, tail) : undefined;
     let reported: Outcome;
     if (outcome.type === 'failed') {
       reported = { ...outcome, attempt, message: outcome.message.slice(0, 4_000) };

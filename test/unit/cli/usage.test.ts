@@ -64,6 +64,20 @@ missing required argument 'file' (MESH_USAGE)
     assert.match(io.err, /30s, 5m or 2h/);
   });
 
+  it('wants to know whose quota, and how much', async () => {
+    for (const [words, said] of [
+      [['--jobs', '3'], /whose quota\?/],
+      [['ann', '--all'], /--all stands alone/],
+      [['ann', '--jobs', 'many'], /whole number, 0 or more; or "default"/],
+      [['ann', '--tasks', '-1'], /whole number/],
+      [['ann', '--bytes', '2'], /it looks like 500MB/],
+    ] as const) {
+      io = new FakeIo(folder);
+      assert.equal(await run('quota', ...words), 2);
+      assert.match(io.err, said);
+    }
+  });
+
   it('says as JSON what is wrong when told to', async () => {
     assert.equal(await run('job', 'a.b', '--json'), 2);
     const { error } = JSON.parse(io.err) as { error: { code: string } };

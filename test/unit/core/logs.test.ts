@@ -17,7 +17,7 @@ function start(tasks: number): { leader: Leader; attempts: { node: string; attem
   const leader = new Leader();
   leader.elect();
   leader.join('ada', { slots: tasks, queue: 2 * tasks, memoryBytes: 1024 ** 4, offeredMemoryBytes: 1024 ** 4 });
-  leader.submit('j', planOf(splitStage('s', tasks, { retries: 5 })));
+  leader.submit('j', { ...planOf(splitStage('s', tasks, { retries: 5 })), retentionMs: 5_000 });
   const of = { account: 'me', job: 'j', stage: 's', source: blobNamed('a'), index: recordIndex(tasks) };
   return { leader, attempts: assigned(leader.step({ type: 'indexed', ...of })) };
 }
@@ -47,10 +47,14 @@ describe('planner: logs that are kept', () => {
     assert.equal(leader.planner.ledger.jobs.get('me/j')!.phase, 'done');
     assert.equal(rows(leader, 's-0').length, 2);
     assert.deepEqual(unneededBlobs(leader.planner.ledger, [log, blobNamed('7')]), [blobNamed('7')], 'they are needed');
+    for (const node of ['bob', 'eve', 'mia']) leader.join(node);
+    leader.step({ type: 'tick' }, 1_000);
     const unknown = ask(leader, 0, 's-7');
     assert.ok(unknown.query === 'error' && unknown.problem.code === 'MESH_TASK_UNKNOWN');
     const foreign = ask(leader, 0, undefined, 'you');
     assert.ok(foreign.query === 'error' && foreign.problem.code === 'MESH_JOB_UNKNOWN');
+    leader.step({ type: 'tick' }, 6_000);
+    assert.deepEqual(unneededBlobs(leader.planner.ledger, [log]), [log], 'they go with the job');
   });
 
   it('come in pages, each row once', () => {
