@@ -27,9 +27,11 @@ export type {
   SeriesWindow,
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
+export { type LeavingHazard, type LeavingHazards, leavingHazards } from './hazard/leaving.ts';
 export { lastValue } from './last-value.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
 export { findPeriods, type Period } from './season/find-periods.ts';
 export { dampedSmoothing } from './smoothing/damped.ts';
 export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';
 export { simpleSmoothing } from './smoothing/simple.ts';
+export { seasonalClimatology } from './smoothing/seasonal-climatology.ts';
