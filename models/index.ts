@@ -33,5 +33,5 @@ export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLo
 export { findPeriods, type Period } from './season/find-periods.ts';
 export { dampedSmoothing } from './smoothing/damped.ts';
 export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';
-export { simpleSmoothing } from './smoothing/simple.ts';
 export { seasonalClimatology } from './smoothing/seasonal-climatology.ts';
+export { simpleSmoothing } from './smoothing/simple.ts';
