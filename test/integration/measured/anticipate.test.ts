@@ -95,7 +95,6 @@ describe('a busy period that comes back', function () {
     );
     const losses = judged.map((forecast) => lossesOf(forecast, samples, endMs));
     const [ours, lasts] = [0, 1].map((which) => losses.reduce((sum, each) => sum + each[which]!, 0) / losses.length);
-    console.log('DEBUG', ours, lasts, losses.length, rise, JSON.stringify(ownOf(before).q50));
     assert.ok(
       ours! < lossShareMost * lasts!,
       `the loss is ${ours} and that of the last value ${lasts}, over ${losses.length} forecasts`,
