@@ -71,8 +71,7 @@ function bandsOf(
   for (let step = 1; step <= steps; step += 1) {
     const middle = point(history.length, step);
     const errors = errorsAt(history, point, step);
-    for (const [index, level] of quantileLevels.entries())
-      curves[index]!.push(clip(middle + errors.quantile(level)));
+    for (const [index, level] of quantileLevels.entries()) curves[index]!.push(clip(middle + errors.quantile(level)));
     points.push(clip(middle));
   }
   return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2], point: points };

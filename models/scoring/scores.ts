@@ -42,7 +42,8 @@ export function countCovered(
 /** Mean absolute error of the point forecast: the median, unless the model says otherwise. */
 export function meanAbsoluteError(curves: QuantileCurves, actual: ArrayLike<number>): number {
   let sum = 0;
-  for (let step = 0; step < actual.length; step += 1) sum += Math.abs(actual[step]! - (curves.point ?? curves.q50)[step]!);
+  for (let step = 0; step < actual.length; step += 1)
+    sum += Math.abs(actual[step]! - (curves.point ?? curves.q50)[step]!);
   return sum / actual.length;
 }
 
