@@ -65,6 +65,8 @@ export class Series {
     const number = measured(value, this.#pool.options.range);
     if (number === undefined) {
       this.#missing += 1;
+      // Those that follow a season count the time that passes.
+      for (const member of this.#members) member.observe(Number.NaN);
       return false;
     }
     this.#count += 1;

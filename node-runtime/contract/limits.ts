@@ -160,7 +160,7 @@ export const limits = {
   /** Steps of one node whose samples are still gathered: what is older when it comes is left out. */
   forecastOpenSteps: 40,
   /** What a leader does for its forecasts at once (four times a second): nodes that are forecast, steps of the past that are learned. */
-  forecastNodesPerTick: 64,
+  forecastNodesPerTick: 45,
   forecastStepsPerTick: 50,
   /** Nodes whose history a leader asks for at the same time. */
   forecastHistoriesAtOnce: 16,

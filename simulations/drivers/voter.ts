@@ -1,4 +1,4 @@
-import { createForesight, predictTasks, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards, predictTasks, seasonalSmoothing } from '@foremesh/models';
 import {
   createVoter,
   type LedgerCommand,
@@ -44,6 +44,7 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
+  createLeaving: leavingHazards,
   createForesight: () =>
     createForesight({
       steps: plannerDefaults.forecastSteps,

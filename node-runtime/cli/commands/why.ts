@@ -17,7 +17,8 @@ Examples:
   foremesh why flights-7k2m9q/delays-3
   foremesh why delays-3 --json | jq '.nodes[] | select(.verdict == "never")'
 
-Exit code 2 (MESH_NO_ROOM) when no node can take it.
+Exit code 2 (MESH_NO_ROOM) when no node can take it, be it that none has the memory now. When there will be room is
+what the leader foresees, by the clock of this machine.
 `;
 
 export const whyCommand: CommandModule = {

@@ -1,4 +1,4 @@
-import { createForesight, predictTasks, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards, predictTasks, seasonalSmoothing } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
@@ -8,6 +8,7 @@ export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
+  createLeaving: leavingHazards,
   createForesight: () =>
     createForesight({
       steps: plannerDefaults.forecastSteps,

@@ -18,13 +18,16 @@ import { skip } from '../../support/skip.ts';
 import { Mesh } from '../shell/mesh.ts';
 import { endAll, later, makeTransport, spawnScript, until } from '../shell/support.ts';
 
-/** A step of a forecast is 1.2 s. */
-const sampleIntervalMs = 100;
+/** A step of a forecast is 0.6 s. */
+const sampleIntervalMs = 50;
 const stepMs = 12 * sampleIntervalMs;
-/** The device is busy for ten steps and idle for ten. */
-const halfMs = 10 * stepMs;
+/** The device is busy for as many steps, and idle for as many. */
+const halfSteps = 25;
+const halfMs = halfSteps * stepMs;
 /** How long before the third busy period it must be foreseen. */
-const aheadMs = 3 * stepMs;
+const aheadMs = 4 * stepMs;
+/** How much more the median must say for the busy period than for the idle time before it; the last value says the same for both. */
+const riseLeast = 0.15;
 /** How much better than the last value, by pinball loss, from then until the fourth period begins. */
 const lossShareMost = 0.85;
 
@@ -68,7 +71,7 @@ describe('a busy period that comes back', function () {
     await transport.subscribe([mesh.topics.forecast('bob'), mesh.topics.nodeMetrics('bob')], 1);
     await until(
       'it has been idle for as long as it will be',
-      () => (forecasts.at(-1)?.observedSteps ?? 0) >= 10,
+      () => (forecasts.at(-1)?.observedSteps ?? 0) >= halfSteps,
       60_000,
     );
 
@@ -82,15 +85,16 @@ describe('a busy period that comes back', function () {
     const busyThen = meanOf(samples, thirdMs + halfMs / 2 - stepMs, thirdMs + halfMs / 2 + stepMs)!;
     assert.ok(busyThen > 0.6, `and busy in the middle of the third period: ${busyThen}`);
     const [from, to] = [thirdMs, thirdMs + halfMs].map((ms) => Math.round((ms - before.originWallMs) / stepMs));
-    const foreseen = Math.max(...ownOf(before).q50.slice(from, to));
-    assert.ok(foreseen > 0.5, `it is foreseen from step ${from} to ${to}: ${JSON.stringify(ownOf(before))}`);
-
+    const rise = meanOfList(ownOf(before).q50.slice(from, to)) - meanOfList(ownOf(before).q50.slice(0, from));
+    assert.ok(
+      rise > riseLeast,
+      `its median rises by ${rise} from step ${from} to ${to}: ${JSON.stringify(ownOf(before))}`,
+    );
     const judged = forecasts.filter(
       ({ originWallMs }) => originWallMs >= before.originWallMs && originWallMs + stepMs <= endMs,
     );
     const losses = judged.map((forecast) => lossesOf(forecast, samples, endMs));
     const [ours, lasts] = [0, 1].map((which) => losses.reduce((sum, each) => sum + each[which]!, 0) / losses.length);
-    console.log('DEBUG', ours, lasts, losses.length, foreseen, JSON.stringify(ownOf(before).q50));
     assert.ok(
       ours! < lossShareMost * lasts!,
       `the loss is ${ours} and that of the last value ${lasts}, over ${losses.length} forecasts`,
@@ -122,6 +126,10 @@ async function startBusyProcess(cgroup: RealCgroup): Promise<number[]> {
 function ownOf(forecast: NodeForecast): QuantileCurves {
   const { own } = forecast.resources.find(({ resource }) => resource === 'cpu')!;
   return { intervalMs: forecast.intervalMs, ...own };
+}
+
+function meanOfList(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function meanOf(samples: readonly Sample[], fromMs: number, untilMs: number): number | undefined {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCli } from '@foremesh/node-runtime/cli';
 import { formatConnection } from '@foremesh/node-runtime/contract';
 import { connectMesh, type Forecast, type MeshClient } from '@foremesh/node-runtime/sdk';
+import { replayJournal } from '../../../node-runtime/shell/voter/journal.ts';
+import { planningPolicy } from '../../../node-runtime/shell/voter/policy.ts';
 import { FakeIo } from '../../unit/cli/fake-io.ts';
 import { Mesh } from './mesh.ts';
-import { endAll, later, spawnScript, until } from './support.ts';
+import { endAll, later, scratch, spawnScript, until } from './support.ts';
 
 /** A minute of samples, and so a step of a forecast, passes in 0.36 s. */
 const sampleIntervalMs = 30;
@@ -15,8 +18,10 @@ describe('the forecast of a node', function () {
   this.timeout(90_000);
   let mesh: Mesh;
   let client: MeshClient;
+  let journals: string;
   beforeEach(async () => {
-    mesh = await Mesh.start({ sampleIntervalMs });
+    journals = await scratch();
+    mesh = await Mesh.start({ sampleIntervalMs, journalDirectory: journals });
     client = await connectMesh(mesh.connection);
     later(() => client.close());
   });
@@ -47,6 +52,9 @@ describe('the forecast of a node', function () {
     assert.ok(memory.own.q50[0]! > 0 && memory.available!.q50[0]! > 0);
 
     await mesh.ada.stop();
+    const [journal] = await readdir(journals);
+    const replayed = await replayJournal(join(journals, journal!), planningPolicy);
+    assert.deepEqual([replayed.differsAt, replayed.torn], [undefined, false], 'what it forecast it forecasts again');
     mesh.ada = await mesh.node('ada', { sampleIntervalMs });
     // What this leader heard itself is a step or two.
     const seen: Forecast[] = [];
@@ -61,7 +69,7 @@ describe('the forecast of a node', function () {
 
     const io = new FakeIo(mesh.directory, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
     assert.equal(await runCli(['forecast', 'bob'], io), 0, io.err);
-    assert.match(io.text, /^bob: as ada foresaw it .* ago, from .* of its past\n\nCPU for the mesh +100 % ┤/);
+    assert.match(io.text, /^bob: as ada foresaw it .* ago, from .* of its past\n\nCPU for the mesh +50 % ┤/);
     const ghost = new FakeIo(mesh.directory, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
     assert.equal(await runCli(['forecast', 'bobb'], ghost), 2);
     assert.match(ghost.err, /did you mean "bob"\?/);

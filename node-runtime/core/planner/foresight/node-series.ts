@@ -1,7 +1,7 @@
 import type { Forecaster, QuantileCurves } from '@foremesh/models';
 import { type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
 import type { Foresight } from './foresight.ts';
-import { measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
+import { type Measured, measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
 
 /** The forecasts of one node as they were made last. */
 export interface Outlook {
@@ -25,6 +25,9 @@ export interface NodeSeriesOptions {
 
 /** Batches of one boot that are remembered, so that one that comes twice counts once. */
 const batchesKnown = 64;
+
+/** A mean of a history that spans more steps than that tells nothing of any of them. */
+const stepsPerMeanMost = 12;
 
 /**
  * The past of one node, as its forecasters see it: samples become means of steps, and these are learned in order, each once.
@@ -97,15 +100,12 @@ export class NodeSeries {
   hearHistory(page: HistoryPage, memoryBytes: number, nowMs: number): void {
     const { historySteps, stepMs } = this.#options;
     const reachMs = historySteps() * stepMs;
-    if (!this.#awaitsHistory || page.intervalMs > reachMs) return;
+    if (!this.#awaitsHistory || page.intervalMs > stepsPerMeanMost * stepMs) return;
     for (const [index, ageMs] of page.agesMs.entries()) {
       if (ageMs > reachMs) continue;
       const value = (name: (typeof measured)[number]) => page.values[name]?.[index] ?? Number.NaN;
-      const values = Object.fromEntries(measured.map((name) => [name, value(name)])) as Record<
-        (typeof measured)[number],
-        number
-      >;
-      this.#past.addMean(nowMs - ageMs, page.intervalMs, rowOf(values, memoryBytes));
+      const values = Object.fromEntries(measured.map((name) => [name, value(name)]));
+      this.#past.addMean(nowMs - ageMs, page.intervalMs, rowOf(values as Measured, memoryBytes));
     }
   }
 
