@@ -28,6 +28,7 @@ export type {
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
 export { forecastersBy } from './forecasters.ts';
+export { type LeavingHazard, type LeavingHazards, leavingHazards } from './hazard/leaving.ts';
 export { lastValue } from './last-value.ts';
 export type {
   CodeProfile,
@@ -50,4 +51,5 @@ export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLo
 export { findPeriods, type Period } from './season/find-periods.ts';
 export { dampedSmoothing } from './smoothing/damped.ts';
 export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';
+export { seasonalClimatology } from './smoothing/seasonal-climatology.ts';
 export { simpleSmoothing } from './smoothing/simple.ts';

@@ -6,8 +6,9 @@ const heldOutShare = 0.3;
 /** Errors are counted up to that many steps ahead, from every so many values. */
 const stepsAhead = 12;
 const originStride = 4;
-/** Another order than the first must be better by that share: an order that changes for noise is none. */
+/** A later order must be better than the best before it by that share: one that is better by chance is none. */
 const margin = 0.02;
+const seasonalMargin = 0.1;
 
 const plain: readonly ArimaOrder[] = [
   { p: 1, d: 0, q: 1 },
@@ -38,8 +39,9 @@ export function chooseOrder(values: Float64Array, fit: FitArima, period: number 
   for (const order of candidates(period)) {
     const model = fit(values.slice(0, split), order);
     if (model === undefined) continue;
-    const error = heldOutError(new ArimaFilter(model), values, split);
-    if (best === undefined || error < (1 - margin) * best.error) best = { order, error };
+    const error = heldOutError(ArimaFilter.after(model, values.subarray(0, split)), values, split);
+    const needed = order.seasonal === undefined ? margin : seasonalMargin;
+    if (best === undefined || error < (1 - needed) * best.error) best = { order, error };
   }
   return best?.order;
 }
@@ -47,9 +49,9 @@ export function chooseOrder(values: Float64Array, fit: FitArima, period: number 
 function heldOutError(filter: ArimaFilter, values: Float64Array, split: number): number {
   let sum = 0;
   let count = 0;
-  for (const [index, value] of values.entries()) {
-    filter.push(value);
-    if (index < split - 1 || (index - split + 1) % originStride !== 0) continue;
+  for (let index = split; index < values.length - 1; index += 1) {
+    filter.push(values[index]!);
+    if ((index - split) % originStride !== 0) continue;
     const { means } = filter.forecast(Math.min(stepsAhead, values.length - index - 1));
     for (const [step, mean] of means.entries()) sum += Math.abs(values[index + 1 + step]! - mean);
     count += means.length;

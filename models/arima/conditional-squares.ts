@@ -5,7 +5,7 @@ import { nelderMead } from './nelder-mead.ts';
 const valuesPerParameter = 8;
 
 /**
- * Fits by the conditional sum of squares (Box and Jenkins 1970, 7.1): errors before the first value are zero. Searched over
+ * Fits by the conditional sum of squares (Box and Jenkins 1970, 7.1): errors before the first value are zero, the mean is the series' own. Searched over
  * partial correlations within (-1, 1) (Monahan 1984), so that every model is stationary and invertible. Costs microseconds
  * per value whatever the season; close to exact maximum likelihood where the series is long.
  */
@@ -23,7 +23,6 @@ export function fitByConditionalSquares(values: Float64Array, order: ArimaOrder)
   if (!(spread > 1e-9 * Math.max(1, Math.abs(center))) || !Number.isFinite(spread)) return undefined;
   const scaled = series.map((value) => (value - center) / spread);
 
-  // The mean is the last parameter, in units of the spread, and only of a series that has one.
   const polynomialsOf = (point: readonly number[]) => {
     let at = 0;
     const [ar, ma, seasonalAr, seasonalMa] = degrees.map((degree) => {
@@ -33,23 +32,22 @@ export function fitByConditionalSquares(values: Float64Array, order: ArimaOrder)
     return {
       autoregressive: multiply(ar, stretch(seasonalAr, period)),
       movingAverage: multiply(ma, stretch(seasonalMa, period)),
-      mean: isDifferenced(order) ? 0 : point[count]!,
     };
   };
   const meanSquareOf = (point: readonly number[]) => {
-    const { autoregressive, movingAverage, mean } = polynomialsOf(point);
-    return meanSquare(scaled, sparse(autoregressive), sparse(movingAverage), mean, skipped);
+    const { autoregressive, movingAverage } = polynomialsOf(point);
+    return meanSquare(scaled, sparse(autoregressive), sparse(movingAverage), skipped);
   };
-  const start = new Array<number>(isDifferenced(order) ? count : count + 1).fill(0);
+  const start = new Array<number>(count).fill(0);
   const found = nelderMead(meanSquareOf, start, { evaluationsMost: 100 * start.length });
-  const { autoregressive, movingAverage, mean } = polynomialsOf(found);
+  const { autoregressive, movingAverage } = polynomialsOf(found);
   const variance = spread ** 2 * meanSquareOf(found);
   if (!(variance > 0 && Number.isFinite(variance))) return undefined;
   return {
     order,
     autoregressive: multiply(autoregressive, differences),
     movingAverage,
-    mean: isDifferenced(order) ? 0 : center + spread * mean,
+    mean: center,
     variance,
   };
 }
@@ -59,12 +57,12 @@ type Sparse = readonly (readonly [lag: number, coefficient: number])[];
 const sparse = (polynomial: readonly number[]): Sparse =>
   [...polynomial.entries()].filter(([lag, coefficient]) => lag > 0 && coefficient !== 0);
 
-function meanSquare(series: Float64Array, ar: Sparse, ma: Sparse, mean: number, skipped: number): number {
+function meanSquare(series: Float64Array, ar: Sparse, ma: Sparse, skipped: number): number {
   const errors = new Float64Array(series.length);
   let sum = 0;
   for (let index = skipped; index < series.length; index += 1) {
-    let error = series[index]! - mean;
-    for (const [lag, coefficient] of ar) error += coefficient * (series[index - lag]! - mean);
+    let error = series[index]!;
+    for (const [lag, coefficient] of ar) error += coefficient * series[index - lag]!;
     for (const [lag, coefficient] of ma) if (lag <= index) error -= coefficient * errors[index - lag]!;
     errors[index] = error;
     sum += error ** 2;

@@ -18,6 +18,21 @@ export class ArimaFilter {
     this.#errors = new Array<number>(model.movingAverage.length - 1).fill(0);
   }
 
+  /**
+   * A filter that has seen `history` (NaN: missing). What lay before it is forecast backwards from it (Box and Jenkins
+   * 1970, 6.4): a model that forgets slowly would remember a wrong beginning for long.
+   */
+  static after(model: ArimaModel, history: Float64Array): ArimaFilter {
+    const backwards = new ArimaFilter(model);
+    for (let index = history.length - 1; index >= 0; index -= 1) backwards.push(history[index]!);
+    const filter = new ArimaFilter(model);
+    const lags = model.autoregressive.length - 1;
+    for (const [lag, mean] of backwards.forecast(lags).means.entries()) filter.#values[lag] = mean - model.mean;
+    filter.#seen = lags;
+    for (const value of history) filter.push(value);
+    return filter;
+  }
+
   /** The next value (NaN: missing). Returns the error of its forecast, NaN where there is none. */
   push(value: number): number {
     const { mean, autoregressive } = this.model;

@@ -18,7 +18,7 @@ export interface ArimaOptions {
 
 /** Values before the first fit, and up to as many again: series that begin together are not all fitted at once. */
 const firstFitValues = 40;
-/** Orders are chosen at the first fit of a whole window and at every such fit after it. */
+/** Orders are chosen at every fit while the window grows, and then at one of so many. */
 const fitsPerChoice = 4;
 /** Share of the window that may be missing for a fit. */
 const missingShareMost = 0.5;
@@ -33,6 +33,7 @@ const driftMost = 1.5;
 const spansMost = 1;
 /** Standard normal quantile at 0.9. */
 const z90 = 1.2815515655446004;
+const dayMs = 86_400_000;
 const defaultOrder: ArimaOrder = { p: 1, d: 0, q: 1 };
 
 /**
@@ -119,8 +120,9 @@ class ArimaForecaster implements Forecaster {
     const filled = filledIn(values);
     if (filled === undefined) return;
     const whole = this.#seen >= this.#window.length;
-    if (order === undefined && whole && this.#fits++ % fitsPerChoice === 0) {
-      const period = findPeriods(filled).find(({ period }) => period * 3 <= filled.length)?.period;
+    if (order === undefined && (!whole || this.#fits++ % fitsPerChoice === 0)) {
+      const periods = findPeriods(filled, [dayMs / this.#series.intervalMs]);
+      const period = periods.find(({ period }) => 3 * period <= filled.length)?.period;
       this.#order = chooseOrder(filled, fit, period) ?? defaultOrder;
     }
     const model = fit(filled, this.#order);
@@ -128,10 +130,9 @@ class ArimaForecaster implements Forecaster {
       this.#filter = undefined;
       return;
     }
-    this.#filter = new ArimaFilter(model);
+    this.#filter = ArimaFilter.after(model, values);
     this.#variance = model.variance;
     this.#drift = 0;
-    for (const value of values) this.#filter.push(value);
   }
 
   /** The window, oldest first; NaN where a value is missing. */

@@ -111,8 +111,12 @@ export class Series {
     this.#pool.answered();
   }
 
-  /** The curves of a member at the anchors. */
+  /** The curves of a member at the anchors. One that says "anything up to infinity" has nothing to say. */
   #enter(expert: number, { q10, q50, q90 }: QuantileCurves): void {
+    if (!q90.every(Number.isFinite)) {
+      this.#stand(expert);
+      return;
+    }
     for (const [anchor, step] of this.#pool.anchors.entries())
       for (const [level, curve] of [q10, q50, q90].entries())
         this.#now[(anchor * levels.length + level) * this.#row + expert] = curve[Math.min(step, curve.length) - 1]!;

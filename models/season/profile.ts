@@ -1,5 +1,10 @@
 import type { LevelValues } from './history.ts';
 
+/** Larger values are taken for that: what is kept is of single precision, and sums of its squares must be numbers. */
+const magnitudeMost = 1e30;
+
+export const bounded = (value: number) => Math.max(-magnitudeMost, Math.min(value, magnitudeMost));
+
 /** The bins of one period: which one a step falls into. Long periods have fewer bins than steps. */
 export class PeriodBins {
   readonly period: number;

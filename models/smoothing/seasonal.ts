@@ -1,5 +1,5 @@
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
-import { beginning, PeriodBins, profileOf } from '../season/profile.ts';
+import { beginning, bounded, PeriodBins, profileOf } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
 import { HorizonScores } from './horizon-scores.ts';
 import { SeasonalMember, type SmoothingWeights } from './seasonal-member.ts';
@@ -9,8 +9,6 @@ export interface SeasonalSmoothingOptions extends Pick<SeasonWatchOptions, 'hist
   readonly horizon?: number;
 }
 
-/** Larger values are taken for that: the square of what is kept must be a number. */
-const magnitudeMost = 1e30;
 /** Most bins of a period: of 5 minutes in a day. */
 const binsMost = 336;
 /**
@@ -140,5 +138,3 @@ class SeasonalSmoothing implements Forecaster {
     return Math.min(high, Math.max(low, value));
   }
 }
-
-const bounded = (value: number) => Math.max(-magnitudeMost, Math.min(value, magnitudeMost));

@@ -154,12 +154,12 @@ export const limits = {
   forecastWhyCharacters: 500,
   /** Steps of its past that a node's forecasts begin with, and over all nodes: in a large mesh each tells less of its past. */
   forecastHistorySteps: 1_440,
-  forecastHistoryStepsOfAll: 400_000,
+  forecastHistoryStepsOfAll: 200_000,
   /** Steps of one node whose samples are still gathered: what is older when it comes is left out. */
   forecastOpenSteps: 40,
   /** What a leader does for its forecasts at once (four times a second): nodes that are forecast, steps of the past that are learned. */
-  forecastNodesPerTick: 64,
-  forecastStepsPerTick: 250,
+  forecastNodesPerTick: 45,
+  forecastStepsPerTick: 50,
   /** Nodes whose history a leader asks for at the same time. */
   forecastHistoriesAtOnce: 16,
   logLineCharacters: 2_000,

@@ -1,10 +1,10 @@
-import { predictTasks, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards, predictTasks, seasonalSmoothing } from '@foremesh/models';
 import {
   createVoter,
-  foresightBy,
   type LedgerCommand,
   type LogEntry,
   type PlannerOptions,
+  plannerDefaults,
   type RaftMessage,
   stepVoter,
   type VoterEffect,
@@ -44,8 +44,13 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
-  createForesight: () => foresightBy(seasonalSmoothing()),
   predictTasks,
+  createLeaving: leavingHazards,
+  createForesight: () =>
+    createForesight({
+      steps: plannerDefaults.forecastSteps,
+      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
+    }),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

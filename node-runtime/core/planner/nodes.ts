@@ -1,6 +1,6 @@
 import { limits, type NodeMetrics, type NodeStatus } from '../../contract/index.ts';
 import type { PlannerEffect } from './events.ts';
-import { openSeries } from './foresight/index.ts';
+import { noteComing, openSeries } from './foresight/index.ts';
 import type { NodeView, PlannerState } from './state.ts';
 import { loseAttempt } from './tasks.ts';
 
@@ -30,7 +30,7 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     owes: false,
     attempts: new Set(),
     tasksDone: 0,
-    series: openSeries(state, status.node),
+    ...openSeries(state, status.node),
   };
   if (!sameBoot || JSON.stringify(node.status.trusts) !== JSON.stringify(status.trusts)) {
     for (const job of state.jobs.values())
@@ -45,6 +45,7 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
 function takeBack(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
   // What it measured while nobody heard it is in its history.
   if (!node.online) node.series.awaitHistory();
+  noteComing(state, node, 'came');
   node.online = true;
   node.confirmed = false;
   node.seenMs = state.nowMs;
@@ -94,6 +95,7 @@ function loseNode(state: PlannerState, node: NodeView, why: string, effects: Pla
   if (!node.online) return;
   node.online = false;
   node.confirmed = false;
+  noteComing(state, node, 'left');
   state.fleet += 1;
   say(effects, 'node-lost', 'warning', `${node.status.node}: ${why}; ${node.attempts.size} attempts go elsewhere`);
   for (const attempt of [...node.attempts]) loseAttempt(state, attempt, why);

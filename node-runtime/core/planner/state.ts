@@ -1,4 +1,4 @@
-import type { CodeProfile, TaskPredictor } from '@foremesh/models';
+import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
 import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
 import {
   limits,
@@ -67,6 +67,8 @@ export const plannerDefaults: PlannerConfig = {
 export interface PlannerPolicy {
   /** New for each leadership: what a leader before this one has learned is learned again, from what the nodes keep. */
   readonly createForesight: () => Foresight;
+  /** What is learned of when nodes leave; nothing is said of it unless there is one. */
+  readonly createLeaving?: () => LeavingHazards;
   /** Cuts the records of an index into contiguous pieces, as large as the weights say; or says how it contradicts itself. */
   readonly cut: (index: RecordIndex, weights: readonly number[]) => RecordPiece[] | string;
   /** When a schedule is due; in words, why this machine cannot tell. It knows no clock, but what time it is where. */
@@ -103,6 +105,7 @@ export interface NodeView {
   latest?: MetricSample;
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
+  readonly leaving?: LeavingHazard;
 }
 
 export interface StageView {
@@ -262,7 +265,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     tasksAtOnce: new Map(),
     stored: new Map(),
     ready: Array.from({ length: 10 }, () => []),
-    foresight: createForesightState(options.policy.createForesight()),
+    foresight: createForesightState(options.policy),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },
     accepting: new Map(),

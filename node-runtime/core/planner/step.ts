@@ -134,7 +134,7 @@ function elected(state: PlannerState, term: number, effects: PlannerEffect[]): v
 function forgetPlans(state: PlannerState): void {
   state.leading = false;
   state.nodes.clear();
-  state.foresight = createForesightState(state.policy.createForesight());
+  state.foresight = createForesightState(state.policy);
   state.jobs.clear();
   state.attempts.clear();
   state.tasksAtOnce.clear();

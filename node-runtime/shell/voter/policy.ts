@@ -1,13 +1,18 @@
-import { predictTasks, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards, predictTasks, seasonalSmoothing } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
-import { foresightBy, type PlannerPolicy } from '../../core/index.ts';
+import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 
 /** What a leader forecasts, cuts and places with. */
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
-  createForesight: () => foresightBy(seasonalSmoothing()),
   predictTasks,
+  createLeaving: leavingHazards,
+  createForesight: () =>
+    createForesight({
+      steps: plannerDefaults.forecastSteps,
+      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
+    }),
 };

@@ -18,15 +18,18 @@ import { skip } from '../../support/skip.ts';
 import { Mesh } from '../shell/mesh.ts';
 import { endAll, later, makeTransport, spawnScript, until } from '../shell/support.ts';
 
-/** A step of a forecast is 1.2 s. */
-const sampleIntervalMs = 100;
+/** A step of a forecast is 0.6 s. */
+const sampleIntervalMs = 50;
 const stepMs = 12 * sampleIntervalMs;
-/** The device is busy for ten steps and idle for ten. */
-const halfMs = 10 * stepMs;
+/** The device is busy for as many steps, and idle for as many. */
+const halfSteps = 25;
+const halfMs = halfSteps * stepMs;
 /** How long before the third busy period it must be foreseen. */
-const aheadMs = 3 * stepMs;
-/** How much better than the last value, by pinball loss, from when two whole periods were seen. */
-const lossShareMost = 0.8;
+const aheadMs = 4 * stepMs;
+/** How much more the median must say for the busy period than for the idle time before it; the last value says the same for both. */
+const riseLeast = 0.15;
+/** How much better than the last value, by pinball loss, from then until the fourth period begins. */
+const lossShareMost = 0.85;
 
 interface Sample {
   readonly atMs: number;
@@ -68,28 +71,31 @@ describe('a busy period that comes back', function () {
     await transport.subscribe([mesh.topics.forecast('bob'), mesh.topics.nodeMetrics('bob')], 1);
     await until(
       'it has been idle for as long as it will be',
-      () => (forecasts.at(-1)?.observedSteps ?? 0) >= 10,
+      () => (forecasts.at(-1)?.observedSteps ?? 0) >= halfSteps,
       60_000,
     );
 
     const busyMs = await startBusyProcess(cgroups[1]!);
-    await until('the third busy period is over', () => busyMs.length >= 4, 120_000);
+    await until('the fourth busy period begins', () => busyMs.length >= 4, 120_000);
     const [, , thirdMs, endMs] = busyMs as [number, number, number, number];
     // This process, the nodes and the busy one share the clock of this machine.
-    const middle = ({ originWallMs }: NodeForecast) => Math.floor((thirdMs + halfMs / 2 - originWallMs) / stepMs);
     const before = forecasts.findLast(({ originWallMs }) => originWallMs + stepMs <= thirdMs - aheadMs)!;
     const idleNow = meanOf(samples, before.originWallMs - stepMs, before.originWallMs)!;
     assert.ok(idleNow < 0.4, `it is idle then: ${idleNow}`);
     const busyThen = meanOf(samples, thirdMs + halfMs / 2 - stepMs, thirdMs + halfMs / 2 + stepMs)!;
     assert.ok(busyThen > 0.6, `and busy in the middle of the third period: ${busyThen}`);
-    const foreseen = ownOf(before).q50[middle(before)]!;
-    assert.ok(foreseen > 0.5, `${stepsText(before, thirdMs)}: ${JSON.stringify(ownOf(before).q50)}`);
-
+    const [from, to] = [thirdMs, thirdMs + halfMs].map((ms) => Math.round((ms - before.originWallMs) / stepMs));
+    const rise = meanOfList(ownOf(before).q50.slice(from, to)) - meanOfList(ownOf(before).q50.slice(0, from));
+    assert.ok(
+      rise > riseLeast,
+      `its median rises by ${rise} from step ${from} to ${to}: ${JSON.stringify(ownOf(before))}`,
+    );
     const judged = forecasts.filter(
-      ({ originWallMs }) => originWallMs >= thirdMs - aheadMs - stepMs && originWallMs < endMs,
+      ({ originWallMs }) => originWallMs >= before.originWallMs && originWallMs + stepMs <= endMs,
     );
     const losses = judged.map((forecast) => lossesOf(forecast, samples, endMs));
     const [ours, lasts] = [0, 1].map((which) => losses.reduce((sum, each) => sum + each[which]!, 0) / losses.length);
+    console.log('DEBUG', ours, lasts, losses.length, rise, JSON.stringify(ownOf(before).q50));
     assert.ok(
       ours! < lossShareMost * lasts!,
       `the loss is ${ours} and that of the last value ${lasts}, over ${losses.length} forecasts`,
@@ -123,6 +129,10 @@ function ownOf(forecast: NodeForecast): QuantileCurves {
   return { intervalMs: forecast.intervalMs, ...own };
 }
 
+function meanOfList(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 function meanOf(samples: readonly Sample[], fromMs: number, untilMs: number): number | undefined {
   const within = samples.filter(({ atMs }) => atMs > fromMs && atMs <= untilMs);
   return within.length === 0 ? undefined : within.reduce((sum, { own }) => sum + own, 0) / within.length;
@@ -140,9 +150,4 @@ function lossesOf(forecast: NodeForecast, samples: readonly Sample[], endMs: num
   const actual: number[] = [];
   for (let step = 0; step < many; step += 1) actual.push(stepOf(step) ?? actual.at(-1) ?? 0);
   return [meanPinballLoss(ownOf(forecast), actual), meanPinballLoss(naive.forecast(many), actual)];
-}
-
-function stepsText({ originWallMs, resources }: NodeForecast, thirdMs: number): string {
-  const steps = ((thirdMs - originWallMs) / stepMs).toFixed(1);
-  return `${steps} steps before it by ${resources[0]?.why?.model}, whose middle there is`;
 }

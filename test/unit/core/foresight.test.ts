@@ -285,6 +285,27 @@ describe('planner: foresight', () => {
     assert.equal(memory!.why!.score, 0.5 * GiB);
   });
 
+  it('says how likely a node has left, from when it came and went, whatever the wall clock does', () => {
+    const heard: [string, number][] = [];
+    const createLeaving = () => ({
+      open: () => ({
+        observe: (what: string, atMs: number) => void heard.push([what, atMs]),
+        forecast: (_nowMs: number, count: number) => Array.from({ length: count }, (_, step) => step / 1e3),
+      }),
+    });
+    leader = new Leader({ nodeSilenceMs: 1e9 }, createLedger(), 1, { createForesight: () => told, createLeaving });
+    leader.elect();
+    join();
+    steps([0.1]);
+    const [forecast] = forecastsOf(tickAt(leader.nowMs));
+    assert.deepEqual(forecast!.left!.slice(0, 3), [0, 0.001, 0.002]);
+    leader.wallStartMs -= 600_000;
+    leader.step({ type: 'node-status', status: nodeStatus('bob', { online: false }) });
+    const [[came, cameMs], [left, leftMs]] = heard as [[string, number], [string, number]];
+    assert.deepEqual([came, left, heard.length], ['came', 'left', 2]);
+    assert.ok(leftMs >= cameMs, 'time goes on');
+  });
+
   describe('what is left to the mesh', () => {
     const flat = (q10: number, q50: number, q90: number, steps = 30) => ({
       ...{ q10: Array(steps).fill(q10), q50: Array(steps).fill(q50), q90: Array(steps).fill(q90) },

@@ -2,4 +2,11 @@ export { estimatedWallMs, memoryFreeNow, ownCpuAhead } from './availability.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export type { NodeSeries } from './node-series.ts';
-export { createForesightState, type ForesightState, hearHistory, openSeries, watchForesight } from './watch.ts';
+export {
+  createForesightState,
+  type ForesightState,
+  hearHistory,
+  noteComing,
+  openSeries,
+  watchForesight,
+} from './watch.ts';

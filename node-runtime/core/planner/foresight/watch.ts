@@ -1,3 +1,4 @@
+import type { LeavingHazards } from '@foremesh/models';
 import {
   type ForecastWhy,
   limits,
@@ -6,7 +7,7 @@ import {
   type ResourceForecast,
 } from '../../../contract/index.ts';
 import type { PlannerEffect } from '../events.ts';
-import type { NodeView, PlannerState } from '../state.ts';
+import type { NodeView, PlannerPolicy, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
 import type { Foresight, Reasons } from './foresight.ts';
 import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
@@ -22,20 +23,26 @@ export interface ForesightState {
   requests: number;
   /** What is being learned on all series together. */
   learning?: Iterator<void>;
+  readonly leaving?: LeavingHazards;
+  /** Our wall clock, without its jumps back: nodes come and go by the time of day. */
+  wallMs: number;
 }
 
-export function createForesightState(foresight: Foresight): ForesightState {
-  return { foresight, nodes: 0, asked: new Map(), requests: 0 };
+export function createForesightState({ createForesight, createLeaving }: PlannerPolicy): ForesightState {
+  const leaving = createLeaving?.();
+  const state = { foresight: createForesight(), nodes: 0, asked: new Map(), requests: 0, wallMs: 0 };
+  return leaving === undefined ? state : { ...state, leaving };
 }
 
 /** Spreads any number of nodes evenly over a step (Knuth, The Art of Computer Programming 3, 6.4: multiples of the golden section). */
 const goldenSection = (Math.sqrt(5) - 1) / 2;
 
-export function openSeries(state: PlannerState, node: string): NodeSeries {
+export function openSeries(state: PlannerState, node: string): Pick<NodeView, 'series' | 'leaving'> {
   const { config, foresight } = state;
   foresight.nodes += 1;
   const { forecastHistorySteps: most, forecastHistoryStepsOfAll: ofAll } = limits;
-  return new NodeSeries({
+  const leaving = foresight.leaving?.open();
+  const series = new NodeSeries({
     node,
     foresight: foresight.foresight,
     stepMs: config.forecastStepMs,
@@ -44,6 +51,17 @@ export function openSeries(state: PlannerState, node: string): NodeSeries {
     phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
     historySteps: () => Math.min(most, Math.floor(ofAll / Math.max(1, state.nodes.size))),
   });
+  return leaving === undefined ? { series } : { series, leaving };
+}
+
+/** A node came, or left: what is said twice counts once. */
+export function noteComing(state: PlannerState, { leaving }: NodeView, what: 'came' | 'left'): void {
+  leaving?.observe(what, wallMsOf(state));
+}
+
+function wallMsOf({ foresight, wallMs }: PlannerState): number {
+  foresight.wallMs = Math.max(foresight.wallMs, wallMs);
+  return foresight.wallMs;
 }
 
 /** A leader's round: asks for histories, learns what is complete, and forecasts, of each as much as one round may take. */
@@ -121,7 +139,8 @@ export function hearHistory(
 }
 
 function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): NodeForecast {
-  const { status, series } = node;
+  const { status, series, leaving } = node;
+  const { forecastStepMs, forecastSteps } = state.config;
   const { node: id, cores, memoryBytes, share, offeredMemoryBytes, withheld } = status;
   const available = availableOf(state, node, outlook);
   return {
@@ -130,14 +149,17 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     leader: state.id,
     term: state.term,
     originWallMs: Math.max(0, Math.round(state.wallMs - (state.nowMs - outlook.originMs))),
-    intervalMs: state.config.forecastStepMs,
-    steps: state.config.forecastSteps,
+    intervalMs: forecastStepMs,
+    steps: forecastSteps,
     cores,
     memoryBytes,
     share,
     offeredMemoryBytes,
     observedSteps: series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
+    ...(leaving === undefined
+      ? {}
+      : { left: leaving.forecast(wallMsOf(state), forecastSteps, forecastStepMs).map(rounded) }),
     resources: resources.map((resource, index): ResourceForecast => {
       const unit = resource === 'memory' ? memoryBytes : 1;
       const why = whyOf(state.foresight.foresight.why?.(seriesKey(id, resource)), unit);
@@ -151,6 +173,10 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
       };
     }),
   };
+}
+
+function rounded(probability: number): number {
+  return Math.round(probability * 10_000) / 10_000;
 }
 
 /** Members of a mixture that are named to people. */
