@@ -9,6 +9,7 @@ import type { ForecasterFactory } from './forecaster.ts';
 import { lastValue } from './last-value.ts';
 import { dampedSmoothing } from './smoothing/damped.ts';
 import { seasonalSmoothing } from './smoothing/seasonal.ts';
+import { seasonalClimatology } from './smoothing/seasonal-climatology.ts';
 import { simpleSmoothing } from './smoothing/simple.ts';
 
 export interface ForecastersOptions {
@@ -29,17 +30,19 @@ export function forecastersBy({ fit, horizon }: ForecastersOptions): ReadonlyMap
     ['seasonal-naive', (series) => seasonalNaive(Math.max(2, Math.round(dayMs / series.intervalMs)))(series)],
     ['simple-smoothing', simpleSmoothing],
     ['damped-smoothing', dampedSmoothing],
+    ['seasonal-climatology', seasonalClimatology()],
     ['seasonal-smoothing', seasonalSmoothing({ horizon })],
     ['arima', arima({ fit })],
     ['engine', engineAlone(horizon)],
   ]);
 }
 
-/** The whole engine on one series: what it learns on many, it learns on this one alone, whenever that is due. */
+/** The whole engine on one series, with the members that a leader gives it: what it learns on many, it learns on this one alone, whenever that is due. */
 const engineAlone =
   (steps: number): ForecasterFactory =>
   (series) => {
-    const foresight = createForesight({ steps });
+    const members = [{ model: 'seasonal-smoothing', factory: seasonalSmoothing({ horizon: steps }) }];
+    const foresight = createForesight({ steps, members });
     const forecaster = foresight.open({ key: 'alone', kind: 'alone', ...series });
     return {
       model: 'engine',

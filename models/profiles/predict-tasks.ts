@@ -81,10 +81,16 @@ class Engine {
       ...(workSeconds === undefined ? {} : { workSeconds: workSeconds.estimate }),
       ...(peakMemoryBytes === undefined ? {} : { peakMemoryBytes: peakMemoryBytes.estimate }),
       ...(outputBytes === undefined ? {} : { outputBytes: outputBytes.estimate }),
-      basis: (workSeconds ?? peakMemoryBytes ?? outputBytes)?.basis ?? 'none',
+      basis: basisBy((workSeconds ?? peakMemoryBytes ?? outputBytes)?.basis ?? 'none', evidence),
       evidence,
     };
   }
+}
+
+/** Where there are no others, the code is known by its own tasks, however far it is asked beyond them. */
+function basisBy(basis: ProfileBasis, { tasks, categoryCodes, codes }: TaskPrediction['evidence']): ProfileBasis {
+  const others = basis === 'category' ? categoryCodes : codes;
+  return basis !== 'none' && tasks > 0 && others === 0 ? 'own' : basis;
 }
 
 /** One quantity over all codes of an engine. */

@@ -61,20 +61,14 @@ export function studentQuantile90(freedom: number): number {
   return z + first / freedom + second / freedom ** 2 + third / freedom ** 3;
 }
 
-/** Several estimates of one value, each with its own variance, and a variance between what they estimate. */
-export interface Pooled {
-  readonly mean: number;
-  /** Of the mean. */
-  readonly variance: number;
-}
-
+/** Of a value that is not known exactly: the variance is that of the mean. */
 export interface Estimate {
   readonly mean: number;
   readonly variance: number;
 }
 
-/** The mean that weights each estimate by what it is worth. */
-export function poolMeans(estimates: readonly Estimate[], between: number): Pooled {
+/** The mean of values that lie `between` apart (a variance), each weighted by what its estimate is worth. */
+export function poolMeans(estimates: readonly Estimate[], between: number): Estimate {
   let weights = 0;
   let sum = 0;
   for (const { mean, variance } of estimates) {

@@ -35,5 +35,6 @@ function withBand({ q10, q50, q90 }: Quantity, text: (value: number) => string, 
 }
 
 export function secondsText(seconds: number): string {
-  return durationText(seconds * 1_000);
+  const ms = seconds * 1_000;
+  return ms < 10 ? `${Number(ms.toPrecision(2))} ms` : durationText(ms);
 }

@@ -43,10 +43,16 @@ export function learnTask(profiles: Map<string, LedgerProfile>, finished: Finish
   else profile.category = category;
   profile.account = account;
   profile.stage = stage;
-  const workSeconds = speed === undefined || cpuMs === 0 ? null : (cpuMs / 1_000) * speed;
+  const workSeconds = (cpuMs / 1_000) * (speed ?? 0);
+  const isKnown = workSeconds > 0 && Number.isFinite(workSeconds);
   const slot = slotOf(profile.tasks);
   if (slot < limits.tasksPerProfile)
-    profile.sample[slot] = [inputBytes, workSeconds, peakMemoryBytes === 0 ? null : peakMemoryBytes, outputBytes];
+    profile.sample[slot] = [
+      inputBytes,
+      isKnown ? workSeconds : null,
+      peakMemoryBytes === 0 ? null : peakMemoryBytes,
+      outputBytes,
+    ];
   profile.tasks += 1;
   if (profiles.size > limits.profilesKept) profiles.delete(profiles.keys().next().value!);
 }

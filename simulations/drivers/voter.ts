@@ -44,13 +44,13 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
+  predictTasks,
   createLeaving: leavingHazards,
   createForesight: () =>
     createForesight({
       steps: plannerDefaults.forecastSteps,
       members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
     }),
-  predictTasks,
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

@@ -8,11 +8,11 @@ export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
+  predictTasks,
   createLeaving: leavingHazards,
   createForesight: () =>
     createForesight({
       steps: plannerDefaults.forecastSteps,
       members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
     }),
-  predictTasks,
 };

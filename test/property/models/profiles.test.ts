@@ -191,6 +191,8 @@ describe('profiles of tasks', () => {
       inputBytes: 1e6,
     });
     assert.deepEqual([workSeconds, basis], [undefined, 'own']);
+    const farOff = predictTasks([of('own', 'x', 3, 1)])({ ...of('own', 'x', 3, 1), inputBytes: 1e12 });
+    assert.deepEqual([farOff.basis, farOff.evidence.codes], ['own', 0]);
     assert.ok(peakMemoryBytes!.q50 > 0);
   });
 

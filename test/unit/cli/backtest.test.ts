@@ -74,6 +74,25 @@ describe('cli: backtest', function () {
     assert.equal(io.err, '');
   });
 
+  it('shows on a terminal how far it is, and takes that away', async () => {
+    io.stderr.isTTY = true;
+    assert.equal(await run('cpu.csv', '--origins', '10'), 0);
+    assert.match(io.err, /\S{24} +\d+ % {2}last-value\n/);
+    assert.ok(io.err.endsWith('\u001b[1F\u001b[0J'), JSON.stringify(io.err.slice(-80)));
+  });
+
+  it('draws in the picture what came beside what was expected', async () => {
+    const svg = join(folder, 'last.svg');
+    assert.equal(await run('cpu.csv', '--origins', '2', '--json', '--svg', svg), 0, io.err);
+    const [first] = /<g .*?<\/g>/s.exec(await readFile(svg, 'utf8'))!;
+    const xs = (points: string) => points.split(' ').map((point) => Number(point.split(',')[0]));
+    const band = xs(/<polygon points="([^"]*)"/.exec(first)![1]!);
+    const lines = [...first.matchAll(/<polyline points="([^"]*)"/g)].map(([, points]) => xs(points!));
+    const actual = lines.at(-1)!;
+    assert.equal(actual.length, 4 * 12 + 12, 'four horizons before the origin, and what came');
+    assert.ok(Math.max(...actual) > Math.min(...band) && Math.min(...actual) < Math.min(...band));
+  });
+
   it('takes values below zero, gaps, and series in which nothing happens', async () => {
     await writeFile(join(folder, 'cold.csv'), csv(wave(200, -5)).replace(/^(\d+),(-4\.9\d+)$/gm, '$1,'));
     await writeFile(join(folder, 'flat.csv'), csv(Array(100).fill(3)));

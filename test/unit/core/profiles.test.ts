@@ -50,13 +50,15 @@ describe('ledger: profiles', () => {
       { speed: 4 },
       { used: { cpuMs: 0 } },
       { used: { peakMemoryBytes: 0, inputBytes: 0 } },
+      { used: { cpuMs: 1e308 }, speed: 1e9 },
     ]);
     const { sample, tasks } = profiles.get('js/c')!;
-    assert.equal(tasks, 3);
+    assert.equal(tasks, 4);
     assert.deepEqual(sample, [
       [100, 2, 2_000_000, 10],
       [100, null, 2_000_000, 10],
       [0, 0.5, null, 10],
+      [100, null, 2_000_000, 10],
     ]);
   });
 
