@@ -19,6 +19,8 @@ export interface LstmOptions {
   readonly learningRate: number;
   /** The length to which longer gradients are cut. */
   readonly gradientMost: number;
+  /** How much smaller parameters become with each update beside its rate, so that few histories are not learned by heart. */
+  readonly decay: number;
   /** The last part of each history, which is not learned from: it tells when to stop. */
   readonly validationShare: number;
   /** Windows of that part that are looked at. */
@@ -47,6 +49,7 @@ export const lstmDefaults: LstmOptions = {
   batch: 128,
   learningRate: 0.005,
   gradientMost: 1,
+  decay: 4,
   validationShare: 0.15,
   validationWindows: 1_024,
   lookEvery: 50,
@@ -57,9 +60,12 @@ export const lstmDefaults: LstmOptions = {
 export const lstmModelName = 'lstm';
 export const lstmVersion = 1;
 
+/** Targets are cut to so many spreads: after idle hours a burst is as far away as any other. */
+const targetMost = 50;
+
 interface Source {
   readonly history: SeriesWindow;
-  readonly origins: readonly number[];
+  readonly origins: Uint32Array;
 }
 
 interface Examples extends Batch {
@@ -95,8 +101,10 @@ export async function trainLstm(
     const looked = draw(validation, validationWindows, all, random);
     let best = { loss: Number.POSITIVE_INFINITY, parameters: network.getParameters() };
     for (let update = 1, since = 0; update <= updates && since < patience; update += 1) {
-      optimizer.slowTo(all.learningRate * (1 - (update - 1) / updates));
+      const rate = all.learningRate * (1 - (update - 1) / updates);
+      optimizer.slowTo(rate);
       improve(network, optimizer, draw(training, batch, all, random), all.gradientMost);
+      network.shrink(1 - rate * all.decay);
       if (update % lookEvery !== 0 && update !== updates) continue;
       const loss = tf.tidy(() => lossOf(network, looked).dataSync()[0]!);
       since = loss < best.loss ? 0 : since + 1;
@@ -122,7 +130,7 @@ export async function trainLstm(
   }
 }
 
-/** Adam (Kingma and Ba 2015) with steps that become smaller, so that it settles. */
+/** Adam (Kingma and Ba 2015) with steps that become smaller, so that it settles; with `shrink`, as Loshchilov and Hutter (2019) have it. */
 class SlowingAdam extends tf.AdamOptimizer {
   constructor(learningRate: number) {
     super(learningRate, 0.9, 0.999);
@@ -162,7 +170,10 @@ function draw(
     const { values, range } = history;
     const origin = origins[Math.floor(random() * origins.length)]!;
     const { mean, spread, share } = readWindow(values, origin, range, lags, batch, row);
-    for (let step = 0; step < steps; step += 1) targets[row * steps + step] = (values[origin + step]! - mean) / spread;
+    for (let step = 0; step < steps; step += 1) {
+      const ahead = (values[origin + step]! - mean) / spread;
+      targets[row * steps + step] = Math.min(targetMost, Math.max(-targetMost, ahead));
+    }
     costs[row] = share ** weightPower;
   }
   return { ...batch, targets, costs };
