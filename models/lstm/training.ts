@@ -19,7 +19,10 @@ export interface LstmOptions {
   readonly learningRate: number;
   /** The length to which longer gradients are cut. */
   readonly gradientMost: number;
-  /** How much smaller parameters become with each update beside its rate, so that few histories are not learned by heart. */
+  /**
+   * How much smaller parameters become with each update, times its rate and over the number of windows: few are not learned by heart, and many are not
+   * held back.
+   */
   readonly decay: number;
   /** The last part of each history, which is not learned from: it tells when to stop. */
   readonly validationShare: number;
@@ -49,7 +52,7 @@ export const lstmDefaults: LstmOptions = {
   batch: 128,
   learningRate: 0.005,
   gradientMost: 1,
-  decay: 4,
+  decay: 4_000,
   validationShare: 0.15,
   validationWindows: 1_024,
   lookEvery: 50,
@@ -94,6 +97,8 @@ export async function trainLstm(
   if (training.length === 0 || validation.length === 0) return undefined;
 
   await startTensorflow();
+  const windows = training.reduce((sum, { origins }) => sum + origins.length, 0);
+  const decay = all.decay / windows;
   const random = randomFrom(seed);
   const network = new Network(lags, steps, Math.floor(random() * 2 ** 31));
   const optimizer = new SlowingAdam(all.learningRate);
@@ -104,17 +109,14 @@ export async function trainLstm(
       const rate = all.learningRate * (1 - (update - 1) / updates);
       optimizer.slowTo(rate);
       improve(network, optimizer, draw(training, batch, all, random), all.gradientMost);
-      network.shrink(1 - rate * all.decay);
+      network.shrink(1 - Math.min(1, rate * decay));
       if (update % lookEvery !== 0 && update !== updates) continue;
       const loss = tf.tidy(() => lossOf(network, looked).dataSync()[0]!);
       since = loss < best.loss ? 0 : since + 1;
       if (loss < best.loss) best = { loss, parameters: network.getParameters() };
       all.onProgress?.({ update, updates, bestLoss: best.loss });
     }
-    const trainedOn = {
-      series: training.length,
-      windows: training.reduce((sum, { origins }) => sum + origins.length, 0),
-    };
+    const trainedOn = { series: training.length, windows };
     return {
       model: lstmModelName,
       version: lstmVersion,
