@@ -21,19 +21,26 @@ const windows = histories.map((history) => ({ ...history, values: history.values
 const before = residentMiB(process.pid);
 const model = await readGlobalModel(readFileSync(process.argv[2]!));
 model.predict(windows);
-const cpuMs: number[] = [];
-for (let round = 0; round < rounds; round += 1) {
-  const start = process.cpuUsage();
-  model.predict(windows);
-  const { user, system } = process.cpuUsage(start);
-  cpuMs.push((user + system) / 1_000);
+/** CPU time of one call, in milliseconds. */
+function costOf(call: () => void): number {
+  const cpuMs: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const start = process.cpuUsage();
+    call();
+    const { user, system } = process.cpuUsage(start);
+    cpuMs.push((user + system) / 1_000);
+  }
+  return median(cpuMs);
 }
+const predictCpuMs = costOf(() => model.predict(windows));
+const predictOneCpuMs = costOf(() => model.predict(windows.slice(0, 1)));
 const resident = residentMiB(process.pid);
 await createTrainer().train(histories, { steps: 12, updates });
 const report = {
   residentMiB: round(resident, 1),
   residentMiBBefore: round(before, 1),
   trainingMiBMost: round(process.resourceUsage().maxRSS / 1_024, 1),
-  predictCpuMs: round(median(cpuMs), 0),
+  predictCpuMs: round(predictCpuMs, 0),
+  predictOneCpuMs: round(predictOneCpuMs, 1),
 };
 process.stdout.write(JSON.stringify(report));

@@ -103,7 +103,10 @@ export async function trainLstm(
   const network = new Network(lags, steps, Math.floor(random() * 2 ** 31));
   const optimizer = new SlowingAdam(all.learningRate);
   try {
-    const looked = draw(validation, validationWindows, all, random);
+    // Looked at in batches as well: more at once would only take memory.
+    const looks = Math.ceil(validationWindows / batch);
+    const looked = Array.from({ length: looks }, () => draw(validation, batch, all, random));
+    const look = (examples: Examples) => tf.tidy(() => lossOf(network, examples).dataSync()[0]!);
     let best = { loss: Number.POSITIVE_INFINITY, parameters: network.getParameters() };
     for (let update = 1, since = 0; update <= updates && since < patience; update += 1) {
       const rate = all.learningRate * (1 - (update - 1) / updates);
@@ -111,7 +114,7 @@ export async function trainLstm(
       improve(network, optimizer, draw(training, batch, all, random), all.gradientMost);
       network.shrink(1 - Math.min(1, rate * decay));
       if (update % lookEvery !== 0 && update !== updates) continue;
-      const loss = tf.tidy(() => lossOf(network, looked).dataSync()[0]!);
+      const loss = looked.reduce((sum, examples) => sum + look(examples), 0) / looks;
       since = loss < best.loss ? 0 : since + 1;
       if (loss < best.loss) best = { loss, parameters: network.getParameters() };
       all.onProgress?.({ update, updates, bestLoss: best.loss });
