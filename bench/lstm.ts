@@ -96,14 +96,14 @@ function tell(key: string, row: Row): void {
   process.stderr.write(`${key}: ${JSON.stringify(row)}\n`);
 }
 
-/** In a process of its own, that has trained nothing. */
+/** In a process of its own, that has trained nothing, with the compiled packages. */
 function leaderCost(weights: Weights): unknown {
   const scratch = mkdtempSync(join(tmpdir(), 'foremesh-lstm-'));
   try {
     const file = join(scratch, 'weights');
     writeFileSync(file, encodeWeights(weights));
     const program = join(import.meta.dirname, 'lstm/leader.ts');
-    const args = ['--conditions=mesh-source', '--import=tsx', program, file];
+    const args = ['--import=tsx', program, file];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     if (status !== 0) fail(stderr);
     return JSON.parse(stdout);

@@ -5,6 +5,8 @@ import { scaleOf, type WindowScale } from '../global/scaling.ts';
 const contextPerLags = 6;
 /** Scaled values are cut to so many spreads. */
 const most = 8;
+/** The least spread of a window, as a share of the range. */
+const floor = 1 / 2_000;
 /** The last values that make the shorter level. */
 const shortLevel = 12;
 
@@ -51,16 +53,16 @@ export function readWindow(
   batch: Batch,
   row: number,
 ): ReadWindow {
-  const { mean, spread } = scaleOf(values, origin - lags, origin, range);
+  const { mean, spread } = scaleOf(values, origin - lags, origin, range, floor);
   const scaled = (value: number) => Math.min(most, Math.max(-most, (value - mean) / spread));
   for (let lag = 0; lag < lags; lag += 1) batch.lags[row * lags + lag] = scaled(values[origin - lags + lag]!);
 
   const context = gapless(values, origin, contextOf(lags));
   const sorted = context.slice().sort();
   const at = (level: number) => sorted[Math.round(level * (sorted.length - 1))]!;
-  const whole = scaleOf(context, 0, context.length, range);
+  const whole = scaleOf(context, 0, context.length, range, floor);
   const short = Math.min(shortLevel, lags);
-  const recent = scaleOf(values, origin - short, origin, range);
+  const recent = scaleOf(values, origin - short, origin, range, floor);
   const levels = [values[origin - 1]!, recent.mean, mean, whole.mean, at(0.5)].map(scaled);
   batch.levels.set(levels, row * levelCount);
 

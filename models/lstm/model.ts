@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { expectWeightsOf, type Weights, WeightsError } from '../global/weights.ts';
 import { contextOf, emptyBatch, readWindow } from './features.ts';
-import { Network, startTensorflow } from './network.ts';
+import { Network, patch, startTensorflow } from './network.ts';
 import { lstmModelName, lstmVersion } from './training.ts';
 
 /** Windows that go through the network at once: more take more memory and are no faster. */
@@ -16,12 +16,18 @@ export interface LstmModel extends GlobalModel {
 /** The model of such weights. Throws a `WeightsError` for weights of something else. */
 export async function lstmModel(weights: Weights): Promise<LstmModel> {
   expectWeightsOf(lstmModelName, lstmVersion, weights);
+  const { lags, steps, parameters } = weights;
+  const misfit = new WeightsError(
+    'corrupt',
+    `${parameters.length} parameters, ${lags} lags and ${steps} steps make no network`,
+  );
+  // There are more parameters than that: nothing huge is built for a header that is wrong.
+  if (lags % patch !== 0 || lags * steps > parameters.length) throw misfit;
   await startTensorflow();
-  const { lags, steps } = weights;
   const network = new Network(lags, steps, 0);
-  if (!network.setParameters(weights.parameters)) {
+  if (!network.setParameters(parameters)) {
     network.dispose();
-    throw new WeightsError('corrupt', `${weights.parameters.length} parameters do not make this network`);
+    throw misfit;
   }
   return {
     model: lstmModelName,

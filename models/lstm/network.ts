@@ -91,6 +91,14 @@ export class Network {
     return true;
   }
 
+  /** Makes all parameters but the biases smaller. */
+  shrink(factor: number): void {
+    tf.tidy(() => {
+      for (const parameter of this.#model.trainableWeights)
+        if (parameter.shape.length > 1) parameter.write(tf.mul(parameter.read(), factor));
+    });
+  }
+
   dispose(): void {
     this.#model.dispose();
   }

@@ -19,6 +19,11 @@ export interface LstmOptions {
   readonly learningRate: number;
   /** The length to which longer gradients are cut. */
   readonly gradientMost: number;
+  /**
+   * How much smaller parameters become with each update, times its rate and over the number of windows: few are not learned by heart, and many are not
+   * held back.
+   */
+  readonly decay: number;
   /** The last part of each history, which is not learned from: it tells when to stop. */
   readonly validationShare: number;
   /** Windows of that part that are looked at. */
@@ -47,6 +52,7 @@ export const lstmDefaults: LstmOptions = {
   batch: 128,
   learningRate: 0.005,
   gradientMost: 1,
+  decay: 4_000,
   validationShare: 0.15,
   validationWindows: 1_024,
   lookEvery: 50,
@@ -57,9 +63,12 @@ export const lstmDefaults: LstmOptions = {
 export const lstmModelName = 'lstm';
 export const lstmVersion = 1;
 
+/** Targets are cut to so many spreads: after idle hours a burst is as far away as any other. */
+const targetMost = 50;
+
 interface Source {
   readonly history: SeriesWindow;
-  readonly origins: readonly number[];
+  readonly origins: Uint32Array;
 }
 
 interface Examples extends Batch {
@@ -88,25 +97,29 @@ export async function trainLstm(
   if (training.length === 0 || validation.length === 0) return undefined;
 
   await startTensorflow();
+  const windows = training.reduce((sum, { origins }) => sum + origins.length, 0);
+  const decay = all.decay / windows;
   const random = randomFrom(seed);
   const network = new Network(lags, steps, Math.floor(random() * 2 ** 31));
   const optimizer = new SlowingAdam(all.learningRate);
   try {
-    const looked = draw(validation, validationWindows, all, random);
+    // Looked at in batches as well: more at once would only take memory.
+    const looks = Math.ceil(validationWindows / batch);
+    const looked = Array.from({ length: looks }, () => draw(validation, batch, all, random));
+    const look = (examples: Examples) => tf.tidy(() => lossOf(network, examples).dataSync()[0]!);
     let best = { loss: Number.POSITIVE_INFINITY, parameters: network.getParameters() };
     for (let update = 1, since = 0; update <= updates && since < patience; update += 1) {
-      optimizer.slowTo(all.learningRate * (1 - (update - 1) / updates));
+      const rate = all.learningRate * (1 - (update - 1) / updates);
+      optimizer.slowTo(rate);
       improve(network, optimizer, draw(training, batch, all, random), all.gradientMost);
+      network.shrink(1 - Math.min(1, rate * decay));
       if (update % lookEvery !== 0 && update !== updates) continue;
-      const loss = tf.tidy(() => lossOf(network, looked).dataSync()[0]!);
+      const loss = looked.reduce((sum, examples) => sum + look(examples), 0) / looks;
       since = loss < best.loss ? 0 : since + 1;
       if (loss < best.loss) best = { loss, parameters: network.getParameters() };
       all.onProgress?.({ update, updates, bestLoss: best.loss });
     }
-    const trainedOn = {
-      series: training.length,
-      windows: training.reduce((sum, { origins }) => sum + origins.length, 0),
-    };
+    const trainedOn = { series: training.length, windows };
     return {
       model: lstmModelName,
       version: lstmVersion,
@@ -122,7 +135,7 @@ export async function trainLstm(
   }
 }
 
-/** Adam (Kingma and Ba 2015) with steps that become smaller, so that it settles. */
+/** Adam (Kingma and Ba 2015) with steps that become smaller, so that it settles; with `shrink`, as Loshchilov and Hutter (2019) have it. */
 class SlowingAdam extends tf.AdamOptimizer {
   constructor(learningRate: number) {
     super(learningRate, 0.9, 0.999);
@@ -162,7 +175,10 @@ function draw(
     const { values, range } = history;
     const origin = origins[Math.floor(random() * origins.length)]!;
     const { mean, spread, share } = readWindow(values, origin, range, lags, batch, row);
-    for (let step = 0; step < steps; step += 1) targets[row * steps + step] = (values[origin + step]! - mean) / spread;
+    for (let step = 0; step < steps; step += 1) {
+      const ahead = (values[origin + step]! - mean) / spread;
+      targets[row * steps + step] = Math.min(targetMost, Math.max(-targetMost, ahead));
+    }
     costs[row] = share ** weightPower;
   }
   return { ...batch, targets, costs };

@@ -19,6 +19,8 @@ export const ridgeDefaults: RidgeOptions = { lags: 48, steps: 12, penalty: 10, t
 
 const model = 'ridge';
 const version = 1;
+/** The least spread of a window, as a share of the range: 0.5 on a scale from 0 to 100. */
+const floor = 1 / 200;
 
 /**
  * One linear map from the last values of any series to its next ones, in units of each window's mean and spread, and the quantiles of its
@@ -96,7 +98,7 @@ export function ridgeModel(weights: Weights): GlobalModel {
 /** Writes the scaled values before `origin`, and a 1 for the constant, into `input`. */
 function readInput({ values, range }: SeriesWindow, origin: number, lags: number, input: Float64Array): WindowScale {
   const start = origin - lags;
-  const scale = scaleOf(values, start, origin, range);
+  const scale = scaleOf(values, start, origin, range, floor);
   for (let lag = 0; lag < lags; lag += 1) input[lag] = (values[start + lag]! - scale.mean) / scale.spread;
   input[lags] = 1;
   return scale;

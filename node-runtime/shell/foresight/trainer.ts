@@ -45,6 +45,9 @@ export type TrainingMessage =
   | { readonly bytes: Uint8Array | undefined }
   | { readonly failed: { readonly code: ErrorCode; readonly message: string; readonly mend?: string } };
 
+/** Garbage is collected sooner than V8 would by itself: what is large lies outside of its heap. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+
 const defaults = { model: 'lstm', lags: 48, steps: 30, seed: 1, updates: 600 } as const;
 
 export function createTrainer(program = defaultProgram()): Trainer {
@@ -64,7 +67,7 @@ async function trainIn(
 ): Promise<Uint8Array | undefined> {
   signal?.throwIfAborted();
   const workerData: TrainingOrder = { ...defaults, ...chosen, histories };
-  const worker = new Worker(path, { workerData, execArgv: [...nodeArguments] });
+  const worker = new Worker(path, { workerData, execArgv: [...nodeArguments], resourceLimits });
   let abort = () => {};
   try {
     return await new Promise((resolve, reject) => {

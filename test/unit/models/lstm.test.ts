@@ -115,7 +115,8 @@ describe('lstm', () => {
     await assert.rejects(trainLstm(histories, { ...options, lags: 10 }), RangeError);
     await assert.rejects(lstmModel({ ...weights, model: 'ridge' }), WeightsError);
     await assert.rejects(lstmModel({ ...weights, version: weights.version + 1 }), WeightsError);
-    await assert.rejects(lstmModel({ ...weights, steps: 3 }), WeightsError);
+    for (const wrong of [{ steps: 3 }, { lags: 10 }, { lags: 12 }, { lags: 4_000_000_000, steps: 1 }])
+      await assert.rejects(lstmModel({ ...weights, ...wrong }), WeightsError);
   });
 });
 
