@@ -44,7 +44,7 @@ class Habits {
   readonly #expectedAt: (nowMs: number) => Float64Array;
   #day: number | undefined;
   #bin: number | undefined;
-  #rates = new Float64Array(cells);
+  #rates: Float64Array = new Float64Array(cells);
 
   constructor(expectedAt: (nowMs: number) => Float64Array) {
     this.#expectedAt = expectedAt;
