@@ -1,6 +1,7 @@
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { lastValue } from '../last-value.ts';
 import { findPeriods } from '../season/find-periods.ts';
+import { bounded } from '../season/profile.ts';
 import { fractionOf } from '../season/spread.ts';
 import { chooseOrder } from './choose-order.ts';
 import { ArimaFilter } from './filter.ts';
@@ -73,7 +74,7 @@ class ArimaForecaster implements Forecaster {
 
   observe(value: number): void {
     const { low, high } = this.#series.range;
-    const known = Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : Number.NaN;
+    const known = Number.isFinite(value) ? bounded(Math.min(high, Math.max(low, value))) : Number.NaN;
     this.#fallback.observe(known);
     if (this.#seen === 0 && Number.isNaN(known)) return;
     this.#window[this.#seen % this.#window.length] = known;
@@ -155,7 +156,7 @@ class ArimaForecaster implements Forecaster {
   }
 }
 
-/** What is missing takes the value before; undefined where too much is. The first value is always there. */
+/** What is missing takes the value before it, or the first that is there; undefined where too much is. */
 function filledIn(values: Float64Array): Float64Array | undefined {
   let missing = 0;
   let last = values.find((value) => !Number.isNaN(value))!;
