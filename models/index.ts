@@ -12,6 +12,11 @@ export {
   type Reasons,
   type SeriesIdentity,
 } from './engine/foresight.ts';
+export { fitByConditionalSquares } from './arima/conditional-squares.ts';
+export { ArimaFilter } from './arima/filter.ts';
+export { type ArimaOptions, arima } from './arima/forecaster.ts';
+export type { ArimaModel, ArimaOrder, FitArima } from './arima/model.ts';
+export { type ArimaPackage, fitByPackage } from './arima/package.ts';
 export type {
   Forecaster,
   ForecasterFactory,
@@ -22,7 +27,11 @@ export type {
   SeriesWindow,
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
+export { type LeavingHazard, type LeavingHazards, leavingHazards } from './hazard/leaving.ts';
 export { lastValue } from './last-value.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
 export { dampedSmoothing } from './smoothing/damped.ts';
 export { simpleSmoothing } from './smoothing/simple.ts';
+export { findPeriods, type Period } from './season/find-periods.ts';
+export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';
+export { seasonalClimatology } from './smoothing/seasonal-climatology.ts';

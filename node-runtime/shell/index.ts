@@ -2,6 +2,7 @@
 export { type FoundOptions, foundMesh } from './found.ts';
 export * from './home.ts';
 export { Link, type LinkOptions } from './link.ts';
+export { loadArima } from './load-arima.ts';
 export { connectMqtt, type MqttConnectOptions } from './mqtt-transport.ts';
 export { startNode } from './node.ts';
 export type { NodeOptions, RunningNode } from './node-options.ts';

@@ -1,0 +1,96 @@
+import { findPeriods } from './find-periods.ts';
+import { LongHistory } from './history.ts';
+import { fractionOf } from './spread.ts';
+
+export interface SeasonWatchOptions {
+  readonly intervalMs: number;
+  /** Values that each level of the history keeps. Default 512. */
+  readonly historyValues?: number;
+  /** Periods in steps, if they are known: nothing is searched then. */
+  readonly periods?: readonly number[];
+}
+
+const dayMs = 86_400_000;
+/** Values before the first search. */
+const firstSearch = 32;
+/** A search reads a history that has grown by a quarter or so since the one before, at most that many values later. */
+const searchValues = 512;
+/** Blocks of a coarse level in a period that is taken from it. */
+const blocksLeast = 12;
+/** Periods nearer to each other than that share are one. */
+const sameShare = 0.06;
+/** Searches in a row that must miss a season before it is given up. */
+const missesMost = 2;
+const periodsMost = 2;
+
+/** Follows a series and tells its periods, in steps, shortest first: a day and a week if it has them, and others. */
+export class SeasonWatch {
+  readonly history: LongHistory;
+  readonly #options: SeasonWatchOptions;
+  readonly #hints: readonly number[];
+  #periods: readonly number[];
+  #next = firstSearch;
+  #misses = 0;
+
+  constructor(options: SeasonWatchOptions) {
+    this.#options = options;
+    this.#hints = [dayMs, 7 * dayMs].map((periodMs) => periodMs / options.intervalMs);
+    this.history = new LongHistory(options.historyValues ?? 512);
+    this.#periods = [...(options.periods ?? [])].sort((a, b) => a - b).slice(0, periodsMost);
+  }
+
+  /** At most two. The same array as before while they are the same. */
+  get periods(): readonly number[] {
+    return this.#periods;
+  }
+
+  observe(value: number): void {
+    this.history.push(value);
+    if (this.#options.periods !== undefined || this.history.length < this.#next) return;
+    const { length } = this.history;
+    const levels = this.history.levels();
+    const fraction = fractionOf(levels[0]!.values.subarray(-8));
+    const wait = Math.min(searchValues, length / 4) * (0.75 + fraction / 2);
+    // As soon as two days, or two weeks, are there, they are worth a look.
+    const seenTwice = this.#hints.map((period) => (2.05 + 0.1 * fraction) * period).filter((steps) => steps > length);
+    this.#next = Math.ceil(Math.min(length + wait, ...seenTwice));
+    this.#take(this.#search(levels));
+  }
+
+  #search(levels: ReturnType<LongHistory['levels']>): number[] {
+    const hints = this.#hints;
+    let held = 0;
+    const found: { readonly steps: number; readonly strength: number }[] = [];
+    for (const { values, stride } of levels) {
+      if (values.length < 2 * blocksLeast) break;
+      const scaled = hints.map((period) => period / stride);
+      for (const { period, strength } of findPeriods(values, scaled)) {
+        if (stride > 1 && period < blocksLeast) continue;
+        // What the finer level held twice, it knows better.
+        if (found.length > 0 && period * stride <= held / 2) continue;
+        const hint = hints.find((steps) => isSame(steps, period * stride));
+        const steps = hint ?? period * stride;
+        if (!found.some((other) => isSame(other.steps, steps))) found.push({ steps, strength });
+      }
+      held = values.length * stride;
+    }
+    const strongest = found.sort((a, b) => b.strength - a.strength).slice(0, periodsMost);
+    return strongest.map(({ steps }) => steps).sort((a, b) => a - b);
+  }
+
+  #take(found: readonly number[]): void {
+    const kept = this.#periods.filter((period) => found.some((steps) => isSame(steps, period)));
+    if (kept.length === this.#periods.length && found.length === kept.length) {
+      this.#misses = 0;
+      return;
+    }
+    // A season that one search did not see may be there still.
+    if (kept.length < this.#periods.length && ++this.#misses < missesMost) return;
+    this.#misses = 0;
+    this.#periods = found;
+  }
+}
+
+function isSame(one: number, other: number): boolean {
+  return Math.abs(one - other) <= Math.max(1, sameShare * Math.max(one, other));
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import type { Forecaster, ForecasterFactory, SeriesRange } from '@foremesh/models';
+import fc from 'fast-check';
+
+const ranges: fc.Arbitrary<SeriesRange> = fc.constantFrom(
+  { low: 0, high: 1 },
+  { low: 0, high: 100 },
+  { low: 0, high: Number.POSITIVE_INFINITY },
+  { low: -5, high: 5 },
+);
+const wild = fc.oneof(
+  fc.double({ min: -10, max: 200, noNaN: true }),
+  fc.double(),
+  fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 1e308, -1e308),
+);
+/** Stretches, each of one kind: long enough that models are fitted, seasons found, and both given up again. */
+const stretches: fc.Arbitrary<number[]> = fc.oneof(
+  fc.array(wild, { maxLength: 40 }),
+  fc.tuple(wild, fc.integer({ min: 1, max: 80 })).map(([value, length]) => new Array<number>(length).fill(value)),
+  fc
+    .tuple(
+      fc.integer({ min: 2, max: 30 }),
+      fc.double({ min: 0, max: 50, noNaN: true }),
+      fc.integer({ min: 10, max: 150 }),
+    )
+    .map(([period, height, length]) =>
+      Array.from({ length }, (_, index) => height * (1 + Math.sin((2 * Math.PI * index) / period))),
+    ),
+  fc
+    .tuple(fc.double({ min: -2, max: 2, noNaN: true }), fc.integer({ min: 1, max: 80 }))
+    .map(([slope, length]) => Array.from({ length }, (_, index) => slope * index)),
+);
+const series = fc.array(stretches, { maxLength: 6 }).map((parts) => parts.flat());
+
+/**
+ * What every forecaster must do, whatever its series does: `describe`s it under the model's name. One that tells of the last day
+ * does not `followShifts`.
+ */
+export function keepsForecasterContract(
+  name: string,
+  factoryOf: () => ForecasterFactory,
+  { followsShifts = true, numRuns = 150 } = {},
+): void {
+  describe(`forecaster ${name}`, () => {
+    const open = (range: SeriesRange, values: readonly number[] = []): Forecaster => {
+      const model = factoryOf()({ intervalMs: 60_000, range });
+      for (const value of values) model.observe(value);
+      return model;
+    };
+
+    it('gives curves of numbers that never cross and never leave the range', () => {
+      const steps = fc.integer({ min: 0, max: 60 });
+      fc.assert(
+        fc.property(ranges, series, steps, (range, values, count) => {
+          const { q10, q50, q90, intervalMs } = open(range, values).forecast(count);
+          assert.equal(intervalMs, 60_000);
+          for (const curve of [q10, q50, q90]) assert.equal(curve.length, count);
+          for (let step = 0; step < count; step += 1) {
+            const [low, middle, high] = [q10[step]!, q50[step]!, q90[step]!];
+            assert.ok(
+              range.low <= low && low <= middle && middle <= high && high <= range.high,
+              `${low} ${middle} ${high}`,
+            );
+            assert.ok(Number.isFinite(middle), `${middle}`);
+          }
+        }),
+        { numRuns },
+      );
+    });
+
+    it('knows nothing of what comes later, and forgets nothing by being asked', () => {
+      fc.assert(
+        fc.property(ranges, series, series, (range, before, after) => {
+          const asked = open(range, before);
+          const then = asked.forecast(12);
+          for (const value of after) {
+            asked.observe(value);
+            asked.forecast(3);
+          }
+          assert.deepEqual(open(range, before).forecast(12), then, 'what comes later changed an earlier forecast');
+          assert.deepEqual(
+            open(range, [...before, ...after]).forecast(12),
+            asked.forecast(12),
+            'to be asked changed the model',
+          );
+        }),
+        { numRuns: Math.ceil(numRuns / 3) },
+      );
+    });
+
+    it('knows nothing before the first value: the whole range', () => {
+      for (const values of [[], [Number.NaN, Number.NaN]]) {
+        const { q10, q90 } = open({ low: 0, high: 100 }, values).forecast(3);
+        assert.deepEqual(
+          [q10, q90],
+          [
+            [0, 0, 0],
+            [100, 100, 100],
+          ],
+        );
+      }
+    });
+
+    it('expects a constant series to stay as it is', () => {
+      const { q50 } = open({ low: 0, high: 100 }, new Array<number>(400).fill(7)).forecast(12);
+      for (const value of q50) assert.ok(Math.abs(value - 7) < 1e-6, `${value}`);
+    });
+
+    it('says something sensible after three values', () => {
+      const { q50 } = open({ low: 0, high: 100 }, [10, 12, 11]).forecast(5);
+      for (const value of q50) assert.ok(value >= 5 && value <= 20, `${value}`);
+    });
+
+    if (!followsShifts) return;
+    it('follows a series that has moved to another level within twenty values', () => {
+      const noise = (index: number) => Math.sin(index * index);
+      const shifted = Array.from({ length: 300 }, (_, index) => (index < 280 ? 20 : 60) + noise(index));
+      const { q50 } = open({ low: 0, high: 100 }, shifted).forecast(3);
+      for (const value of q50) assert.ok(value > 50 && value < 70, `${value}`);
+    });
+  });
+}
