@@ -28,7 +28,25 @@ export type {
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
 export { type LeavingHazard, type LeavingHazards, leavingHazards } from './hazard/leaving.ts';
+export {
+  type GlobalModelRecord,
+  isWorthUsing,
+  type RetrainPolicy,
+  type RetrainReason,
+  retrainPolicy,
+  shouldRetrain,
+} from './global/retrain.ts';
+export {
+  decodeWeights,
+  encodeWeights,
+  type TrainedOn,
+  type Weights,
+  WeightsError,
+  type WeightsFault,
+  type WeightsHeader,
+} from './global/weights.ts';
 export { lastValue } from './last-value.ts';
+export { type RidgeOptions, ridgeDefaults, ridgeModel, trainRidge } from './ridge/ridge.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
 export { dampedSmoothing } from './smoothing/damped.ts';
 export { simpleSmoothing } from './smoothing/simple.ts';
