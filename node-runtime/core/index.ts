@@ -8,6 +8,7 @@ export * from './ledger-commands.ts';
 export { admissionProblem, votersToCertify } from './ledger-members.ts';
 export type { LedgerRetention } from './ledger-retention.ts';
 export { occurrenceId } from './ledger-schedules.ts';
+export { restoreLedger, snapshotLedger } from './ledger-snapshot.ts';
 export * from './ledger-validate.ts';
 export * from './owner/index.ts';
 export * from './planner/index.ts';

@@ -2,7 +2,6 @@ import {
   type AccountQuota,
   type DataReference,
   limits,
-  type NodeKey,
   type Output,
   type Problem,
   type Usage,
@@ -21,7 +20,7 @@ import type {
 } from './ledger-commands.ts';
 import { keptLog } from './ledger-logs.ts';
 import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
-import { type LedgerProfile, learnTask, profileKeyOf } from './ledger-profiles.ts';
+import { type LedgerProfile, learnTask } from './ledger-profiles.ts';
 import { expireJob, type LedgerRetention, retireJob } from './ledger-retention.ts';
 import { applyToSchedule, type LedgerSchedule } from './ledger-schedules.ts';
 
@@ -391,77 +390,4 @@ function dropWhatIsBetween(job: LedgerJob): void {
       if (!sink || job.phase !== 'done' || task !== tasks.at(-1)) delete task.output;
     }
   }
-}
-
-/** A snapshot: plain data, CBOR- and JSON-able, from which `restoreLedger` makes the same ledger. */
-export function snapshotLedger(ledger: Ledger): unknown {
-  return {
-    nodes: [...ledger.nodes].map(([node, { publicKey }]) => ({ node, publicKey })),
-    removed: [...ledger.removed].map(([publicKey, node]) => ({ node, publicKey })),
-    votersChain: ledger.votersChain,
-    quotas: [...ledger.quotas].map(([account, quota]) => ({ account, quota })),
-    jobs: [...ledger.jobs.values()].map((job) => ({ ...job, stages: [...job.stages.values()] })),
-    ended: ledger.ended,
-    endedTasks: ledger.endedTasks,
-    ageMs: ledger.ageMs,
-    tombstones: [...ledger.tombstones.values()],
-    profiles: [...ledger.profiles.values()],
-    learnedTasks: ledger.learnedTasks,
-    retain: ledger.retain,
-    ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
-  };
-}
-
-export function restoreLedger(snapshot: unknown): Ledger {
-  type Plain = Omit<LedgerJob, 'stages'> & { stages: LedgerStage[] };
-  const {
-    nodes,
-    removed = [],
-    votersChain,
-    quotas = [],
-    jobs,
-    ended,
-    endedTasks,
-    ageMs = 0,
-    tombstones,
-    profiles = [],
-    learnedTasks = 0,
-    retain,
-    voters,
-  } = snapshot as {
-    nodes: NodeKey[];
-    /** Absent in what an older release wrote, like `quotas`, `ageMs` and the profiles. */
-    removed?: NodeKey[];
-    votersChain: VotersLink[];
-    quotas?: { account: string; quota: AccountQuota }[];
-    jobs: Plain[];
-    ended: string[];
-    endedTasks: number;
-    ageMs?: number;
-    tombstones: Tombstone[];
-    profiles?: LedgerProfile[];
-    learnedTasks?: number;
-    retain: LedgerRetention;
-    voters?: VoterSettings;
-  };
-  return {
-    nodes: new Map(nodes.map(({ node, publicKey }) => [node, { publicKey }])),
-    removed: new Map(removed.map(({ node, publicKey }) => [publicKey, node])),
-    votersChain,
-    quotas: new Map(quotas.map(({ account, quota }) => [account, quota])),
-    ...(voters === undefined ? {} : { voters }),
-    jobs: new Map(
-      jobs.map((job) => [
-        jobKeyOf(job.account, job.job),
-        { ...job, stages: new Map(job.stages.map((stage) => [stage.stage, stage])) },
-      ]),
-    ),
-    ended,
-    endedTasks,
-    ageMs,
-    tombstones: new Map(tombstones.map((each) => [each.key, each])),
-    profiles: new Map(profiles.map((each) => [profileKeyOf({ engine: each.engine, blob: each.code }), each])),
-    learnedTasks,
-    retain,
-  };
 }

@@ -102,7 +102,14 @@ function hearOutcome(
     effects.push({
       type: 'propose',
       commands: [
-        { type: 'commit-task', ...head, output: message.output, usage: message.usage, ...speedOf(node, task), ...logged },
+        {
+          type: 'commit-task',
+          ...head,
+          output: message.output,
+          usage: message.usage,
+          ...speedOf(node, task),
+          ...logged,
+        },
       ],
     });
     return;

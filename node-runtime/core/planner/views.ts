@@ -17,10 +17,10 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
-import { estimatedWallMs } from './foresight/index.ts';
-import { profileRowsOf } from './profiles.ts';
 import { quotaFault } from '../ledger-quotas.ts';
+import { estimatedWallMs } from './foresight/index.ts';
 import { logRowsOf } from './logs.ts';
+import { profileRowsOf } from './profiles.ts';
 import { quotaRows } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';

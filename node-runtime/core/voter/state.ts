@@ -1,6 +1,7 @@
 import { encodeCbor, limits, type NodeStatus } from '../../contract/index.ts';
-import { createLedger, type Ledger, restoreLedger } from '../ledger.ts';
+import { createLedger, type Ledger } from '../ledger.ts';
 import type { LedgerCommand } from '../ledger-commands.ts';
+import { restoreLedger } from '../ledger-snapshot.ts';
 import { createPlanner, type PlannerOptions, type PlannerState } from '../planner/index.ts';
 import { createRaft, type RaftProfile, type RaftRestored, type RaftState, raftDueMs } from '../raft/index.ts';
 import { createSeats, type Seats } from './seats.ts';

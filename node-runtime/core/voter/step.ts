@@ -1,7 +1,8 @@
 import { jobKeyOf } from '../job-plan.ts';
-import { applyCommand, restoreLedger, snapshotLedger } from '../ledger.ts';
+import { applyCommand } from '../ledger.ts';
 import type { LedgerCommand, LedgerEvent } from '../ledger-commands.ts';
 import { areCertified } from '../ledger-members.ts';
+import { restoreLedger, snapshotLedger } from '../ledger-snapshot.ts';
 import { type Instant, type PlannerEvent, stepPlanner } from '../planner/index.ts';
 import {
   changeProblem,
