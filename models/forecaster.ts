@@ -45,6 +45,8 @@ export interface GlobalModel {
   readonly model: string;
   /** How many values it reads; a window that has fewer is for the caller to leave out. */
   readonly lags: number;
+  /** The most values that it reads, where more than `lags` make it better; what a window holds before them it does not look at. */
+  readonly context?: number;
   /** The farthest step that it predicts. */
   readonly steps: number;
   /** One curve of `steps` points per window, in the window's unit, clipped to its range, never crossing. */

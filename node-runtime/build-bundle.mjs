@@ -15,6 +15,7 @@ const entries = {
   sandbox: 'engines/sandbox-main.ts',
   'node-task': 'engines/node/node-main.ts',
   'describe-machine': 'shell/describe-machine-main.ts',
+  'train-model': 'shell/foresight/train-main.ts',
 };
 /** CommonJS inside the bundle asks for Node's modules by `require`. */
 const banner =
@@ -32,6 +33,8 @@ const result = await build({
   target: 'node20.19',
   conditions: ['mesh-source'],
   outExtension: { '.js': '.mjs' },
+  // Brings TensorFlow.js: looked for at run time, by a leader that wants it.
+  external: ['@foremesh/models/lstm'],
   // Beside the entries: code that looks for a file next to itself finds it wherever it landed.
   chunkNames: '[name]-[hash]',
   banner: { js: banner },
@@ -47,6 +50,7 @@ const result = await build({
 const inputs = Object.keys(result.metafile.inputs);
 refuse(inputs, (path) => path.endsWith('.node') || path.includes('cbor-extract'), 'native code');
 refuse(inputs, (path) => path.startsWith('broker/') || path.includes('/author/'), 'what a device does not need');
+refuse(inputs, (path) => path.includes('@tensorflow/'), 'TensorFlow.js');
 
 const files = new Map(result.outputFiles.map(({ path, contents }) => [relative(outdir, path), contents]));
 const main = files.get('foremesh.mjs');

@@ -1,6 +1,7 @@
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { lastValue } from '../last-value.ts';
 import { findPeriods } from '../season/find-periods.ts';
+import { bounded } from '../season/profile.ts';
 import { fractionOf } from '../season/spread.ts';
 import { chooseOrder } from './choose-order.ts';
 import { ArimaFilter } from './filter.ts';
@@ -12,7 +13,7 @@ export interface ArimaOptions {
   readonly order?: ArimaOrder;
   /** Values that a fit reads: at least 60. Default 288. */
   readonly windowValues?: number;
-  /** Values between two fits. Default 576. Between them every value is filtered through the fitted model. */
+  /** Values between two fits. Default 720. Between them every value is filtered through the fitted model. */
   readonly refitValues?: number;
 }
 
@@ -29,7 +30,7 @@ const driftWeight = 0.2;
 const driftErrorMost = 3;
 /** A running mean of that many deviations is no chance: the model's level is not the series' any more. */
 const driftMost = 1.5;
-/** A median farther outside of the window's values than that many of their spans is a divergence. */
+/** A median farther outside of the values than that many of their spans is a divergence. */
 const spansMost = 1;
 /** Standard normal quantile at 0.9. */
 const z90 = 1.2815515655446004;
@@ -58,6 +59,9 @@ class ArimaForecaster implements Forecaster {
   #order: ArimaOrder;
   #filter: ArimaFilter | undefined;
   #variance = 0;
+  /** Of the values that the last fit read, and those since. */
+  #least = 0;
+  #most = 0;
   #drift = 0;
 
   constructor(options: ArimaOptions, series: SeriesOptions) {
@@ -70,11 +74,13 @@ class ArimaForecaster implements Forecaster {
 
   observe(value: number): void {
     const { low, high } = this.#series.range;
-    const known = Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : Number.NaN;
+    const known = Number.isFinite(value) ? bounded(Math.min(high, Math.max(low, value))) : Number.NaN;
     this.#fallback.observe(known);
     if (this.#seen === 0 && Number.isNaN(known)) return;
     this.#window[this.#seen % this.#window.length] = known;
     this.#seen += 1;
+    if (known < this.#least) this.#least = known;
+    if (known > this.#most) this.#most = known;
     const error = this.#filter?.push(known) ?? Number.NaN;
     if (!Number.isNaN(error)) this.#judge(error);
     if (this.#seen >= this.#nextFit) this.#refit();
@@ -108,7 +114,7 @@ class ArimaForecaster implements Forecaster {
   }
 
   #refit(): void {
-    const { fit, order, refitValues = 576 } = this.#options;
+    const { fit, order, refitValues = 720 } = this.#options;
     const values = this.#values();
     const fraction = fractionOf(values);
     // A window that is still growing is fitted again when it has grown by half or so.
@@ -119,11 +125,13 @@ class ArimaForecaster implements Forecaster {
     }
     const filled = filledIn(values);
     if (filled === undefined) return;
+    this.#least = Math.min(...filled);
+    this.#most = Math.max(...filled);
     const whole = this.#seen >= this.#window.length;
     if (order === undefined && (!whole || this.#fits++ % fitsPerChoice === 0)) {
       const periods = findPeriods(filled, [dayMs / this.#series.intervalMs]);
       const period = periods.find(({ period }) => 3 * period <= filled.length)?.period;
-      this.#order = chooseOrder(filled, fit, period) ?? defaultOrder;
+      this.#order = chooseOrder(filled, period) ?? defaultOrder;
     }
     const model = fit(filled, this.#order);
     if (model === undefined) {
@@ -143,17 +151,12 @@ class ArimaForecaster implements Forecaster {
   }
 
   #isPlausible(means: readonly number[]): boolean {
-    let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const value of this.#values()) {
-      if (value < least) least = value;
-      if (value > most) most = value;
-    }
-    const far = spansMost * (most - least);
-    return means.every((mean) => mean >= least - far && mean <= most + far);
+    const far = spansMost * (this.#most - this.#least);
+    return means.every((mean) => mean >= this.#least - far && mean <= this.#most + far);
   }
 }
 
-/** What is missing takes the value before; undefined where too much is. The first value is always there. */
+/** What is missing takes the value before it, or the first that is there; undefined where too much is. */
 function filledIn(values: Float64Array): Float64Array | undefined {
   let missing = 0;
   let last = values.find((value) => !Number.isNaN(value))!;

@@ -62,12 +62,15 @@ export class Mixture {
     return most;
   }
 
-  /** Weights anew, from those of `prior` (or equal ones), which is worth `doubt` squared losses. */
-  weigh(cell: number, prior?: Mixture, doubt = 0): void {
+  /**
+   * Weights anew, from those of `prior` (or equal ones), which is worth `doubt` squared losses. A higher `pace` moves them farther
+   * for the same losses.
+   */
+  weigh(cell: number, pace = 1, prior?: Mixture, doubt = 0): void {
     const { weights } = this;
     const base = cell * this.#experts;
     const end = base + this.#experts;
-    const rate = Math.sqrt(Math.log(this.#experts) / (this.#squares[cell]! + doubt + 1e-9));
+    const rate = pace * Math.sqrt(Math.log(this.#experts) / (this.#squares[cell]! + doubt + 1e-9));
     let least = Number.POSITIVE_INFINITY;
     for (let at = base; at < end; at += 1) least = Math.min(least, this.#regrets[at]!);
     let sum = 0;

@@ -2,16 +2,17 @@ import { fitQuantile } from './quantile-regression.ts';
 import { baseColumns, bases, levelColumns, levels, spreadColumns, type Track } from './track.ts';
 
 /** Origins, of all series together, that are kept to learn from. */
-const rowsMost = 8_000;
+const rowsMost = 4_000;
 /** Origins that must have been seen before the first fit. */
 const rowsLeast = 400;
 /** Of old and new origins the reservoir keeps a sample that is uniform over about this many. */
-const seenMost = 64 * rowsMost;
+const seenMost = 128 * rowsMost;
 /** Origins after which a fit is due again at the latest. */
-const seenBetweenFits = 16 * rowsMost;
+const seenBetweenFits = 32 * rowsMost;
 /** A pull to the prior that is worth about this many origins. */
 const priorOrigins = 10;
-const iterationsMost = 60;
+/** Steps of a fit, which begins at the one before: to stop early keeps coefficients small. */
+const iterationsMost = 20;
 
 const narrow = spreadColumns + 1 + baseColumns;
 const wide = narrow + levelColumns;

@@ -10,7 +10,9 @@ import { Scoreboard } from './scoreboard.ts';
 import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 
 /** How losses of before fade with each value, in the weights of the members. */
-const keep = 0.995;
+const keep = 0.999;
+/** How fast weights answer losses: one series says less than all, but only it is forecast. */
+const pace = 2;
 /** What the pooled weights are worth: this many values. */
 const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
@@ -137,7 +139,7 @@ export class Series {
       const at = cell * this.#row;
       for (let expert = at; expert < at + experts; expert += 1)
         this.#now[expert] = Math.min(high, Math.max(low, this.#now[expert]!));
-      this.#mixture.weigh(cell, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+      this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
       const own = this.#mixture.mix(cell, this.#now, at);
       const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
       this.#now[at + experts] = this.#pool.mixture.mix(cell, this.#now, at);

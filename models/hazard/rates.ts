@@ -1,5 +1,5 @@
 /** A table of time of day (rows) by time since the node came (columns), row by row. */
-export const timesOfDay = 96;
+const timesOfDay = 96;
 export const dayMs = 86_400_000;
 export const binMs = dayMs / timesOfDay;
 const minuteMs = 60_000;

@@ -1,6 +1,6 @@
 /** Values of one step of a level are that many of the level below. */
 const ratio = 4;
-const levelsMost = 5;
+const levelsMost = 6;
 
 /** Values of one level, oldest first, and where in the series they lie. */
 export interface LevelValues {
@@ -12,8 +12,8 @@ export interface LevelValues {
 }
 
 /**
- * The past of a series, kept compactly: the last values as they were, before them means over 4, 16, 64 and 256, the same number of
- * each. With 512 of one minute that is half a day, a day and a half, six days, three weeks and three months, in 10 KiB.
+ * The past of a series, kept compactly: the last values as they were, and means over 4, 16, 64, 256 and 1,024, the same number of
+ * each. With 512 of five seconds that is 43 minutes, 3 hours, 11 hours, two days, a week and a month, in 12 KiB.
  */
 export class LongHistory {
   readonly #size: number;

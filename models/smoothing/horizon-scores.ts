@@ -97,28 +97,27 @@ export class HorizonScores {
     return sum / shares;
   }
 
-  /** What lies 10 and 90 % of the mixture's errors `steps` ahead; undefined before any error is known. */
-  bandAt(steps: number): { readonly low: number; readonly high: number } | undefined {
-    const known = this.#anchors.filter(({ count }) => count >= errorsLeast);
-    const after = known.find((anchor) => anchor.steps >= steps);
-    const before = known.findLast((anchor) => anchor.steps <= steps);
-    if (after !== undefined && before !== undefined) {
-      const share = after === before ? 0 : (steps - before.steps) / (after.steps - before.steps);
-      return {
-        low: before.low + share * (after.low - before.low),
-        high: before.high + share * (after.high - before.high),
-      };
-    }
-    const nearest = before ?? after;
-    // Farther than was ever judged: as errors of a random walk grow.
-    if (nearest !== undefined) {
-      const factor = Math.sqrt(Math.max(1, steps / nearest.steps));
-      return { low: nearest.low * factor, high: nearest.high * factor };
-    }
+  /** What lies 10 and 90 % of the mixture's errors 1 to `steps` steps ahead; undefined before any error is known. */
+  bands(steps: number): { readonly low: number; readonly high: number }[] | undefined {
     const first = this.#anchors[0]!;
     if (first.count === 0) return undefined;
-    const half = z90PerMeanError * first.errors[this.#models]! * Math.sqrt(steps);
-    return { low: -half, high: half };
+    const half = z90PerMeanError * first.errors[this.#models]!;
+    const known = this.#anchors.filter(({ count }) => count >= errorsLeast);
+    // Before any quantile is known, and farther than was ever judged: as the errors of a random walk grow.
+    const nearest = known.at(-1) ?? { steps: 1, low: -half, high: half };
+    let after = 0;
+    return Array.from({ length: steps }, (_, index) => {
+      const step = index + 1;
+      while (after < known.length && known[after]!.steps < step) after += 1;
+      const end = known[after];
+      if (end === undefined) {
+        const factor = Math.sqrt(step / nearest.steps);
+        return { low: nearest.low * factor, high: nearest.high * factor };
+      }
+      const begin = known[after - 1] ?? end;
+      const share = begin === end ? 1 : (step - begin.steps) / (end.steps - begin.steps);
+      return { low: begin.low + share * (end.low - begin.low), high: begin.high + share * (end.high - begin.high) };
+    });
   }
 
   #followQuantiles(anchor: Anchor, error: number): void {

@@ -27,6 +27,8 @@ const members: readonly SmoothingWeights[] = [
 ];
 /** A member counts by the inverse of its error to that power: nearly the best one alone, but without its jumps. */
 const sharpness = 12;
+/** A member that counts less than that beside the best does not count. */
+const shareLeast = 1e-3;
 
 /**
  * Exponential smoothing with the seasons that the series shows: several settings of it side by side, mixed by their errors on the
@@ -72,9 +74,10 @@ class SeasonalSmoothing implements Forecaster {
     const q10: number[] = [];
     const q50: number[] = [];
     const q90: number[] = [];
+    const bands = this.#scores?.bands(steps);
     for (let step = 1; step <= steps; step += 1) {
       const middle = this.#scores === undefined ? (bounded(range.low) + bounded(range.high)) / 2 : this.#mixed(step);
-      const band = this.#scores?.bandAt(step);
+      const band = bands?.[step - 1];
       q10.push(band === undefined ? range.low : this.#clip(middle + band.low));
       q50.push(this.#clip(middle));
       q90.push(band === undefined ? range.high : this.#clip(middle + band.high));
@@ -122,15 +125,16 @@ class SeasonalSmoothing implements Forecaster {
     const least = Math.min(...errors);
     if (!Number.isFinite(least)) return;
     const shares = errors.map((error) => (error === least ? 1 : (least / error) ** sharpness));
+    for (const [model, share] of shares.entries()) if (share < shareLeast) shares[model] = 0;
     const sum = shares.reduce((total, share) => total + share, 0);
     this.#weights = shares.map((share) => share / sum);
   }
 
   #mixed(steps: number): number {
-    return this.#members.reduce(
-      (sum, member, model) => sum + this.#weights[model]! * member.expected(steps, this.#last),
-      0,
-    );
+    let sum = 0;
+    for (const [model, member] of this.#members.entries())
+      if (this.#weights[model]! > 0) sum += this.#weights[model]! * member.expected(steps, this.#last);
+    return sum;
   }
 
   #clip(value: number): number {

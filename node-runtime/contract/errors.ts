@@ -72,7 +72,7 @@ export const errorCodes = {
   MESH_IDENTITY_CLONED: 'Two machines run under one identity.',
   MESH_NOT_ADMITTED: 'The mesh does not admit the node under this id.',
   MESH_SIGNATURE_INVALID: 'A message has no seal, or one that is not by the key of its sender.',
-  MESH_NOT_INSTALLED: 'The command belongs to a package that is not installed.',
+  MESH_NOT_INSTALLED: 'What was asked for belongs to a package that is not installed.',
   MESH_SIMULATION_FAILED: 'A simulated run broke a promise, or a bug that was planted on purpose was not found.',
   MESH_USAGE: 'The command line is wrong.',
 } as const;

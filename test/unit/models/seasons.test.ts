@@ -151,6 +151,28 @@ describe('seasonal smoothing', () => {
     assert.ok(error < 5, `${error}`);
   });
 
+  for (const seconds of [60, 5]) {
+    it(`knows days off after two weeks of values of ${seconds} seconds, half an hour ahead`, () => {
+      const intervalMs = 1_000 * seconds;
+      const ahead = 1_800 / seconds;
+      const { normal } = randomOf(6);
+      const day = 86_400_000 / intervalMs;
+      const busy = (index: number) =>
+        Math.floor(index / day) % 7 < 5 && (index / day) % 1 > 0.4 && (index / day) % 1 < 0.7;
+      const model = seasonalSmoothing({ horizon: ahead })({ intervalMs, range });
+      // To the noon of a Saturday, at the same time on Friday it was busy.
+      const length = Math.round(19.5 * day);
+      for (let index = 0; index < length; index += 1) model.observe((busy(index) ? 70 : 10) + 4 * normal());
+      const noon = model.forecast(ahead).q50;
+      for (const value of noon) assert.ok(value < 30, `${value}`);
+      // To a quarter of an hour before the work of Monday begins.
+      const monday = Math.ceil(21.4 * day) - ahead / 2;
+      for (let index = length; index < monday; index += 1) model.observe((busy(index) ? 70 : 10) + 4 * normal());
+      const { q50 } = model.forecast(ahead);
+      assert.ok(q50[0]! < 30 && q50[ahead - 1]! > 45, `${q50}`);
+    });
+  }
+
   it('sees a season come and go', () => {
     const { normal } = randomOf(4);
     const wave = (index: number) => (index < 600 ? 0 : 30 * Math.sin((2 * Math.PI * index) / 48));

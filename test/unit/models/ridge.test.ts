@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import {
+  decodeWeights,
+  encodeWeights,
+  meanPinballLoss,
+  ridgeModel,
+  type SeriesWindow,
+  trainRidge,
+  WeightsError,
+} from '@foremesh/models';
+import { readSet, type SetName, tracesFolder } from '../../../bench/forecast/traces.ts';
+import { skip } from '../../support/skip.ts';
+
+const range = { low: 0, high: 100 };
+const options = { lags: 8, steps: 3, penalty: 1e-6 };
+
+/** Waves of one period: each value follows from the two before it, whatever mean and size. */
+function wave(length: number, period: number, phase: number, middle = 50, size = 20): SeriesWindow {
+  const values = Float64Array.from(
+    { length },
+    (_, index) => middle + size * Math.sin((2 * Math.PI * index) / period + phase),
+  );
+  return { values, range, intervalMs: 60_000 };
+}
+
+describe('ridge', () => {
+  it('finds the linear map that there is, and applies it to series it has not seen', () => {
+    const model = ridgeModel(trainRidge([wave(200, 9, 0), wave(200, 9, 1, 30, 5)], options)!);
+    const whole = wave(40, 9, 2, 60, 12).values;
+    const [curves] = model.predict([{ values: whole.slice(0, 37), range, intervalMs: 60_000 }]);
+    for (let step = 0; step < 3; step += 1) {
+      assert.ok(Math.abs(curves!.q50[step]! - whole[37 + step]!) < 0.1, `step ${step}`);
+      assert.ok(curves!.q10[step]! <= curves!.q50[step]! && curves!.q50[step]! <= curves!.q90[step]!);
+    }
+    assert.equal(curves!.intervalMs, 60_000);
+  });
+
+  it('is as unsure as its errors were: 80 % of what comes lies in the band', () => {
+    const noise = noiseFrom(7);
+    const series = (length: number) => ({ ...wave(length, 9, 0), values: Float64Array.from({ length }, noise) });
+    const model = ridgeModel(trainRidge([series(4_000)], options)!);
+    const { values } = series(4_000);
+    let within = 0;
+    for (let origin = 8; origin < 3_997; origin += 1) {
+      const [curves] = model.predict([{ values: values.subarray(0, origin), range, intervalMs: 60_000 }]);
+      if (values[origin]! >= curves!.q10[0]! && values[origin]! <= curves!.q90[0]!) within += 1;
+    }
+    assert.ok(Math.abs(within / 3_989 - 0.8) < 0.03, `${within / 3_989}`);
+  });
+
+  it('stays in the range, for windows at its edge too, and for constant ones', () => {
+    const model = ridgeModel(trainRidge([wave(400, 9, 0, 50, 50)], options)!);
+    const constant = (value: number) => ({ values: new Float64Array(8).fill(value), range, intervalMs: 60_000 });
+    for (const curves of model.predict([constant(0), constant(100), wave(8, 3, 0, 99, 1)])) {
+      const all = [...curves.q10, ...curves.q50, ...curves.q90];
+      assert.ok(all.every((value) => value >= 0 && value <= 100));
+    }
+  });
+
+  it('leaves out windows with a gap, and has nothing to say without a whole one', () => {
+    const gaps = wave(200, 9, 0);
+    gaps.values.fill(Number.NaN, 100, 105);
+    assert.equal(trainRidge([gaps], options)!.trainedOn.windows, 90 + 85);
+    assert.equal(trainRidge([gaps], { ...options, stride: 5 })!.trainedOn.windows, 18 + 17);
+    const short = { ...gaps, values: gaps.values.slice(95, 115) };
+    assert.equal(trainRidge([short], options), undefined);
+    assert.equal(trainRidge([], options), undefined);
+  });
+
+  it('refuses windows that are too short, histories of two intervals, and weights of something else', () => {
+    const weights = trainRidge([wave(200, 9, 0)], options)!;
+    assert.throws(() => ridgeModel(weights).predict([wave(7, 9, 0)]), /a window of 7 values, 8 are needed/);
+    assert.throws(() => trainRidge([wave(200, 9, 0), { ...wave(200, 9, 0), intervalMs: 5_000 }], options), RangeError);
+    assert.throws(() => ridgeModel({ ...weights, model: 'lstm' }), WeightsError);
+    assert.throws(() => ridgeModel({ ...weights, version: 2 }), WeightsError);
+    assert.throws(() => ridgeModel({ ...weights, lags: 9 }), WeightsError);
+  });
+
+  it('predicts the same from its bytes', () => {
+    const weights = trainRidge([wave(200, 9, 0)], options)!;
+    const windows = [wave(20, 9, 1)];
+    const again = ridgeModel(decodeWeights(encodeWeights(weights)));
+    assert.deepEqual(again.predict(windows), ridgeModel(weights).predict(windows));
+  });
+
+  const published: Partial<Record<SetName, number>> = {
+    planetlab: 1.3588,
+    nab: 0.9679,
+    bitbrains_cpu: 0.4036,
+    bitbrains_mem: 0.587,
+    rpi: 3.0128,
+  };
+  for (const [name, loss] of Object.entries(published)) {
+    it(`has the loss that the protocol's table says: ${name}`, function () {
+      const folder = tracesFolder();
+      if (folder === undefined) return skip(this, 'the traces of the forecast bench are not here');
+      const found = lossOnTraces(folder, name as SetName);
+      assert.ok(Math.abs(found - loss) < 0.0005, `${found}`);
+    });
+  }
+});
+
+/** As the reference was made: the last 1,008 values before the first origin; every sixth window of Bitbrains. */
+function lossOnTraces(folder: string, name: SetName): number {
+  const { series, originsOf, range, intervalMs } = readSet(folder, name);
+  const used = [...series.values()].map((values) => ({ values, origins: originsOf(values.length) }));
+  const histories = used.flatMap(({ values, origins: [first] }) =>
+    first === undefined ? [] : [{ values: values.subarray(Math.max(0, first - 1_008), first), range, intervalMs }],
+  );
+  const model = ridgeModel(trainRidge(histories, { stride: name.startsWith('bitbrains') ? 6 : 1 })!);
+  const losses = used.flatMap(({ values, origins }) => {
+    const windows = origins.map((origin) => ({ values: values.subarray(0, origin), range, intervalMs }));
+    return model
+      .predict(windows)
+      .map((curves, index) => meanPinballLoss(curves, values.subarray(origins[index]!, origins[index]! + model.steps)));
+  });
+  return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+}
+
+/** Numbers between 40 and 60 without any pattern (a linear congruential generator). */
+function noiseFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return 40 + 20 * (state / 2 ** 32);
+  };
+}
