@@ -1,4 +1,5 @@
 /** Forecasters: pure functions from the history of a series to quantile curves. */
+
 export { fitByConditionalSquares } from './arima/conditional-squares.ts';
 export { ArimaFilter } from './arima/filter.ts';
 export { type ArimaOptions, arima } from './arima/forecaster.ts';

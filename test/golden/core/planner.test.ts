@@ -1,5 +1,12 @@
-import { decodeCbor, encodeCbor, type NodeStatus, type OutboxMessage } from '@foremesh/node-runtime/contract';
 import {
+  decodeCbor,
+  encodeCbor,
+  type MetricSample,
+  type NodeStatus,
+  type OutboxMessage,
+} from '@foremesh/node-runtime/contract';
+import {
+  answerQuery,
   type JobPlan,
   type PlannerEffect,
   restoreLedger,
@@ -17,15 +24,15 @@ import {
   stagePlan,
 } from '../../unit/core/samples.ts';
 import { goldenFiles, type Options, runGolden } from './golden.ts';
-import { showEffect, showPlanner } from './show-planner.ts';
+import { showEffect, showPlanner, showWhy } from './show-planner.ts';
 
 /**
  * Commands: leader [term=], elected, connected, disconnected, hold, apply, tick [ms=],
  * join <node> [slots= queue= labels= engines= memory= boot=] (status, then an empty inventory), status <node> [... seq= online=],
- * metrics <node> [boot=], submit <job> [hash= schedule= overlap= deadline= retention=] <stage>..., cancel <job>, indexed <job> <stage> records=, index-failed <job> <stage>,
+ * metrics <node> [boot= seq= ms= own= free=] (of a CPU, and MiB of 1024), no-history <node>, why <task>, submit <job> [hash= schedule= overlap= deadline= retention=] <stage>..., cancel <job>, indexed <job> <stage> records=, index-failed <job> <stage>,
  * checkpointed <node> <attempt> [sequence=],
  * started, progress <node> <attempt> [fraction=], done <node> <attempt>..., failed <node> <attempt> [fault= code=], inventory <node> [request=] <attempt>...
- * A stage: name[:split[/chunks]][:needs/a/b][:label/x][:priority/9][:retries/0][:parts]; an attempt `s-0#1.1` is of job j.
+ * A stage: name[:split[/chunks]][:needs/a/b][:label/x][:priority/9][:retries/0][:memory/900][:parts]; an attempt `s-0#1.1` is of job j.
  */
 describe('golden: planner', () => {
   for (const file of goldenFiles('planner')) {
@@ -38,6 +45,8 @@ describe('golden: planner', () => {
           leader = new Leader({}, ledger, options.number('term', 1));
           return showPlanner(leader.planner);
         }
+        if (command === 'why')
+          return showWhy(answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', name: words[0]! }));
         const effects = execute(leader, command, words, options);
         return [...effects.map(showEffect), ...showPlanner(leader.planner)];
       });
@@ -69,7 +78,13 @@ function execute(leader: Leader, command: string, words: string[], options: Opti
       return leader.step({ type: 'node-status', status: nodeStatus(first, statusOf(options)) });
     case 'metrics': {
       const bootId = options.text('boot', `${first}-1`);
-      return leader.step({ type: 'node-metrics', metrics: { v: 1, node: first, bootId, seq: 1, samples: [] } });
+      const samples = options.text('free') === '' ? [] : [sampleOf(options)];
+      const metrics = { v: 1 as const, node: first, bootId, seq: options.number('seq', leader.nowMs), samples };
+      return leader.step({ type: 'node-metrics', metrics }, options.number('ms'));
+    }
+    case 'no-history': {
+      const { request } = leader.planner.foresight.asked.get(first)!;
+      return report({ type: 'request-failed', request, problem: { code: 'MESH_STORAGE_FAILED', message: 'none' } });
     }
     case 'submit':
       return leader.submit(first, timed(planFrom(words.slice(1)), options), options.text('hash', 'h1'));
@@ -120,6 +135,15 @@ function execute(leader: Leader, command: string, words: string[], options: Opti
     default:
       throw new Error(`no command ${command}`);
   }
+}
+
+function sampleOf(options: Options): MetricSample {
+  const own = options.number('own');
+  return {
+    ...{ ageMs: 0, cpuShare: own, cpuBackgroundShare: own, memoryMeshBytes: 0 },
+    memoryAvailableBytes: options.number('free') * 1024 ** 2,
+    ...{ networkReceivedBytesPerSecond: 0, networkSentBytesPerSecond: 0 },
+  };
 }
 
 function full(attempt: string): string {
@@ -173,12 +197,16 @@ function stageFrom(text: string): StagePlan {
       .slice(1);
   const needs = trait('needs') ?? [];
   const split = trait('split');
+  const memory = trait('memory')?.[0];
+  const limits =
+    memory === undefined ? {} : { limits: { ...stagePlan(name).limits, memoryBytes: Number(memory) * 1024 ** 2 } };
   const chunks = split?.[0] === undefined ? {} : { chunks: Number(split[0]) };
   return stagePlan(name, {
     needs,
     labels: trait('label') ?? [],
     priority: Number(trait('priority')?.[0] ?? 5),
     retries: Number(trait('retries')?.[0] ?? 2),
+    ...limits,
     ...(split === undefined ? {} : { split: { by: 'lines', ...chunks } }),
     ...(split === undefined || trait('parts') !== undefined ? {} : { merge: mergeCode }),
     ...(needs.length === 0 ? { input: blobNamed('a') } : {}),

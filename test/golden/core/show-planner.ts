@@ -1,4 +1,11 @@
-import type { InboxMessage, Output, TaskInput } from '@foremesh/node-runtime/contract';
+import type {
+  FirstRoom,
+  InboxMessage,
+  NodeForecast,
+  Output,
+  QueryAnswer,
+  TaskInput,
+} from '@foremesh/node-runtime/contract';
 import type { LedgerCommand, PlannerEffect, PlannerState } from '@foremesh/node-runtime/core';
 
 /** One line per effect. */
@@ -30,7 +37,7 @@ export function showEffect(effect: PlannerEffect): string {
     case 'clear-status':
       return `clear the status of ${effect.node}`;
     case 'publish-forecast':
-      return `forecast of ${effect.forecast.node}`;
+      return showForecast(effect.forecast);
     case 'clear-forecast':
       return `clear the forecast of ${effect.node}`;
     case 'index':
@@ -38,6 +45,36 @@ export function showEffect(effect: PlannerEffect): string {
     case 'event':
       return `event ${effect.event.kind}: ${effect.event.text}`;
   }
+}
+
+/** The first and the last step of what is left to the mesh: 10 %, 50 %, 90 %. */
+function showForecast({ node, resources, observedSteps }: NodeForecast): string {
+  const shown = resources.flatMap(({ resource, available }) => {
+    if (available === undefined) return [];
+    const { q10, q50, q90 } = available;
+    const at = (step: number) =>
+      [q10, q50, q90].map((curve) => (resource === 'memory' ? mebibytes(curve.at(step)!) : curve.at(step))).join(' ');
+    return [`${resource} ${at(0)} .. ${at(-1)}`];
+  });
+  return `forecast of ${node} from ${observedSteps} minutes: ${shown.join(', ')}`;
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.floor(bytes / 1024 ** 2)}M`;
+}
+
+export function showWhy(answer: QueryAnswer): string[] {
+  if (answer.query !== 'why') return [JSON.stringify(answer)];
+  const { task, reason, text, code, room, nodes } = answer.why;
+  const seconds = (ms: number | undefined) => (ms === undefined ? 'beyond' : `${Math.round(ms / 1_000)}s`);
+  const when = ({ earliestMs, afterMs, latestMs }: FirstRoom) => [afterMs, earliestMs, latestMs].map(seconds).join(' ');
+  return [
+    `${task} ${reason}${code === undefined ? '' : ` ${code}`}: ${text}`,
+    ...(room === undefined ? [] : [`first room on ${room.node} in ${when(room)}`]),
+    ...nodes.map(
+      (each) => `${each.node} ${each.verdict}: ${each.text}${each.room ? `; room in ${when(each.room)}` : ''}`,
+    ),
+  ];
 }
 
 function showCommand(command: LedgerCommand): string {

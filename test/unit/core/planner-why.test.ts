@@ -186,10 +186,10 @@ describe('planner: why a task is where it is', () => {
     );
     const steps = (ms: number | undefined) => (ms === undefined ? undefined : Math.ceil(ms / 60_000));
     const shown = nodes.map(({ room: each }) => [each!.earliestMs, each!.afterMs, each!.latestMs].map(steps));
-    // The second minute of both forecasts is under way.
+    // The second minute of both forecasts is under way, in which there is no room.
     assert.deepEqual(shown, [
-      [0, 1, 2],
-      [0, 3, undefined],
+      [1, 1, 2],
+      [1, 3, undefined],
     ]);
     assert.equal(nodes[1]!.room!.memoryBytes, 1_200 * MiB);
     assert.equal(steps(nodes[1]!.room!.horizonMs), 4);

@@ -3,7 +3,7 @@ import type { NodeView, PlannerState } from '../state.ts';
 import { availableOf, promisedOf, takenOf } from './availability.ts';
 
 /**
- * When a node first has a free slot and so much memory, by the forecast: in the middle, and at best and at worst with a probability
+ * When a node that has no room now first has a free slot and so much memory, by the forecast: in the middle, and at best and at worst with a probability
  * of one in ten each. The quantiles are those of the steps; a task that only has to find room once will rather find it earlier.
  * Undefined without a forecast.
  */
@@ -18,9 +18,10 @@ export function firstRoomOf(state: PlannerState, node: NodeView, memoryBytes: nu
   const hasSlot = memory.q50.map(
     (_, step) => takenOf(promised, outlook.originMs + (step + 0.5) * forecastStepMs).slots < node.status.slots,
   );
-  const isOver = (step: number) => outlook.originMs + (step + 1) * forecastStepMs <= state.nowMs;
+  // What is now was measured, and is not a matter of forecasts.
+  const isAhead = (step: number) => outlook.originMs + step * forecastStepMs > state.nowMs;
   const first = (curve: readonly number[]) =>
-    curve.findIndex((bytes, step) => !isOver(step) && hasSlot[step] && bytes >= memoryBytes);
+    curve.findIndex((bytes, step) => isAhead(step) && hasSlot[step] && bytes >= memoryBytes);
   const [earliest, middle, latest] = [memory.q90, memory.q50, memory.q10].map(first) as [number, number, number];
   return {
     horizonMs: startMs(memory.q50.length),
