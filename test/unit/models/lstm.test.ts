@@ -54,6 +54,14 @@ describe('lstm', () => {
     }
   });
 
+  it('has something sensible to say of rates that know no upper end, also of none at all', () => {
+    const unbounded = { low: 0, high: Number.POSITIVE_INFINITY };
+    const idle = new Float64Array(40);
+    const burst = Float64Array.from(idle, (_, index) => (index === 38 ? 1e12 : 0));
+    for (const { q10, q90 } of model.predict([idle, burst].map((values) => ({ values, range: unbounded, intervalMs }))))
+      assert.ok(q10.every((value) => value >= 0) && q90.every((value) => value < 1e14), `${q10} to ${q90}`);
+  });
+
   it('predicts the same for a window by itself as in a batch, and whatever its unit', () => {
     const windows = windowsOf(ramps(300, 12)).map(asWindow);
     const together = model.predict(windows);

@@ -57,6 +57,15 @@ describe('ridge', () => {
     }
   });
 
+  it('has something sensible to say of rates that know no upper end, also of none at all', () => {
+    const unbounded = { low: 0, high: Number.POSITIVE_INFINITY };
+    const rates = { values: wave(200, 9, 0).values.map((value) => value * 1e6), range: unbounded, intervalMs: 60_000 };
+    const model = ridgeModel(trainRidge([rates, { ...rates, values: new Float64Array(50) }], options)!);
+    const [busy, idle] = model.predict([rates, { ...rates, values: new Float64Array(8) }]);
+    assert.ok(busy!.q50.every((value) => value > 29e6 && value < 71e6));
+    assert.ok(idle!.q10.every((value) => value === 0) && idle!.q90.every((value) => value < 1));
+  });
+
   it('leaves out windows with a gap, and has nothing to say without a whole one', () => {
     const gaps = wave(200, 9, 0);
     gaps.values.fill(Number.NaN, 100, 105);
