@@ -6,6 +6,8 @@ const priorRatePerMs = 1 / dayMs;
 const halfLifeDays = 28;
 /** A departure counts for the times of day beside its own too: nobody leaves to the minute. */
 const besideShare = 0.25;
+/** How slowly habits are believed: each is tried, and counts by how well it has foretold the node so far. */
+const cautions = [1, 4, 16];
 /** Of a longer presence that was not asked about meanwhile only the last part is counted. */
 const countedMostMs = 400 * dayMs;
 
@@ -44,7 +46,9 @@ class Habits {
   readonly #expectedAt: (nowMs: number) => Float64Array;
   #day: number | undefined;
   #bin: number | undefined;
-  #rates: Float64Array = new Float64Array(cells);
+  #rates: Float64Array = new Float64Array(cells).fill(priorRatePerMs);
+  /** Rates by each caution, of the last departure or midnight, and the logarithm of the likelihood of all that came after them. */
+  readonly #tries = cautions.map(() => ({ rates: this.#rates, logLikelihood: 0 }));
 
   constructor(expectedAt: (nowMs: number) => Float64Array) {
     this.#expectedAt = expectedAt;
@@ -55,20 +59,42 @@ class Habits {
     const bin = Math.floor(nowMs / binMs);
     if (bin !== this.#bin) {
       this.#bin = bin;
-      this.#rates = refine(this.#expectedAt(nowMs), this.#evidence);
+      this.#rates = this.#mixed(this.#refined(nowMs));
     }
     return this.#rates;
   }
 
   stayed(cell: number, forMs: number): void {
     this.#evidence.presentMs[cell]! += forMs;
+    for (const one of this.#tries) one.logLikelihood -= one.rates[cell]! * forMs;
   }
 
-  left(cell: number): void {
+  left(cell: number, atMs: number): void {
+    for (const one of this.#tries) one.logLikelihood += Math.log(one.rates[cell]!);
     const { departures } = this.#evidence;
     departures[cell]! += 1 - 2 * besideShare;
     departures[(cell + ages) % cells]! += besideShare;
     departures[(cell + cells - ages) % cells]! += besideShare;
+    this.#tryAnew(atMs);
+  }
+
+  /** By their likelihood so far (Dawid 1984: what was said before it happened). */
+  #mixed(tables: readonly Float64Array[]): Float64Array {
+    const best = Math.max(...this.#tries.map(({ logLikelihood }) => logLikelihood));
+    const shares = this.#tries.map(({ logLikelihood }) => Math.exp(logLikelihood - best));
+    const sum = shares.reduce((total, share) => total + share, 0);
+    return new Float64Array(cells).map((_, cell) =>
+      tables.reduce((rate, table, index) => rate + (shares[index]! / sum) * table[cell]!, 0),
+    );
+  }
+
+  #refined(nowMs: number): Float64Array[] {
+    const expected = this.#expectedAt(nowMs);
+    return cautions.map((caution) => refine(expected, this.#evidence, caution));
+  }
+
+  #tryAnew(nowMs: number): void {
+    for (const [index, rates] of this.#refined(nowMs).entries()) this.#tries[index]!.rates = rates;
   }
 
   /** Once a day, however often it is told the time. */
@@ -79,8 +105,10 @@ class Habits {
     this.#day = day;
     if (days === 0) return;
     const factor = 0.5 ** (days / halfLifeDays);
+    for (const one of this.#tries) one.logLikelihood *= factor;
     for (const table of [this.#evidence.departures, this.#evidence.presentMs])
       for (let cell = 0; cell < cells; cell += 1) table[cell]! *= factor;
+    this.#tryAnew(nowMs);
   }
 }
 
@@ -106,7 +134,7 @@ class NodeHazard implements LeavingHazard {
     const cameMs = this.#cameMs;
     this.#count(cameMs, atMs, true);
     const { cell } = cellAt(Math.max(cameMs, atMs), cameMs);
-    for (const habits of [this.#own, this.#fleet]) habits.left(cell);
+    for (const habits of [this.#own, this.#fleet]) habits.left(cell, atMs);
     this.#cameMs = undefined;
   }
 

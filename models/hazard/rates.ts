@@ -30,15 +30,17 @@ export function cellAt(atMs: number, cameMs: number): { readonly cell: number; r
 }
 
 /** What a factor of 1 weighs against the evidence, in departures: of the rate as a whole, of a time of day, of an age. */
-const prior = { whole: 1, time: 0.5, age: 1 };
+const prior = { whole: 1, time: 0.3, age: 0.5 };
 const rounds = 3;
 
 /**
  * Rates of leaving, per millisecond and cell: those that were expected, times a factor for the whole, one per time of day and one
  * per age, each shrunk to 1 where the evidence is thin (piecewise exponential hazards, Holford 1980, with gamma priors).
+ * `caution` multiplies what the factors of times and ages have against them.
  */
-export function refine(expected: Float64Array, { departures, presentMs }: Evidence): Float64Array {
-  const happened = { whole: prior.whole, time: filled(timesOfDay, prior.time), age: filled(ages, prior.age) };
+export function refine(expected: Float64Array, { departures, presentMs }: Evidence, caution: number): Float64Array {
+  const least = { time: caution * prior.time, age: caution * prior.age };
+  const happened = { whole: prior.whole, time: filled(timesOfDay, least.time), age: filled(ages, least.age) };
   let predicted = prior.whole;
   for (let cell = 0; cell < cells; cell += 1) {
     happened.whole += departures[cell]!;
@@ -51,11 +53,11 @@ export function refine(expected: Float64Array, { departures, presentMs }: Eviden
   const age = filled(ages, 1);
   for (let round = 0; round < rounds; round += 1) {
     // Each family of factors is fitted while the other stands, in turn.
-    const byAge = filled(ages, prior.age);
+    const byAge = filled(ages, least.age);
     for (let cell = 0; cell < cells; cell += 1)
       byAge[cell % ages]! += whole * expected[cell]! * presentMs[cell]! * time[timeOf(cell)]!;
     for (let at = 0; at < ages; at += 1) age[at] = happened.age[at]! / byAge[at]!;
-    const byTime = filled(timesOfDay, prior.time);
+    const byTime = filled(timesOfDay, least.time);
     for (let cell = 0; cell < cells; cell += 1)
       byTime[timeOf(cell)]! += whole * expected[cell]! * presentMs[cell]! * age[cell % ages]!;
     for (let at = 0; at < timesOfDay; at += 1) time[at] = happened.time[at]! / byTime[at]!;

@@ -115,6 +115,7 @@ describe('arima: fits', () => {
       process.stdout.write = write;
     }
     assert.deepEqual(printed, []);
+    assert.ok(!Object.hasOwn(console.log, 'bind'), 'console.log is not as it was');
   });
 });
 
