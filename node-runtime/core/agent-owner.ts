@@ -9,11 +9,9 @@ export function followOwner(
   effects: AgentEffect[],
 ): void {
   Object.assign(state, { offer, stance, reason });
-  const newestFirst = [...state.held].reverse();
   if (stance !== 'takes') {
-    for (const [attempt, held] of newestFirst)
+    for (const [attempt, held] of [...state.held].reverse())
       if (stance === 'leaves' || !held.started) release(state, attempt, reason, effects);
-    return;
   }
   // What the smaller offer has no room for, the newest first: what has run longest stays.
   const kept: number[] = [];

@@ -102,6 +102,18 @@ describe('agent: owners', () => {
     fc.constant({ type: 'pressed' as const, reason: 'memory' }),
   );
 
+  it('give back what a smaller offer has no room for, also while they only finish what runs', () => {
+    const agent = createAgent('bob', offerOf(2, 0, 40), { term: 1, outcomes: [] });
+    const step = (each: AgentEvent) => stepAgent(agent, each);
+    for (const name of attempts.slice(0, 2)) {
+      step({ type: 'inbox', term: 1, messages: [assignOf(name)] });
+      step({ type: 'started', attempt: name });
+    }
+    step({ type: 'owner-limits', offer: offerOf(1, 0, 40), stance: 'finishes', reason: 'draining' });
+    assert.deepEqual([...agent.held.keys()], [attempts[0]]);
+    validateAgent(agent);
+  });
+
   it('never hold more than is allowed now, and each attempt that is taken back is told once', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 40 }), (events) => {
