@@ -1,4 +1,10 @@
 /** Forecasters: pure functions from the history of a series to quantile curves. */
+
+export { fitByConditionalSquares } from './arima/conditional-squares.ts';
+export { ArimaFilter } from './arima/filter.ts';
+export { type ArimaOptions, arima } from './arima/forecaster.ts';
+export type { ArimaModel, ArimaOrder, FitArima } from './arima/model.ts';
+export { type ArimaPackage, fitByPackage } from './arima/package.ts';
 export { climatology } from './baselines/climatology.ts';
 export { movingAverage } from './baselines/moving-average.ts';
 export { persistence } from './baselines/persistence.ts';
@@ -12,11 +18,7 @@ export {
   type Reasons,
   type SeriesIdentity,
 } from './engine/foresight.ts';
-export { fitByConditionalSquares } from './arima/conditional-squares.ts';
-export { ArimaFilter } from './arima/filter.ts';
-export { type ArimaOptions, arima } from './arima/forecaster.ts';
-export type { ArimaModel, ArimaOrder, FitArima } from './arima/model.ts';
-export { type ArimaPackage, fitByPackage } from './arima/package.ts';
+export { standardMembers } from './engine/members.ts';
 export type {
   Forecaster,
   ForecasterFactory,
@@ -27,7 +29,6 @@ export type {
   SeriesWindow,
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
-export { type LeavingHazard, type LeavingHazards, leavingHazards } from './hazard/leaving.ts';
 export {
   type GlobalModelRecord,
   isWorthUsing,
@@ -45,11 +46,12 @@ export {
   type WeightsFault,
   type WeightsHeader,
 } from './global/weights.ts';
+export { type LeavingHazard, type LeavingHazards, leavingHazards } from './hazard/leaving.ts';
 export { lastValue } from './last-value.ts';
 export { type RidgeOptions, ridgeDefaults, ridgeModel, trainRidge } from './ridge/ridge.ts';
 export { countCovered, meanAbsoluteError, meanPinballLoss, naiveScale, pinballLoss } from './scoring/scores.ts';
-export { dampedSmoothing } from './smoothing/damped.ts';
-export { simpleSmoothing } from './smoothing/simple.ts';
 export { findPeriods, type Period } from './season/find-periods.ts';
+export { dampedSmoothing } from './smoothing/damped.ts';
 export { type SeasonalSmoothingOptions, seasonalSmoothing } from './smoothing/seasonal.ts';
 export { seasonalClimatology } from './smoothing/seasonal-climatology.ts';
+export { simpleSmoothing } from './smoothing/simple.ts';
