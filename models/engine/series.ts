@@ -1,5 +1,5 @@
 import { magnitudeMost, measured, wholeRange } from '../baselines/empirical-bands.ts';
-import { QuantileTracker } from '../calibration/quantile-tracker.ts';
+import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { placeOf } from './anchors.ts';
@@ -177,7 +177,7 @@ export class Series {
         const slope = slopeAt(quantile, value, own);
         pool.noteSquare(cell, this.#mixture.learn(cell, slope, pending, at, own, scale, keep));
         pool.calibrate(cell, value, given);
-        this.#calibration.learn(cell, quantile, value, given, calibrationStep);
+        this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
         for (let expert = 0; expert < experts; expert += 1)
           this.scores.add(expert, pinballLoss(value, pending[at + expert]!, quantile));
         this.scores.add(experts, pinballLoss(value, given, quantile));
