@@ -18,6 +18,8 @@ const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
 const calibrationStep = 0.005;
 const calibrationDecay = 0.003;
+/** A series of fewer values may still do anything: its bands reach towards the ends of its range. */
+const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
@@ -202,6 +204,9 @@ export class Series {
     const { intervalMs, range } = options;
     if (this.#count === 0) return wholeRange(intervalMs, range, steps);
     const curves: [number[], number[], number[]] = [[], [], []];
+    const young = Math.max(0, 1 - this.#count / youngValues) ** 2;
+    const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
+    const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
     const at = (anchor: number, level: number) =>
       this.#now[(anchor * levels.length + level) * this.#row + experts.length + 2]!;
     for (let step = 1; step <= steps; step += 1) {
@@ -211,9 +216,9 @@ export class Series {
           share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level),
         )
         .sort((left, right) => left - right);
-      curves[0].push(first!);
+      curves[0].push(first! - young * (first! - floor(first!)));
       curves[1].push(second!);
-      curves[2].push(third!);
+      curves[2].push(third! + young * (ceiling(third!) - third!));
     }
     return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2] };
   }
