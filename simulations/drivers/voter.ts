@@ -1,4 +1,4 @@
-import { createForesight, leavingHazards, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards } from '@foremesh/models';
 import {
   createVoter,
   type LedgerCommand,
@@ -45,11 +45,7 @@ const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   place: placeByCurrentRoom,
   createLeaving: leavingHazards,
-  createForesight: () =>
-    createForesight({
-      steps: plannerDefaults.forecastSteps,
-      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
-    }),
+  createForesight: () => createForesight({ steps: plannerDefaults.forecastSteps }),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

@@ -1,4 +1,4 @@
-import { createForesight, leavingHazards, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
@@ -9,9 +9,5 @@ export const planningPolicy: PlannerPolicy = {
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
   createLeaving: leavingHazards,
-  createForesight: () =>
-    createForesight({
-      steps: plannerDefaults.forecastSteps,
-      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
-    }),
+  createForesight: () => createForesight({ steps: plannerDefaults.forecastSteps }),
 };
