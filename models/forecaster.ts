@@ -27,6 +27,8 @@ export interface SeriesOptions {
 /** One series, one model. Pure: the same observations give the same forecast. */
 export interface Forecaster {
   readonly model: string;
+  /** False while the model has nothing of its own to say, as a seasonal one before it sees a season: a mixture leaves it aside. */
+  readonly ready?: boolean;
   /** The next value, one interval after the one before; NaN says that it is missing. Never throws. */
   observe(value: number): void;
   /** Curves of `steps` points. Without any observation: the whole range, honestly. */

@@ -18,6 +18,7 @@ export {
   type Reasons,
   type SeriesIdentity,
 } from './engine/foresight.ts';
+export { standardMembers } from './engine/members.ts';
 export type {
   Forecaster,
   ForecasterFactory,

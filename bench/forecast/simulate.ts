@@ -33,7 +33,7 @@ export function simulate(
   let forecasts = 0;
   for (let step = 0; step < longest; step += 1) {
     const begun = performance.now();
-    if (step <= first) contestant.learn();
+    if (step <= first) contestant.learn(step, first);
     const learned = performance.now();
     for (const [key, origin] of wanted) {
       if (!origin.has(step)) continue;

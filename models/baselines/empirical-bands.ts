@@ -10,7 +10,7 @@ const errorsKept = 144;
 /** Errors count from here on, where the history is long enough: those of a method that has seen less say little. */
 const firstOrigin = 12;
 /** Values beyond this are no measurements: they are taken for this, so that sums of them stay finite. */
-const magnitudeMost = 1e30;
+export const magnitudeMost = 1e30;
 
 /** What a method would have said `step` values ahead after the first `origin` values of its history (1 to all). */
 export type PointForecast = (origin: number, step: number) => number;

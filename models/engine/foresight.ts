@@ -1,4 +1,5 @@
 import type { Forecaster, ForecasterFactory, GlobalModel, QuantileCurves, SeriesOptions } from '../forecaster.ts';
+import { standardMembers } from './members.ts';
 import { Pool, type PoolState } from './pool.ts';
 import { Series } from './series.ts';
 
@@ -11,7 +12,7 @@ export interface Member {
 export interface ForesightOptions {
   /** Farthest step ahead that is scored and calibrated. */
   readonly steps: number;
-  /** More members than the engine's own. */
+  /** Members besides the engine's own bases and pooled regressions; `standardMembers` if not given. */
   readonly members?: readonly Member[];
   /** Models that were learned elsewhere, asked in batches. */
   readonly globals?: readonly GlobalModel[];
@@ -71,7 +72,7 @@ interface Opened {
  * The forecasting engine: many series, each with members that are scored, weighted and calibrated on its own past, and drawn to
  * what all series of its kind show while that past is short. Pure: the same values in the same order give the same curves.
  */
-export function createForesight({ steps, members = [], globals = [] }: ForesightOptions): Foresight {
+export function createForesight({ steps, members = standardMembers, globals = [] }: ForesightOptions): Foresight {
   if (!Number.isInteger(steps) || steps < 1) throw new RangeError(`steps must be a whole number from 1, not ${steps}`);
   const pools = new Map<string, Pool>();
   const opened = new Map<string, Opened>();

@@ -1,4 +1,4 @@
-import { QuantileTracker } from '../calibration/quantile-tracker.ts';
+import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { GlobalModel, SeriesOptions } from '../forecaster.ts';
 import { anchorsUpTo } from './anchors.ts';
 import type { Member } from './foresight.ts';
@@ -73,7 +73,7 @@ export class Pool {
   }
 
   calibrate(cell: number, value: number, given: number): void {
-    this.#calibration.learn(cell, levels[cell % levels.length]!, value, given, calibrationStep / this.#size);
+    this.#calibration.learn(cell, aims[cell % levels.length]!, value, given, calibrationStep / this.#size);
   }
 
   noteSquare(cell: number, square: number): void {

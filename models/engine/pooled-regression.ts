@@ -9,6 +9,8 @@ const rowsLeast = 400;
 const seenMost = 128 * rowsMost;
 /** Origins after which a fit is due again at the latest. */
 const seenBetweenFits = 32 * rowsMost;
+/** Regressors and targets beyond this many scales are cut to it: a series that stood still has a tiny scale when it moves. */
+const scalesMost = 1_000;
 /** A pull to the prior that is worth about this many origins. */
 const priorOrigins = 10;
 /** Steps of a fit, which begins at the one before: to stop early keeps coefficients small. */
@@ -71,17 +73,17 @@ export class PooledRegression {
     let at = 0;
     for (let spread = 0; spread < spreadColumns; spread += 1) stored[at++] = features[levelColumns + spread]! / scale;
     stored[at++] = 1;
-    for (let level = 0; level < levelColumns; level += 1) stored[at++] = (features[level]! - centre) / scale;
-    for (const each of baseQuantiles) stored[at++] = (each - centre) / scale;
+    for (let level = 0; level < levelColumns; level += 1) stored[at++] = scaled(features[level]!, centre, scale);
+    for (const each of baseQuantiles) stored[at++] = scaled(each, centre, scale);
     stored[at++] = weight * scale;
     stored.fill(Number.NaN, at);
     return { row, stamp: this.#seen };
   }
 
-  /** `target` in units of the scale, from the centre. */
-  complete(row: number, stamp: number, anchor: number, target: number): void {
+  /** The value `anchor` steps after the origin; `centre` and `scale` are what the track had there. */
+  complete(row: number, stamp: number, anchor: number, value: number, centre: number, scale: number): void {
     if (this.#stamps[row] !== stamp) return;
-    this.#rows[row]![this.#rowLength - this.#anchors.length + anchor] = target;
+    this.#rows[row]![this.#rowLength - this.#anchors.length + anchor] = scaled(value, centre, scale);
   }
 
   /** Fits everything anew: seconds for a full reservoir, so a caller in a hurry takes it step by step. */
@@ -150,10 +152,10 @@ export class PooledRegression {
     let at = 0;
     for (let spread = 0; spread < spreadColumns; spread += 1) row[at++] = features[levelColumns + spread]! / scale;
     row[at++] = 1;
-    for (let level = 0; level < levelColumns; level += 1) row[narrow + level] = (features[level]! - centre) / scale;
+    for (let level = 0; level < levelColumns; level += 1) row[narrow + level] = scaled(features[level]!, centre, scale);
     for (let anchor = 0; anchor < this.#anchors.length; anchor += 1) {
       for (let column = 0; column < baseColumns; column += 1)
-        row[at + column] = (baseQuantiles[anchor * baseColumns + column]! - centre) / scale;
+        row[at + column] = scaled(baseQuantiles[anchor * baseColumns + column]!, centre, scale);
       for (let model = 0; model < models.length; model += 1) {
         for (let level = 0; level < levels.length; level += 1) {
           const coefficients = this.#coefficients[this.#cell(model, anchor, level)]!;
@@ -178,4 +180,8 @@ export class PooledRegression {
     this.#random = x >>> 0;
     return Math.floor((this.#random / 2 ** 32) * bound);
   }
+}
+
+function scaled(value: number, centre: number, scale: number): number {
+  return Math.min(scalesMost, Math.max(-scalesMost, (value - centre) / scale));
 }

@@ -1,5 +1,5 @@
-import { measured, wholeRange } from '../baselines/empirical-bands.ts';
-import { QuantileTracker } from '../calibration/quantile-tracker.ts';
+import { magnitudeMost, measured, wholeRange } from '../baselines/empirical-bands.ts';
+import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { placeOf } from './anchors.ts';
@@ -12,12 +12,14 @@ import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 /** How losses of before fade with each value, in the weights of the members. */
 const keep = 0.999;
 /** How fast weights answer losses: one series says less than all, but only it is forecast. */
-const pace = 2;
+const pace = 3;
 /** What the pooled weights are worth: this many values. */
 const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
-const calibrationStep = 0.01;
-const calibrationDecay = 0.01;
+const calibrationStep = 0.005;
+const calibrationDecay = 0.003;
+/** A series of fewer values may still do anything: its bands reach towards the ends of its range. */
+const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
@@ -86,7 +88,7 @@ export class Series {
   window(model: GlobalModel): SeriesWindow | undefined {
     const { values } = this.#track;
     if (values.size < model.lags || model.lags > historyLength) return undefined;
-    return { ...this.#pool.options, values: values.toArray().subarray(-model.lags) };
+    return { ...this.#pool.options, values: values.toArray().subarray(-(model.context ?? model.lags)) };
   }
 
   /** Forecasts anew after `absorb`, with what the global models said, in their order. */
@@ -102,11 +104,9 @@ export class Series {
     else for (let each = 0; each < pooledModels.length; each += 1) this.#stand(expert + each);
     expert += pooledModels.length;
     const farthest = anchors.at(-1)!;
-    for (const member of this.#members) this.#enter(expert++, member.forecast(farthest));
-    for (const curves of globals) {
-      if (curves === undefined) this.#stand(expert++);
-      else this.#enter(expert++, curves);
-    }
+    for (const member of this.#members)
+      this.#enter(expert++, member.ready === false ? undefined : member.forecast(farthest));
+    for (const curves of globals) this.#enter(expert++, curves);
     this.#mix(experts.length);
     this.#remember();
     const offered = regression.offer(this.#track, 1 / this.#unit());
@@ -115,18 +115,18 @@ export class Series {
     this.#pool.answered();
   }
 
-  /** The curves of a member at the anchors. One that says "anything up to infinity" has nothing to say. */
-  #enter(expert: number, { q10, q50, q90 }: QuantileCurves): void {
-    if (!q90.every(Number.isFinite)) {
-      this.#stand(expert);
-      return;
-    }
+  /** The curves of a member at the anchors; it stands aside where it has none, or knows nothing but an open range. */
+  #enter(expert: number, curves: QuantileCurves | undefined): void {
+    this.#stand(expert);
+    if (curves === undefined) return;
     for (const [anchor, step] of this.#pool.anchors.entries())
-      for (const [level, curve] of [q10, q50, q90].entries())
-        this.#now[(anchor * levels.length + level) * this.#row + expert] = curve[Math.min(step, curve.length) - 1]!;
+      for (const [level, curve] of [curves.q10, curves.q50, curves.q90].entries()) {
+        const value = curve[Math.min(step, curve.length) - 1]!;
+        if (Math.abs(value) <= magnitudeMost) this.#now[(anchor * levels.length + level) * this.#row + expert] = value;
+      }
   }
 
-  /** A member that has nothing to say says what the moving average does: it neither helps nor harms. */
+  /** A member that stands aside says what the moving average does: it neither helps nor harms. */
   #stand(expert: number): void {
     for (let cell = 0; cell < this.#pool.cells; cell += 1)
       this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + 1]!;
@@ -181,7 +181,7 @@ export class Series {
         const slope = slopeAt(quantile, value, own);
         pool.noteSquare(cell, this.#mixture.learn(cell, slope, pending, at, own, scale, keep));
         pool.calibrate(cell, value, given);
-        this.#calibration.learn(cell, quantile, value, given, calibrationStep);
+        this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
         for (let expert = 0; expert < experts; expert += 1)
           this.scores.add(expert, pinballLoss(value, pending[at + expert]!, quantile));
         this.scores.add(experts, pinballLoss(value, given, quantile));
@@ -195,7 +195,7 @@ export class Series {
     const { anchors, regression } = this.#pool;
     for (const { at, row, stamp, centre, scale } of this.#open) {
       const anchor = anchors.indexOf(this.#count - at);
-      if (anchor !== -1) regression.complete(row, stamp, anchor, (value - centre) / scale);
+      if (anchor !== -1) regression.complete(row, stamp, anchor, value, centre, scale);
     }
     if (this.#open.length > 0 && this.#count - this.#open[0]!.at >= anchors.at(-1)!) this.#open.shift();
   }
@@ -206,6 +206,9 @@ export class Series {
     const { intervalMs, range } = options;
     if (this.#count === 0) return wholeRange(intervalMs, range, steps);
     const curves: [number[], number[], number[]] = [[], [], []];
+    const young = Math.max(0, 1 - this.#count / youngValues) ** 2;
+    const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
+    const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
     const at = (anchor: number, level: number) =>
       this.#now[(anchor * levels.length + level) * this.#row + experts.length + 2]!;
     for (let step = 1; step <= steps; step += 1) {
@@ -215,9 +218,9 @@ export class Series {
           share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level),
         )
         .sort((left, right) => left - right);
-      curves[0].push(first!);
+      curves[0].push(first! - young * (first! - floor(first!)));
       curves[1].push(second!);
-      curves[2].push(third!);
+      curves[2].push(third! + young * (ceiling(third!) - third!));
     }
     return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2] };
   }

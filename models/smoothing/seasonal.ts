@@ -58,6 +58,10 @@ class SeasonalSmoothing implements Forecaster {
     this.#watch = new SeasonWatch({ ...options, intervalMs: series.intervalMs });
   }
 
+  get ready(): boolean {
+    return this.#periods.length > 0;
+  }
+
   observe(value: number): void {
     const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
     if (this.#last < 0 && Number.isNaN(known)) return;

@@ -1,4 +1,4 @@
-import { createForesight, leavingHazards, predictTasks, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
 import {
   createVoter,
   type LedgerCommand,
@@ -46,11 +46,7 @@ const policy = {
   place: placeByCurrentRoom,
   predictTasks,
   createLeaving: leavingHazards,
-  createForesight: () =>
-    createForesight({
-      steps: plannerDefaults.forecastSteps,
-      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
-    }),
+  createForesight: () => createForesight({ steps: plannerDefaults.forecastSteps }),
   occurrences: () => 'no schedules here',
 } satisfies PlannerOptions['policy'];
 

@@ -1,4 +1,4 @@
-import { createForesight, leavingHazards, predictTasks, seasonalSmoothing } from '@foremesh/models';
+import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
@@ -10,9 +10,5 @@ export const planningPolicy: PlannerPolicy = {
   occurrences: occurrencesOf,
   predictTasks,
   createLeaving: leavingHazards,
-  createForesight: () =>
-    createForesight({
-      steps: plannerDefaults.forecastSteps,
-      members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
-    }),
+  createForesight: () => createForesight({ steps: plannerDefaults.forecastSteps }),
 };

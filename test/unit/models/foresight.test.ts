@@ -49,7 +49,7 @@ function learn(foresight: Foresight): number {
 describe('foresight', function () {
   this.timeout(120_000);
 
-  it('beats the last value and the moving average on a fleet, and its band holds 80 %', () => {
+  it('beats the last value and the moving average on a fleet, and its band holds 80 % or a little more', () => {
     const data = fleet(20, 400);
     const foresight = createForesight({ steps });
     const engine = openAll(foresight, data.length);
@@ -77,7 +77,7 @@ describe('foresight', function () {
       }
     }
     assert.ok(losses[0]! < 0.97 * losses[1]! && losses[0]! < 0.97 * losses[2]!, `${losses}`);
-    assert.ok(Math.abs(held / judged - 0.8) < 0.04, `${held / judged}`);
+    assert.ok(held / judged > 0.78 && held / judged < 0.86, `${held / judged}`);
   });
 
   it('gives the same curves for rounds as for values one by one', () => {
@@ -117,6 +117,19 @@ describe('foresight', function () {
     const { q10, q50, q90 } = series!.forecast(3);
     for (let step = 0; step < 3; step += 1)
       assert.ok(q50[step]! > 60 && q10[step]! > 20 && q90[step]! >= 69, `${q10[step]} ${q50[step]} ${q90[step]}`);
+  });
+
+  it('is unsure of what it hardly knows', () => {
+    const foresight = createForesight({ steps });
+    const [series] = openAll(foresight, 1);
+    let width = 100;
+    for (let count = 1; count <= 6; count += 1) {
+      series!.observe(40);
+      const { q10, q50, q90 } = series!.forecast(1);
+      assert.ok(Math.abs(q50[0]! - 40) < 0.5 && q90[0]! - q10[0]! < width, `${count}: ${q10[0]} ${q50[0]} ${q90[0]}`);
+      width = q90[0]! - q10[0]!;
+      if (count === 1) assert.ok(width > 60, `${width}`);
+    }
   });
 
   it('is less sure after values that did not come', () => {
