@@ -35,7 +35,7 @@ export interface LeavingHazards {
  * as a whole does, and that to one departure a day. Old evidence fades.
  */
 export function leavingHazards(): LeavingHazards {
-  const prior = new Float64Array(cells).fill(priorRatePerMs);
+  const prior = new Float32Array(cells).fill(priorRatePerMs);
   const fleet = new Habits(() => prior);
   return { open: () => new NodeHazard(fleet) };
 }
@@ -43,19 +43,19 @@ export function leavingHazards(): LeavingHazards {
 /** Evidence that fades, and the rates that follow from it and from what was expected. */
 class Habits {
   readonly #evidence: Evidence = noEvidence();
-  readonly #expectedAt: (nowMs: number) => Float64Array;
+  readonly #expectedAt: (nowMs: number) => Float32Array;
   #day: number | undefined;
   #bin: number | undefined;
-  #rates: Float64Array = new Float64Array(cells).fill(priorRatePerMs);
+  #rates: Float32Array = new Float32Array(cells).fill(priorRatePerMs);
   /** Rates by each caution, of the last departure or midnight, and the logarithm of the likelihood of all that came after them. */
   readonly #tries = cautions.map(() => ({ rates: this.#rates, logLikelihood: 0 }));
 
-  constructor(expectedAt: (nowMs: number) => Float64Array) {
+  constructor(expectedAt: (nowMs: number) => Float32Array) {
     this.#expectedAt = expectedAt;
   }
 
   /** Worked out once in a quarter of an hour. */
-  ratesAt(nowMs: number): Float64Array {
+  ratesAt(nowMs: number): Float32Array {
     const bin = Math.floor(nowMs / binMs);
     if (bin !== this.#bin) {
       this.#bin = bin;
@@ -79,16 +79,16 @@ class Habits {
   }
 
   /** By their likelihood so far (Dawid 1984: what was said before it happened). */
-  #mixed(tables: readonly Float64Array[]): Float64Array {
+  #mixed(tables: readonly Float32Array[]): Float32Array {
     const best = Math.max(...this.#tries.map(({ logLikelihood }) => logLikelihood));
     const shares = this.#tries.map(({ logLikelihood }) => Math.exp(logLikelihood - best));
     const sum = shares.reduce((total, share) => total + share, 0);
-    return new Float64Array(cells).map((_, cell) =>
+    return new Float32Array(cells).map((_, cell) =>
       tables.reduce((rate, table, index) => rate + (shares[index]! / sum) * table[cell]!, 0),
     );
   }
 
-  #refined(nowMs: number): Float64Array[] {
+  #refined(nowMs: number): Float32Array[] {
     const expected = this.#expectedAt(nowMs);
     return cautions.map((caution) => refine(expected, this.#evidence, caution));
   }

@@ -10,13 +10,13 @@ export const cells = timesOfDay * ages;
 
 /** Departures per cell, and how long the node was there in each. */
 export interface Evidence {
-  readonly departures: Float64Array;
-  readonly presentMs: Float64Array;
+  readonly departures: Float32Array;
+  readonly presentMs: Float32Array;
 }
 
 export const noEvidence = (): Evidence => ({
-  departures: new Float64Array(cells),
-  presentMs: new Float64Array(cells),
+  departures: new Float32Array(cells),
+  presentMs: new Float32Array(cells),
 });
 
 /** The cell at a time, and how long it lasts from then on: at least a millisecond, so that a walk through the cells moves on. */
@@ -38,7 +38,7 @@ const rounds = 3;
  * per age, each shrunk to 1 where the evidence is thin (piecewise exponential hazards, Holford 1980, with gamma priors).
  * `caution` multiplies what the factors of times and ages have against them.
  */
-export function refine(expected: Float64Array, { departures, presentMs }: Evidence, caution: number): Float64Array {
+export function refine(expected: Float32Array, { departures, presentMs }: Evidence, caution: number): Float32Array {
   const least = { time: caution * prior.time, age: caution * prior.age };
   const happened = { whole: prior.whole, time: filled(timesOfDay, least.time), age: filled(ages, least.age) };
   let predicted = prior.whole;
