@@ -2,14 +2,11 @@ import assert from 'node:assert/strict';
 import {
   decodeWeights,
   encodeWeights,
-  meanPinballLoss,
   ridgeModel,
   type SeriesWindow,
   trainRidge,
   WeightsError,
 } from '@foremesh/models';
-import { readSet, type SetName, tracesFolder } from '../../../bench/forecast/traces.ts';
-import { skip } from '../../support/skip.ts';
 
 const range = { low: 0, high: 100 };
 const options = { lags: 8, steps: 3, penalty: 1e-6 };
@@ -91,40 +88,7 @@ describe('ridge', () => {
     const again = ridgeModel(decodeWeights(encodeWeights(weights)));
     assert.deepEqual(again.predict(windows), ridgeModel(weights).predict(windows));
   });
-
-  const published: Partial<Record<SetName, number>> = {
-    planetlab: 1.3588,
-    nab: 0.9679,
-    bitbrains_cpu: 0.4036,
-    bitbrains_mem: 0.587,
-    rpi: 3.0128,
-  };
-  for (const [name, loss] of Object.entries(published)) {
-    it(`has the loss that the protocol's table says: ${name}`, function () {
-      const folder = tracesFolder();
-      if (folder === undefined) return skip(this, 'the traces of the forecast bench are not here');
-      const found = lossOnTraces(folder, name as SetName);
-      assert.ok(Math.abs(found - loss) < 0.0005, `${found}`);
-    });
-  }
 });
-
-/** As the reference was made: the last 1,008 values before the first origin; every sixth window of Bitbrains. */
-function lossOnTraces(folder: string, name: SetName): number {
-  const { series, originsOf, range, intervalMs } = readSet(folder, name);
-  const used = [...series.values()].map((values) => ({ values, origins: originsOf(values.length) }));
-  const histories = used.flatMap(({ values, origins: [first] }) =>
-    first === undefined ? [] : [{ values: values.subarray(Math.max(0, first - 1_008), first), range, intervalMs }],
-  );
-  const model = ridgeModel(trainRidge(histories, { stride: name.startsWith('bitbrains') ? 6 : 1 })!);
-  const losses = used.flatMap(({ values, origins }) => {
-    const windows = origins.map((origin) => ({ values: values.subarray(0, origin), range, intervalMs }));
-    return model
-      .predict(windows)
-      .map((curves, index) => meanPinballLoss(curves, values.subarray(origins[index]!, origins[index]! + model.steps)));
-  });
-  return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
-}
 
 /** Numbers between 40 and 60 without any pattern (a linear congruential generator). */
 function noiseFrom(seed: number): () => number {
