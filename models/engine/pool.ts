@@ -75,7 +75,13 @@ export class Pool {
   }
 
   calibrate(cell: number, value: number, given: number): void {
-    this.#calibration.learn(cell, aims[cell % levels.length]!, value, given, calibrationStep / (this.#size + fewSeries));
+    this.#calibration.learn(
+      cell,
+      aims[cell % levels.length]!,
+      value,
+      given,
+      calibrationStep / (this.#size + fewSeries),
+    );
   }
 
   noteSquare(cell: number, square: number): void {
