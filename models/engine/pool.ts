@@ -10,6 +10,8 @@ import { bases, levels } from './track.ts';
 const roundsKept = 300;
 /** Pooled step of the calibration, in scales per round of all series. */
 const calibrationStep = 0.02;
+/** What few series have in common is mostly chance: so many take half the step. */
+const fewSeries = 10;
 
 export interface PoolState {
   readonly regression: PooledCoefficients | null;
@@ -73,7 +75,13 @@ export class Pool {
   }
 
   calibrate(cell: number, value: number, given: number): void {
-    this.#calibration.learn(cell, aims[cell % levels.length]!, value, given, calibrationStep / this.#size);
+    this.#calibration.learn(
+      cell,
+      aims[cell % levels.length]!,
+      value,
+      given,
+      calibrationStep / (this.#size + fewSeries),
+    );
   }
 
   noteSquare(cell: number, square: number): void {
