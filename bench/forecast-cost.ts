@@ -12,8 +12,8 @@ const kinds = [
   { kind: 'memory', range: { low: 0, high: 100 } },
   { kind: 'network', range: { low: 0, high: Number.POSITIVE_INFINITY } },
 ];
-/** Rounds before the measured ones: the windows of errors are full then. */
-const warmRounds = 180;
+/** Rounds before the measured ones: all memory is taken then, and all members speak. */
+const warmRounds = 60;
 /** Beyond this many nodes the warm-up is cut, since windows that fill cost no less than full ones. */
 const warmNodesMost = 1_000;
 const measuredRounds = 20;
