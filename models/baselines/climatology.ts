@@ -7,20 +7,20 @@ import { SortedWindow } from './sorted-window.ts';
 /** The future is distributed as the last 288 values were, at every step alike. */
 export const climatology: ForecasterFactory = ({ intervalMs, range }) => {
   const values = new Recent(historyLength);
-  const window = new SortedWindow(historyLength);
+  const sorted = new SortedWindow(historyLength);
   return {
     model: 'climatology',
     observe(value) {
       const number = measured(value, range);
       if (number === undefined) return;
-      window.replace(number, values.size === 0 ? 0 : values.back(values.size));
+      sorted.replace(number, values.size === 0 ? 0 : values.back(values.size));
       values.push(number);
     },
     forecast(steps) {
-      if (window.size === 0) return wholeRange(intervalMs, range, steps);
+      if (sorted.size === 0) return wholeRange(intervalMs, range, steps);
       const clip = (value: number) => Math.min(range.high, Math.max(range.low, value));
       const [q10, q50, q90] = quantileLevels.map((level) =>
-        new Array<number>(steps).fill(clip(window.quantile(level))),
+        new Array<number>(steps).fill(clip(sorted.quantile(level))),
       );
       return { intervalMs, q10: q10!, q50: q50!, q90: q90! };
     },

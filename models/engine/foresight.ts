@@ -97,9 +97,9 @@ export function createForesight({ steps, members = standardMembers, globals = []
     for (const [series, value] of values) if (series.absorb(value)) changed.push(series);
     const answers = globals.map((model) => {
       const windows = changed.map((series) => series.window(model));
-      const curves = model.predict(windows.filter((window) => window !== undefined));
+      const curves = model.predict(windows.filter((each) => each !== undefined));
       let next = 0;
-      return windows.map((window) => (window === undefined ? undefined : curves[next++]));
+      return windows.map((each) => (each === undefined ? undefined : curves[next++]));
     });
     for (const [index, series] of changed.entries()) series.predict(answers.map((each) => each[index]));
   }

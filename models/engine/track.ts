@@ -75,9 +75,9 @@ export class Track {
         errors.insert(value - points.back(step));
       }
     }
-    for (const [index, window] of this.#windows.entries()) {
-      if (window.full) window.remove(this.#values.back(windowSpans[index]!));
-      window.insert(value);
+    for (const [index, sorted] of this.#windows.entries()) {
+      if (sorted.full) sorted.remove(this.#values.back(windowSpans[index]!));
+      sorted.insert(value);
     }
     for (const [index, smoothing] of smoothings.entries()) {
       if (this.size === 0) this.#smooth[index] = value;
@@ -140,7 +140,7 @@ export class Track {
     }
     for (; nextMean < meanSpans.length; nextMean += 1) features[at++] = sum / size;
     for (; nextChange < changeSpans.length; nextChange += 1) features[change++] = changes / Math.max(1, size - 1);
-    for (const window of this.#windows) for (const level of windowLevels) features[at++] = window.quantile(level);
+    for (const sorted of this.#windows) for (const level of windowLevels) features[at++] = sorted.quantile(level);
     for (const smooth of this.#smooth) features[at++] = smooth;
   }
 
@@ -154,8 +154,8 @@ export class Track {
         const point = this.#points[base]!.back(1);
         for (const level of levels) baseQuantiles[at++] = errors.size === 0 ? point : point + errors.quantile(level);
       }
-      for (const window of [this.#windows[2]!, this.#windows[1]!])
-        for (const level of levels) baseQuantiles[at++] = window.quantile(level);
+      for (const sorted of [this.#windows[2]!, this.#windows[1]!])
+        for (const level of levels) baseQuantiles[at++] = sorted.quantile(level);
     }
   }
 
