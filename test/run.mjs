@@ -9,11 +9,12 @@ import { dirname, join } from 'node:path';
 const root = dirname(import.meta.dirname);
 const mocha = join(dirname(createRequire(import.meta.url).resolve('mocha/package.json')), 'bin/mocha.js');
 const measured = 'test/integration/measured/**/*.test.ts';
-const processorFolders = ['unit', 'property', 'golden', 'house', 'simulation'];
-const processorFiles = processorFolders.map((folder) => `test/${folder}/**/*.test.ts`);
+const filesOf = (folders) => folders.map((folder) => `test/${folder}/**/*.test.ts`);
+const unitFiles = filesOf(['unit', 'golden', 'house']);
+/** Nothing but computing. */
+const drawnFiles = filesOf(['property', 'simulation']);
 /** They take as long as the others would be waited for. */
-const besideFolders = ['browser', 'integration/engines'];
-const besideFiles = besideFolders.map((folder) => `test/${folder}/**/*.test.ts`);
+const besideFiles = filesOf(['browser', 'integration/engines']);
 /** More than half of the time of all: machines that join over networks of their own, elections, every line of the documents, planted bugs. */
 const longFiles = [
   'test/integration/joining/**/*.test.ts',
@@ -73,11 +74,13 @@ if (given.length > 0 && !isAll) results.push(await run(given));
 else {
   const left = isAll ? [measured] : [measured, ...longFiles];
   const without = (globs) => globs.flatMap((glob) => ['--ignore', glob]);
-  const processes = run(['test/**/*.test.ts', ...without([...left, ...processorFiles, ...besideFiles])]);
-  const shown = processes;
-  const computed = run([...processorFiles, ...without(left)], { priority: lowPriority, shown });
-  const beside = computed.then(() => (process.exitCode === undefined ? run(besideFiles, { shown }) : undefined));
-  results.push(...(await Promise.all([processes, computed, beside])));
+  const elsewhere = [...left, ...unitFiles, ...drawnFiles, ...besideFiles];
+  const processes = run(['test/**/*.test.ts', ...without(elsewhere)]);
+  const drawn = run([...drawnFiles, ...without(left)], { priority: lowPriority, shown: processes });
+  const shown = Promise.all([processes, drawn]);
+  const units = run([...unitFiles, ...without(left)], { priority: lowPriority, shown });
+  const beside = units.then(() => (process.exitCode === undefined ? run(besideFiles, { shown }) : undefined));
+  results.push(...(await Promise.all([processes, drawn, units, beside])));
   if (isAll && process.exitCode === undefined) results.push(await run([measured]));
   if (!isAll)
     process.stdout.write(`\nleft out, for they take long: ${left.join(', ')}; \`npm test -- --all\` runs them too\n`);
