@@ -14,6 +14,7 @@ export {
   type Foresight,
   type ForesightOptions,
   type ForesightState,
+  type LearnedScore,
   type Member,
   type Reasons,
   type SeriesIdentity,
@@ -37,6 +38,7 @@ export {
   retrainPolicy,
   shouldRetrain,
 } from './global/retrain.ts';
+export { originsIn } from './global/scaling.ts';
 export {
   decodeWeights,
   encodeWeights,

@@ -1,7 +1,8 @@
 import { createForesight, leavingHazards, predictTasks, seasonalSmoothing } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
-import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
+import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
+import { modelOf } from '../foresight/shelf.ts';
 
 /** What a leader forecasts, cuts and places with. */
 export const planningPolicy: PlannerPolicy = {
@@ -10,9 +11,14 @@ export const planningPolicy: PlannerPolicy = {
   occurrences: occurrencesOf,
   predictTasks,
   createLeaving: leavingHazards,
-  createForesight: () =>
-    createForesight({
+  createForesight: () => {
+    const foresight = createForesight({
       steps: plannerDefaults.forecastSteps,
       members: [{ model: 'seasonal-smoothing', factory: seasonalSmoothing() }],
-    }),
+      learnedKinds,
+    });
+    return Object.assign(foresight, {
+      useWeights: (kind: string, weights: Uint8Array) => foresight.use(kind, modelOf(weights)),
+    });
+  },
 };

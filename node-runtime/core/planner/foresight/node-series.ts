@@ -1,6 +1,7 @@
-import type { Forecaster, QuantileCurves } from '@foremesh/models';
+import type { Forecaster, QuantileCurves, SeriesRange } from '@foremesh/models';
 import { type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
 import type { Foresight } from './foresight.ts';
+import { RowRing } from './row-ring.ts';
 import { type Measured, measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
 
 /** The forecasts of one node as they were made last. */
@@ -45,6 +46,7 @@ export class NodeSeries {
   /** Up to this step all is learned, or waits in `#backlog`. */
   #takenStep: number | undefined;
   #backlog: Row[] = [];
+  readonly #rows = new RowRing();
   #learned = 0;
   #bootId = '';
   readonly #batches = new Set<number>();
@@ -148,10 +150,10 @@ export class NodeSeries {
     this.close();
     this.#backlog = [];
     this.#learned = 0;
+    this.#rows.clear();
     this.outlook = undefined;
     this.#forecasters = resources.map((kind) => {
-      const high = kind === 'cpu' || kind === 'memory' ? 1 : Number.POSITIVE_INFINITY;
-      return foresight.open({ key: seriesKey(node, kind), kind, intervalMs, range: { low: 0, high } });
+      return foresight.open({ key: seriesKey(node, kind), kind, intervalMs, range: rangeOf(kind) });
     });
   }
 
@@ -164,9 +166,27 @@ export class NodeSeries {
       this.#backlog = backlog;
     }
     const rows = this.#backlog.splice(0, most);
-    for (const row of rows) for (const [index, value] of row.entries()) this.#forecasters[index]!.observe(value);
+    const { foresight, node, historySteps } = this.#options;
+    const kept = historySteps();
+    for (const row of rows) this.#rows.push(row, kept);
+    if (foresight.observeAll === undefined)
+      for (const row of rows) for (const [index, value] of row.entries()) this.#forecasters[index]!.observe(value);
+    else
+      foresight.observeAll(
+        rows.flatMap((row) => row.map((value, index) => [seriesKey(node, resources[index]!), value] as const)),
+      );
     this.#learned += rows.length;
     return rows.length;
+  }
+
+  /** It has said what it remembers, and all that is known of it is learned. */
+  get isSettled(): boolean {
+    return !this.#awaitsHistory && this.#backlog.length === 0;
+  }
+
+  /** What was learned of one of its series, oldest first, NaN where nothing was measured; as much as its forecasts begin with. */
+  history(kind: (typeof resources)[number]): Float64Array {
+    return this.#rows.column(resources.indexOf(kind));
   }
 
   /** It has learned all that is complete, and no forecast was made since. */
@@ -186,6 +206,11 @@ export class NodeSeries {
     for (const kind of resources) this.#options.foresight.close?.(seriesKey(this.#options.node, kind));
     this.#forecasters = [];
   }
+}
+
+/** Shares for CPU and memory; the network has no end. */
+export function rangeOf(kind: (typeof resources)[number]): SeriesRange {
+  return { low: 0, high: kind === 'cpu' || kind === 'memory' ? 1 : Number.POSITIVE_INFINITY };
 }
 
 export function seriesKey(node: string, kind: (typeof resources)[number]): string {

@@ -1,5 +1,6 @@
 import type { LeavingHazards } from '@foremesh/models';
 import {
+  type ForecastResource,
   type ForecastWhy,
   limits,
   type NodeForecast,
@@ -21,6 +22,9 @@ export interface ForesightState {
   /** Whose history was asked for, and up to when it is waited for. */
   readonly asked: Map<string, { readonly request: number; untilMs: number }>;
   requests: number;
+  /** Kinds whose learned model, named by the log, is in use; and until when it is waited for. */
+  readonly learned: Set<string>;
+  learnedUntilMs?: number;
   /** What is being learned on all series together. */
   learning?: Iterator<void>;
   readonly leaving?: LeavingHazards;
@@ -30,7 +34,7 @@ export interface ForesightState {
 
 export function createForesightState({ createForesight, createLeaving }: PlannerPolicy): ForesightState {
   const leaving = createLeaving?.();
-  const state = { foresight: createForesight(), nodes: 0, asked: new Map(), requests: 0, wallMs: 0 };
+  const state = { foresight: createForesight(), nodes: 0, asked: new Map(), requests: 0, learned: new Set<string>(), wallMs: 0 };
   return leaving === undefined ? state : { ...state, leaving };
 }
 
@@ -69,6 +73,7 @@ export function watchForesight(state: PlannerState, effects: PlannerEffect[]): v
   if (!state.connected) return; // nothing is heard
   askForHistories(state, effects);
   learnTogether(state.foresight);
+  if (awaitsModels(state)) return;
   let learnable: number = limits.forecastStepsPerTick;
   let forecasts: number = limits.forecastNodesPerTick;
   for (const node of state.nodes.values()) {
@@ -80,6 +85,20 @@ export function watchForesight(state: PlannerState, effects: PlannerEffect[]): v
     forecasts -= 1;
     effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.forecast()) });
   }
+}
+
+/** A model that the log names is there before the past is learned: it is compared on it, and need not begin anew. */
+function awaitsModels({ foresight, ledger, nowMs }: PlannerState): boolean {
+  if (foresight.foresight.useWeights === undefined) return false;
+  foresight.learnedUntilMs ??= nowMs + limits.relayWaitMs;
+  if (nowMs >= foresight.learnedUntilMs) return false;
+  return [...ledger.models.keys()].some((kind) => !foresight.learned.has(kind));
+}
+
+/** The weights of the model of a kind are there. */
+export function useModel({ foresight }: PlannerState, kind: ForecastResource, weights: Uint8Array): void {
+  foresight.learned.add(kind);
+  foresight.foresight.useWeights?.(kind, weights);
 }
 
 function learnTogether(state: ForesightState): void {
