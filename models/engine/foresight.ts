@@ -95,12 +95,7 @@ interface Opened {
  * The forecasting engine: many series, each with members that are scored, weighted and calibrated on its own past, and drawn to
  * what all series of its kind show while that past is short. Pure: the same values in the same order give the same curves.
  */
-export function createForesight({
-  steps,
-  members = [],
-  globals = [],
-  learnedKinds = [],
-}: ForesightOptions): Foresight {
+export function createForesight({ steps, members = [], globals = [], learnedKinds = [] }: ForesightOptions): Foresight {
   if (!Number.isInteger(steps) || steps < 1) throw new RangeError(`steps must be a whole number from 1, not ${steps}`);
   const pools = new Map<string, Pool>();
   const opened = new Map<string, Opened>();

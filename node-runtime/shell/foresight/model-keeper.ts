@@ -93,7 +93,12 @@ export class ModelKeeper {
         if (signal.aborted) return;
         const isLater = error instanceof MeshError && error.code === 'MESH_UNREACHABLE';
         if (isLater) this.#options.log.info({ kind }, `learned models wait: ${error.toLine()}`);
-        else this.#tell('model-failed', 'warning', `${kind}: ${error instanceof MeshError ? error.toLine() : String(error)}`);
+        else
+          this.#tell(
+            'model-failed',
+            'warning',
+            `${kind}: ${error instanceof MeshError ? error.toLine() : String(error)}`,
+          );
       }
     }
     if (signal.aborted) return;
@@ -119,12 +124,7 @@ export class ModelKeeper {
     await this.#train(kind, histories, signal);
   }
 
-  async #load(
-    kind: ForecastResource,
-    known: Known,
-    reference: DataReference,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #load(kind: ForecastResource, known: Known, reference: DataReference, signal: AbortSignal): Promise<void> {
     const { voter, blobs } = this.#options;
     let weights: Uint8Array;
     let release: () => void;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createForesight, encodeWeights, ridgeModel, decodeWeights, trainRidge } from '@foremesh/models';
+import { createForesight, decodeWeights, encodeWeights, ridgeModel, trainRidge } from '@foremesh/models';
 import type { HistoryPage, NodeForecast } from '@foremesh/node-runtime/contract';
 import {
   ageOf,
@@ -24,7 +24,9 @@ const trainedOn = { series: 1, windows: 300 };
 
 function weightsOf(kind: 'cpu'): Uint8Array {
   const values = Float64Array.from({ length: 2_000 }, (_, at) => valueAt(at + 7));
-  return encodeWeights(trainRidge([{ values, intervalMs: stepMs, range: { low: 0, high: kind === 'cpu' ? 1 : 0 } }], { lags, steps: 30 })!);
+  return encodeWeights(
+    trainRidge([{ values, intervalMs: stepMs, range: { low: 0, high: kind === 'cpu' ? 1 : 0 } }], { lags, steps: 30 })!,
+  );
 }
 
 function createRealForesight() {
@@ -44,7 +46,9 @@ function leaderOf(ledger: Ledger): Leader {
 function hearPast(leader: Leader, rounds: number): NodeForecast[] {
   leader.join('bob');
   const effects = leader.step({ type: 'tick' }, 250);
-  const ask = effects.find((effect) => effect.type === 'send' && effect.message.type === 'history-request') as PlannerEffect & { type: 'send' };
+  const ask = effects.find(
+    (effect) => effect.type === 'send' && effect.message.type === 'history-request',
+  ) as PlannerEffect & { type: 'send' };
   const { request } = ask.message as { request: number };
   const indices = Array.from({ length: past }, (_, at) => at);
   const flat = (value: number) => indices.map(() => value);
@@ -63,7 +67,17 @@ function hearPast(leader: Leader, rounds: number): NodeForecast[] {
     writtenBytes: 1,
   };
   leader.report('bob', [{ type: 'history', request, page }]);
-  const samples = [{ ageMs: 0, cpuShare: 0.2, cpuBackgroundShare: 0.2, memoryAvailableBytes: 1e8, memoryMeshBytes: 0, networkReceivedBytesPerSecond: 0, networkSentBytesPerSecond: 0 }];
+  const samples = [
+    {
+      ageMs: 0,
+      cpuShare: 0.2,
+      cpuBackgroundShare: 0.2,
+      memoryAvailableBytes: 1e8,
+      memoryMeshBytes: 0,
+      networkReceivedBytesPerSecond: 0,
+      networkSentBytesPerSecond: 0,
+    },
+  ];
   leader.step({ type: 'node-metrics', metrics: { v: 1, node: 'bob', bootId: 'bob-1', seq: 1, samples } });
   const forecasts: NodeForecast[] = [];
   for (let round = 0; round < rounds; round += 1)
@@ -88,7 +102,10 @@ describe('learned models: what a leader makes of them', () => {
     assert.deepEqual(unneededBlobs(ledger, [a, b]), [b]);
     const restored = restoreLedger(JSON.parse(JSON.stringify(snapshotLedger(ledger))));
     assert.deepEqual(restored, ledger);
-    assert.deepEqual([...restored.models.values()], [{ kind: 'cpu', model: 'ridge', weights: a, trainedOn, ageMs: ledger.ageMs }]);
+    assert.deepEqual(
+      [...restored.models.values()],
+      [{ kind: 'cpu', model: 'ridge', weights: a, trainedOn, ageMs: ledger.ageMs }],
+    );
     const leader = new Leader({}, restored, 2);
     leader.elect(2);
     leader.step({ type: 'model-trained', kind: 'cpu', model: 'lstm', weights: b, trainedOn });

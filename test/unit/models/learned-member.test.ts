@@ -30,7 +30,8 @@ function opened(models: readonly GlobalModel[] = []) {
   const series = ['a', 'b'].map((key) => foresight.open({ key, kind: 'cpu', intervalMs: 60_000, range }));
   for (const model of models) foresight.use('cpu', model);
   const observe = (from: number, to: number) => {
-    for (let at = from; at < to; at += 1) for (const [phase, each] of series.entries()) each.observe(valueAt(at + 5 * phase));
+    for (let at = from; at < to; at += 1)
+      for (const [phase, each] of series.entries()) each.observe(valueAt(at + 5 * phase));
   };
   return { foresight, series, observe };
 }
@@ -63,7 +64,10 @@ describe('a learned model among the members', () => {
     for (const [index, series] of bad.series.entries())
       assert.deepEqual(series.forecast(steps), without.series[index]!.forecast(steps));
     const weights = bad.foresight.why('a')!.members.filter(({ weight }) => weight > 0);
-    assert.deepEqual(weights, without.foresight.why('a')!.members.filter(({ weight }) => weight > 0));
+    assert.deepEqual(
+      weights,
+      without.foresight.why('a')!.members.filter(({ weight }) => weight > 0),
+    );
 
     const turning = opened([seasonal(0)]);
     turning.observe(0, 400);
@@ -89,7 +93,10 @@ describe('a learned model among the members', () => {
     assert.deepEqual(batch.series[0]!.forecast(steps), single.series[0]!.forecast(steps));
     assert.deepEqual(batch.foresight.why('b'), single.foresight.why('b'));
     assert.equal(seen.length, 2 * (300 - 39));
-    assert.deepEqual([...seen.at(-1)!.values], Array.from({ length: 100 }, (_, at) => valueAt(205 + at)));
+    assert.deepEqual(
+      [...seen.at(-1)!.values],
+      Array.from({ length: 100 }, (_, at) => valueAt(205 + at)),
+    );
     assert.equal(seen[0]!.values.length, 40);
   });
 

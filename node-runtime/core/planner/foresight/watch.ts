@@ -34,7 +34,14 @@ export interface ForesightState {
 
 export function createForesightState({ createForesight, createLeaving }: PlannerPolicy): ForesightState {
   const leaving = createLeaving?.();
-  const state = { foresight: createForesight(), nodes: 0, asked: new Map(), requests: 0, learned: new Set<string>(), wallMs: 0 };
+  const state = {
+    foresight: createForesight(),
+    nodes: 0,
+    asked: new Map(),
+    requests: 0,
+    learned: new Set<string>(),
+    wallMs: 0,
+  };
   return leaving === undefined ? state : { ...state, leaving };
 }
 
