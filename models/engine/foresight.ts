@@ -54,6 +54,9 @@ export interface Reasons {
 /** What was learned on all series together, as plain data: one entry per kind. */
 export type ForesightState = Readonly<Record<string, PoolState>>;
 
+/** The learned model may have been trained on what is `isFamiliar`: it is not compared on that. */
+export type ObservedValue = readonly [key: string, value: number, isFamiliar?: boolean];
+
 export interface Foresight {
   /** The forecaster of a series, the same one for the same key. Throws a RangeError where a kind has two intervals or ranges. */
   open(series: SeriesIdentity): Forecaster;
@@ -62,7 +65,7 @@ export interface Foresight {
    * Values, or NaN, for the keys, those of one key in their order in time: the same as one by one, but each global model is asked once
    * for all.
    */
-  observeAll(values: Iterable<readonly [key: string, value: number]>): void;
+  observeAll(values: Iterable<ObservedValue>): void;
   forecastAll(steps: number): Map<string, QuantileCurves>;
   /** Undefined for an unknown key. */
   why(key: string): Reasons | undefined;
@@ -84,6 +87,8 @@ export interface Foresight {
   /** Before the first `open`. What series learned for themselves comes back by observing their past. */
   restore(state: ForesightState): void;
 }
+
+type Observed = readonly [series: Opened, value: number, isFamiliar?: boolean];
 
 interface Opened {
   readonly pool: Pool;
@@ -119,7 +124,7 @@ export function createForesight({ steps, members = [], globals = [], learnedKind
   }
 
   /** What the global models say after each of the values, in the order of the values and, within, of `Pool.asked`. */
-  function ask(values: readonly (readonly [Opened, number])[]): (QuantileCurves | undefined)[][] {
+  function ask(values: readonly Observed[]): (QuantileCurves | undefined)[][] {
     const answers = values.map((): (QuantileCurves | undefined)[] => []);
     const pasts = new Map<Series, number[]>();
     const batches = new Map<GlobalModel, { windows: SeriesWindow[]; put: ((curves: QuantileCurves) => void)[] }>();
@@ -146,9 +151,10 @@ export function createForesight({ steps, members = [], globals = [], learnedKind
     return answers;
   }
 
-  function observeAll(values: readonly (readonly [Opened, number])[]): void {
+  function observeAll(values: readonly Observed[]): void {
     const answers = ask(values);
-    for (const [at, [{ series }, value]] of values.entries()) if (series.absorb(value)) series.predict(answers[at]!);
+    for (const [at, [{ series }, value, isFamiliar]] of values.entries())
+      if (series.absorb(value, isFamiliar)) series.predict(answers[at]!);
   }
 
   return {
@@ -172,13 +178,13 @@ export function createForesight({ steps, members = [], globals = [], learnedKind
       opened.delete(key);
     },
     observeAll(values) {
-      const pairs: [Opened, number][] = [];
-      for (const [key, value] of values) {
-        const found = opened.get(key);
-        if (found === undefined) throw new RangeError(`there is no open series ${key}`);
-        pairs.push([found, value]);
+      const found: Observed[] = [];
+      for (const [key, ...value] of values) {
+        const series = opened.get(key);
+        if (series === undefined) throw new RangeError(`there is no open series ${key}`);
+        found.push([series, ...value]);
       }
-      observeAll(pairs);
+      observeAll(found);
     },
     use(kind, model) {
       if (!learnedKinds.includes(kind)) throw new RangeError(`no model is learned for series of kind ${kind}`);

@@ -86,8 +86,8 @@ export class Series {
     return this.#isUsed;
   }
 
-  /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. */
-  absorb(value: number): boolean {
+  /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. See `ObservedValue` for `isFamiliar`. */
+  absorb(value: number, isFamiliar = false): boolean {
     const number = measured(value, this.#pool.options.range);
     if (number === undefined) {
       this.#missing += 1;
@@ -97,7 +97,7 @@ export class Series {
     }
     this.#count += 1;
     this.#missing = 0;
-    this.#score(number);
+    this.#score(number, isFamiliar);
     this.#track.push(number);
     for (const member of this.#members) member.observe(number);
     this.#track.read();
@@ -218,7 +218,7 @@ export class Series {
     }
   }
 
-  #score(value: number): void {
+  #score(value: number, isFamiliar: boolean): void {
     const pool = this.#pool;
     const { anchors } = pool;
     this.#complete(value);
@@ -242,7 +242,7 @@ export class Series {
         pool.calibrate(cell, value, given);
         this.#calibration.learn(cell, quantile, value, given, calibrationStep);
         const entrants = this.#entrants;
-        const learned = pool.hasSlot ? pending[at + this.#row - 1]! : Number.NaN;
+        const learned = pool.hasSlot && !isFamiliar ? pending[at + this.#row - 1]! : Number.NaN;
         for (let expert = 0; expert < entrants; expert += 1) {
           const loss = pinballLoss(value, pending[at + expert]!, quantile);
           this.scores.add(expert, loss);

@@ -145,16 +145,22 @@ describe('learned models: what a leader makes of them', () => {
   });
 
   it('waits a moment for the model that the log names, compares it on the past, and names it where it is used', () => {
-    const leader = leaderOf(kept(createLedger()));
-    assert.deepEqual(hearPast(leader, 20), [], 'it may come at any moment');
-    leader.step({ type: 'model-read', kind: 'cpu', weights: weightsOf('cpu') });
-    const forecasts: NodeForecast[] = [];
-    for (let round = 0; round < 20; round += 1)
-      for (const effect of leader.step({ type: 'tick' }, 250))
-        if (effect.type === 'publish-forecast') forecasts.push(effect.forecast);
-    const { why } = cpuOf(forecasts.at(-1)!);
-    assert.equal(why!.model, 'ridge');
-    assert.match(why!.text!, /\bridge \d+ %/);
+    const whyAfter = (ledMs: number) => {
+      const ledger = kept(createLedger());
+      ledger.ageMs += ledMs;
+      const leader = leaderOf(ledger);
+      assert.deepEqual(hearPast(leader, 20), [], 'it may come at any moment');
+      leader.step({ type: 'model-read', kind: 'cpu', weights: weightsOf('cpu') });
+      const forecasts: NodeForecast[] = [];
+      for (let round = 0; round < 20; round += 1)
+        for (const effect of leader.step({ type: 'tick' }, 250))
+          if (effect.type === 'publish-forecast') forecasts.push(effect.forecast);
+      return cpuOf(forecasts.at(-1)!).why!;
+    };
+    const why = whyAfter(past * stepMs);
+    assert.equal(why.model, 'ridge');
+    assert.match(why.text!, /\bridge \d+ %/);
+    assert.doesNotMatch(JSON.stringify(whyAfter(hourMs)), /ridge/, 'it has seen all of this past but the last hour');
 
     const alone = leaderOf(kept(createLedger()));
     const without = hearPast(alone, 80);

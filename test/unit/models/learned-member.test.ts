@@ -100,6 +100,16 @@ describe('a learned model among the members', () => {
     assert.equal(seen[0]!.values.length, 40);
   });
 
+  it('is not compared on what it may have been trained on', () => {
+    const { foresight } = opened([seasonal(0)]);
+    const rows = (from: number, to: number, isFamiliar: boolean) =>
+      Array.from({ length: to - from }, (_, at) => ['a', valueAt(from + at), isFamiliar] as const);
+    foresight.observeAll(rows(0, 300, true));
+    assert.equal(foresight.learnedScore('cpu'), undefined);
+    foresight.observeAll(rows(300, 360, false));
+    assert.equal(foresight.learnedScore('cpu')!.scored, 60);
+  });
+
   it('is for the kinds that were named', () => {
     assert.throws(() => createForesight(options).use('memory', seasonal(0)), RangeError);
   });

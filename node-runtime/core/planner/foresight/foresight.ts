@@ -24,8 +24,11 @@ export interface Foresight {
   /** Nothing more is asked of this series. */
   close?(key: string): void;
   why?(key: string): Reasons | undefined;
-  /** Values of open series, those of one series in their order in time: the same as one by one, and cheaper. */
-  observeAll?(values: Iterable<readonly [key: string, value: number]>): void;
+  /**
+   * Values of open series, those of one series in their order in time: the same as one by one, and cheaper. The model in use may have been trained on
+   * what is familiar: it is not compared on that.
+   */
+  observeAll?(values: Iterable<readonly [key: string, value: number, isFamiliar: boolean]>): void;
   /** Weights of a model for all series of a kind, in the place of those before. */
   useWeights?(kind: ForecastResource, weights: Uint8Array): void;
   /** How that model did beside the best of the others; undefined before anything is known of it. */

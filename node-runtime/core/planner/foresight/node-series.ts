@@ -1,5 +1,5 @@
 import type { Forecaster, QuantileCurves, SeriesRange } from '@foremesh/models';
-import { type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
+import { type ForecastResource, type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
 import type { Foresight } from './foresight.ts';
 import { RowRing } from './row-ring.ts';
 import { type Measured, measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
@@ -19,6 +19,8 @@ export interface NodeSeriesOptions {
   readonly steps: number;
   /** When a step of this node begins: another for each, so that they are not all due at once. */
   readonly phaseMs: number;
+  /** When the learned model of a kind was trained, by the leader's clock; undefined without one. */
+  readonly trainedMs: (kind: ForecastResource) => number | undefined;
   /** How much of its past a node's forecasts begin with. */
   readonly historySteps: () => number;
   readonly nowMs: number;
@@ -165,15 +167,22 @@ export class NodeSeries {
       this.#open();
       this.#backlog = backlog;
     }
+    const firstStep = this.#takenStep! - this.#backlog.length + 1;
     const rows = this.#backlog.splice(0, most);
-    const { foresight, node, historySteps } = this.#options;
+    const { foresight, node, historySteps, trainedMs } = this.#options;
     const kept = historySteps();
     for (const row of rows) this.#rows.push(row, kept);
     if (foresight.observeAll === undefined)
       for (const row of rows) for (const [index, value] of row.entries()) this.#forecasters[index]!.observe(value);
     else
       foresight.observeAll(
-        rows.flatMap((row) => row.map((value, index) => [seriesKey(node, resources[index]!), value] as const)),
+        rows.flatMap((row, at) =>
+          row.map((value, index) => {
+            const kind = resources[index]!;
+            const isFamiliar = this.#live.endMs(firstStep + at) <= (trainedMs(kind) ?? Number.NEGATIVE_INFINITY);
+            return [seriesKey(node, kind), value, isFamiliar] as const;
+          }),
+        ),
       );
     this.#learned += rows.length;
     return rows.length;

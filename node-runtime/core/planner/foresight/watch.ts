@@ -8,6 +8,7 @@ import {
   type ResourceForecast,
 } from '../../../contract/index.ts';
 import type { PlannerEffect } from '../events.ts';
+import { ageOf } from '../retention.ts';
 import type { NodeView, PlannerPolicy, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
 import type { Foresight, Reasons } from './foresight.ts';
@@ -22,8 +23,8 @@ export interface ForesightState {
   /** Whose history was asked for, and up to when it is waited for. */
   readonly asked: Map<string, { readonly request: number; untilMs: number }>;
   requests: number;
-  /** Kinds whose learned model, named by the log, is in use; and until when it is waited for. */
-  readonly learned: Set<string>;
+  /** When the learned models in use were trained, by our monotonic clock, or later; and until when those are waited for that the log names. */
+  readonly learned: Map<ForecastResource, number>;
   learnedUntilMs?: number;
   /** What is being learned on all series together. */
   learning?: Iterator<void>;
@@ -39,7 +40,7 @@ export function createForesightState({ createForesight, createLeaving }: Planner
     nodes: 0,
     asked: new Map(),
     requests: 0,
-    learned: new Set<string>(),
+    learned: new Map<ForecastResource, number>(),
     wallMs: 0,
   };
   return leaving === undefined ? state : { ...state, leaving };
@@ -59,6 +60,7 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
     stepMs: config.forecastStepMs,
     steps: config.forecastSteps,
     nowMs: state.nowMs,
+    trainedMs: (kind) => state.foresight.learned.get(kind),
     phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
     historySteps: () => Math.min(most, Math.floor(ofAll / Math.max(1, state.nodes.size))),
   });
@@ -99,12 +101,15 @@ function awaitsModels({ foresight, ledger, nowMs }: PlannerState): boolean {
   if (foresight.foresight.useWeights === undefined) return false;
   foresight.learnedUntilMs ??= nowMs + limits.relayWaitMs;
   if (nowMs >= foresight.learnedUntilMs) return false;
-  return [...ledger.models.keys()].some((kind) => !foresight.learned.has(kind));
+  return [...ledger.models.keys()].some((kind) => !foresight.learned.has(kind as ForecastResource));
 }
 
 /** The weights of the model of a kind are there. */
-export function useModel({ foresight }: PlannerState, kind: ForecastResource, weights: Uint8Array): void {
-  foresight.learned.add(kind);
+export function useModel(state: PlannerState, kind: ForecastResource, weights: Uint8Array): void {
+  const { foresight, ledger, nowMs } = state;
+  // While nobody leads the log does not age: it may have been earlier, never later.
+  const ageMs = ageOf(state) - (ledger.models.get(kind)?.ageMs ?? ledger.ageMs);
+  foresight.learned.set(kind, nowMs - ageMs);
   foresight.foresight.useWeights?.(kind, weights);
 }
 
