@@ -16,6 +16,7 @@ export {
   type ForesightState,
   type LearnedScore,
   type Member,
+  type ObservedValue,
   type Reasons,
   type SeriesIdentity,
 } from './engine/foresight.ts';

@@ -1,6 +1,7 @@
 import {
   type AccountQuota,
   type DataReference,
+  type ForecastResource,
   limits,
   type Output,
   type Problem,
@@ -110,7 +111,7 @@ export interface Ledger {
   readonly profiles: Map<string, LedgerProfile>;
   learnedTasks: number;
   /** Forecasting models that leaders have trained, by the kind of series. */
-  readonly models: Map<string, LedgerModel>;
+  readonly models: Map<ForecastResource, LedgerModel>;
   /** For how long somebody has led this mesh, as far as leaders have said so: what is kept for a time is kept by this. */
   ageMs: number;
 }

@@ -1,6 +1,6 @@
 import type { Forecaster, QuantileCurves, SeriesRange } from '@foremesh/models';
 import { type ForecastResource, type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
-import type { Foresight } from './foresight.ts';
+import type { Foresight, ObservedValue } from './foresight.ts';
 import { RowRing } from './row-ring.ts';
 import { type Measured, measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
 
@@ -26,6 +26,7 @@ export interface NodeSeriesOptions {
   readonly nowMs: number;
 }
 
+const never = Number.NEGATIVE_INFINITY;
 /** Batches of one boot that are remembered, so that one that comes twice counts once. */
 const batchesKnown = 64;
 
@@ -159,33 +160,37 @@ export class NodeSeries {
     });
   }
 
-  /** Learns at most so many steps of those that wait; returns how many it has learned. */
-  learn(most: number): number {
+  /** Steps that wait to be learned. */
+  get waiting(): number {
+    return this.#backlog.length;
+  }
+
+  /**
+   * Learns at most so many steps of those that wait; returns how many. Where the foresight takes many values at once they are put in `batch`, which is
+   * to be observed before anything is forecast.
+   */
+  learn(most: number, batch: ObservedValue[]): number {
     if (this.#backlog.length === 0) return 0;
     if (this.#forecasters.length === 0) {
       const backlog = this.#backlog;
       this.#open();
       this.#backlog = backlog;
     }
-    const firstStep = this.#takenStep! - this.#backlog.length + 1;
-    const rows = this.#backlog.splice(0, most);
     const { foresight, node, historySteps, trainedMs } = this.#options;
     const kept = historySteps();
-    for (const row of rows) this.#rows.push(row, kept);
-    if (foresight.observeAll === undefined)
-      for (const row of rows) for (const [index, value] of row.entries()) this.#forecasters[index]!.observe(value);
-    else
-      foresight.observeAll(
-        rows.flatMap((row, at) =>
-          row.map((value, index) => {
-            const kind = resources[index]!;
-            const isFamiliar = this.#live.endMs(firstStep + at) <= (trainedMs(kind) ?? Number.NEGATIVE_INFINITY);
-            return [seriesKey(node, kind), value, isFamiliar] as const;
-          }),
-        ),
-      );
-    this.#learned += rows.length;
-    return rows.length;
+    const isBatched = foresight.observeAll !== undefined;
+    for (let step = this.#takenStep! - this.#backlog.length + 1, left = most; left > 0; step += 1, left -= 1) {
+      const row = this.#backlog.shift();
+      if (row === undefined) return most - left;
+      this.#rows.push(row, kept);
+      this.#learned += 1;
+      for (const [index, kind] of resources.entries()) {
+        const value = row[index]!;
+        if (!isBatched) this.#forecasters[index]!.observe(value);
+        else batch.push([seriesKey(node, kind), value, this.#live.endMs(step) <= (trainedMs(kind) ?? never)]);
+      }
+    }
+    return most;
   }
 
   /** It has said what it remembers, and all that is known of it is learned. */

@@ -11,7 +11,7 @@ import type { PlannerEffect } from '../events.ts';
 import { ageOf } from '../retention.ts';
 import type { NodeView, PlannerPolicy, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
-import type { Foresight, Reasons } from './foresight.ts';
+import type { Foresight, ObservedValue, Reasons } from './foresight.ts';
 import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
 import { measured, resources } from './steps.ts';
 
@@ -26,6 +26,8 @@ export interface ForesightState {
   /** When the learned models in use were trained, by our monotonic clock, or later; and until when those are waited for that the log names. */
   readonly learned: Map<ForecastResource, number>;
   learnedUntilMs?: number;
+  /** With a learned model: until when steps are gathered that it is to be asked about together. */
+  gatherUntilMs: number;
   /** What is being learned on all series together. */
   learning?: Iterator<void>;
   readonly leaving?: LeavingHazards;
@@ -41,10 +43,14 @@ export function createForesightState({ createForesight, createLeaving }: Planner
     asked: new Map(),
     requests: 0,
     learned: new Map<ForecastResource, number>(),
+    gatherUntilMs: 0,
     wallMs: 0,
   };
   return leaving === undefined ? state : { ...state, leaving };
 }
+
+/** So much of a step: two seconds of a minute. */
+const gatherShare = 1 / 30;
 
 /** Spreads any number of nodes evenly over a step (Knuth, The Art of Computer Programming 3, 6.4: multiples of the golden section). */
 const goldenSection = (Math.sqrt(5) - 1) / 2;
@@ -83,14 +89,11 @@ export function watchForesight(state: PlannerState, effects: PlannerEffect[]): v
   askForHistories(state, effects);
   learnTogether(state.foresight);
   if (awaitsModels(state)) return;
-  let learnable: number = limits.forecastStepsPerTick;
+  learnSteps(state);
   let forecasts: number = limits.forecastNodesPerTick;
   for (const node of state.nodes.values()) {
-    if (!node.online) continue;
     const { series } = node;
-    series.takeSteps();
-    if (learnable > 0) learnable -= series.learn(learnable);
-    if (forecasts === 0 || !series.isDue) continue;
+    if (!node.online || forecasts === 0 || !series.isDue) continue;
     forecasts -= 1;
     effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.forecast()) });
   }
@@ -101,7 +104,7 @@ function awaitsModels({ foresight, ledger, nowMs }: PlannerState): boolean {
   if (foresight.foresight.useWeights === undefined) return false;
   foresight.learnedUntilMs ??= nowMs + limits.relayWaitMs;
   if (nowMs >= foresight.learnedUntilMs) return false;
-  return [...ledger.models.keys()].some((kind) => !foresight.learned.has(kind as ForecastResource));
+  return [...ledger.models.keys()].some((kind) => !foresight.learned.has(kind));
 }
 
 /** The weights of the model of a kind are there. */
@@ -111,6 +114,25 @@ export function useModel(state: PlannerState, kind: ForecastResource, weights: U
   const ageMs = ageOf(state) - (ledger.models.get(kind)?.ageMs ?? ledger.ageMs);
   foresight.learned.set(kind, nowMs - ageMs);
   foresight.foresight.useWeights?.(kind, weights);
+}
+
+/** A learned model costs by the call rather than by the window: what is not much is gathered for a while, over all nodes. */
+function learnSteps({ foresight, nodes, nowMs, config }: PlannerState): void {
+  let waiting = 0;
+  for (const { online, series } of nodes.values()) {
+    if (!online) continue;
+    series.takeSteps();
+    waiting += series.waiting;
+  }
+  let learnable: number = limits.forecastStepsPerTick;
+  if (foresight.learned.size > 0 && waiting < learnable && nowMs < foresight.gatherUntilMs) return;
+  if (waiting > 0) foresight.gatherUntilMs = nowMs + config.forecastStepMs * gatherShare;
+  const batch: ObservedValue[] = [];
+  for (const { online, series } of nodes.values()) {
+    if (learnable === 0) break;
+    if (online) learnable -= series.learn(learnable, batch);
+  }
+  if (batch.length > 0) foresight.foresight.observeAll?.(batch);
 }
 
 function learnTogether(state: ForesightState): void {
