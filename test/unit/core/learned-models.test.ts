@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
-import { createForesight, decodeWeights, encodeWeights, ridgeModel, trainRidge } from '@foremesh/models';
-import type { HistoryPage, NodeForecast } from '@foremesh/node-runtime/contract';
+import {
+  createForesight,
+  decodeWeights,
+  encodeWeights,
+  type GlobalModel,
+  ridgeModel,
+  trainRidge,
+} from '@foremesh/models';
+import type { HistoryPage, MetricSample, NodeForecast } from '@foremesh/node-runtime/contract';
 import {
   ageOf,
   createLedger,
@@ -21,6 +28,16 @@ const past = 400;
 const valueAt = (at: number) => (Math.floor(at / 20) % 2 === 0 ? 0.2 : 0.7) + ((at * 7919) % 13) / 1_000;
 const lags = 48;
 const trainedOn = { series: 1, windows: 300 };
+
+const sample: MetricSample = {
+  ageMs: 0,
+  cpuShare: 0.2,
+  cpuBackgroundShare: 0.2,
+  memoryAvailableBytes: 1e8,
+  memoryMeshBytes: 0,
+  networkReceivedBytesPerSecond: 0,
+  networkSentBytesPerSecond: 0,
+};
 
 function weightsOf(kind: 'cpu'): Uint8Array {
   const values = Float64Array.from({ length: 2_000 }, (_, at) => valueAt(at + 7));
@@ -67,18 +84,7 @@ function hearPast(leader: Leader, rounds: number): NodeForecast[] {
     writtenBytes: 1,
   };
   leader.report('bob', [{ type: 'history', request, page }]);
-  const samples = [
-    {
-      ageMs: 0,
-      cpuShare: 0.2,
-      cpuBackgroundShare: 0.2,
-      memoryAvailableBytes: 1e8,
-      memoryMeshBytes: 0,
-      networkReceivedBytesPerSecond: 0,
-      networkSentBytesPerSecond: 0,
-    },
-  ];
-  leader.step({ type: 'node-metrics', metrics: { v: 1, node: 'bob', bootId: 'bob-1', seq: 1, samples } });
+  leader.step({ type: 'node-metrics', metrics: { v: 1, node: 'bob', bootId: 'bob-1', seq: 1, samples: [sample] } });
   const forecasts: NodeForecast[] = [];
   for (let round = 0; round < rounds; round += 1)
     for (const effect of leader.step({ type: 'tick' }, 250))
@@ -142,6 +148,44 @@ describe('learned models: what a leader makes of them', () => {
     assert.ok(Math.abs(history!.values.length - past) <= 1, `${history!.values.length}`);
     const turns = history!.values.filter((value, at) => at > 0 && Math.abs(value - history!.values[at - 1]!) > 0.15);
     assert.ok(turns.length >= past / 20 - 1, `${turns.length}`);
+  });
+
+  it('asks it about the steps of many nodes together', () => {
+    const asked: number[] = [];
+    const model: GlobalModel = {
+      ...{ model: 'counted', lags: 1, steps: 30 },
+      predict: (windows) => {
+        asked.push(windows.length);
+        const flat = Array<number>(30).fill(0.5);
+        return windows.map(() => ({ intervalMs: stepMs, q10: flat, q50: flat, q90: flat }));
+      },
+    };
+    const createCounted = () => {
+      const foresight = createForesight({ steps: 30, learnedKinds });
+      return Object.assign(foresight, { useWeights: (kind: string) => foresight.use(kind, model) });
+    };
+    const leader = new Leader({ nodeSilenceMs: 1e12 }, createLedger(), 1, { createForesight: createCounted });
+    leader.elect();
+    const names = Array.from({ length: 100 }, (_, index) => `n${index}`);
+    for (const name of names) leader.join(name);
+    leader.step({ type: 'model-read', kind: 'cpu', weights: new Uint8Array() });
+    let round = 0;
+    const minutes = (count: number) => {
+      for (const end = round + count * 240; round < end; round += 1) {
+        for (const [index, node] of names.entries()) {
+          if ((round + index) % 40 !== 0) continue;
+          const metrics = { v: 1 as const, node, bootId: `${node}-1`, seq: round, samples: [sample] };
+          leader.step({ type: 'node-metrics', metrics });
+        }
+        leader.step({ type: 'tick' }, 250);
+      }
+    };
+    minutes(10); // that no history comes is known by then
+    asked.length = 0;
+    minutes(5);
+    const windows = asked.reduce((sum, count) => sum + count, 0);
+    assert.ok(Math.abs(windows - 5 * names.length) <= names.length, `${windows} windows`);
+    assert.ok(asked.length <= 5 * 30, `${asked.length} calls`);
   });
 
   it('waits a moment for the model that the log names, compares it on the past, and names it where it is used', () => {
