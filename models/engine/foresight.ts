@@ -136,11 +136,11 @@ export function createForesight({ steps, members = [], globals = [], learnedKind
       pasts.set(series, past);
       past.push(number);
       for (const [index, model] of asked.entries()) {
-        const window = series.window(model, past);
-        if (window === undefined) continue;
+        const seen = series.window(model, past);
+        if (seen === undefined) continue;
         const batch = batches.get(model) ?? { windows: [], put: [] };
         batches.set(model, batch);
-        batch.windows.push(window);
+        batch.windows.push(seen);
         batch.put.push((curves) => {
           answers[at]![index] = curves;
         });
