@@ -48,6 +48,8 @@ interface Known {
 }
 
 const lookEveryMs = 10_000;
+/** The same until its ledger is as new as any: the models that the log names are waited for. */
+const lookFirstMs = 250;
 const lags = 48;
 const lostCodes: readonly string[] = ['MESH_BLOB_MISSING', 'MESH_BLOB_CORRUPT'];
 
@@ -86,7 +88,8 @@ export class ModelKeeper {
 
   /** One look after the other, as long as this leadership lasts. */
   async #go(signal: AbortSignal): Promise<void> {
-    for (const kind of learnedKinds) {
+    const { leading } = this.#options.voter().planner;
+    for (const kind of leading ? learnedKinds : []) {
       try {
         await this.#look(kind, signal);
       } catch (error) {
@@ -102,20 +105,20 @@ export class ModelKeeper {
       }
     }
     if (signal.aborted) return;
-    this.#timer = setTimeout(() => void this.#go(signal), this.#options.learning?.lookEveryMs ?? lookEveryMs);
+    const { lookEveryMs: everyMs = lookEveryMs } = this.#options.learning ?? {};
+    this.#timer = setTimeout(() => void this.#go(signal), leading ? everyMs : lookFirstMs);
     this.#timer.unref();
   }
 
   async #look(kind: ForecastResource, signal: AbortSignal): Promise<void> {
     const { planner } = this.#options.voter();
-    // Elected, but its ledger is not as new as any yet.
-    if (!planner.leading) return;
     const known = this.#known.get(kind) ?? {};
     this.#known.set(kind, known);
     const kept = planner.ledger.models.get(kind);
     if (kept !== undefined && kept.weights.blob !== known.blob) await this.#load(kind, known, kept.weights, signal);
-    const histories = historiesOf(planner, kind);
-    if (histories === undefined || signal.aborted) return;
+    if (known.triedMs !== undefined && performance.now() - known.triedMs < this.#policy.pauseMs) return;
+    const histories = signal.aborted ? undefined : historiesOf(planner, kind);
+    if (histories === undefined) return;
     const record = this.#recordOf(kind, known, histories);
     const reason = shouldRetrain(record, this.#policy);
     if (reason === undefined) return;

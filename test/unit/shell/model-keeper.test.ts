@@ -158,6 +158,25 @@ describe('ModelKeeper', () => {
     assert.equal(next.trainings.length, 0);
   });
 
+  it('loads them as soon as its ledger is as new as any, and none before', async () => {
+    const first = keeperOf(150);
+    first.keeper.leads(true);
+    await inLog(first.leader.planner.ledger, 2);
+    first.keeper.leads(false);
+    const { ledger } = first.leader.planner;
+    const { leader, keeper, fed, blobs } = keeperOf(0, {
+      blobs: first.blobs,
+      ledger,
+      learning: { lookEveryMs: 600_000 },
+    });
+    leader.step({ type: 'deposed' });
+    const before = blobs.asked.length;
+    keeper.leads(true);
+    assert.equal(blobs.asked.length, before);
+    leader.elect(2);
+    await until('both are in use', () => fed.length === 2);
+  });
+
   it('trains anew on schedule, and when the weights are lost', async () => {
     const first = keeperOf(150);
     first.keeper.leads(true);
