@@ -14,7 +14,9 @@ export {
   type Foresight,
   type ForesightOptions,
   type ForesightState,
+  type LearnedScore,
   type Member,
+  type ObservedValue,
   type Reasons,
   type SeriesIdentity,
 } from './engine/foresight.ts';
@@ -38,6 +40,7 @@ export {
   retrainPolicy,
   shouldRetrain,
 } from './global/retrain.ts';
+export { originsIn } from './global/scaling.ts';
 export {
   decodeWeights,
   encodeWeights,

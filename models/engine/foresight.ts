@@ -1,4 +1,13 @@
-import type { Forecaster, ForecasterFactory, GlobalModel, QuantileCurves, SeriesOptions } from '../forecaster.ts';
+import { measured } from '../baselines/empirical-bands.ts';
+import type {
+  Forecaster,
+  ForecasterFactory,
+  GlobalModel,
+  QuantileCurves,
+  SeriesOptions,
+  SeriesWindow,
+} from '../forecaster.ts';
+import type { GlobalModelRecord } from '../global/retrain.ts';
 import { standardMembers } from './members.ts';
 import { Pool, type PoolState } from './pool.ts';
 import { Series } from './series.ts';
@@ -16,7 +25,12 @@ export interface ForesightOptions {
   readonly members?: readonly Member[];
   /** Models that were learned elsewhere, asked in batches. */
   readonly globals?: readonly GlobalModel[];
+  /** Kinds of series for which a global model may come later, by `use`. */
+  readonly learnedKinds?: readonly string[];
 }
+
+/** How the model in use did against the best of the other members, over all series of its kind. */
+export type LearnedScore = Pick<GlobalModelRecord, 'scored' | 'loss' | 'challengerLoss'>;
 
 export interface SeriesIdentity extends SeriesOptions {
   readonly key: string;
@@ -41,15 +55,28 @@ export interface Reasons {
 /** What was learned on all series together, as plain data: one entry per kind. */
 export type ForesightState = Readonly<Record<string, PoolState>>;
 
+/** The learned model may have been trained on what is `isFamiliar`: it is not compared on that. */
+export type ObservedValue = readonly [key: string, value: number, isFamiliar?: boolean];
+
 export interface Foresight {
   /** The forecaster of a series, the same one for the same key. Throws a RangeError where a kind has two intervals or ranges. */
   open(series: SeriesIdentity): Forecaster;
   close(key: string): void;
-  /** One value, or NaN, for each of the keys: the same as one by one, but global models are asked once for all. */
-  observeAll(values: Iterable<readonly [key: string, value: number]>): void;
+  /**
+   * Values, or NaN, for the keys, those of one key in their order in time: the same as one by one, but each global model is asked once
+   * for all.
+   */
+  observeAll(values: Iterable<ObservedValue>): void;
   forecastAll(steps: number): Map<string, QuantileCurves>;
   /** Undefined for an unknown key. */
   why(key: string): Reasons | undefined;
+  /**
+   * From now on this model, learned elsewhere, is asked for the series of a kind of `learnedKinds`, in the place of the one before. It is scored on
+   * all of them, and has a part in the forecasts of those where it beats every other member (see `isWorthUsing`). Throws a RangeError for another kind.
+   */
+  use(kind: string, model: GlobalModel): void;
+  /** Undefined before a model is in use and has been scored. */
+  learnedScore(kind: string): LearnedScore | undefined;
   /** Whether enough has been seen for the pooled models to be fitted (anew). */
   readonly learningDue: boolean;
   /**
@@ -62,6 +89,8 @@ export interface Foresight {
   restore(state: ForesightState): void;
 }
 
+type Observed = readonly [series: Opened, value: number, isFamiliar?: boolean];
+
 interface Opened {
   readonly pool: Pool;
   readonly series: Series;
@@ -72,16 +101,24 @@ interface Opened {
  * The forecasting engine: many series, each with members that are scored, weighted and calibrated on its own past, and drawn to
  * what all series of its kind show while that past is short. Pure: the same values in the same order give the same curves.
  */
-export function createForesight({ steps, members = standardMembers, globals = [] }: ForesightOptions): Foresight {
+export function createForesight({
+  steps,
+  members = standardMembers,
+  globals = [],
+  learnedKinds = [],
+}: ForesightOptions): Foresight {
   if (!Number.isInteger(steps) || steps < 1) throw new RangeError(`steps must be a whole number from 1, not ${steps}`);
   const pools = new Map<string, Pool>();
   const opened = new Map<string, Opened>();
+  const learned = new Map<string, GlobalModel>();
   let saved: ForesightState = {};
 
   function poolOf({ kind, intervalMs, range }: SeriesIdentity): Pool {
     let pool = pools.get(kind);
     if (pool === undefined) {
-      pool = new Pool({ intervalMs, range }, steps, members, globals);
+      pool = new Pool({ intervalMs, range }, steps, members, globals, learnedKinds.includes(kind));
+      const model = learned.get(kind);
+      if (model !== undefined) pool.use(model);
       const state = saved[kind];
       if (state !== undefined) pool.restore(state);
       pools.set(kind, pool);
@@ -92,16 +129,38 @@ export function createForesight({ steps, members = standardMembers, globals = []
     return pool;
   }
 
-  function observeAll(values: Iterable<readonly [Series, number]>): void {
-    const changed: Series[] = [];
-    for (const [series, value] of values) if (series.absorb(value)) changed.push(series);
-    const answers = globals.map((model) => {
-      const windows = changed.map((series) => series.window(model));
-      const curves = model.predict(windows.filter((each) => each !== undefined));
-      let next = 0;
-      return windows.map((each) => (each === undefined ? undefined : curves[next++]));
-    });
-    for (const [index, series] of changed.entries()) series.predict(answers.map((each) => each[index]));
+  /** What the global models say after each of the values, in the order of the values and, within, of `Pool.asked`. */
+  function ask(values: readonly Observed[]): (QuantileCurves | undefined)[][] {
+    const answers = values.map((): (QuantileCurves | undefined)[] => []);
+    const pasts = new Map<Series, number[]>();
+    const batches = new Map<GlobalModel, { windows: SeriesWindow[]; put: ((curves: QuantileCurves) => void)[] }>();
+    for (const [at, [{ pool, series }, value]] of values.entries()) {
+      const number = measured(value, pool.options.range);
+      const { asked } = pool;
+      if (number === undefined || asked.length === 0) continue;
+      const past = pasts.get(series) ?? series.past;
+      pasts.set(series, past);
+      past.push(number);
+      for (const [index, model] of asked.entries()) {
+        const seen = series.window(model, past);
+        if (seen === undefined) continue;
+        const batch = batches.get(model) ?? { windows: [], put: [] };
+        batches.set(model, batch);
+        batch.windows.push(seen);
+        batch.put.push((curves) => {
+          answers[at]![index] = curves;
+        });
+      }
+    }
+    for (const [model, { windows, put }] of batches)
+      for (const [index, curves] of model.predict(windows).entries()) put[index]!(curves);
+    return answers;
+  }
+
+  function observeAll(values: readonly Observed[]): void {
+    const answers = ask(values);
+    for (const [at, [{ series }, value, isFamiliar]] of values.entries())
+      if (series.absorb(value, isFamiliar)) series.predict(answers[at]!);
   }
 
   return {
@@ -113,10 +172,11 @@ export function createForesight({ steps, members = standardMembers, globals = []
       pool.join();
       const forecaster: Forecaster = {
         model: 'foresight',
-        observe: (value) => observeAll([[series, value]]),
+        observe: (value) => observeAll([[found, value]]),
         forecast: (ahead) => series.forecast(ahead),
       };
-      opened.set(identity.key, { pool, series, forecaster });
+      const found: Opened = { pool, series, forecaster };
+      opened.set(identity.key, found);
       return forecaster;
     },
     close(key) {
@@ -124,28 +184,52 @@ export function createForesight({ steps, members = standardMembers, globals = []
       opened.delete(key);
     },
     observeAll(values) {
-      const pairs: [Series, number][] = [];
-      for (const [key, value] of values) {
-        const series = opened.get(key)?.series;
+      const found: Observed[] = [];
+      for (const [key, ...value] of values) {
+        const series = opened.get(key);
         if (series === undefined) throw new RangeError(`there is no open series ${key}`);
-        pairs.push([series, value]);
+        found.push([series, ...value]);
       }
-      observeAll(pairs);
+      observeAll(found);
+    },
+    use(kind, model) {
+      if (!learnedKinds.includes(kind)) throw new RangeError(`no model is learned for series of kind ${kind}`);
+      learned.set(kind, model);
+      pools.get(kind)?.use(model);
+    },
+    learnedScore(kind) {
+      const pool = pools.get(kind);
+      if (pool === undefined || pool.learnedScored === 0) return undefined;
+      const losses = new Float64Array(pool.experts.length);
+      let weights = 0;
+      for (const { pool: own, series } of opened.values()) {
+        const { duel } = series;
+        if (own !== pool || duel === undefined) continue;
+        weights += duel.evidence;
+        for (const [index, loss] of [...duel.others, duel.loss].entries()) losses[index]! += duel.evidence * loss;
+      }
+      if (weights === 0) return undefined;
+      const [loss, challengerLoss] = [losses.at(-1)! / weights, Math.min(...losses.subarray(0, -1)) / weights];
+      return { scored: pool.learnedScored, loss, challengerLoss };
     },
     forecastAll: (ahead) => new Map([...opened].map(([key, { series }]) => [key, series.forecast(ahead)])),
     why(key) {
       const found = opened.get(key);
       if (found === undefined) return undefined;
-      const { experts } = found.pool;
-      const { losses, champion, evidence } = found.series.scores;
-      const weights = found.series.weights();
+      const { pool, series } = found;
+      const { losses, champion, evidence } = series.scores;
+      const weights = series.weights();
+      const { duel, usesLearned } = series;
+      // One that is not compared yet is no member yet.
+      const experts = pool.hasSlot && duel === undefined ? pool.experts.slice(0, -1) : pool.experts;
+      const lossOf = (index: number) => (index < losses.length - 1 ? losses[index]! : duel!.loss);
       return {
-        champion: experts[champion]!,
+        champion: usesLearned ? experts.at(-1)! : experts[champion]!,
         evidence,
-        loss: losses[experts.length]!,
+        loss: losses.at(-1)!,
         lossOfLast: losses[0]!,
         members: experts
-          .map((model, index) => ({ model, weight: weights[index]!, loss: losses[index]! }))
+          .map((model, index) => ({ model, weight: weights[index]!, loss: lossOf(index) }))
           .sort((left, right) => right.weight - left.weight),
       };
     },

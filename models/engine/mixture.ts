@@ -36,6 +36,20 @@ export class Mixture {
   }
 
   /**
+   * The same without the last expert: what one says that sleeps. Its weight in the mean is nothing so, and it neither wins nor loses weight for when
+   * it wakes (Freund, Schapire, Singer and Warmuth 1997, experts that specialize).
+   */
+  mixOthers(cell: number, forecasts: Float32Array, at: number): number {
+    const base = cell * this.#experts;
+    let [sum, weights] = [0, 0];
+    for (let expert = 0; expert < this.#experts - 1; expert += 1) {
+      weights += this.weights[base + expert]!;
+      sum += this.weights[base + expert]! * forecasts[at + expert]!;
+    }
+    return sum / weights;
+  }
+
+  /**
    * @param slope of the pinball loss at `mixed`, what the experts' forecasts were mixed to
    * @param unit of the losses
    * @param keep what old losses fade by

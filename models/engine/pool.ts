@@ -25,9 +25,11 @@ export class Pool {
   readonly options: SeriesOptions;
   readonly members: readonly Member[];
   readonly globals: readonly GlobalModel[];
+  /** Whether there is a place, the last, for a model that is learned meanwhile. */
+  readonly hasSlot: boolean;
   readonly anchors: readonly number[];
   /** Names of all members, in the order of their weights. */
-  readonly experts: readonly string[];
+  readonly experts: string[];
   readonly cells: number;
   readonly regression: PooledRegression;
   readonly mixture: Mixture;
@@ -39,17 +41,29 @@ export class Pool {
   readonly #squares: Float64Array;
   #size = 0;
   #answers = 0;
+  /** The model in the slot, how many models were there, and how many of its forecasts have been compared with what came. */
+  learned: GlobalModel | undefined;
+  learnedNumber = 0;
+  learnedScored = 0;
 
-  constructor(options: SeriesOptions, steps: number, members: readonly Member[], globals: readonly GlobalModel[]) {
+  constructor(
+    options: SeriesOptions,
+    steps: number,
+    members: readonly Member[],
+    globals: readonly GlobalModel[],
+    hasSlot = false,
+  ) {
     this.options = options;
     this.members = members;
     this.globals = globals;
+    this.hasSlot = hasSlot;
     this.anchors = anchorsUpTo(steps);
     this.experts = [
       ...bases,
       ...pooledModels,
       ...members.map(({ model }) => model),
       ...globals.map(({ model }) => model),
+      ...(hasSlot ? ['learned'] : []),
     ];
     this.cells = this.anchors.length * levels.length;
     this.regression = new PooledRegression(this.anchors);
@@ -58,6 +72,19 @@ export class Pool {
     this.meanSquares = new Float64Array(this.cells);
     this.#calibration = new QuantileTracker(this.cells, 0);
     this.#squares = new Float64Array(this.cells);
+  }
+
+  /** All that are asked in batches, in the order of their answers. */
+  get asked(): readonly GlobalModel[] {
+    return this.learned === undefined ? this.globals : [...this.globals, this.learned];
+  }
+
+  /** Puts a model in the slot, in the place of the one before. */
+  use(model: GlobalModel): void {
+    this.learned = model;
+    this.learnedNumber += 1;
+    this.learnedScored = 0;
+    this.experts[this.experts.length - 1] = model.model;
   }
 
   join(): void {

@@ -1,8 +1,10 @@
 import { magnitudeMost, measured, wholeRange } from '../baselines/empirical-bands.ts';
 import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
+import { isWorthUsing } from '../global/retrain.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { placeOf } from './anchors.ts';
+import { Duel } from './duel.ts';
 import { Mixture, slopeAt } from './mixture.ts';
 import type { Pool } from './pool.ts';
 import { pooledModels } from './pooled-regression.ts';
@@ -25,6 +27,8 @@ const scaleLeast = 0.02;
 const tiny = 1e-9;
 /** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
 const mixes = 3;
+/** Values of a series itself that a learned model must have been compared with before it is used there. */
+const duelLeast = 30;
 
 interface Origin {
   readonly at: number;
@@ -47,6 +51,10 @@ export class Series {
   readonly #row: number;
   /** Per anchor, as many origins as the anchor is far: the cells of the anchor as in `#now`, then the scale. */
   readonly #pending: readonly Float32Array[];
+  /** Of the model in the pool's slot against the other members; what it said itself stands last in a row, NaN where nothing. */
+  #duel: Duel;
+  #learnedNumber = 0;
+  #isUsed = false;
   #open: Origin[] = [];
   #count = 0;
   #missing = 0;
@@ -58,14 +66,30 @@ export class Series {
     this.#track = new Track(pool.anchors);
     this.#mixture = new Mixture(pool.cells, pool.experts.length);
     this.#calibration = new QuantileTracker(pool.cells, calibrationDecay);
-    this.scores = new Scoreboard(pool.experts.length + 1);
-    this.#row = pool.experts.length + mixes;
+    this.scores = new Scoreboard(this.#entrants + 1);
+    this.#duel = new Duel(pool.experts.length);
+    this.#row = pool.experts.length + mixes + 1;
     this.#now = new Float32Array(pool.cells * this.#row);
     this.#pending = pool.anchors.map((step) => new Float32Array(step * (levels.length * this.#row + 1)));
   }
 
-  /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. */
-  absorb(value: number): boolean {
+  /** Members that can be champion: all but the learned model, which has a scoreboard of its own. */
+  get #entrants(): number {
+    return this.#pool.experts.length - (this.#pool.hasSlot ? 1 : 0);
+  }
+
+  /** The learned model on this series; undefined before it was compared with anything. */
+  get duel(): Duel | undefined {
+    return this.#learnedNumber === this.#pool.learnedNumber && this.#duel.scored > 0 ? this.#duel : undefined;
+  }
+
+  /** Whether the learned model has a part in the forecasts: only where no other member beats it. */
+  get usesLearned(): boolean {
+    return this.#isUsed;
+  }
+
+  /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. See `ObservedValue` for `isFamiliar`. */
+  absorb(value: number, isFamiliar = false): boolean {
     const number = measured(value, this.#pool.options.range);
     if (number === undefined) {
       this.#missing += 1;
@@ -75,7 +99,7 @@ export class Series {
     }
     this.#count += 1;
     this.#missing = 0;
-    this.#score(number);
+    this.#score(number, isFamiliar);
     this.#track.push(number);
     for (const member of this.#members) member.observe(number);
     this.#track.read();
@@ -84,16 +108,20 @@ export class Series {
     return true;
   }
 
-  /** What a global model reads, or undefined while there is too little. */
-  window(model: GlobalModel): SeriesWindow | undefined {
-    const { values } = this.#track;
-    if (values.size < model.lags || model.lags > historyLength) return undefined;
-    return { ...this.#pool.options, values: values.toArray().subarray(-(model.context ?? model.lags)) };
+  /** The last values, oldest first. */
+  get past(): number[] {
+    return [...this.#track.values.toArray()];
+  }
+
+  /** What a global model reads of the last values, or undefined while there is too little. */
+  window({ lags, context = lags }: GlobalModel, values: readonly number[]): SeriesWindow | undefined {
+    if (values.length < lags || lags > historyLength) return undefined;
+    return { ...this.#pool.options, values: Float64Array.from(values.slice(-context)) };
   }
 
   /** Forecasts anew after `absorb`, with what the global models said, in their order. */
-  predict(globals: readonly (QuantileCurves | undefined)[]): void {
-    const { anchors, experts, regression } = this.#pool;
+  predict(answers: readonly (QuantileCurves | undefined)[]): void {
+    const { anchors, experts, globals, regression } = this.#pool;
     const { baseQuantiles } = this.#track;
     for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
       for (let level = 0; level < levels.length; level += 1, cell += 1)
@@ -106,13 +134,43 @@ export class Series {
     const farthest = anchors.at(-1)!;
     for (const member of this.#members)
       this.#enter(expert++, member.ready === false ? undefined : member.forecast(farthest));
-    for (const curves of globals) this.#enter(expert++, curves);
+    for (const index of globals.keys()) {
+      const curves = answers[index];
+      if (curves === undefined) this.#stand(expert++);
+      else this.#enter(expert++, curves);
+    }
+    if (this.#pool.hasSlot) this.#hearLearned(answers[globals.length]);
     this.#mix(experts.length);
     this.#remember();
     const offered = regression.offer(this.#track, 1 / this.#unit());
     const { centre, scale } = this.#track;
     if (offered !== undefined) this.#open.push({ at: this.#count, ...offered, centre, scale });
     this.#pool.answered();
+  }
+
+  /** What the model in the slot says stands last in each row, to be scored whether it is used or not. */
+  #hearLearned(curves: QuantileCurves | undefined): void {
+    const { anchors, learnedNumber } = this.#pool;
+    if (this.#learnedNumber !== learnedNumber) {
+      // Another model: what the one before has said is not its.
+      this.#learnedNumber = learnedNumber;
+      this.#duel = new Duel(this.#pool.experts.length);
+      for (const pending of this.#pending)
+        for (let at = 0; at < pending.length; at += levels.length * this.#row + 1)
+          for (let level = 1; level <= levels.length; level += 1) pending[at + level * this.#row - 1] = Number.NaN;
+    }
+    const said = curves === undefined ? [] : [curves.q10, curves.q50, curves.q90];
+    for (const [anchor, step] of anchors.entries())
+      for (let level = 0; level < levels.length; level += 1) {
+        const curve = said[level];
+        this.#now[(anchor * levels.length + level + 1) * this.#row - 1] =
+          curve === undefined ? Number.NaN : curve[Math.min(step, curve.length) - 1]!;
+      }
+    const { scored, loss, others } = this.#duel;
+    this.#isUsed =
+      curves !== undefined &&
+      scored >= duelLeast &&
+      isWorthUsing({ scored: this.#pool.learnedScored, loss, challengerLoss: Math.min(...others) });
   }
 
   /** The curves of a member at the anchors; it stands aside where it has none, or knows nothing but an open range. */
@@ -137,9 +195,13 @@ export class Series {
     const { scale } = this.#track;
     for (let cell = 0; cell < this.#pool.cells; cell += 1) {
       const at = cell * this.#row;
+      this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+      if (this.#pool.hasSlot)
+        this.#now[at + experts - 1] = this.#isUsed
+          ? this.#now[at + this.#row - 1]!
+          : this.#mixture.mixOthers(cell, this.#now, at);
       for (let expert = at; expert < at + experts; expert += 1)
         this.#now[expert] = Math.min(high, Math.max(low, this.#now[expert]!));
-      this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
       const own = this.#mixture.mix(cell, this.#now, at);
       const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
       this.#now[at + experts] = this.#pool.mixture.mix(cell, this.#now, at);
@@ -159,7 +221,7 @@ export class Series {
     }
   }
 
-  #score(value: number): void {
+  #score(value: number, isFamiliar: boolean): void {
     const pool = this.#pool;
     const { anchors } = pool;
     this.#complete(value);
@@ -182,12 +244,19 @@ export class Series {
         pool.noteSquare(cell, this.#mixture.learn(cell, slope, pending, at, own, scale, keep));
         pool.calibrate(cell, value, given);
         this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
-        for (let expert = 0; expert < experts; expert += 1)
-          this.scores.add(expert, pinballLoss(value, pending[at + expert]!, quantile));
-        this.scores.add(experts, pinballLoss(value, given, quantile));
+        const entrants = this.#entrants;
+        const learned = pool.hasSlot && !isFamiliar ? pending[at + this.#row - 1]! : Number.NaN;
+        for (let expert = 0; expert < entrants; expert += 1) {
+          const loss = pinballLoss(value, pending[at + expert]!, quantile);
+          this.scores.add(expert, loss);
+          if (Number.isFinite(learned)) this.#duel.add(expert, loss);
+        }
+        if (Number.isFinite(learned)) this.#duel.add(entrants, pinballLoss(value, learned, quantile));
+        this.scores.add(entrants, pinballLoss(value, given, quantile));
       }
     }
     this.scores.close();
+    if (this.#duel.close()) pool.learnedScored += 1;
   }
 
   /** Gives the origins that the pooled regression keeps of this series the value they wait for. */
@@ -225,12 +294,14 @@ export class Series {
     return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2] };
   }
 
-  /** Mean weight of each member over all steps and levels. */
+  /** Mean weight of each member over all steps and levels; a learned model that is not used has none. */
   weights(): number[] {
     const experts = this.#pool.experts.length;
     const sums = new Array<number>(experts).fill(0);
     for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight / this.#pool.cells;
-    return sums;
+    if (!this.#pool.hasSlot || this.#isUsed) return sums;
+    const asleep = sums.pop()!;
+    return [...sums.map((weight) => weight / (1 - asleep)), 0];
   }
 
   /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its high values. */

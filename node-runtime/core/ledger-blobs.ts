@@ -6,9 +6,10 @@ import type { PlannerState } from './planner/index.ts';
 
 type Named = Pick<DataReference, 'blob' | 'sizeBytes'>;
 
-/** Of these blobs, those that no job of the log names, in any way: they can go. */
+/** Of these blobs, those that no job and no model of the log names, in any way: they can go. */
 export function unneededBlobs<T extends Named>(ledger: Ledger, among: readonly T[]): T[] {
   const left = new Map(among.map((each) => [blobKeyOf(each), each]));
+  for (const { weights } of ledger.models.values()) left.delete(blobKeyOf(weights));
   for (const job of ledger.jobs.values()) {
     if (left.size === 0) break;
     for (const each of blobsOf(job)) left.delete(blobKeyOf(each));

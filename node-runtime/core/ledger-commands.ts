@@ -1,6 +1,7 @@
 import type {
   Checkpoint,
   DataReference,
+  ForecastResource,
   NodeKey,
   Output,
   Problem,
@@ -60,6 +61,14 @@ export type MeshCommand =
   | { readonly type: 'certify-voters'; readonly link: VotersLink }
   | { readonly type: 'set-voters'; readonly settings: VoterSettings; readonly atMs: number }
   | { readonly type: 'set-quota'; readonly account: string; readonly change: QuotaChange; readonly atMs: number }
+  /** A leader has trained this model for all series of a kind, and its weights are durable. */
+  | {
+      readonly type: 'keep-model';
+      readonly kind: ForecastResource;
+      readonly model: string;
+      readonly weights: DataReference;
+      readonly trainedOn: { readonly series: number; readonly windows: number };
+    }
   /** So long somebody has led since this was last said, or since the election, by the leader's monotonic clock. */
   | { readonly type: 'pass-time'; readonly passedMs: number };
 
@@ -155,6 +164,7 @@ export type LedgerEvent =
   | { readonly type: 'voters-set' }
   | { readonly type: 'quota-set'; readonly account: string }
   | { readonly type: 'time-passed' }
+  | { readonly type: 'model-kept'; readonly kind: ForecastResource }
   /** An old ended job made room: only its tombstone stays. */
   | { readonly type: 'job-forgotten'; readonly key: string }
   /** The command came too late or twice and changed nothing. */

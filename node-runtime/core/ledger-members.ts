@@ -1,6 +1,7 @@
 import { limits, type NodeKey, type Problem, type VotersLink } from '../contract/index.ts';
 import type { Ledger } from './ledger.ts';
 import type { LedgerCommand, LedgerEvent, MeshCommand } from './ledger-commands.ts';
+import { keepModel } from './ledger-models.ts';
 import { setQuota } from './ledger-quotas.ts';
 import { passTime } from './ledger-retention.ts';
 import { type Configuration, sameSet } from './raft/configuration.ts';
@@ -17,6 +18,7 @@ export function applyMeshCommand(ledger: Ledger, command: MeshCommand): LedgerEv
     return [{ type: 'voters-set' }];
   }
   if (command.type === 'pass-time') return passTime(ledger, command);
+  if (command.type === 'keep-model') return keepModel(ledger, command);
   if (command.type === 'set-quota') return setQuota(ledger, command);
   if (command.type === 'remove-node') return removeNode(ledger, command);
   const reason = command.type === 'enroll-node' ? enrollFault(ledger, command) : linkFault(ledger, command.link);

@@ -2,6 +2,7 @@ import type { AccountQuota, NodeKey, VotersLink } from '../contract/index.ts';
 import { jobKeyOf } from './job-plan.ts';
 import type { Ledger, LedgerJob, LedgerStage, Tombstone } from './ledger.ts';
 import type { VoterSettings } from './ledger-commands.ts';
+import type { LedgerModel } from './ledger-models.ts';
 import { type LedgerProfile, profileKeyOf } from './ledger-profiles.ts';
 import type { LedgerRetention } from './ledger-retention.ts';
 
@@ -19,6 +20,7 @@ export function snapshotLedger(ledger: Ledger): unknown {
     tombstones: [...ledger.tombstones.values()],
     profiles: [...ledger.profiles.values()],
     learnedTasks: ledger.learnedTasks,
+    models: [...ledger.models.values()],
     retain: ledger.retain,
     ...(ledger.voters === undefined ? {} : { voters: ledger.voters }),
   };
@@ -38,11 +40,12 @@ export function restoreLedger(snapshot: unknown): Ledger {
     tombstones,
     profiles = [],
     learnedTasks = 0,
+    models = [],
     retain,
     voters,
   } = snapshot as {
     nodes: NodeKey[];
-    /** Absent in what an older release wrote, like `quotas`, `ageMs` and the profiles. */
+    /** Absent in what an older release wrote, like `quotas`, `ageMs`, the profiles and the models. */
     removed?: NodeKey[];
     votersChain: VotersLink[];
     quotas?: { account: string; quota: AccountQuota }[];
@@ -53,6 +56,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
     tombstones: Tombstone[];
     profiles?: LedgerProfile[];
     learnedTasks?: number;
+    models?: LedgerModel[];
     retain: LedgerRetention;
     voters?: VoterSettings;
   };
@@ -74,6 +78,7 @@ export function restoreLedger(snapshot: unknown): Ledger {
     tombstones: new Map(tombstones.map((each) => [each.key, each])),
     profiles: new Map(profiles.map((each) => [profileKeyOf({ engine: each.engine, blob: each.code }), each])),
     learnedTasks,
+    models: new Map(models.map((each) => [each.kind, each])),
     retain,
   };
 }

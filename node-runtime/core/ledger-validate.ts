@@ -2,6 +2,7 @@ import { limits } from '../contract/index.ts';
 import type { Ledger, LedgerJob } from './ledger.ts';
 import { logsOf } from './ledger-logs.ts';
 import { findMembersFault } from './ledger-members.ts';
+import { findModelsFault } from './ledger-models.ts';
 import { findProfilesFault } from './ledger-profiles.ts';
 import { tasksOf } from './ledger-retention.ts';
 import { findScheduleFault } from './ledger-schedules.ts';
@@ -11,7 +12,8 @@ export function validateLedger(ledger: Ledger): void {
   const endedTasks = ledger.ended.reduce((sum, key) => sum + tasksOf(ledger.jobs.get(key)!), 0);
   if (endedTasks !== ledger.endedTasks)
     throw new Error(`ledger: counts ${ledger.endedTasks} tasks of ended jobs, has ${endedTasks}`);
-  const generalFault = findMembersFault(ledger) ?? findProfilesFault(ledger.profiles, ledger.learnedTasks);
+  const generalFault =
+    findMembersFault(ledger) ?? findProfilesFault(ledger.profiles, ledger.learnedTasks) ?? findModelsFault(ledger);
   if (generalFault !== undefined) throw new Error(`ledger: ${generalFault}`);
   for (const [key, job] of ledger.jobs) {
     const fault =

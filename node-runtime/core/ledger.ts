@@ -1,6 +1,7 @@
 import {
   type AccountQuota,
   type DataReference,
+  type ForecastResource,
   limits,
   type Output,
   type Problem,
@@ -20,6 +21,7 @@ import type {
 } from './ledger-commands.ts';
 import { keptLog } from './ledger-logs.ts';
 import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
+import type { LedgerModel } from './ledger-models.ts';
 import { type LedgerProfile, learnTask } from './ledger-profiles.ts';
 import { expireJob, type LedgerRetention, retireJob } from './ledger-retention.ts';
 import { applyToSchedule, type LedgerSchedule } from './ledger-schedules.ts';
@@ -108,6 +110,8 @@ export interface Ledger {
   /** What finished tasks took, by their code; the code that was seen last is last. And of how many tasks in all. */
   readonly profiles: Map<string, LedgerProfile>;
   learnedTasks: number;
+  /** Forecasting models that leaders have trained, by the kind of series. */
+  readonly models: Map<ForecastResource, LedgerModel>;
   /** For how long somebody has led this mesh, as far as leaders have said so: what is kept for a time is kept by this. */
   ageMs: number;
 }
@@ -131,6 +135,7 @@ export function createLedger(
     tombstones: new Map(),
     profiles: new Map(),
     learnedTasks: 0,
+    models: new Map(),
   };
   return { ...empty, retain };
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { MeshError, PreferencesChange } from '../contract/index.ts';
+import type { LearningOptions } from './foresight/model-keeper.ts';
 import type { Home } from './home.ts';
 import type { Membership } from './joining/membership.ts';
 import type { NodeConnection } from './joining/standing.ts';
@@ -29,6 +30,8 @@ export interface NodeOptions {
   readonly journalDirectory?: string;
   /** How far apart the samples are that are published and kept: five seconds, for tests less. */
   readonly sampleIntervalMs?: number;
+  /** How it trains models while it leads; for tests. */
+  readonly learning?: LearningOptions;
   readonly log: Logger;
 }
 

@@ -294,6 +294,7 @@ class MeshNode {
       holders: this.#holders,
       logDirectory: this.#options.home.logDirectory,
       config: paceOf(profile, this.#options),
+      ...(this.#options.learning === undefined ? {} : { learning: this.#options.learning }),
       ...(this.#options.journalDirectory === undefined ? {} : { journalDirectory: this.#options.journalDirectory }),
       onFatal: (error: MeshError) => this.#markFailed(error),
     };

@@ -27,6 +27,7 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       return command;
     case 'remove-node':
     case 'set-voters':
+    case 'keep-model':
     case 'set-quota':
     case 'pass-time':
       return undefined;
@@ -63,6 +64,8 @@ export function describeCommand(command: LedgerCommand): string {
       return `certify-voters ${command.link.voters.map((voter) => voter.node).join(' ')} of ${command.link.index}`;
     case 'pass-time':
       return `pass-time ${command.passedMs}`;
+    case 'keep-model':
+      return `keep-model ${command.model} of ${command.kind}`;
     case 'set-quota':
       return `set-quota ${command.account} ${JSON.stringify(command.change)}`;
     case 'set-voters':

@@ -1,5 +1,6 @@
 import type {
   DataReference,
+  ForecastResource,
   InboxMessage,
   JobResult,
   JobState,
@@ -43,6 +44,16 @@ export type PlannerEvent =
       readonly index: RecordIndex;
     })
   | (OfJob & { readonly type: 'index-failed'; readonly stage: string; readonly problem: Problem })
+  /** A model was trained for the series of a kind, and its weights are durable: the log is to name them. */
+  | {
+      readonly type: 'model-trained';
+      readonly kind: ForecastResource;
+      readonly model: string;
+      readonly weights: DataReference;
+      readonly trainedOn: { readonly series: number; readonly windows: number };
+    }
+  /** The weights that the log names for this kind: from now on their model is asked. */
+  | { readonly type: 'model-read'; readonly kind: ForecastResource; readonly weights: Uint8Array }
   | { readonly type: 'node-status'; readonly status: NodeStatus }
   | { readonly type: 'node-metrics'; readonly metrics: NodeMetrics }
   | {

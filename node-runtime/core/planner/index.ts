@@ -1,7 +1,8 @@
 export { committedTogether } from './committed.ts';
 export type { PlannerEffect, PlannerEvent } from './events.ts';
-export { type Foresight, foresightBy, type SeriesName } from './foresight/index.ts';
+export { type Foresight, foresightBy, historiesOf, learnedKinds, type SeriesName } from './foresight/index.ts';
 export { profileOf, profileOfTask } from './profiles.ts';
+export { ageOf } from './retention.ts';
 export {
   createPlanner,
   type PlannerConfig,

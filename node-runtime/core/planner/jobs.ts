@@ -201,7 +201,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     followAge(state);
     return;
   }
-  if (event.type === 'voters-set' || event.type === 'quota-set') return;
+  if (event.type === 'voters-set' || event.type === 'quota-set' || event.type === 'model-kept') return;
   if (event.type === 'node-enrolled' || event.type === 'voters-certified') return;
   if (event.type === 'job-forgotten') {
     const [account, job] = event.key.split('/') as [string, string];

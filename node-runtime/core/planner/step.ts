@@ -3,12 +3,12 @@ import { jobKeyOf } from '../job-plan.ts';
 import { watchClock } from './clock.ts';
 import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
-import { createForesightState, watchForesight } from './foresight/index.ts';
+import { createForesightState, useModel, watchForesight } from './foresight/index.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
 import { quotaProblem, scheduleQuotaProblem } from './quotas.ts';
 import { hearReport } from './reports.ts';
-import { beginToAge, expireJobs } from './retention.ts';
+import { beginToAge, expireJobs, passedTime } from './retention.ts';
 import { runSchedules, watchDeadlines } from './schedules.ts';
 import type { PlannerState } from './state.ts';
 import { endJob } from './tasks.ts';
@@ -79,6 +79,16 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       else if (stage.phase === 'index') effects.push(endJob(state, job, event.problem)); // else it comes late
       return;
     }
+    case 'model-trained': {
+      const { kind, model, weights, trainedOn } = event;
+      const kept = { type: 'keep-model', kind, model, weights, trainedOn } as const;
+      // How old the log is, is said with it: its age counts from now.
+      effects.push({ type: 'propose', commands: [...passedTime(state), kept] });
+      return;
+    }
+    case 'model-read':
+      useModel(state, event.kind, event.weights);
+      return;
     case 'asked-who-leads':
       if (state.connected) announce(state, effects);
       return;

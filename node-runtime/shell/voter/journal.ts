@@ -13,6 +13,7 @@ import {
   type VoterOptions,
   type VoterRestored,
 } from '../../core/index.ts';
+import { holdModel } from '../foresight/shelf.ts';
 import { encodeFrame, readFrames } from '../frames.ts';
 
 type Start = Pick<VoterOptions, 'id' | 'bootId' | 'holders' | 'founders' | 'profile' | 'config' | 'publicKey'>;
@@ -118,6 +119,8 @@ export async function replayJournal(
   const head = { node: start.id, release, torn: fault === 'torn' };
   let effects = 0;
   for (const [number, { at, event, effects: expected }] of lines.entries()) {
+    // What was read then is read again.
+    if (event.type === 'model-read') await holdModel(event.weights);
     const answered = stepVoter(voter, event, at);
     effects += answered.length;
     if (!digestOf(answered).equals(expected))

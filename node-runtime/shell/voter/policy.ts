@@ -1,7 +1,8 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
 import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
-import { type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
+import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
+import { modelOf } from '../foresight/shelf.ts';
 
 /** What a leader forecasts, cuts and places with. */
 export const planningPolicy: PlannerPolicy = {
@@ -10,5 +11,10 @@ export const planningPolicy: PlannerPolicy = {
   occurrences: occurrencesOf,
   predictTasks,
   createLeaving: leavingHazards,
-  createForesight: () => createForesight({ steps: plannerDefaults.forecastSteps }),
+  createForesight: () => {
+    const foresight = createForesight({ steps: plannerDefaults.forecastSteps, learnedKinds });
+    return Object.assign(foresight, {
+      useWeights: (kind: string, weights: Uint8Array) => foresight.use(kind, modelOf(weights)),
+    });
+  },
 };

@@ -32,6 +32,7 @@ import {
 } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import type { AdmissionVerdict } from '../admission.ts';
+import { type LearningOptions, ModelKeeper } from '../foresight/model-keeper.ts';
 import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
@@ -55,6 +56,7 @@ export interface VoterLinkOptions extends Omit<VoterOptions, 'perform' | 'sendRa
   /** Whom this node believes: the keys of leaders and voters, by what was proven to it. */
   readonly trust: Pick<TrustKeeper, 'keyOf' | 'links' | 'learn'>;
   readonly onAnnounce: LeaderVoiceOptions['onAnnounce'];
+  readonly learning?: LearningOptions;
   readonly subscriptions: () => Pick<Transport, 'subscribe' | 'unsubscribe'> | undefined;
   readonly log: Logger;
 }
@@ -72,6 +74,7 @@ export class VoterLink {
   readonly #relay: NodeRelay;
   readonly #late: LateReports;
   readonly #sweeper: BlobSweeper;
+  readonly #models: ModelKeeper;
   #voter!: Voter;
   #behind = false;
   /** The votes that elected this one. */
@@ -101,6 +104,11 @@ export class VoterLink {
     const { id, holders } = options;
     const ledger = () => (this.#voter.planner.leading && this.#voter.leadsNow() ? this.#voter.ledger : undefined);
     this.#sweeper = new BlobSweeper({ id, holders, blobs, ledger, log });
+    this.#models = new ModelKeeper({
+      ...options,
+      voter,
+      tell: (event) => this.#voice.perform({ type: 'event', event }),
+    });
     this.#relay = new NodeRelay({
       isOnline: (node) => this.#voter.planner.nodes.get(node)?.online,
       whereRuns: (account, job, task) => whereRuns(this.#voter.planner, account, job, task),
@@ -352,6 +360,7 @@ export class VoterLink {
     const connection = subscriptions();
     this.#behind = false;
     this.#sweeper.leads(role === 'leader');
+    this.#models.leads(role === 'leader');
     this.#proof =
       role === 'leader'
         ? termProofOf({ mesh: signer.meshId, term, candidate: id }, votes, (statement) => signer.sign(statement))
@@ -385,6 +394,7 @@ export class VoterLink {
   async close(): Promise<void> {
     this.#intake.close();
     this.#sweeper.close();
+    this.#models.close();
     this.#relay.close();
     this.#voice.close();
     this.#snapshots.close();

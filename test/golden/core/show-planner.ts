@@ -112,6 +112,8 @@ function showCommand(command: LedgerCommand): string {
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
     case 'pass-time':
       return `${command.passedMs} ms have passed`;
+    case 'keep-model':
+      return `keep ${command.model} of ${command.kind}`;
     case 'set-quota':
       return `set quota of ${command.account}`;
     case 'set-voters':

@@ -155,6 +155,13 @@ const starts = fc.record(
 const misses = fc.record({ type: fc.constant('miss-deadline' as const), ...head });
 const expiries = fc.record({ type: fc.constant('expire-job' as const), ...head });
 const ages = fc.record({ type: fc.constant('pass-time' as const), passedMs: fc.constantFrom(-1, 0.5, 0, 400, 1_000) });
+const models = fc.record({
+  type: fc.constant('keep-model' as const),
+  kind: fc.constantFrom('cpu', 'memory', 'constructor' as 'cpu'),
+  model: fc.constantFrom('ridge', 'lstm'),
+  weights: fc.constantFrom('d', 'e').map((digit) => ({ blob: `sha256-${digit.repeat(43)}`, sizeBytes: 100 })),
+  trainedOn: fc.record({ series: fc.nat(9), windows: fc.nat(99) }),
+});
 const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
   { weight: 3, arbitrary: ages },
   { weight: 3, arbitrary: begins },
@@ -163,6 +170,7 @@ const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
   { weight: 4, arbitrary: expiries },
   { weight: 1, arbitrary: settings },
   { weight: 2, arbitrary: quotas },
+  { weight: 2, arbitrary: models },
   { weight: 2, arbitrary: enrollments },
   { weight: 1, arbitrary: removals },
   { weight: 2, arbitrary: links },

@@ -34,6 +34,8 @@ class Model {
   newestVoters = -1;
   /** `account name` -> how much, of what an owner has said and not taken back. */
   readonly quotas = new Map<string, number>();
+  /** The blob of the newest model of a kind. */
+  readonly models = new Map<string, string>();
   wanted: number | undefined;
 
   follow(command: LedgerCommand, events: readonly LedgerEvent[]): void {
@@ -73,6 +75,14 @@ class Model {
       assert.deepEqual(events, [goesOn ? { type: 'time-passed' } : dropped]);
       for (const [key, phase] of goesOn ? this.phases : [])
         if (phase !== 'running') this.keptMs.set(key, this.keptMs.has(key) ? this.keptMs.get(key)! + passedMs : 0);
+      return;
+    }
+    if (command.type === 'keep-model') {
+      const { kind, weights } = command;
+      const isKnown = kind === 'cpu' || kind === 'memory';
+      const dropped: LedgerEvent = { type: 'dropped', command, reason: 'no such series' };
+      assert.deepEqual(events, [isKnown ? { type: 'model-kept', kind } : dropped]);
+      if (isKnown) this.models.set(kind, weights.blob);
       return;
     }
     if (command.type === 'set-quota') {
@@ -175,6 +185,7 @@ class Model {
       return Object.entries(quota).map(([name, most]) => [`${account} ${name}`, most] as const);
     });
     assert.deepEqual(new Map(quotas), this.quotas);
+    assert.deepEqual(new Map([...ledger.models].map(([kind, { weights }]) => [kind, weights.blob])), this.models);
     assert.deepEqual(new Map([...ledger.jobs].map(([key, job]) => [key, job.phase as string])), this.phases);
     assert.deepEqual(new Set(ledger.tombstones.keys()), this.forgotten);
     // Each task teaches once, whatever is reported late, twice, or of what has failed.

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encodeWeights, trainRidge } from '@foremesh/models';
 import { pino } from 'pino';
 import { encodeCbor } from '../../../node-runtime/contract/index.ts';
 import { raftProfiles, type VoterEffect, type VoterEvent } from '../../../node-runtime/core/index.ts';
+import { holdModel } from '../../../node-runtime/shell/foresight/shelf.ts';
 import { encodeFrame, readFrames } from '../../../node-runtime/shell/frames.ts';
 import { replayJournal } from '../../../node-runtime/shell/voter/journal.ts';
 import { planningPolicy } from '../../../node-runtime/shell/voter/policy.ts';
@@ -64,6 +66,22 @@ describe('Journal', () => {
     assert.equal(replayed.differsAt, undefined);
     assert.equal(replayed.torn, false);
     assert.ok(replayed.events >= 5 && replayed.effects > effects.length, JSON.stringify(replayed));
+  });
+
+  it('holds the learned models that were read, so that the same is foreseen again', async () => {
+    const directory = await scratch();
+    const values = Float64Array.from({ length: 200 }, (_, at) => 0.5 + 0.3 * Math.sin(at));
+    const history = { values, intervalMs: 60_000, range: { low: 0, high: 1 } };
+    const weights = encodeWeights(trainRidge([history], { lags: 12, steps: 30 })!);
+    await record(directory, async (voter) => {
+      await oneJob(voter);
+      assert.throws(() => voter.feed({ type: 'model-read', kind: 'cpu', weights }), /not made ready/);
+      const release = await holdModel(weights);
+      voter.feed({ type: 'model-read', kind: 'cpu', weights });
+      release();
+    });
+    const replayed = await replayJournal(join(directory, 'ada-boot.journal'), planningPolicy);
+    assert.equal(replayed.differsAt, undefined);
   });
 
   it('names the first event that is answered otherwise', async () => {

@@ -1,4 +1,4 @@
-import type { Forecaster, ForecasterFactory, SeriesOptions } from '@foremesh/models';
+import type { Forecaster, ForecasterFactory, LearnedScore, ObservedValue, SeriesOptions } from '@foremesh/models';
 import type { ForecastResource } from '../../../contract/index.ts';
 
 /** One series that is to be forecast. */
@@ -7,6 +7,8 @@ export interface SeriesName extends SeriesOptions {
   readonly key: string;
   readonly kind: ForecastResource;
 }
+
+export type { ObservedValue };
 
 /** Why a series is forecast as it is. Losses are mean pinball losses on its recent past, in the unit of the series. */
 export interface Reasons {
@@ -24,6 +26,15 @@ export interface Foresight {
   /** Nothing more is asked of this series. */
   close?(key: string): void;
   why?(key: string): Reasons | undefined;
+  /**
+   * Values of open series, those of one series in their order in time: the same as one by one, and cheaper. The model in use may have been trained on
+   * what is familiar: it is not compared on that.
+   */
+  observeAll?(values: Iterable<ObservedValue>): void;
+  /** Weights of a model for all series of a kind, in the place of those before. */
+  useWeights?(kind: ForecastResource, weights: Uint8Array): void;
+  /** How that model did beside the best of the others; undefined before anything is known of it. */
+  learnedScore?(kind: ForecastResource): LearnedScore | undefined;
   /** There is something to be learned on all series together; a piece of it is done in each round of the leader. */
   readonly learningDue?: boolean;
   learn?(): Iterator<void>;

@@ -1,6 +1,7 @@
 export { estimatedWallMs, memoryFreeNow, ownCpuAhead } from './availability.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
+export { historiesOf, learnedKinds } from './histories.ts';
 export type { NodeSeries } from './node-series.ts';
 export {
   createForesightState,
@@ -8,5 +9,6 @@ export {
   hearHistory,
   noteComing,
   openSeries,
+  useModel,
   watchForesight,
 } from './watch.ts';

@@ -1,6 +1,7 @@
-import type { Forecaster, QuantileCurves } from '@foremesh/models';
-import { type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
-import type { Foresight } from './foresight.ts';
+import type { Forecaster, QuantileCurves, SeriesRange } from '@foremesh/models';
+import { type ForecastResource, type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
+import type { Foresight, ObservedValue } from './foresight.ts';
+import { RowRing } from './row-ring.ts';
 import { type Measured, measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
 
 /** The forecasts of one node as they were made last. */
@@ -18,11 +19,14 @@ export interface NodeSeriesOptions {
   readonly steps: number;
   /** When a step of this node begins: another for each, so that they are not all due at once. */
   readonly phaseMs: number;
+  /** When the learned model of a kind was trained, by the leader's clock; undefined without one. */
+  readonly trainedMs: (kind: ForecastResource) => number | undefined;
   /** How much of its past a node's forecasts begin with. */
   readonly historySteps: () => number;
   readonly nowMs: number;
 }
 
+const never = Number.NEGATIVE_INFINITY;
 /** Batches of one boot that are remembered, so that one that comes twice counts once. */
 const batchesKnown = 64;
 
@@ -45,6 +49,7 @@ export class NodeSeries {
   /** Up to this step all is learned, or waits in `#backlog`. */
   #takenStep: number | undefined;
   #backlog: Row[] = [];
+  readonly #rows = new RowRing();
   #learned = 0;
   #bootId = '';
   readonly #batches = new Set<number>();
@@ -148,25 +153,54 @@ export class NodeSeries {
     this.close();
     this.#backlog = [];
     this.#learned = 0;
+    this.#rows.clear();
     this.outlook = undefined;
     this.#forecasters = resources.map((kind) => {
-      const high = kind === 'cpu' || kind === 'memory' ? 1 : Number.POSITIVE_INFINITY;
-      return foresight.open({ key: seriesKey(node, kind), kind, intervalMs, range: { low: 0, high } });
+      return foresight.open({ key: seriesKey(node, kind), kind, intervalMs, range: rangeOf(kind) });
     });
   }
 
-  /** Learns at most so many steps of those that wait; returns how many it has learned. */
-  learn(most: number): number {
+  /** Steps that wait to be learned. */
+  get waiting(): number {
+    return this.#backlog.length;
+  }
+
+  /**
+   * Learns at most so many steps of those that wait; returns how many. Where the foresight takes many values at once they are put in `batch`, which is
+   * to be observed before anything is forecast.
+   */
+  learn(most: number, batch: ObservedValue[]): number {
     if (this.#backlog.length === 0) return 0;
     if (this.#forecasters.length === 0) {
       const backlog = this.#backlog;
       this.#open();
       this.#backlog = backlog;
     }
-    const rows = this.#backlog.splice(0, most);
-    for (const row of rows) for (const [index, value] of row.entries()) this.#forecasters[index]!.observe(value);
-    this.#learned += rows.length;
-    return rows.length;
+    const { foresight, node, historySteps, trainedMs } = this.#options;
+    const kept = historySteps();
+    const isBatched = foresight.observeAll !== undefined;
+    for (let step = this.#takenStep! - this.#backlog.length + 1, left = most; left > 0; step += 1, left -= 1) {
+      const row = this.#backlog.shift();
+      if (row === undefined) return most - left;
+      this.#rows.push(row, kept);
+      this.#learned += 1;
+      for (const [index, kind] of resources.entries()) {
+        const value = row[index]!;
+        if (!isBatched) this.#forecasters[index]!.observe(value);
+        else batch.push([seriesKey(node, kind), value, this.#live.endMs(step) <= (trainedMs(kind) ?? never)]);
+      }
+    }
+    return most;
+  }
+
+  /** It has said what it remembers, and all that is known of it is learned. */
+  get isSettled(): boolean {
+    return !this.#awaitsHistory && this.#backlog.length === 0;
+  }
+
+  /** What was learned of one of its series, oldest first, NaN where nothing was measured; as much as its forecasts begin with. */
+  history(kind: (typeof resources)[number]): Float64Array {
+    return this.#rows.column(resources.indexOf(kind));
   }
 
   /** It has learned all that is complete, and no forecast was made since. */
@@ -186,6 +220,11 @@ export class NodeSeries {
     for (const kind of resources) this.#options.foresight.close?.(seriesKey(this.#options.node, kind));
     this.#forecasters = [];
   }
+}
+
+/** Shares for CPU and memory; the network has no end. */
+export function rangeOf(kind: (typeof resources)[number]): SeriesRange {
+  return { low: 0, high: kind === 'cpu' || kind === 'memory' ? 1 : Number.POSITIVE_INFINITY };
 }
 
 export function seriesKey(node: string, kind: (typeof resources)[number]): string {

@@ -1,5 +1,6 @@
 import type { LeavingHazards } from '@foremesh/models';
 import {
+  type ForecastResource,
   type ForecastWhy,
   limits,
   type NodeForecast,
@@ -7,9 +8,10 @@ import {
   type ResourceForecast,
 } from '../../../contract/index.ts';
 import type { PlannerEffect } from '../events.ts';
+import { ageOf } from '../retention.ts';
 import type { NodeView, PlannerPolicy, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
-import type { Foresight, Reasons } from './foresight.ts';
+import type { Foresight, ObservedValue, Reasons } from './foresight.ts';
 import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
 import { measured, resources } from './steps.ts';
 
@@ -21,6 +23,11 @@ export interface ForesightState {
   /** Whose history was asked for, and up to when it is waited for. */
   readonly asked: Map<string, { readonly request: number; untilMs: number }>;
   requests: number;
+  /** When the learned models in use were trained, by our monotonic clock, or later; and until when those are waited for that the log names. */
+  readonly learned: Map<ForecastResource, number>;
+  learnedUntilMs?: number;
+  /** With a learned model: until when steps are gathered that it is to be asked about together. */
+  gatherUntilMs: number;
   /** What is being learned on all series together. */
   learning?: Iterator<void>;
   readonly leaving?: LeavingHazards;
@@ -30,9 +37,20 @@ export interface ForesightState {
 
 export function createForesightState({ createForesight, createLeaving }: PlannerPolicy): ForesightState {
   const leaving = createLeaving?.();
-  const state = { foresight: createForesight(), nodes: 0, asked: new Map(), requests: 0, wallMs: 0 };
+  const state = {
+    foresight: createForesight(),
+    nodes: 0,
+    asked: new Map(),
+    requests: 0,
+    learned: new Map<ForecastResource, number>(),
+    gatherUntilMs: 0,
+    wallMs: 0,
+  };
   return leaving === undefined ? state : { ...state, leaving };
 }
+
+/** So much of a step: two seconds of a minute. */
+const gatherShare = 1 / 30;
 
 /** Spreads any number of nodes evenly over a step (Knuth, The Art of Computer Programming 3, 6.4: multiples of the golden section). */
 const goldenSection = (Math.sqrt(5) - 1) / 2;
@@ -48,6 +66,7 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
     stepMs: config.forecastStepMs,
     steps: config.forecastSteps,
     nowMs: state.nowMs,
+    trainedMs: (kind) => state.foresight.learned.get(kind),
     phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
     historySteps: () => Math.min(most, Math.floor(ofAll / Math.max(1, state.nodes.size))),
   });
@@ -69,17 +88,51 @@ export function watchForesight(state: PlannerState, effects: PlannerEffect[]): v
   if (!state.connected) return; // nothing is heard
   askForHistories(state, effects);
   learnTogether(state.foresight);
-  let learnable: number = limits.forecastStepsPerTick;
+  if (awaitsModels(state)) return;
+  learnSteps(state);
   let forecasts: number = limits.forecastNodesPerTick;
   for (const node of state.nodes.values()) {
-    if (!node.online) continue;
     const { series } = node;
-    series.takeSteps();
-    if (learnable > 0) learnable -= series.learn(learnable);
-    if (forecasts === 0 || !series.isDue) continue;
+    if (!node.online || forecasts === 0 || !series.isDue) continue;
     forecasts -= 1;
     effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.forecast()) });
   }
+}
+
+/** A model that the log names is there before the past is learned: it is compared on it, and need not begin anew. */
+function awaitsModels({ foresight, ledger, nowMs }: PlannerState): boolean {
+  if (foresight.foresight.useWeights === undefined) return false;
+  foresight.learnedUntilMs ??= nowMs + limits.relayWaitMs;
+  if (nowMs >= foresight.learnedUntilMs) return false;
+  return [...ledger.models.keys()].some((kind) => !foresight.learned.has(kind));
+}
+
+/** The weights of the model of a kind are there. */
+export function useModel(state: PlannerState, kind: ForecastResource, weights: Uint8Array): void {
+  const { foresight, ledger, nowMs } = state;
+  // While nobody leads the log does not age: it may have been earlier, never later.
+  const ageMs = ageOf(state) - (ledger.models.get(kind)?.ageMs ?? ledger.ageMs);
+  foresight.learned.set(kind, nowMs - ageMs);
+  foresight.foresight.useWeights?.(kind, weights);
+}
+
+/** A learned model costs by the call rather than by the window: what is not much is gathered for a while, over all nodes. */
+function learnSteps({ foresight, nodes, nowMs, config }: PlannerState): void {
+  let waiting = 0;
+  for (const { online, series } of nodes.values()) {
+    if (!online) continue;
+    series.takeSteps();
+    waiting += series.waiting;
+  }
+  let learnable: number = limits.forecastStepsPerTick;
+  if (foresight.learned.size > 0 && waiting < learnable && nowMs < foresight.gatherUntilMs) return;
+  if (waiting > 0) foresight.gatherUntilMs = nowMs + config.forecastStepMs * gatherShare;
+  const batch: ObservedValue[] = [];
+  for (const { online, series } of nodes.values()) {
+    if (learnable === 0) break;
+    if (online) learnable -= series.learn(learnable, batch);
+  }
+  if (batch.length > 0) foresight.foresight.observeAll?.(batch);
 }
 
 function learnTogether(state: ForesightState): void {

@@ -1,0 +1,37 @@
+import { type Row, resources } from './steps.ts';
+
+const columns = resources.length;
+const firstRows = 64;
+
+/** The newest rows, in single precision: what a model is trained on. */
+export class RowRing {
+  #values = new Float32Array(firstRows * columns);
+  #rows = 0;
+
+  /** Of all rows at least the newest `most` are kept, and at most twice as many. */
+  push(row: Row, most: number): void {
+    if (this.#rows * columns === this.#values.length) {
+      if (this.#rows >= 2 * most) this.#keep(most);
+      else {
+        const larger = new Float32Array(2 * this.#values.length);
+        larger.set(this.#values);
+        this.#values = larger;
+      }
+    }
+    this.#values.set(row, this.#rows * columns);
+    this.#rows += 1;
+  }
+
+  #keep(rows: number): void {
+    this.#values.copyWithin(0, (this.#rows - rows) * columns, this.#rows * columns);
+    this.#rows = rows;
+  }
+
+  clear(): void {
+    this.#rows = 0;
+  }
+
+  column(index: number): Float64Array {
+    return Float64Array.from({ length: this.#rows }, (_, row) => this.#values[row * columns + index]!);
+  }
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { createForesight, type GlobalModel, type SeriesWindow } from '@foremesh/models';
+
+const range = { low: 0, high: 100 };
+const steps = 6;
+const options = { steps, learnedKinds: ['cpu'] };
+/** A square wave of 40 values that is hard to foretell from single values. */
+const valueAt = (at: number) => (Math.floor(at / 20) % 2 === 0 ? 20 : 70) + ((at * 7919) % 13) / 10;
+
+/** Says what came a period before, moved by `wrong`. */
+function seasonal(wrong: number, model = 'seasonal', seen: SeriesWindow[] = []): GlobalModel {
+  return {
+    model,
+    lags: 40,
+    context: 100,
+    steps,
+    predict: (windows) => {
+      seen.push(...windows);
+      return windows.map(({ values, intervalMs }) => {
+        const before = [...values.slice(values.length - 40, values.length - 40 + steps)];
+        const moved = (by: number) => before.map((value) => Math.min(100, Math.max(0, value + wrong + by)));
+        return { intervalMs, q10: moved(-0.6), q50: moved(0), q90: moved(0.6) };
+      });
+    },
+  };
+}
+
+function opened(models: readonly GlobalModel[] = []) {
+  const foresight = createForesight(options);
+  const series = ['a', 'b'].map((key) => foresight.open({ key, kind: 'cpu', intervalMs: 60_000, range }));
+  for (const model of models) foresight.use('cpu', model);
+  const observe = (from: number, to: number) => {
+    for (let at = from; at < to; at += 1)
+      for (const [phase, each] of series.entries()) each.observe(valueAt(at + 5 * phase));
+  };
+  return { foresight, series, observe };
+}
+
+describe('a learned model among the members', () => {
+  it('is used and named once it was compared often enough and beats all others', () => {
+    const { foresight, series, observe } = opened();
+    observe(0, 200);
+    assert.equal(foresight.learnedScore('cpu'), undefined);
+    foresight.use('cpu', seasonal(0));
+    observe(200, 290);
+    assert.equal(foresight.why('a')!.champion === 'seasonal', false, 'its 180 comparisons are too few');
+    assert.equal(foresight.why('a')!.members.find(({ model }) => model === 'seasonal')!.weight, 0);
+    observe(290, 400);
+    const { scored, loss, challengerLoss } = foresight.learnedScore('cpu')!;
+    assert.ok(scored === 2 * 199 && loss < challengerLoss / 3, `${scored}: ${loss} and ${challengerLoss}`);
+    const { champion, members } = foresight.why('a')!;
+    assert.deepEqual([champion, members[0]!.model], ['seasonal', 'seasonal']);
+    assert.ok(Math.abs(members.reduce((sum, { weight }) => sum + weight, 0) - 1) < 1e-3);
+    const ahead = series[0]!.forecast(3).q50;
+    for (const [step, value] of ahead.entries()) assert.ok(Math.abs(value - valueAt(400 + step)) < 15, `${value}`);
+  });
+
+  it('changes nothing where another beats it, and nothing any more once it is worse', () => {
+    const [without, bad] = [opened(), opened([seasonal(40)])];
+    without.observe(0, 400);
+    bad.observe(0, 400);
+    const { scored, loss, challengerLoss } = bad.foresight.learnedScore('cpu')!;
+    assert.ok(scored > 600 && loss > challengerLoss);
+    for (const [index, series] of bad.series.entries())
+      assert.deepEqual(series.forecast(steps), without.series[index]!.forecast(steps));
+    const weights = bad.foresight.why('a')!.members.filter(({ weight }) => weight > 0);
+    assert.deepEqual(
+      weights,
+      without.foresight.why('a')!.members.filter(({ weight }) => weight > 0),
+    );
+
+    const turning = opened([seasonal(0)]);
+    turning.observe(0, 400);
+    assert.equal(turning.foresight.why('a')!.champion, 'seasonal');
+    turning.foresight.use('cpu', seasonal(40, 'turned'));
+    turning.observe(400, 800);
+    const turned = turning.foresight.why('a')!.members.find(({ model }) => model === 'turned')!;
+    assert.equal(turned.weight, 0);
+    assert.ok(turned.loss > 10, 'what the one before it said is not its');
+  });
+
+  it('reads as much of the past as it can use, in one batch for many values of one series', () => {
+    const seen: SeriesWindow[] = [];
+    const [single, batch] = [opened([seasonal(0)]), opened([seasonal(0, 'seasonal', seen)])];
+    single.observe(0, 300);
+    const rows = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, at) => [
+        ['a', valueAt(from + at)] as const,
+        ['b', valueAt(from + at + 5)] as const,
+      ]).flat();
+    batch.foresight.observeAll(rows(0, 90));
+    batch.foresight.observeAll(rows(90, 300));
+    assert.deepEqual(batch.series[0]!.forecast(steps), single.series[0]!.forecast(steps));
+    assert.deepEqual(batch.foresight.why('b'), single.foresight.why('b'));
+    assert.equal(seen.length, 2 * (300 - 39));
+    assert.deepEqual(
+      [...seen.at(-1)!.values],
+      Array.from({ length: 100 }, (_, at) => valueAt(205 + at)),
+    );
+    assert.equal(seen[0]!.values.length, 40);
+  });
+
+  it('is not compared on what it may have been trained on', () => {
+    const { foresight } = opened([seasonal(0)]);
+    const rows = (from: number, to: number, isFamiliar: boolean) =>
+      Array.from({ length: to - from }, (_, at) => ['a', valueAt(from + at), isFamiliar] as const);
+    foresight.observeAll(rows(0, 300, true));
+    assert.equal(foresight.learnedScore('cpu'), undefined);
+    foresight.observeAll(rows(300, 360, false));
+    assert.equal(foresight.learnedScore('cpu')!.scored, 60);
+  });
+
+  it('is for the kinds that were named', () => {
+    assert.throws(() => createForesight(options).use('memory', seasonal(0)), RangeError);
+  });
+});
