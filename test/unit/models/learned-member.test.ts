@@ -3,7 +3,7 @@ import { createForesight, type GlobalModel, type SeriesWindow } from '@foremesh/
 
 const range = { low: 0, high: 100 };
 const steps = 6;
-const options = { steps, learnedKinds: ['cpu'] };
+const options = { steps, learnedKinds: ['cpu'], members: [] };
 /** A square wave of 40 values that is hard to foretell from single values. */
 const valueAt = (at: number) => (Math.floor(at / 20) % 2 === 0 ? 20 : 70) + ((at * 7919) % 13) / 10;
 
