@@ -202,7 +202,8 @@ export class ModelKeeper {
     try {
       const weights = await train(model);
       this.#hasLstm = true;
-      return weights;
+      // It holds the last part of each history back: what is too short for that is long enough for a map.
+      return weights ?? (await train('ridge'));
     } catch (error) {
       if (!(error instanceof MeshError) || error.code !== 'MESH_NOT_INSTALLED') throw error;
       this.#hasLstm = false;

@@ -142,6 +142,19 @@ describe('ModelKeeper', () => {
     );
   });
 
+  it('trains the ridge map on what is too short for the LSTM', async () => {
+    const { leader, keeper, trainings } = keeperOf(150, {}, async ({ histories, options }) =>
+      options.model === 'lstm'
+        ? undefined
+        : encodeWeights(trainRidge(histories, { lags: options.lags!, steps: options.steps! })!),
+    );
+    keeper.leads(true);
+    await inLog(leader.planner.ledger, 2);
+    const models = trainings.map(({ options }) => options.model);
+    assert.deepEqual(models, ['lstm', 'ridge', 'lstm', 'ridge']);
+    assert.equal(leader.planner.ledger.models.get('cpu')!.model, 'ridge');
+  });
+
   it('a new leader loads what the log names, and does not train anew', async () => {
     const first = keeperOf(150);
     first.keeper.leads(true);
