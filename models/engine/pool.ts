@@ -13,6 +13,9 @@ const calibrationStep = 0.02;
 /** What few series have in common is mostly chance: so many take half the step. */
 const fewSeries = 10;
 
+/** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
+const mixes = 3;
+
 export interface PoolState {
   readonly regression: PooledCoefficients | null;
   readonly mixture: MixtureState;
@@ -29,6 +32,12 @@ export class Pool {
   /** Names of all members, in the order of their weights. */
   readonly experts: readonly string[];
   readonly cells: number;
+  /** Numbers per cell that a series remembers of a forecast: what the members said, and the mixes. */
+  readonly row: number;
+  /** Per anchor, how many origins wait for their values at nearer anchors; and last, at all. */
+  readonly origins: readonly number[];
+  /** What a series says just now, `row` numbers per cell: made anew by each, so one serves all. */
+  readonly now: Float32Array;
   readonly regression: PooledRegression;
   readonly mixture: Mixture;
   /** Per cell, in scales of a series. */
@@ -52,6 +61,9 @@ export class Pool {
       ...globals.map(({ model }) => model),
     ];
     this.cells = this.anchors.length * levels.length;
+    this.row = this.experts.length + mixes;
+    this.origins = this.anchors.reduce<number[]>((sums, step) => [...sums, sums.at(-1)! + step], [0]);
+    this.now = new Float32Array(this.cells * this.row);
     this.regression = new PooledRegression(this.anchors);
     this.mixture = new Mixture(this.cells, this.experts.length);
     this.offsets = new Float32Array(this.cells);

@@ -23,8 +23,6 @@ const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
-/** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
-const mixes = 3;
 
 interface Origin {
   readonly at: number;
@@ -42,11 +40,11 @@ export class Series {
   readonly #track: Track;
   readonly #mixture: Mixture;
   readonly #calibration: QuantileTracker;
-  /** What the members say now, and the mixes: `row` numbers per cell. */
+  /** The pool's, for the time of a `predict`. */
   readonly #now: Float32Array;
   readonly #row: number;
   /** Per anchor, as many origins as the anchor is far: the cells of the anchor as in `#now`, then the scale. */
-  readonly #pending: readonly Float32Array[];
+  readonly #pending: Float32Array;
   #open: Origin[] = [];
   #count = 0;
   #missing = 0;
@@ -59,9 +57,9 @@ export class Series {
     this.#mixture = new Mixture(pool.cells, pool.experts.length);
     this.#calibration = new QuantileTracker(pool.cells, calibrationDecay);
     this.scores = new Scoreboard(pool.experts.length + 1);
-    this.#row = pool.experts.length + mixes;
-    this.#now = new Float32Array(pool.cells * this.#row);
-    this.#pending = pool.anchors.map((step) => new Float32Array(step * (levels.length * this.#row + 1)));
+    this.#row = pool.row;
+    this.#now = pool.now;
+    this.#pending = new Float32Array(pool.origins.at(-1)! * (levels.length * this.#row + 1));
   }
 
   /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. */
@@ -151,25 +149,29 @@ export class Series {
   /** Puts the forecasts of now where the values that they are about will find them. */
   #remember(): void {
     const length = levels.length * this.#row;
-    for (const [anchor, step] of this.#pool.anchors.entries()) {
-      const pending = this.#pending[anchor]!;
-      const at = (this.#count % step) * (length + 1);
-      pending.set(this.#now.subarray(anchor * length, (anchor + 1) * length), at);
-      pending[at + length] = this.#track.scale;
+    for (let anchor = 0; anchor < this.#pool.anchors.length; anchor += 1) {
+      const at = this.#slot(anchor);
+      this.#pending.set(this.#now.subarray(anchor * length, (anchor + 1) * length), at);
+      this.#pending[at + length] = this.#track.scale;
     }
+  }
+
+  /** Where in `#pending` the forecasts at an anchor are that wait for the value `#count`; after `#remember`, the newest ones. */
+  #slot(anchor: number): number {
+    const { anchors, origins } = this.#pool;
+    return (origins[anchor]! + (this.#count % anchors[anchor]!)) * (levels.length * this.#row + 1);
   }
 
   #score(value: number): void {
     const pool = this.#pool;
+    const pending = this.#pending;
     const { anchors } = pool;
     this.#complete(value);
     const unit = this.#unit();
     const experts = pool.experts.length;
     const length = levels.length * this.#row;
     for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
-      const step = anchors[anchor]!;
-      const pending = this.#pending[anchor]!;
-      const slot = (this.#count % step) * (length + 1);
+      const slot = this.#slot(anchor);
       const scale = pending[slot + length]!;
       for (let level = 0; level < levels.length; level += 1) {
         const cell = anchor * levels.length + level;
@@ -210,7 +212,7 @@ export class Series {
     const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
     const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
     const at = (anchor: number, level: number) =>
-      this.#now[(anchor * levels.length + level) * this.#row + experts.length + 2]!;
+      this.#pending[this.#slot(anchor) + level * this.#row + experts.length + 2]!;
     for (let step = 1; step <= steps; step += 1) {
       const { index, share } = placeOf(anchors, step + this.#missing);
       const [first, second, third] = levels
