@@ -4,7 +4,7 @@ import { anchorsUpTo } from './anchors.ts';
 import type { Member } from './foresight.ts';
 import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
 import { type PooledCoefficients, PooledRegression, pooledModels } from './pooled-regression.ts';
-import { bases, levels } from './track.ts';
+import { bases, levels, type Reading, readingOf } from './track.ts';
 
 /** Rounds of all series over which pooled losses fade. */
 const roundsKept = 300;
@@ -38,12 +38,18 @@ export class Pool {
   readonly origins: readonly number[];
   /** What a series says just now, `row` numbers per cell: made anew by each, so one serves all. */
   readonly now: Float32Array;
+  /** As `now`: the weights of the members in a series. */
+  readonly weights: Float32Array;
+  /** As `now`: what the track of a series reads. */
+  readonly reading: Reading;
   readonly regression: PooledRegression;
   readonly mixture: Mixture;
   /** Per cell, in scales of a series. */
   readonly offsets: Float32Array;
   /** Per cell, the running mean of the greatest squared loss. */
   readonly meanSquares: Float64Array;
+  /** Numbers that a series takes from its slab, as the first one told. */
+  slabLength = 0;
   readonly #calibration: QuantileTracker;
   readonly #squares: Float64Array;
   #size = 0;
@@ -62,13 +68,16 @@ export class Pool {
     ];
     this.cells = this.anchors.length * levels.length;
     this.row = this.experts.length + mixes;
-    this.origins = this.anchors.reduce<number[]>((sums, step) => [...sums, sums.at(-1)! + step], [0]);
+    let origins = 0;
+    this.origins = [0, ...this.anchors.map((step) => (origins += step))];
     this.now = new Float32Array(this.cells * this.row);
+    this.weights = new Float32Array(this.cells * this.experts.length);
+    this.reading = readingOf(this.anchors);
     this.regression = new PooledRegression(this.anchors);
     this.mixture = new Mixture(this.cells, this.experts.length);
     this.offsets = new Float32Array(this.cells);
     this.meanSquares = new Float64Array(this.cells);
-    this.#calibration = new QuantileTracker(this.cells, 0);
+    this.#calibration = new QuantileTracker(new Float32Array(this.cells), 0);
     this.#squares = new Float64Array(this.cells);
   }
 

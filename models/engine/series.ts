@@ -7,6 +7,7 @@ import { Mixture, slopeAt } from './mixture.ts';
 import type { Pool } from './pool.ts';
 import { pooledModels } from './pooled-regression.ts';
 import { Scoreboard } from './scoreboard.ts';
+import { Slab } from './slab.ts';
 import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 
 /** How losses of before fade with each value, in the weights of the members. */
@@ -53,13 +54,15 @@ export class Series {
   constructor(pool: Pool) {
     this.#pool = pool;
     this.#members = pool.members.map(({ factory }) => factory(pool.options));
-    this.#track = new Track(pool.anchors);
-    this.#mixture = new Mixture(pool.cells, pool.experts.length);
-    this.#calibration = new QuantileTracker(pool.cells, calibrationDecay);
-    this.scores = new Scoreboard(pool.experts.length + 1);
+    const slab = new Slab(pool.slabLength);
+    this.#track = new Track(pool.anchors, pool.reading, slab.take);
+    this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.weights, slab.take);
+    this.#calibration = new QuantileTracker(slab.take(pool.cells), calibrationDecay);
+    this.scores = new Scoreboard(pool.experts.length + 1, slab.take);
     this.#row = pool.row;
     this.#now = pool.now;
-    this.#pending = new Float32Array(pool.origins.at(-1)! * (levels.length * this.#row + 1));
+    this.#pending = slab.take(pool.origins.at(-1)! * (levels.length * this.#row + 1));
+    pool.slabLength = slab.taken;
   }
 
   /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. */
@@ -76,9 +79,6 @@ export class Series {
     this.#score(number);
     this.#track.push(number);
     for (const member of this.#members) member.observe(number);
-    this.#track.read();
-    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
-    this.#track.unit(scaleLeast * this.#unit());
     return true;
   }
 
@@ -92,6 +92,9 @@ export class Series {
   /** Forecasts anew after `absorb`, with what the global models said, in their order. */
   predict(globals: readonly (QuantileCurves | undefined)[]): void {
     const { anchors, experts, regression } = this.#pool;
+    this.#track.read();
+    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
+    this.#track.unit(scaleLeast * this.#unit());
     const { baseQuantiles } = this.#track;
     for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
       for (let level = 0; level < levels.length; level += 1, cell += 1)
@@ -137,13 +140,17 @@ export class Series {
       const at = cell * this.#row;
       for (let expert = at; expert < at + experts; expert += 1)
         this.#now[expert] = Math.min(high, Math.max(low, this.#now[expert]!));
-      this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+      this.#weigh(cell);
       const own = this.#mixture.mix(cell, this.#now, at);
       const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
       this.#now[at + experts] = this.#pool.mixture.mix(cell, this.#now, at);
       this.#now[at + experts + 1] = own;
       this.#now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
     }
+  }
+
+  #weigh(cell: number): void {
+    this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
   }
 
   /** Puts the forecasts of now where the values that they are about will find them. */
@@ -207,30 +214,34 @@ export class Series {
     const { anchors, options, experts } = this.#pool;
     const { intervalMs, range } = options;
     if (this.#count === 0) return wholeRange(intervalMs, range, steps);
-    const curves: [number[], number[], number[]] = [[], [], []];
+    const [q10, q50, q90] = levels.map(() => new Array<number>(steps).fill(0)) as [number[], number[], number[]];
     const young = Math.max(0, 1 - this.#count / youngValues) ** 2;
     const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
     const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
     const at = (anchor: number, level: number) =>
       this.#pending[this.#slot(anchor) + level * this.#row + experts.length + 2]!;
-    for (let step = 1; step <= steps; step += 1) {
-      const { index, share } = placeOf(anchors, step + this.#missing);
-      const [first, second, third] = levels
-        .map((_, level) =>
-          share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level),
-        )
-        .sort((left, right) => left - right);
-      curves[0].push(first! - young * (first! - floor(first!)));
-      curves[1].push(second!);
-      curves[2].push(third! + young * (ceiling(third!) - third!));
+    for (let step = 0; step < steps; step += 1) {
+      const { index, share } = placeOf(anchors, step + 1 + this.#missing);
+      const on = (level: number) =>
+        share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level);
+      const one = on(0);
+      const two = on(1);
+      const three = on(2);
+      // In order, without an array for each step of each series.
+      const first = Math.min(one, two, three);
+      const third = Math.max(one, two, three);
+      q10[step] = first - young * (first - floor(first));
+      q50[step] = Math.max(Math.min(one, two), Math.min(Math.max(one, two), three));
+      q90[step] = third + young * (ceiling(third) - third);
     }
-    return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2] };
+    return { intervalMs, q10, q50, q90 };
   }
 
   /** Mean weight of each member over all steps and levels. */
   weights(): number[] {
     const experts = this.#pool.experts.length;
     const sums = new Array<number>(experts).fill(0);
+    for (let cell = 0; cell < this.#pool.cells; cell += 1) this.#weigh(cell);
     for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight / this.#pool.cells;
     return sums;
   }

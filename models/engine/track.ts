@@ -1,6 +1,7 @@
 import { Recent } from '../baselines/recent.ts';
 import { SortedWindow } from '../baselines/sorted-window.ts';
 import { ErrorWindows, errorsKept } from './error-windows.ts';
+import type { Take } from './slab.ts';
 
 /** Values that a track remembers: windows are no longer than this. */
 export const historyLength = 288;
@@ -29,41 +30,48 @@ export const baseColumns = bases.length * levels.length;
 export const levelColumns = newest + meanSpans.length + windowSpans.length * windowLevels.length + smoothings.length;
 export const spreadColumns = changeSpans.length;
 
+/** What `read` fills: tracks that are used one after the other can share it. */
+export interface Reading {
+  /** Per anchor, base and level. */
+  readonly baseQuantiles: Float64Array;
+  /** `levelColumns` and then `spreadColumns` numbers. */
+  readonly features: Float64Array;
+}
+
+export function readingOf(anchors: readonly number[]): Reading {
+  return {
+    baseQuantiles: new Float64Array(anchors.length * baseColumns),
+    features: new Float64Array(levelColumns + spreadColumns),
+  };
+}
+
 /** What the engine knows of the recent past of one series, kept up to date value by value. */
-export class Track {
+export class Track implements Reading {
   readonly #anchors: readonly number[];
   readonly #values: Recent;
   /** Of each base that is a point, what it said after each value: the first says the value itself. */
   readonly #points: readonly Recent[];
   readonly #errors: ErrorWindows;
   readonly #windows: readonly SortedWindow[];
-  readonly #smooth = new Float64Array(smoothings.length);
-  /** Filled by `read`: per anchor, base and level. */
+  readonly #smooth: Float32Array;
   readonly baseQuantiles: Float64Array;
-  /** Filled by `read`: `levelColumns` and then `spreadColumns` numbers. */
-  readonly features = new Float64Array(levelColumns + spreadColumns);
+  readonly features: Float64Array;
   /** Filled by `read` and `unit`: the middle of the series and the unit of its movements. */
   centre = 0;
   scale = 0;
 
-  constructor(anchors: readonly number[]) {
+  constructor(anchors: readonly number[], { features, baseQuantiles }: Reading, take: Take) {
     this.#anchors = anchors;
-    this.baseQuantiles = new Float64Array(anchors.length * baseColumns);
-    // One buffer for all: each has an overhead of hundreds of bytes.
+    this.features = features;
+    this.baseQuantiles = baseQuantiles;
+    this.#smooth = take(smoothings.length);
     const remembered = errorsKept + anchors.at(-1)!;
-    const valuesKept = Math.max(historyLength, remembered);
-    const lengths = [valuesKept, ...windowSpans.map((span) => span + 1), ...new Array(pointBases - 1).fill(remembered)];
-    const buffer = new ArrayBuffer(4 * lengths.reduce((sum, length) => sum + length, 0));
-    let offset = 0;
-    const [values, short, middle, long, ...points] = lengths.map((length) => {
-      const part = new Float32Array(buffer, offset, length);
-      offset += part.byteLength;
-      return part;
-    });
-    this.#values = new Recent(values!);
-    this.#points = [this.#values, ...points.map((part) => new Recent(part))];
+    this.#values = new Recent(take(Math.max(historyLength, remembered)));
+    this.#points = Array.from({ length: pointBases }, (_, base) =>
+      base === 0 ? this.#values : new Recent(take(remembered)),
+    );
     this.#errors = new ErrorWindows(anchors, this.#values, this.#points);
-    this.#windows = [short!, middle!, long!].map((part) => new SortedWindow(part.length - 1, part));
+    this.#windows = windowSpans.map((span) => new SortedWindow(span, take(span + 1)));
   }
 
   get size(): number {
