@@ -1,4 +1,5 @@
 import type { Recent } from '../baselines/recent.ts';
+import { type Take, takeAlone } from './slab.ts';
 
 /** Errors of each forecast at each step whose quantiles make its bands. */
 export const errorsKept = 144;
@@ -19,11 +20,13 @@ export class ErrorWindows {
    * @param steps ahead, ascending
    * @param points per forecast, what was said after each value; all remember at least `errorsKept` and the farthest step
    */
-  constructor(steps: readonly number[], values: Recent, points: readonly Recent[]) {
+  constructor(steps: readonly number[], values: Recent, points: readonly Recent[], take: Take = takeAlone) {
     this.#steps = steps;
     this.#values = values;
     this.#points = points;
-    this.#order = new Uint8Array(points.length * steps.length * errorsKept);
+    const bytes = points.length * steps.length * errorsKept;
+    const { buffer, byteOffset } = take(bytes / Float32Array.BYTES_PER_ELEMENT);
+    this.#order = new Uint8Array(buffer, byteOffset, bytes);
   }
 
   /** Takes in the errors that the newest value makes known, once it and the forecasts after it are remembered. */

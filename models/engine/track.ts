@@ -53,7 +53,7 @@ export class Track implements Reading {
   readonly #points: readonly Recent[];
   readonly #errors: ErrorWindows;
   readonly #windows: readonly SortedWindow[];
-  readonly #smooth: Float32Array;
+  readonly #smooth = new Float64Array(smoothings.length);
   readonly baseQuantiles: Float64Array;
   readonly features: Float64Array;
   /** Filled by `read` and `unit`: the middle of the series and the unit of its movements. */
@@ -64,13 +64,12 @@ export class Track implements Reading {
     this.#anchors = anchors;
     this.features = features;
     this.baseQuantiles = baseQuantiles;
-    this.#smooth = take(smoothings.length);
     const remembered = errorsKept + anchors.at(-1)!;
     this.#values = new Recent(take(Math.max(historyLength, remembered)));
     this.#points = Array.from({ length: pointBases }, (_, base) =>
       base === 0 ? this.#values : new Recent(take(remembered)),
     );
-    this.#errors = new ErrorWindows(anchors, this.#values, this.#points);
+    this.#errors = new ErrorWindows(anchors, this.#values, this.#points, take);
     this.#windows = windowSpans.map((span) => new SortedWindow(span, take(span + 1)));
   }
 
