@@ -14,7 +14,7 @@ const calibrationStep = 0.02;
 const fewSeries = 10;
 
 /** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
-const mixes = 3;
+export const mixes = 3;
 
 export interface PoolState {
   readonly regression: PooledCoefficients | null;

@@ -3,8 +3,9 @@ import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { placeOf } from './anchors.ts';
+import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 import { Mixture, slopeAt } from './mixture.ts';
-import type { Pool } from './pool.ts';
+import { mixes, type Pool } from './pool.ts';
 import { pooledModels } from './pooled-regression.ts';
 import { Scoreboard } from './scoreboard.ts';
 import { Slab } from './slab.ts';
@@ -24,6 +25,8 @@ const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
+/** What an origin keeps at an anchor: the mixes of each level, and the scale. */
+const pendingLength = levels.length * mixes + 1;
 
 interface Origin {
   readonly at: number;
@@ -44,8 +47,10 @@ export class Series {
   /** The pool's, for the time of a `predict`. */
   readonly #now: Float32Array;
   readonly #row: number;
-  /** Per anchor, as many origins as the anchor is far: the cells of the anchor as in `#now`, then the scale. */
+  /** Per anchor, as many origins as the anchor is far: the mixes of its levels, then the scale. */
   readonly #pending: Float32Array;
+  /** Of the same origins, how far from the mix with own weights the members are, in half the bits: they are only weighed by it. */
+  readonly #spoken: Uint16Array;
   #open: Origin[] = [];
   #count = 0;
   #missing = 0;
@@ -61,7 +66,11 @@ export class Series {
     this.scores = new Scoreboard(pool.experts.length + 1, slab.take);
     this.#row = pool.row;
     this.#now = pool.now;
-    this.#pending = slab.take(pool.origins.at(-1)! * (levels.length * this.#row + 1));
+    const origins = pool.origins.at(-1)!;
+    this.#pending = slab.take(origins * pendingLength);
+    const spoken = origins * levels.length * pool.experts.length;
+    const { buffer, byteOffset } = slab.take(Math.ceil(spoken / 2));
+    this.#spoken = new Uint16Array(buffer, byteOffset, spoken);
     pool.slabLength = slab.taken;
   }
 
@@ -155,18 +164,27 @@ export class Series {
 
   /** Puts the forecasts of now where the values that they are about will find them. */
   #remember(): void {
-    const length = levels.length * this.#row;
+    const experts = this.#pool.experts.length;
+    let cell = 0;
     for (let anchor = 0; anchor < this.#pool.anchors.length; anchor += 1) {
-      const at = this.#slot(anchor);
-      this.#pending.set(this.#now.subarray(anchor * length, (anchor + 1) * length), at);
-      this.#pending[at + length] = this.#track.scale;
+      const origin = this.#origin(anchor);
+      let at = origin * pendingLength;
+      let spoken = origin * levels.length * experts;
+      for (let level = 0; level < levels.length; level += 1, cell += 1) {
+        const now = cell * this.#row;
+        const own = this.#now[now + experts + 1]!;
+        for (let expert = 0; expert < experts; expert += 1)
+          this.#spoken[spoken++] = toBrainFloat(this.#now[now + expert]! - own);
+        for (let mix = 0; mix < mixes; mix += 1) this.#pending[at++] = this.#now[now + experts + mix]!;
+      }
+      this.#pending[at] = this.#track.scale;
     }
   }
 
-  /** Where in `#pending` the forecasts at an anchor are that wait for the value `#count`; after `#remember`, the newest ones. */
-  #slot(anchor: number): number {
+  /** Which of the origins is that of the forecasts at an anchor for the value `#count`; after `#remember`, that of the newest. */
+  #origin(anchor: number): number {
     const { anchors, origins } = this.#pool;
-    return (origins[anchor]! + (this.#count % anchors[anchor]!)) * (levels.length * this.#row + 1);
+    return origins[anchor]! + (this.#count % anchors[anchor]!);
   }
 
   #score(value: number): void {
@@ -176,23 +194,26 @@ export class Series {
     this.#complete(value);
     const unit = this.#unit();
     const experts = pool.experts.length;
-    const length = levels.length * this.#row;
+    const heard = this.#now;
     for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
-      const slot = this.#slot(anchor);
-      const scale = pending[slot + length]!;
+      const origin = this.#origin(anchor);
+      const scale = pending[(origin + 1) * pendingLength - 1]!;
       for (let level = 0; level < levels.length; level += 1) {
         const cell = anchor * levels.length + level;
-        const at = slot + level * this.#row;
-        const own = pending[at + experts + 1]!;
-        const given = pending[at + experts + 2]!;
+        const at = origin * pendingLength + level * mixes;
+        const own = pending[at + 1]!;
+        const given = pending[at + 2]!;
         const quantile = levels[level]!;
-        pool.learn(cell, value, pending, at, pending[at + experts]!, unit);
+        const spoken = (origin * levels.length + level) * experts;
+        for (let expert = 0; expert < experts; expert += 1)
+          heard[expert] = own + fromBrainFloat(this.#spoken[spoken + expert]!);
+        pool.learn(cell, value, heard, 0, pending[at]!, unit);
         const slope = slopeAt(quantile, value, own);
-        pool.noteSquare(cell, this.#mixture.learn(cell, slope, pending, at, own, scale, keep));
+        pool.noteSquare(cell, this.#mixture.learn(cell, slope, heard, 0, own, scale, keep));
         pool.calibrate(cell, value, given);
         this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
         for (let expert = 0; expert < experts; expert += 1)
-          this.scores.add(expert, pinballLoss(value, pending[at + expert]!, quantile));
+          this.scores.add(expert, pinballLoss(value, heard[expert]!, quantile));
         this.scores.add(experts, pinballLoss(value, given, quantile));
       }
     }
@@ -211,7 +232,7 @@ export class Series {
 
   /** After `missing` values that did not come, a step ahead is farther from what is known by so many. */
   forecast(steps: number): QuantileCurves {
-    const { anchors, options, experts } = this.#pool;
+    const { anchors, options } = this.#pool;
     const { intervalMs, range } = options;
     if (this.#count === 0) return wholeRange(intervalMs, range, steps);
     const [q10, q50, q90] = levels.map(() => new Array<number>(steps).fill(0)) as [number[], number[], number[]];
@@ -219,7 +240,7 @@ export class Series {
     const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
     const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
     const at = (anchor: number, level: number) =>
-      this.#pending[this.#slot(anchor) + level * this.#row + experts.length + 2]!;
+      this.#pending[this.#origin(anchor) * pendingLength + level * mixes + 2]!;
     for (let step = 0; step < steps; step += 1) {
       const { index, share } = placeOf(anchors, step + 1 + this.#missing);
       const on = (level: number) =>
