@@ -132,7 +132,11 @@ export function createForesight({ steps, members = standardMembers, globals = []
       }
       observeAll(pairs);
     },
-    forecastAll: (ahead) => new Map([...opened].map(([key, { series }]) => [key, series.forecast(ahead)])),
+    forecastAll(ahead) {
+      const curves = new Map<string, QuantileCurves>();
+      for (const [key, { series }] of opened) curves.set(key, series.forecast(ahead));
+      return curves;
+    },
     why(key) {
       const found = opened.get(key);
       if (found === undefined) return undefined;
