@@ -6,7 +6,7 @@ import { SortedWindow } from './sorted-window.ts';
 
 /** The future is distributed as the last 288 values were, at every step alike. */
 export const climatology: ForecasterFactory = ({ intervalMs, range }) => {
-  const values = new Recent(historyLength);
+  const values = new Recent(new Float64Array(historyLength));
   const sorted = new SortedWindow(historyLength);
   return {
     model: 'climatology',

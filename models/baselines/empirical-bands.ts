@@ -35,7 +35,7 @@ export function wholeRange(intervalMs: number, range: SeriesRange, steps: number
  */
 export function withEmpiricalBands(model: string, method: PointMethod): ForecasterFactory {
   return ({ intervalMs, range }) => {
-    const recent = new Recent(historyLength);
+    const recent = new Recent(new Float64Array(historyLength));
     let fitted: { readonly history: Float64Array; readonly point: PointForecast } | undefined;
     const forecaster: Forecaster = {
       model,

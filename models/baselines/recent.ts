@@ -1,10 +1,10 @@
-/** The last `capacity` numbers of a stream; `back(1)` is the newest. */
+/** The last numbers of a stream, as many as `ring` has places and as precise; `back(1)` is the newest. */
 export class Recent {
-  readonly #ring: Float64Array;
+  readonly #ring: Float32Array | Float64Array;
   #count = 0;
 
-  constructor(capacity: number) {
-    this.#ring = new Float64Array(capacity);
+  constructor(ring: Float32Array | Float64Array) {
+    this.#ring = ring;
   }
 
   /** How many there are, at most the capacity. */

@@ -14,7 +14,7 @@ export const seasonalNaive =
   (period: number): ForecasterFactory =>
   (options) => {
     const { intervalMs, range } = options;
-    const values = new Recent(2 * period);
+    const values = new Recent(new Float64Array(2 * period));
     const differences = new SortedWindow(period);
     const young = persistence(options);
     return {

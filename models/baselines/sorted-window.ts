@@ -1,14 +1,15 @@
 /**
  * The last `capacity` numbers of a stream in ascending order, so that quantiles cost nothing: one binary search and one
- * block move per change. Where they are many, they can be kept in single precision.
+ * block move per change. Where windows are many, they can share a buffer, and be of single precision.
  */
 export class SortedWindow {
   /** The last place is free: a number is rounded there to what the array can hold. */
   readonly #sorted: Float32Array | Float64Array;
   #size = 0;
 
-  constructor(capacity: number, precision: 'single' | 'double' = 'double') {
-    this.#sorted = precision === 'single' ? new Float32Array(capacity + 1) : new Float64Array(capacity + 1);
+  /** @param sorted `capacity + 1` places */
+  constructor(capacity: number, sorted: Float32Array | Float64Array = new Float64Array(capacity + 1)) {
+    this.#sorted = sorted;
   }
 
   get size(): number {

@@ -15,8 +15,9 @@ export class QuantileTracker {
   readonly offsets: Float32Array;
   readonly #decay: number;
 
-  constructor(cells: number, decay: number) {
-    this.offsets = new Float32Array(cells);
+  /** @param offsets one per cell, all 0 */
+  constructor(offsets: Float32Array, decay: number) {
+    this.offsets = offsets;
     this.#decay = decay;
   }
 

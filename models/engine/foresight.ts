@@ -140,7 +140,8 @@ export function createForesight({
       if (number === undefined || asked.length === 0) continue;
       const past = pasts.get(series) ?? series.past;
       pasts.set(series, past);
-      past.push(number);
+      // As the series itself will remember it.
+      past.push(Math.fround(number));
       for (const [index, model] of asked.entries()) {
         const seen = series.window(model, past);
         if (seen === undefined) continue;
@@ -212,7 +213,11 @@ export function createForesight({
       const [loss, challengerLoss] = [losses.at(-1)! / weights, Math.min(...losses.subarray(0, -1)) / weights];
       return { scored: pool.learnedScored, loss, challengerLoss };
     },
-    forecastAll: (ahead) => new Map([...opened].map(([key, { series }]) => [key, series.forecast(ahead)])),
+    forecastAll(ahead) {
+      const curves = new Map<string, QuantileCurves>();
+      for (const [key, { series }] of opened) curves.set(key, series.forecast(ahead));
+      return curves;
+    },
     why(key) {
       const found = opened.get(key);
       if (found === undefined) return undefined;

@@ -1,3 +1,5 @@
+import { type Take, takeAlone } from './slab.ts';
+
 /** Losses beyond this many units are outliers: they count as this much. */
 const lossMost = 5;
 
@@ -19,11 +21,17 @@ export class Mixture {
   readonly #regrets: Float32Array;
   readonly #squares: Float32Array;
 
-  constructor(cells: number, experts: number) {
+  /** @param weights of cells and experts; mixtures that always `weigh` before they `mix` can share them */
+  constructor(
+    cells: number,
+    experts: number,
+    weights: Float32Array = new Float32Array(cells * experts),
+    take: Take = takeAlone,
+  ) {
     this.#experts = experts;
-    this.weights = new Float32Array(cells * experts).fill(1 / experts);
-    this.#regrets = new Float32Array(cells * experts);
-    this.#squares = new Float32Array(cells);
+    this.weights = weights.fill(1 / experts);
+    this.#regrets = take(cells * experts);
+    this.#squares = take(cells);
   }
 
   /** The weighted mean of what the experts say for `cell`, from `at` on in `forecasts`. */

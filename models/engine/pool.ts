@@ -4,7 +4,7 @@ import { anchorsUpTo } from './anchors.ts';
 import type { Member } from './foresight.ts';
 import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
 import { type PooledCoefficients, PooledRegression, pooledModels } from './pooled-regression.ts';
-import { bases, levels } from './track.ts';
+import { bases, levels, type Reading, readingOf } from './track.ts';
 
 /** Rounds of all series over which pooled losses fade. */
 const roundsKept = 300;
@@ -12,6 +12,9 @@ const roundsKept = 300;
 const calibrationStep = 0.02;
 /** What few series have in common is mostly chance: so many take half the step. */
 const fewSeries = 10;
+
+/** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
+const mixes = 3;
 
 export interface PoolState {
   readonly regression: PooledCoefficients | null;
@@ -31,12 +34,24 @@ export class Pool {
   /** Names of all members, in the order of their weights. */
   readonly experts: string[];
   readonly cells: number;
+  /** Numbers per cell of a forecast: what the members said, the mixes, and, where there is a slot, what its model said itself. */
+  readonly row: number;
+  /** Per anchor, how many origins wait for their values at nearer anchors; and last, at all. */
+  readonly origins: readonly number[];
+  /** What a series says just now, `row` numbers per cell: made anew by each, so one serves all. */
+  readonly now: Float32Array;
+  /** As `now`: the weights of the members in a series. */
+  readonly weights: Float32Array;
+  /** As `now`: what the track of a series reads. */
+  readonly reading: Reading;
   readonly regression: PooledRegression;
   readonly mixture: Mixture;
   /** Per cell, in scales of a series. */
   readonly offsets: Float32Array;
   /** Per cell, the running mean of the greatest squared loss. */
   readonly meanSquares: Float64Array;
+  /** Numbers that a series takes from its slab, as the first one told. */
+  slabLength = 0;
   readonly #calibration: QuantileTracker;
   readonly #squares: Float64Array;
   #size = 0;
@@ -66,11 +81,17 @@ export class Pool {
       ...(hasSlot ? ['learned'] : []),
     ];
     this.cells = this.anchors.length * levels.length;
+    this.row = this.experts.length + mixes + (hasSlot ? 1 : 0);
+    let origins = 0;
+    this.origins = [0, ...this.anchors.map((step) => (origins += step))];
+    this.now = new Float32Array(this.cells * this.row);
+    this.weights = new Float32Array(this.cells * this.experts.length);
+    this.reading = readingOf(this.anchors);
     this.regression = new PooledRegression(this.anchors);
     this.mixture = new Mixture(this.cells, this.experts.length);
     this.offsets = new Float32Array(this.cells);
     this.meanSquares = new Float64Array(this.cells);
-    this.#calibration = new QuantileTracker(this.cells, 0);
+    this.#calibration = new QuantileTracker(new Float32Array(this.cells), 0);
     this.#squares = new Float64Array(this.cells);
   }
 

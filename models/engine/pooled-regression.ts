@@ -36,7 +36,8 @@ export type PooledCoefficients = readonly (readonly number[])[] | null;
 export class PooledRegression {
   readonly #anchors: readonly number[];
   readonly #rowLength: number;
-  readonly #rows: Float32Array[] = [];
+  /** `rowsMost` rows, of which the system gives memory as they are written. */
+  readonly #rows: Float32Array;
   readonly #stamps: number[] = [];
   #coefficients: Float64Array[] = [];
   readonly #row = new Float32Array(wide);
@@ -48,6 +49,7 @@ export class PooledRegression {
     this.#anchors = anchors;
     // spreads, 1, levels | bases by anchor | weight | targets by anchor
     this.#rowLength = spreadColumns + 1 + levelColumns + anchors.length * (baseColumns + 1) + 1;
+    this.#rows = new Float32Array(rowsMost * this.#rowLength);
   }
 
   get learned(): boolean {
@@ -66,8 +68,7 @@ export class PooledRegression {
     this.#seen += 1;
     const row = this.#seen <= rowsMost ? this.#seen - 1 : this.#draw(Math.min(this.#seen, seenMost));
     if (row >= rowsMost) return undefined;
-    const stored = this.#rows[row] ?? new Float32Array(this.#rowLength);
-    this.#rows[row] = stored;
+    const stored = this.#stored(row);
     this.#stamps[row] = this.#seen;
     const { features, baseQuantiles, centre, scale } = track;
     let at = 0;
@@ -83,15 +84,16 @@ export class PooledRegression {
   /** The value `anchor` steps after the origin; `centre` and `scale` are what the track had there. */
   complete(row: number, stamp: number, anchor: number, value: number, centre: number, scale: number): void {
     if (this.#stamps[row] !== stamp) return;
-    this.#rows[row]![this.#rowLength - this.#anchors.length + anchor] = scaled(value, centre, scale);
+    this.#stored(row)[this.#rowLength - this.#anchors.length + anchor] = scaled(value, centre, scale);
   }
 
   /** Fits everything anew: seconds for a full reservoir, so a caller in a hurry takes it step by step. */
   *fit(): Generator<void> {
     this.#seenAtFit = this.#seen;
     const fitted: Float64Array[] = [];
+    const features = new Float32Array(this.#stamps.length * wide);
     for (let anchor = 0; anchor < this.#anchors.length; anchor += 1) {
-      const problem = this.#problem(anchor);
+      const problem = this.#problem(anchor, features);
       for (let model = 0; model < models.length; model += 1) {
         for (let level = 0; level < levels.length; level += 1) {
           const { columns } = models[model]!;
@@ -127,10 +129,16 @@ export class PooledRegression {
     if (this.learned) this.#seenAtFit = rowsMost / 2;
   }
 
-  #problem(anchor: number) {
+  #stored(row: number): Float32Array {
+    return this.#rows.subarray(row * this.#rowLength, (row + 1) * this.#rowLength);
+  }
+
+  /** `features` is filled anew for each anchor, with the origins that were there when the fit began: it may be a mebibyte. */
+  #problem(anchor: number, features: Float32Array) {
     const target = this.#rowLength - this.#anchors.length + anchor;
-    const rows = this.#rows.filter((row) => !Number.isNaN(row[target]!));
-    const features = new Float32Array(rows.length * wide);
+    const rows: Float32Array[] = [];
+    for (let row = 0; row < features.length / wide; row += 1)
+      if (!Number.isNaN(this.#stored(row)[target]!)) rows.push(this.#stored(row));
     const targets = new Float32Array(rows.length);
     const weights = new Float32Array(rows.length);
     const common = spreadColumns + 1 + levelColumns;

@@ -1,3 +1,5 @@
+import type { Take } from './slab.ts';
+
 /** Share of the newest value in a score: scores are about the last hundred values. */
 const newestShare = 0.01;
 /** A challenger takes over when its loss is this much of the champion's. */
@@ -7,14 +9,14 @@ const takeover = 0.95;
 export class Scoreboard {
   readonly losses: Float32Array;
   champion = 0;
-  readonly #sums: Float64Array;
+  readonly #sums: Float32Array;
   #added = 0;
   #values = 0;
 
   /** @param entrants the members and, last, the engine itself, which is no candidate */
-  constructor(entrants: number) {
-    this.losses = new Float32Array(entrants);
-    this.#sums = new Float64Array(entrants);
+  constructor(entrants: number, take: Take) {
+    this.losses = take(entrants);
+    this.#sums = take(entrants);
   }
 
   /** How many values the scores are made from, at most the hundred or so that count. */

@@ -4,11 +4,13 @@ import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../f
 import { isWorthUsing } from '../global/retrain.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { placeOf } from './anchors.ts';
+import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 import { Duel } from './duel.ts';
 import { Mixture, slopeAt } from './mixture.ts';
 import type { Pool } from './pool.ts';
 import { pooledModels } from './pooled-regression.ts';
 import { Scoreboard } from './scoreboard.ts';
+import { Slab } from './slab.ts';
 import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 
 /** How losses of before fade with each value, in the weights of the members. */
@@ -25,8 +27,6 @@ const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
-/** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
-const mixes = 3;
 /** Values of a series itself that a learned model must have been compared with before it is used there. */
 const duelLeast = 30;
 
@@ -46,12 +46,18 @@ export class Series {
   readonly #track: Track;
   readonly #mixture: Mixture;
   readonly #calibration: QuantileTracker;
-  /** What the members say now, and the mixes: `row` numbers per cell. */
+  /** The pool's, for the time of a `predict`. */
   readonly #now: Float32Array;
   readonly #row: number;
-  /** Per anchor, as many origins as the anchor is far: the cells of the anchor as in `#now`, then the scale. */
-  readonly #pending: readonly Float32Array[];
-  /** Of the model in the pool's slot against the other members; what it said itself stands last in a row, NaN where nothing. */
+  /** Numbers that an origin keeps of a level: the mixes, and, where there is a slot, what its model said itself, NaN where nothing. */
+  readonly #kept: number;
+  /** Numbers that an origin keeps at an anchor: those of its levels, then the scale. */
+  readonly #pendingLength: number;
+  /** Per anchor, as many origins as the anchor is far. */
+  readonly #pending: Float32Array;
+  /** Of the same origins, how far from the mix with own weights the members are, in half the bits: they are only weighed by it. */
+  readonly #spoken: Uint16Array;
+  /** Of the model in the pool's slot against the other members. */
   #duel: Duel;
   #learnedNumber = 0;
   #isUsed = false;
@@ -63,14 +69,22 @@ export class Series {
   constructor(pool: Pool) {
     this.#pool = pool;
     this.#members = pool.members.map(({ factory }) => factory(pool.options));
-    this.#track = new Track(pool.anchors);
-    this.#mixture = new Mixture(pool.cells, pool.experts.length);
-    this.#calibration = new QuantileTracker(pool.cells, calibrationDecay);
-    this.scores = new Scoreboard(this.#entrants + 1);
+    const slab = new Slab(pool.slabLength);
+    this.#track = new Track(pool.anchors, pool.reading, slab.take);
+    this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.weights, slab.take);
+    this.#calibration = new QuantileTracker(slab.take(pool.cells), calibrationDecay);
+    this.scores = new Scoreboard(this.#entrants + 1, slab.take);
     this.#duel = new Duel(pool.experts.length);
-    this.#row = pool.experts.length + mixes + 1;
-    this.#now = new Float32Array(pool.cells * this.#row);
-    this.#pending = pool.anchors.map((step) => new Float32Array(step * (levels.length * this.#row + 1)));
+    this.#row = pool.row;
+    this.#now = pool.now;
+    const origins = pool.origins.at(-1)!;
+    this.#kept = pool.row - pool.experts.length;
+    this.#pendingLength = levels.length * this.#kept + 1;
+    this.#pending = slab.take(origins * this.#pendingLength);
+    const spoken = origins * levels.length * pool.experts.length;
+    const { buffer, byteOffset } = slab.take(Math.ceil(spoken / 2));
+    this.#spoken = new Uint16Array(buffer, byteOffset, spoken);
+    pool.slabLength = slab.taken;
   }
 
   /** Members that can be champion: all but the learned model, which has a scoreboard of its own. */
@@ -102,9 +116,6 @@ export class Series {
     this.#score(number, isFamiliar);
     this.#track.push(number);
     for (const member of this.#members) member.observe(number);
-    this.#track.read();
-    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
-    this.#track.unit(scaleLeast * this.#unit());
     return true;
   }
 
@@ -122,6 +133,9 @@ export class Series {
   /** Forecasts anew after `absorb`, with what the global models said, in their order. */
   predict(answers: readonly (QuantileCurves | undefined)[]): void {
     const { anchors, experts, globals, regression } = this.#pool;
+    this.#track.read();
+    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
+    this.#track.unit(scaleLeast * this.#unit());
     const { baseQuantiles } = this.#track;
     for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
       for (let level = 0; level < levels.length; level += 1, cell += 1)
@@ -134,11 +148,7 @@ export class Series {
     const farthest = anchors.at(-1)!;
     for (const member of this.#members)
       this.#enter(expert++, member.ready === false ? undefined : member.forecast(farthest));
-    for (const index of globals.keys()) {
-      const curves = answers[index];
-      if (curves === undefined) this.#stand(expert++);
-      else this.#enter(expert++, curves);
-    }
+    for (const index of globals.keys()) this.#enter(expert++, answers[index]);
     if (this.#pool.hasSlot) this.#hearLearned(answers[globals.length]);
     this.#mix(experts.length);
     this.#remember();
@@ -155,9 +165,8 @@ export class Series {
       // Another model: what the one before has said is not its.
       this.#learnedNumber = learnedNumber;
       this.#duel = new Duel(this.#pool.experts.length);
-      for (const pending of this.#pending)
-        for (let at = 0; at < pending.length; at += levels.length * this.#row + 1)
-          for (let level = 1; level <= levels.length; level += 1) pending[at + level * this.#row - 1] = Number.NaN;
+      for (let at = 0; at < this.#pending.length; at += this.#pendingLength)
+        for (let level = 1; level <= levels.length; level += 1) this.#pending[at + level * this.#kept - 1] = Number.NaN;
     }
     const said = curves === undefined ? [] : [curves.q10, curves.q50, curves.q90];
     for (const [anchor, step] of anchors.entries())
@@ -195,7 +204,7 @@ export class Series {
     const { scale } = this.#track;
     for (let cell = 0; cell < this.#pool.cells; cell += 1) {
       const at = cell * this.#row;
-      this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+      this.#weigh(cell);
       if (this.#pool.hasSlot)
         this.#now[at + experts - 1] = this.#isUsed
           ? this.#now[at + this.#row - 1]!
@@ -210,44 +219,64 @@ export class Series {
     }
   }
 
+  #weigh(cell: number): void {
+    this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+  }
+
   /** Puts the forecasts of now where the values that they are about will find them. */
   #remember(): void {
-    const length = levels.length * this.#row;
-    for (const [anchor, step] of this.#pool.anchors.entries()) {
-      const pending = this.#pending[anchor]!;
-      const at = (this.#count % step) * (length + 1);
-      pending.set(this.#now.subarray(anchor * length, (anchor + 1) * length), at);
-      pending[at + length] = this.#track.scale;
+    const experts = this.#pool.experts.length;
+    let cell = 0;
+    for (let anchor = 0; anchor < this.#pool.anchors.length; anchor += 1) {
+      const origin = this.#origin(anchor);
+      let at = origin * this.#pendingLength;
+      let spoken = origin * levels.length * experts;
+      for (let level = 0; level < levels.length; level += 1, cell += 1) {
+        const now = cell * this.#row;
+        const own = this.#now[now + experts + 1]!;
+        for (let expert = 0; expert < experts; expert += 1)
+          this.#spoken[spoken++] = toBrainFloat(this.#now[now + expert]! - own);
+        for (let kept = 0; kept < this.#kept; kept += 1) this.#pending[at++] = this.#now[now + experts + kept]!;
+      }
+      this.#pending[at] = this.#track.scale;
     }
+  }
+
+  /** Which of the origins is that of the forecasts at an anchor for the value `#count`; after `#remember`, that of the newest. */
+  #origin(anchor: number): number {
+    const { anchors, origins } = this.#pool;
+    return origins[anchor]! + (this.#count % anchors[anchor]!);
   }
 
   #score(value: number, isFamiliar: boolean): void {
     const pool = this.#pool;
+    const pending = this.#pending;
     const { anchors } = pool;
     this.#complete(value);
     const unit = this.#unit();
     const experts = pool.experts.length;
-    const length = levels.length * this.#row;
+    const heard = this.#now;
     for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
-      const step = anchors[anchor]!;
-      const pending = this.#pending[anchor]!;
-      const slot = (this.#count % step) * (length + 1);
-      const scale = pending[slot + length]!;
+      const origin = this.#origin(anchor);
+      const scale = pending[(origin + 1) * this.#pendingLength - 1]!;
       for (let level = 0; level < levels.length; level += 1) {
         const cell = anchor * levels.length + level;
-        const at = slot + level * this.#row;
-        const own = pending[at + experts + 1]!;
-        const given = pending[at + experts + 2]!;
+        const at = origin * this.#pendingLength + level * this.#kept;
+        const own = pending[at + 1]!;
+        const given = pending[at + 2]!;
         const quantile = levels[level]!;
-        pool.learn(cell, value, pending, at, pending[at + experts]!, unit);
+        const spoken = (origin * levels.length + level) * experts;
+        for (let expert = 0; expert < experts; expert += 1)
+          heard[expert] = own + fromBrainFloat(this.#spoken[spoken + expert]!);
+        pool.learn(cell, value, heard, 0, pending[at]!, unit);
         const slope = slopeAt(quantile, value, own);
-        pool.noteSquare(cell, this.#mixture.learn(cell, slope, pending, at, own, scale, keep));
+        pool.noteSquare(cell, this.#mixture.learn(cell, slope, heard, 0, own, scale, keep));
         pool.calibrate(cell, value, given);
         this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
         const entrants = this.#entrants;
-        const learned = pool.hasSlot && !isFamiliar ? pending[at + this.#row - 1]! : Number.NaN;
+        const learned = pool.hasSlot && !isFamiliar ? pending[at + this.#kept - 1]! : Number.NaN;
         for (let expert = 0; expert < entrants; expert += 1) {
-          const loss = pinballLoss(value, pending[at + expert]!, quantile);
+          const loss = pinballLoss(value, heard[expert]!, quantile);
           this.scores.add(expert, loss);
           if (Number.isFinite(learned)) this.#duel.add(expert, loss);
         }
@@ -271,33 +300,37 @@ export class Series {
 
   /** After `missing` values that did not come, a step ahead is farther from what is known by so many. */
   forecast(steps: number): QuantileCurves {
-    const { anchors, options, experts } = this.#pool;
+    const { anchors, options } = this.#pool;
     const { intervalMs, range } = options;
     if (this.#count === 0) return wholeRange(intervalMs, range, steps);
-    const curves: [number[], number[], number[]] = [[], [], []];
+    const [q10, q50, q90] = levels.map(() => new Array<number>(steps).fill(0)) as [number[], number[], number[]];
     const young = Math.max(0, 1 - this.#count / youngValues) ** 2;
     const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
     const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
     const at = (anchor: number, level: number) =>
-      this.#now[(anchor * levels.length + level) * this.#row + experts.length + 2]!;
-    for (let step = 1; step <= steps; step += 1) {
-      const { index, share } = placeOf(anchors, step + this.#missing);
-      const [first, second, third] = levels
-        .map((_, level) =>
-          share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level),
-        )
-        .sort((left, right) => left - right);
-      curves[0].push(first! - young * (first! - floor(first!)));
-      curves[1].push(second!);
-      curves[2].push(third! + young * (ceiling(third!) - third!));
+      this.#pending[this.#origin(anchor) * this.#pendingLength + level * this.#kept + 2]!;
+    for (let step = 0; step < steps; step += 1) {
+      const { index, share } = placeOf(anchors, step + 1 + this.#missing);
+      const on = (level: number) =>
+        share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level);
+      const one = on(0);
+      const two = on(1);
+      const three = on(2);
+      // In order, without an array for each step of each series.
+      const first = Math.min(one, two, three);
+      const third = Math.max(one, two, three);
+      q10[step] = first - young * (first - floor(first));
+      q50[step] = Math.max(Math.min(one, two), Math.min(Math.max(one, two), three));
+      q90[step] = third + young * (ceiling(third) - third);
     }
-    return { intervalMs, q10: curves[0], q50: curves[1], q90: curves[2] };
+    return { intervalMs, q10, q50, q90 };
   }
 
   /** Mean weight of each member over all steps and levels; a learned model that is not used has none. */
   weights(): number[] {
     const experts = this.#pool.experts.length;
     const sums = new Array<number>(experts).fill(0);
+    for (let cell = 0; cell < this.#pool.cells; cell += 1) this.#weigh(cell);
     for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight / this.#pool.cells;
     if (!this.#pool.hasSlot || this.#isUsed) return sums;
     const asleep = sums.pop()!;

@@ -1,10 +1,10 @@
 import { Recent } from '../baselines/recent.ts';
 import { SortedWindow } from '../baselines/sorted-window.ts';
+import { ErrorWindows, errorsKept } from './error-windows.ts';
+import type { Take } from './slab.ts';
 
 /** Values that a track remembers: windows are no longer than this. */
 export const historyLength = 288;
-/** Forecast errors per base and step whose quantiles make its bands. */
-const errorsKept = 144;
 const averaged = 12;
 const meanSpans = [3, 6, 12, 24, 48, 96, 288];
 const changeSpans = [3, 12, 48, 288];
@@ -30,33 +30,51 @@ export const baseColumns = bases.length * levels.length;
 export const levelColumns = newest + meanSpans.length + windowSpans.length * windowLevels.length + smoothings.length;
 export const spreadColumns = changeSpans.length;
 
-/** What the engine knows of the recent past of one series, kept up to date value by value. */
-export class Track {
-  readonly #anchors: readonly number[];
-  readonly #values = new Recent(historyLength);
-  readonly #points: Recent[] = [];
-  readonly #errors: SortedWindow[] = [];
-  readonly #windows = windowSpans.map((span) => new SortedWindow(span, 'single'));
-  readonly #smooth = new Float64Array(smoothings.length);
-  /** Filled by `read`: per anchor, base and level. */
+/** What `read` fills: tracks that are used one after the other can share it. */
+export interface Reading {
+  /** Per anchor, base and level. */
   readonly baseQuantiles: Float64Array;
-  /** Filled by `read`: `levelColumns` and then `spreadColumns` numbers. */
-  readonly features = new Float64Array(levelColumns + spreadColumns);
+  /** `levelColumns` and then `spreadColumns` numbers. */
+  readonly features: Float64Array;
+}
+
+export function readingOf(anchors: readonly number[]): Reading {
+  return {
+    baseQuantiles: new Float64Array(anchors.length * baseColumns),
+    features: new Float64Array(levelColumns + spreadColumns),
+  };
+}
+
+/** What the engine knows of the recent past of one series, kept up to date value by value. */
+export class Track implements Reading {
+  readonly #anchors: readonly number[];
+  readonly #values: Recent;
+  /** Of each base that is a point, what it said after each value: the first says the value itself. */
+  readonly #points: readonly Recent[];
+  readonly #errors: ErrorWindows;
+  readonly #windows: readonly SortedWindow[];
+  readonly #smooth = new Float64Array(smoothings.length);
+  readonly baseQuantiles: Float64Array;
+  readonly features: Float64Array;
   /** Filled by `read` and `unit`: the middle of the series and the unit of its movements. */
   centre = 0;
   scale = 0;
 
-  constructor(anchors: readonly number[]) {
+  constructor(anchors: readonly number[], { features, baseQuantiles }: Reading, take: Take) {
     this.#anchors = anchors;
-    this.baseQuantiles = new Float64Array(anchors.length * baseColumns);
-    for (let base = 0; base < pointBases; base += 1) {
-      this.#points.push(new Recent(errorsKept + anchors.at(-1)!));
-      for (const _ of anchors) this.#errors.push(new SortedWindow(errorsKept, 'single'));
-    }
+    this.features = features;
+    this.baseQuantiles = baseQuantiles;
+    const remembered = errorsKept + anchors.at(-1)!;
+    this.#values = new Recent(take(Math.max(historyLength, remembered)));
+    this.#points = Array.from({ length: pointBases }, (_, base) =>
+      base === 0 ? this.#values : new Recent(take(remembered)),
+    );
+    this.#errors = new ErrorWindows(anchors, this.#values, this.#points, take);
+    this.#windows = windowSpans.map((span) => new SortedWindow(span, take(span + 1)));
   }
 
   get size(): number {
-    return this.#values.size;
+    return Math.min(historyLength, this.#values.size);
   }
 
   get values(): Recent {
@@ -64,17 +82,6 @@ export class Track {
   }
 
   push(value: number): void {
-    const anchors = this.#anchors;
-    for (let base = 0; base < pointBases; base += 1) {
-      const points = this.#points[base]!;
-      for (let anchor = 0; anchor < anchors.length; anchor += 1) {
-        const step = anchors[anchor]!;
-        if (points.size < step) break;
-        const errors = this.#errors[base * anchors.length + anchor]!;
-        if (errors.full) errors.remove(this.#values.back(errorsKept) - points.back(errorsKept + step));
-        errors.insert(value - points.back(step));
-      }
-    }
     for (const [index, sorted] of this.#windows.entries()) {
       if (sorted.full) sorted.remove(this.#values.back(windowSpans[index]!));
       sorted.insert(value);
@@ -84,10 +91,10 @@ export class Track {
       else this.#smooth[index]! += smoothing * (value - this.#smooth[index]!);
     }
     this.#values.push(value);
-    this.#points[0]!.push(value);
     this.#points[1]!.push(this.#meanOf(averaged));
     this.#points[2]!.push(this.#smooth[1]!);
     this.#points[3]!.push(this.#smooth[3]!);
+    this.#errors.update();
   }
 
   /** The 90 % quantile of the long window. */
@@ -117,7 +124,7 @@ export class Track {
   #readFeatures(): void {
     const { features } = this;
     const values = this.#values;
-    const size = values.size;
+    const { size } = this;
     let at = 0;
     for (let age = 1; age <= newest; age += 1) features[at++] = values.back(Math.min(age, size));
     let change = levelColumns;
@@ -150,9 +157,10 @@ export class Track {
     let at = 0;
     for (let anchor = 0; anchor < anchors; anchor += 1) {
       for (let base = 0; base < pointBases; base += 1) {
-        const errors = this.#errors[base * anchors + anchor]!;
         const point = this.#points[base]!.back(1);
-        for (const level of levels) baseQuantiles[at++] = errors.size === 0 ? point : point + errors.quantile(level);
+        const known = this.#errors.size(anchor) > 0;
+        for (const level of levels)
+          baseQuantiles[at++] = known ? point + this.#errors.quantile(base, anchor, level) : point;
       }
       for (const sorted of [this.#windows[2]!, this.#windows[1]!])
         for (const level of levels) baseQuantiles[at++] = sorted.quantile(level);

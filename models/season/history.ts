@@ -1,6 +1,8 @@
 /** Values of one step of a level are that many of the level below. */
 const ratio = 4;
 const levelsMost = 6;
+/** Places of a level that has just begun; they double as it grows. */
+const placesFirst = 32;
 
 /** Values of one level, oldest first, and where in the series they lie. */
 export interface LevelValues {
@@ -13,11 +15,11 @@ export interface LevelValues {
 
 /**
  * The past of a series, kept compactly: the last values as they were, and means over 4, 16, 64, 256 and 1,024, the same number of
- * each. With 512 of five seconds that is 43 minutes, 3 hours, 11 hours, two days, a week and a month, in 12 KiB.
+ * each. With 512 of five seconds that is 43 minutes, 3 hours, 11 hours, two days, a week and a month, in 12 KiB once they have passed.
  */
 export class LongHistory {
   readonly #size: number;
-  readonly #levels: { readonly ring: Float32Array; count: number; sum: number; known: number; pending: number }[] = [];
+  readonly #levels: { ring: Float32Array; count: number; sum: number; known: number; pending: number }[] = [];
   #last = Number.NaN;
   #length = 0;
 
@@ -56,8 +58,13 @@ export class LongHistory {
   #pushTo(index: number, value: number): void {
     let level = this.#levels[index];
     if (level === undefined) {
-      level = { ring: new Float32Array(this.#size), count: 0, sum: 0, known: 0, pending: 0 };
+      level = { ring: new Float32Array(Math.min(placesFirst, this.#size)), count: 0, sum: 0, known: 0, pending: 0 };
       this.#levels.push(level);
+    }
+    if (level.count === level.ring.length && level.count < this.#size) {
+      const grown = new Float32Array(Math.min(2 * level.count, this.#size));
+      grown.set(level.ring);
+      level.ring = grown;
     }
     level.ring[level.count % this.#size] = value;
     level.count += 1;

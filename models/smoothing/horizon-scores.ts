@@ -39,11 +39,20 @@ export class HorizonScores {
     this.#models = models;
     this.#stride = Math.max(1, Math.floor(horizon / originsPerHorizon));
     const anchors = anchorsOf(horizon);
+    const row = models + 1;
+    const origins = (steps: number) => Math.ceil(steps / this.#stride) + 1;
+    // One buffer for all: each has an overhead of hundreds of bytes.
+    let free = new Float64Array(row * anchors.reduce((sum, steps) => sum + origins(steps) + 1, 0));
+    const take = (length: number) => {
+      const part = free.subarray(0, length);
+      free = free.subarray(length);
+      return part;
+    };
     this.#anchors = anchors.map((steps, index) => ({
       steps,
       share: ((anchors[index + 1] ?? steps) - (anchors[index - 1] ?? 0)) / 2 / horizon,
-      pending: new Float64Array((Math.ceil(steps / this.#stride) + 1) * (models + 1)).fill(Number.NaN),
-      errors: new Float64Array(models + 1),
+      pending: take(origins(steps) * row).fill(Number.NaN),
+      errors: take(row),
       count: 0,
       low: 0,
       high: 0,

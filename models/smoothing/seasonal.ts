@@ -69,11 +69,13 @@ class SeasonalSmoothing implements Forecaster {
     this.#watch.observe(known);
     const periods = this.#watch.periods.filter((period) => 2 * period <= this.#last + 1);
     const changed = periods.length !== this.#periods.length || periods.some((each, at) => each !== this.#periods[at]);
-    if (this.#scores === undefined || changed) this.#begin(periods);
+    if (periods.length === 0) this.#rest();
+    else if (changed) this.#begin(periods);
     else this.#learn(known, this.#last);
   }
 
   forecast(steps: number): QuantileCurves {
+    if (this.#scores === undefined && this.#last >= 0) this.#begin([]);
     const { intervalMs, range } = this.#series;
     const q10: number[] = [];
     const q50: number[] = [];
@@ -87,6 +89,13 @@ class SeasonalSmoothing implements Forecaster {
       q90.push(band === undefined ? range.high : this.#clip(middle + band.high));
     }
     return { intervalMs, q10, q50, q90 };
+  }
+
+  /** Without a season, members are made when a forecast is asked for and kept until the next value: they would seldom be heard. */
+  #rest(): void {
+    this.#periods = [];
+    this.#members = [];
+    this.#scores = undefined;
   }
 
   /** Members that know these periods begin from the long history, then live through the last values again. */

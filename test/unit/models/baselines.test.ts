@@ -90,12 +90,12 @@ describe('baselines', () => {
       fc.property(
         fc.array(fc.double({ noNaN: true, min: -1e6, max: 1e6 }), { minLength: 1, maxLength: 60 }),
         fc.integer({ min: 1, max: 20 }),
-        fc.constantFrom('single' as const, 'double' as const),
+        fc.constantFrom(Float32Array, Float64Array),
         fc.double({ min: 0, max: 1, noNaN: true }),
-        (values, capacity, precision, level) => {
-          const window = new SortedWindow(capacity, precision);
+        (values, capacity, Precision, level) => {
+          const window = new SortedWindow(capacity, new Precision(capacity + 1));
           for (const [index, value] of values.entries()) window.replace(value, values[index - capacity] ?? 0);
-          const kept = values.slice(-capacity).map((value) => (precision === 'single' ? Math.fround(value) : value));
+          const kept = values.slice(-capacity).map((value) => Precision.of(value)[0]!);
           const expected = quantileOf(kept, level);
           assert.ok(Math.abs(window.quantile(level) - expected) <= 1e-9 * Math.max(1, Math.abs(expected)));
         },
