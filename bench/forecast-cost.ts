@@ -12,7 +12,7 @@ const kinds = [
   { kind: 'memory', range: { low: 0, high: 100 } },
   { kind: 'network', range: { low: 0, high: Number.POSITIVE_INFINITY } },
 ];
-/** Rounds before the measured ones: all memory is taken then, and all members speak. */
+/** Rounds before the measured ones: all members speak then, and all memory is taken but that of the long history. */
 const warmRounds = 60;
 /** Beyond this many nodes the warm-up is cut, since windows that fill cost no less than full ones. */
 const warmNodesMost = 1_000;
