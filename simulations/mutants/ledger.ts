@@ -42,7 +42,7 @@ export const ledgerMutants: readonly Mutant[] = [
   },
   {
     name: 'forget in a snapshot which jobs have ended',
-    file,
+    file: 'ledger-snapshot.ts',
     find: '    ended: ledger.ended,',
     replace: '    ended: [],',
   },
@@ -85,7 +85,7 @@ export const ledgerMutants: readonly Mutant[] = [
   },
   {
     name: 'forget in a snapshot what tasks took',
-    file,
+    file: 'ledger-snapshot.ts',
     find: 'profiles: [...ledger.profiles.values()],',
     replace: 'profiles: [],',
   },

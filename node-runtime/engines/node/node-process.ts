@@ -25,6 +25,9 @@ export interface NodeProcessEvents {
   exited(how: string): void;
 }
 
+/** What `unshare` of util-linux 2.38 says now and then when it ends, though nothing is wrong: no word of the task. */
+const saidByUnshare = /^unshare: sigprocmask unblock failed/;
+
 /** The processes of one attempt: starts them, talks to them, measures them, holds them, ends them. Decides nothing. */
 export class NodeProcess {
   readonly #child: ChildProcess;
@@ -177,7 +180,7 @@ export class NodeProcess {
       if (isErrors) this.#stderr = (this.#stderr + chunk).slice(-2_000);
       const lines = (rest + chunk).split('\n');
       rest = lines.pop()!.slice(0, lineBytesMost);
-      for (const line of lines) this.#log.add(line);
+      for (const line of lines) if (!isErrors || !saidByUnshare.test(line)) this.#log.add(line);
       this.#tellLines(false);
     });
     stream.on('end', () => {
