@@ -48,7 +48,7 @@ export const ledgerMutants: readonly Mutant[] = [
   },
   {
     name: 'lose a job in a snapshot',
-    file,
+    file: 'ledger-snapshot.ts',
     find: 'jobs: [...ledger.jobs.values()].map((job) => ({ ...job,',
     replace: "jobs: [...ledger.jobs.values()].filter((job) => job.phase !== 'running').map((job) => ({ ...job,",
   },
