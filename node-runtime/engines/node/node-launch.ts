@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { limits } from '../../contract/limits.ts';
 import { entryBeside, type SandboxEntry } from '../sandbox-launch.ts';
 
@@ -29,7 +30,8 @@ let users = process.pid;
 /**
  * The first process of the namespaces: makes a root with the system's programs (read-only), an empty /tmp, /proc and a few
  * devices, runs the program in it without any capability, and ends, and all with it, when the program does or when the other
- * end of descriptor 4 is closed: nobody is there any more.
+ * end of descriptor 4 is closed: nobody is there any more. What the program says on standard error goes to descriptor 5: `unshare`
+ * and this script have words of their own.
  */
 const containedScript = `set -e
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -51,11 +53,11 @@ unset IFS
 mount -o remount,bind,ro,nosuid,nodev "$root"
 echo 1000 > /proc/self/oom_score_adj || :
 set +e
-(read -r word <&4; while :; do kill -9 -1; sleep 1; done) 3<&- >/dev/null 2>&1 &
+(read -r word <&4; while :; do kill -9 -1; sleep 1; done) 3<&- 5>&- >/dev/null 2>&1 &
 life=$!
 mkdir "$root/tmp/task"; chmod 1777 "$root/tmp/task"
 cd "$root/tmp/task"
-chroot "$root" prlimit "--nproc=$processes" --core=0 setpriv $identity --bounding-set -all --inh-caps -all --no-new-privs env -i -C /tmp/task PATH=/usr/bin:/bin HOME=/tmp "$@" 4<&- &
+chroot "$root" prlimit "--nproc=$processes" --core=0 setpriv $identity --bounding-set -all --inh-caps -all --no-new-privs env -i -C /tmp/task PATH=/usr/bin:/bin HOME=/tmp "$@" 4<&- 2>&5 5>&- &
 wait $!
 status=$?
 kill -9 $life
@@ -63,8 +65,8 @@ exit $status
 `;
 
 /** The same without walls: a process group that ends as one. */
-const bareScript = `(read -r word <&4; kill -9 -- -$$) 3<&- >/dev/null 2>&1 &
-"$@" 4<&- &
+const bareScript = `(read -r word <&4; kill -9 -- -$$) 3<&- 5>&- >/dev/null 2>&1 &
+"$@" 4<&- 2>&5 5>&- &
 wait $!
 exit $?
 `;
@@ -94,18 +96,25 @@ async function probe(): Promise<Containment> {
     false,
   );
   // As a task is started: descriptor 4 stays open on our side until it has ended.
-  const child = spawn(command, words, { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe'] });
+  const stdio = ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', 'pipe'] as const;
+  const child = spawn(command, words, { env: {}, cwd: '/', stdio: [...stdio] });
   const deadline = setTimeout(() => child.kill('SIGKILL'), probeMsMost);
   let stderr = '';
-  child.stderr!.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
+  for (const stream of [child.stderr!, errorsOf(child)])
+    stream.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
   const how = await new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => resolve(code === 0 ? '' : (signal ?? `exit code ${code}`)));
   });
   clearTimeout(deadline);
   return how === '' ? { kind: 'namespaces' } : refused(stderr.trim().split('\n')[0] || how);
+}
+
+/** What the program itself says on standard error; the child's own `stderr` is that of what starts it. */
+export function errorsOf(child: ChildProcess): Readable {
+  return (child.stdio as readonly unknown[])[5] as Readable;
 }
 
 function refused(reason: string): Containment {

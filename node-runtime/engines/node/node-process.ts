@@ -10,7 +10,7 @@ import { encodeFrame, FrameReader } from '../frames.ts';
 import { type FromSandbox, parseFromSandbox, shapeOf, type ToSandbox } from '../protocol.ts';
 import type { SandboxEntry } from '../sandbox-launch.ts';
 import { TaskLog } from '../task-log.ts';
-import { type Containment, launchOf } from './node-launch.ts';
+import { type Containment, errorsOf, launchOf } from './node-launch.ts';
 import { childrenOf, processesWith, readTree, signalAll, type TreeReading } from './process-tree.ts';
 
 const frameSlackBytes = 1024 ** 2;
@@ -24,9 +24,6 @@ export interface NodeProcessEvents {
   /** It and all that it had started are gone; nothing follows. */
   exited(how: string): void;
 }
-
-/** What `unshare` of util-linux 2.38 says now and then when it ends, though nothing is wrong: no word of the task. */
-const saidByUnshare = /^unshare: sigprocmask unblock failed/;
 
 /** The processes of one attempt: starts them, talks to them, measures them, holds them, ends them. Decides nothing. */
 export class NodeProcess {
@@ -56,7 +53,7 @@ export class NodeProcess {
     this.#child = spawn(command, words, {
       env: { PATH: '/usr/bin:/bin', HOME: this.#folder ?? '/tmp', ...markOf(this.#mark) },
       cwd: this.#folder ?? '/',
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
       detached: true,
     });
     const socket = this.#child.stdio[3] as Socket;
@@ -79,7 +76,9 @@ export class NodeProcess {
         events.misbehaved(what, (error as Error).message);
       }
     });
-    for (const stream of [this.#child.stdout!, this.#child.stderr!]) this.#readLines(stream);
+    const errors = errorsOf(this.#child);
+    for (const stream of [this.#child.stdout!, errors]) this.#readLines(stream);
+    for (const stream of [this.#child.stderr!, errors]) stream.on('data', (chunk) => this.#hearErrors(String(chunk)));
     this.#child.on('error', (error) => this.#exit(error.message));
     this.#child.on('close', (code, signal) => this.#exit(signal ?? `exit code ${code}`));
   }
@@ -87,7 +86,7 @@ export class NodeProcess {
   get pid(): number | undefined {
     return this.#child.pid;
   }
-  /** The last that it said on standard error. */
+  /** The last that it, or what started it, said on standard error. */
   get lastWords(): string {
     return this.#stderr.trim();
   }
@@ -173,14 +172,12 @@ export class NodeProcess {
 
   #readLines(stream: NodeJS.ReadableStream): void {
     let rest = '';
-    const isErrors = stream === this.#child.stderr;
     stream.setEncoding('utf8');
     stream.on('data', (chunk: string) => {
       this.#count(chunk.length);
-      if (isErrors) this.#stderr = (this.#stderr + chunk).slice(-2_000);
       const lines = (rest + chunk).split('\n');
       rest = lines.pop()!.slice(0, lineBytesMost);
-      for (const line of lines) if (!isErrors || !saidByUnshare.test(line)) this.#log.add(line);
+      for (const line of lines) this.#log.add(line);
       this.#tellLines(false);
     });
     stream.on('end', () => {
@@ -188,6 +185,10 @@ export class NodeProcess {
       rest = '';
     });
     stream.on('error', () => undefined);
+  }
+
+  #hearErrors(chunk: string): void {
+    this.#stderr = (this.#stderr + chunk).slice(-2_000);
   }
 
   #tellLines(ended: boolean): void {

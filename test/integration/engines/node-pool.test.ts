@@ -50,6 +50,13 @@ describe('engine node', function () {
     );
   });
 
+  it('its log has its own words alone, not those of what starts it (which `unshare` says in one of a dozen attempts)', async () => {
+    const quiet = await NodeBench.open({ slots: 4, queue: 40 });
+    await Promise.all(Array.from({ length: 40 }, () => quiet.value("console.error('mine')")));
+    await quiet.pool.close();
+    assert.deepEqual(quiet.lines, new Array<string>(40).fill('mine'));
+  });
+
   it('a task reads, computes and gives as in engine js', async () => {
     const sum =
       'let sum = 0; for await (const each of task.input) { sum += Number(each); await task.yield(); } return sum;';
