@@ -37,12 +37,11 @@ export function forecastersBy({ fit, horizon }: ForecastersOptions): ReadonlyMap
   ]);
 }
 
-/** The whole engine on one series, with the members that a leader gives it: what it learns on many, it learns on this one alone, whenever that is due. */
+/** The whole engine on one series, as a leader has it: what it learns on many, it learns on this one alone, whenever that is due. */
 const engineAlone =
   (steps: number): ForecasterFactory =>
   (series) => {
-    const members = [{ model: 'seasonal-smoothing', factory: seasonalSmoothing({ horizon: steps }) }];
-    const foresight = createForesight({ steps, members });
+    const foresight = createForesight({ steps });
     const forecaster = foresight.open({ key: 'alone', kind: 'alone', ...series });
     return {
       model: 'engine',

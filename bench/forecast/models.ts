@@ -1,42 +1,33 @@
 import {
-  arima,
-  climatology,
   createForesight,
-  dampedSmoothing,
   type Forecaster,
-  type ForecasterFactory,
   fitByConditionalSquares,
+  forecastersBy,
   type GlobalModel,
-  lastValue,
-  movingAverage,
-  persistence,
   ridgeModel,
   type SeriesWindow,
-  seasonalClimatology,
-  seasonalNaive,
-  seasonalSmoothing,
-  simpleSmoothing,
   trainRidge,
 } from '@foremesh/models';
 import { horizon, type TraceSet } from './traces.ts';
 
-/** Models of single series by the protocol's names; `last-value` is the random walk with normal bands. */
-const single: Readonly<Record<string, ForecasterFactory>> = {
-  last: persistence,
-  'last-value': lastValue,
-  ma12: movingAverage(),
-  ses: simpleSmoothing,
-  damped: dampedSmoothing,
-  climatology,
-  snaive288: seasonalNaive(288),
-  'seasonal-smoothing': seasonalSmoothing(),
-  'seasonal-climatology': seasonalClimatology(),
-  arima: arima({ fit: fitByConditionalSquares }),
-};
-const ridge = 'ridge';
 /** All of them together, weighted and calibrated online. */
 export const engine = 'engine';
-export const modelNames: readonly string[] = [...Object.keys(single), ridge, engine];
+/** What the protocol calls some of them otherwise; `last-value` is the random walk with normal bands. */
+const protocolNames: Readonly<Record<string, string>> = {
+  persistence: 'last',
+  'moving-average': 'ma12',
+  'simple-smoothing': 'ses',
+  'damped-smoothing': 'damped',
+  'seasonal-naive': 'snaive288',
+};
+/** Models of single series. */
+const single = new Map(
+  [...forecastersBy({ fit: fitByConditionalSquares, horizon })]
+    .filter(([name]) => name !== engine)
+    .map(([name, factory]) => [protocolNames[name] ?? name, factory]),
+);
+const ridge = 'ridge';
+export const modelNames: readonly string[] = [...single.keys(), ridge, engine];
 /** Of values before the first origin, ridge learns from every so many-th where they are many. */
 const ridgeValues = 100_000;
 
@@ -57,7 +48,7 @@ export function contestants(set: TraceSet, names: readonly string[]): Contestant
 }
 
 function alone(set: TraceSet, name: string): Contestant {
-  const factory = single[name];
+  const factory = single.get(name);
   if (factory === undefined) throw new Error(`there is no model ${name}; models: ${modelNames.join(', ')}`);
   return { name, forecasters: new Map([...set.series.keys()].map((key) => [key, factory(set)])), learn: () => {} };
 }
