@@ -36,26 +36,6 @@ describe('model last-value', () => {
     );
   });
 
-  it('knows nothing of what comes later, and forgets nothing by being asked', () => {
-    fc.assert(
-      fc.property(ranges, series, series, (range, before, after) => {
-        const asked = lastValue({ intervalMs: 1, range });
-        for (const value of before) asked.observe(value);
-        const then = asked.forecast(12);
-        for (const value of after) {
-          asked.observe(value);
-          asked.forecast(3);
-        }
-        const silent = lastValue({ intervalMs: 1, range });
-        for (const value of before) silent.observe(value);
-        assert.deepEqual(silent.forecast(12), then, 'what comes later changed an earlier forecast');
-        for (const value of after) silent.observe(value);
-        assert.deepEqual(silent.forecast(12), asked.forecast(12), 'to be asked changed the model');
-      }),
-      { numRuns: 500 },
-    );
-  });
-
   it('passes over what is missing', () => {
     const model = lastValue({ intervalMs: 1, range: { low: 0, high: 1 } });
     assert.deepEqual(model.forecast(1), { intervalMs: 1, q10: [0], q50: [0.5], q90: [1] });
