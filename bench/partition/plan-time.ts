@@ -1,4 +1,5 @@
 import { buildTaskGraph, type GraphEdge, planSchedule, problemBySpeeds } from '@foremesh/partitioner';
+import { randomSource } from '../../partitioner/scheduling/random.ts';
 import { median, round } from '../spine/statistics.ts';
 
 const devices = 64;
@@ -24,11 +25,7 @@ export function planTimes(): Record<string, number> {
 }
 
 function layered(tasks: number) {
-  let state = 1;
-  const random = () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
+  const random = randomSource(1);
   const edges: GraphEdge[] = [];
   for (let task = width; task < tasks; task += 1) {
     const layer = Math.floor(task / width) - 1;

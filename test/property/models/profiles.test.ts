@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type CodeProfile, type ObservedTask, predictTasks, type QuantityEstimate } from '@foremesh/models';
 import fc from 'fast-check';
+import { randomOf } from '../../support/generated.ts';
 
 const wild = fc.oneof(
   fc.double({ min: 0, max: 1e12, noNaN: true }),
@@ -29,20 +30,6 @@ const question = fc.record({
   category: fc.constantFrom('image-processing', 'machine-learning'),
   inputBytes: fc.double({ min: 0, max: 1e15, noNaN: true }),
 });
-
-/** Numbers drawn from a seed: the same in every run. */
-function drawing(seed: number) {
-  let state = seed >>> 0;
-  const uniform = (): number => {
-    // mulberry32
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 + 2 ** -33;
-  };
-  const normal = (): number => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-  return { uniform, normal };
-}
 
 const numbersOf = ({ q10, q50, q90, fixed, perByte }: QuantityEstimate) => [q10, q50, q90, fixed, perByte];
 const shuffled = <T>(values: readonly T[], uniform: () => number): T[] =>
@@ -73,7 +60,7 @@ describe('profiles of tasks', () => {
   it('do not depend on the order of tasks, nor of codes', () => {
     fc.assert(
       fc.property(profiles, question, fc.integer(), (known, asked, seed) => {
-        const { uniform } = drawing(seed);
+        const { uniform } = randomOf(seed);
         const other = shuffled(known, uniform).map((each) => ({ ...each, sample: shuffled(each.sample, uniform) }));
         const one = predictTasks(known)(asked);
         const two = predictTasks(other)(asked);
@@ -99,7 +86,7 @@ describe('profiles of tasks', () => {
     let all = 0;
     const few = { inside: 0, all: 0 };
     for (let mesh = 0; mesh < 500; mesh += 1) {
-      const { uniform, normal } = drawing(mesh);
+      const { uniform, normal } = randomOf(mesh);
       const codes = Array.from({ length: 12 }, (_, at) => {
         const category = ['image-processing', 'data-analysis', 'machine-learning'][at % 3]!;
         const perByte = Math.exp(-14 - 2 * (at % 3) + 1.3 * normal());
@@ -135,7 +122,7 @@ describe('profiles of tasks', () => {
 
   it('come to a code’s own truth, however far it is from its category, and whatever one in twenty of its tasks does', () => {
     for (const seed of [1, 2, 3, 4, 5]) {
-      const { uniform, normal } = drawing(seed);
+      const { uniform, normal } = randomOf(seed);
       const others = Array.from({ length: 6 }, (_, at) => ({
         ...{ engine: 'js', code: `other-${at}`, category: 'data-analysis', tasks: 20 },
         sample: Array.from({ length: 20 }, (): ObservedTask => [1e5, 1e5 * 1e-8 * Math.exp(normal()), 1e6, 1e3]),

@@ -8,22 +8,14 @@ import {
   movingAverage,
   persistence,
 } from '@foremesh/models';
+import { randomOf } from '../../support/generated.ts';
 
 const range = { low: 0, high: 100 };
 const steps = 12;
 
-/** Numbers from 0 to 1, always the same. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 /** Series that return to a level of their own, with spikes: neither the last value nor the mean alone is right. */
 function fleet(series: number, length: number, seed = 1): Float64Array[] {
-  const next = numbers(seed);
+  const { uniform: next } = randomOf(seed);
   return Array.from({ length: series }, (_, index) => {
     let slow = 0;
     return Float64Array.from({ length }, () => {
@@ -111,7 +103,7 @@ describe('foresight', function () {
   it('follows a shift of level within a few values', () => {
     const foresight = createForesight({ steps });
     const [series] = openAll(foresight, 1);
-    const next = numbers(3);
+    const { uniform: next } = randomOf(3);
     for (let at = 0; at < 300; at += 1) series!.observe(20 + next());
     for (let at = 0; at < 8; at += 1) series!.observe(70 + next());
     const { q10, q50, q90 } = series!.forecast(3);
@@ -135,7 +127,7 @@ describe('foresight', function () {
   it('is less sure after values that did not come', () => {
     const foresight = createForesight({ steps: 30 });
     const [series] = openAll(foresight, 1);
-    const next = numbers(5);
+    const { uniform: next } = randomOf(5);
     let value = 50;
     for (let at = 0; at < 300; at += 1) {
       value = Math.min(100, Math.max(0, value + 2 * (next() - 0.5)));

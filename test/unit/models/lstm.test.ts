@@ -11,6 +11,7 @@ import {
   WeightsError,
 } from '@foremesh/models';
 import { type LstmModel, type LstmOptions, lstmModel, trainLstm } from '@foremesh/models/lstm';
+import { randomOf } from '../../support/generated.ts';
 
 const range = { low: 0, high: 100 };
 const intervalMs = 60_000;
@@ -132,11 +133,7 @@ type Curve = ReturnType<GlobalModel['predict']>[number];
 
 /** Climbs from a low start until it passes 80, then falls to another start: which regime comes next hangs on a threshold. */
 function ramps(length: number, seed: number): SeriesWindow {
-  let state = seed;
-  const random = () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
+  const { uniform: random } = randomOf(seed);
   let value = 10 + 40 * random();
   const values = Float64Array.from({ length }, () => {
     value = value > 80 ? 10 + 20 * random() : value + 9 + 2 * random();

@@ -7,6 +7,7 @@ import {
   trainRidge,
   WeightsError,
 } from '@foremesh/models';
+import { randomOf } from '../../support/generated.ts';
 
 const range = { low: 0, high: 100 };
 const options = { lags: 8, steps: 3, penalty: 1e-6 };
@@ -90,11 +91,8 @@ describe('ridge', () => {
   });
 });
 
-/** Numbers between 40 and 60 without any pattern (a linear congruential generator). */
+/** Numbers between 40 and 60 without any pattern. */
 function noiseFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return 40 + 20 * (state / 2 ** 32);
-  };
+  const { uniform } = randomOf(seed);
+  return () => 40 + 20 * uniform();
 }

@@ -188,14 +188,19 @@ describe('seasonal smoothing', () => {
 
 describe('seasonal climatology', () => {
   it('knows the distribution of each time of day after two of them, in bands that hold 80 %', () => {
-    const { normal } = randomOf(5);
     const day = 288;
-    const values = Float64Array.from({ length: 12 * day }, (_, step) => {
-      const hour = ((step % day) * 24) / day;
-      return hour > 9 && hour < 17 ? 60 + 12 * normal() : 15 + 2 * normal();
-    });
     const series = { intervalMs: 300_000, range: { low: 0, high: 100 } };
-    const { error, held } = errorOf(series, values, 8 * day, 24, seasonalClimatology());
+    const found = [1, 2, 3, 4, 5, 6].map((seed) => {
+      const { normal } = randomOf(seed);
+      const values = Float64Array.from({ length: 12 * day }, (_, step) => {
+        const hour = ((step % day) * 24) / day;
+        return hour > 9 && hour < 17 ? 60 + 12 * normal() : 15 + 2 * normal();
+      });
+      return errorOf(series, values, 8 * day, 24, seasonalClimatology());
+    });
+    // Of single series one in a dozen errs more: its season is mistaken for a while.
+    const error = found.reduce((sum, each) => sum + each.error, 0) / found.length;
+    const held = found.reduce((sum, each) => sum + each.held, 0) / found.length;
     // Noise alone is 9.6 for a third of the day and 1.6 for the rest: 4.3 in the mean.
     assert.ok(error < 5.5, `${error}`);
     assert.ok(held > 0.74 && held < 0.9, `${held}`);
