@@ -46,19 +46,24 @@ function positive(text: string, what: string): number {
     : fail(`${what} must be a positive number, not "${text}"`);
 }
 
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  return Number.isInteger(number) ? number : fail(`--seed must be a whole number, not "${text}"`);
+}
+
 function oneInstance(graph: string): void {
-  const network =
-    values.network === undefined
-      ? values.processors && identicalDevices(positive(values.processors, '--processors'))
-      : readNetwork(values.network);
+  const linkScale = positive(values['link-scale'], '--link-scale');
+  const processors = values.processors === undefined ? undefined : positive(values.processors, '--processors');
   let instance: Instance;
   try {
-    instance = readInstance(graph, network || undefined, positive(values['link-scale'], '--link-scale'));
+    const { network } = values;
+    const devices = processors === undefined ? undefined : identicalDevices(processors);
+    instance = readInstance(graph, network === undefined ? devices : readNetwork(network), linkScale);
   } catch (error) {
     fail(error instanceof Error ? error.message : String(error));
   }
   const { problem, speeds } = instance;
-  const plan = planSchedule(problem, algorithmNamed(values.algorithm), { seed: Number(values.seed) });
+  const plan = planSchedule(problem, algorithmNamed(values.algorithm), { seed: wholeNumber(values.seed) });
   const lowerBound = lowerBoundSeconds(problem, speeds);
   if (values.json) {
     const schedule = problem.graph.ids.map((task, at) => scheduled(task, at, plan));

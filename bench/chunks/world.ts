@@ -31,7 +31,7 @@ export interface View {
   /** Items per second by what its calibration says: off by a factor. */
   readonly guess: readonly number[];
   /** Items and seconds of computing that each has finished. */
-  readonly done: readonly { items: number; seconds: number; recent: number | undefined }[];
+  readonly done: readonly { items: number; seconds: number }[];
   readonly transferSecondsPerItem: readonly number[];
   /** Items that nobody has. */
   readonly remaining: number;
@@ -75,7 +75,7 @@ export function score(makePolicy: () => Policy, scenario: Scenario, devices: num
   const pool: { from: number; to: number }[] = [{ from: 0, to: items }];
   const running: Chunk[] = [];
   const gone = machines.map(() => false);
-  const done = machines.map(() => ({ items: 0, seconds: 0, recent: undefined as number | undefined }));
+  const done = machines.map(() => ({ items: 0, seconds: 0 }));
   const idle = new Set(machines.keys());
   type Event = { readonly atSeconds: number; readonly device: number; readonly chunk?: Chunk; readonly began?: number };
   const events: Event[] = [];
@@ -137,7 +137,6 @@ export function score(makePolicy: () => Policy, scenario: Scenario, devices: num
       left -= count;
       done[device]!.items += count;
       done[device]!.seconds += now - began!;
-      done[device]!.recent = count / (now - began!);
       // Whoever ran it too is told to stop.
       for (const each of chunk.devices) idle.add(each);
     }
@@ -150,12 +149,12 @@ export function score(makePolicy: () => Policy, scenario: Scenario, devices: num
 function finishSeconds(machine: Machine, began: number, work: number, drifts: boolean): number {
   if (!drifts) return began + work / machine.speed;
   let at = began;
-  let todo = work;
+  let left = work;
   for (let phase = phaseAt(machine, began); ; phase += 1) {
     const speed = phase % 2 === 0 ? machine.speed : machine.speed / slowdown;
     const until = changeTime(machine, phase);
-    if (at + todo / speed <= until) return at + todo / speed;
-    todo -= (until - at) * speed;
+    if (at + left / speed <= until) return at + left / speed;
+    left -= (until - at) * speed;
     at = until;
   }
 }

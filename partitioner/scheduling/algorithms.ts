@@ -1,5 +1,5 @@
 import { allDevices, cpop, heft, minMin, peft, singleDevice } from './list-schedulers.ts';
-import type { Schedule, SchedulingProblem } from './problem.ts';
+import { lowerBoundSeconds, type Schedule, type SchedulingProblem } from './problem.ts';
 import { upwardRanks } from './ranks.ts';
 import { search } from './search.ts';
 
@@ -18,7 +18,7 @@ const evaluationsLeast = 50;
 const evaluationsMost = 20_000;
 
 /** How many plans the search tries for a graph of that size when nobody says. */
-export function evaluationsFor(tasks: number): number {
+function evaluationsFor(tasks: number): number {
   return Math.max(evaluationsLeast, Math.min(evaluationsMost, Math.floor(searchPlacements / Math.max(1, tasks))));
 }
 
@@ -48,9 +48,16 @@ export function planSchedule(
       return schedule;
     }
     case 'search':
-      return search(problem, heft(problem), { seed, evaluations });
+      return search(problem, heft(problem), searchOptions());
     case 'default':
-      return search(problem, bestOf(candidates(problem)), { seed, evaluations });
+      return search(problem, bestOf(candidates(problem)), searchOptions());
+  }
+
+  /** At the bound the search has nothing left to find; what devices give over time may be more than their nominal speed. */
+  function searchOptions() {
+    return problem.capacities === undefined
+      ? { seed, evaluations, lowerBoundSeconds: lowerBoundSeconds(problem) }
+      : { seed, evaluations };
   }
 }
 

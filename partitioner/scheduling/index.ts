@@ -1,5 +1,5 @@
 export type { SchedulingAlgorithm, SchedulingOptions } from './algorithms.ts';
-export { evaluationsFor, planSchedule, schedulingAlgorithms } from './algorithms.ts';
+export { planSchedule, schedulingAlgorithms } from './algorithms.ts';
 export type { CapacityCurve } from './capacity.ts';
 export { finishUnder } from './capacity.ts';
 export type { Incumbent } from './list-schedulers.ts';
