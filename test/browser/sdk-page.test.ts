@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConnection } from '@foremesh/node-runtime/contract';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { freePort } from '../integration/mesh/fleet.ts';
 import { ForemeshProcess, foremesh } from '../integration/mesh/processes.ts';
 import { skipWithout } from '../support/skip.ts';
@@ -69,13 +69,12 @@ describe('the SDK in a page', function () {
   /** What the page says in the end, and what it showed on the way. */
   async function open(mesh: { connection: string; url?: string }) {
     const context = await browser.newContext();
-    const page = await context.newPage();
     const errors: string[] = [];
-    page.on('pageerror', ({ message }) => errors.push(message));
+    context.on('weberror', (each) => errors.push(each.error().message));
     // As its user would who trusts the broker's certificate: the browser then also knows which certificate to show (none).
-    if (mesh.url === undefined) await page.goto(brokerPage);
+    if (mesh.url === undefined) await visit(context, brokerPage);
     const { port } = server.address() as AddressInfo;
-    await page.goto(`http://127.0.0.1:${port}/#${encodeURIComponent(JSON.stringify(mesh))}`);
+    const page = await visit(context, `http://127.0.0.1:${port}/#${encodeURIComponent(JSON.stringify(mesh))}`);
     await page.locator('#result:not(:empty)').waitFor({ timeout: 60_000 });
     const result = JSON.parse(await page.locator('#result').innerText()) as Record<string, unknown>;
     const phases = await page.locator('#phases li').allInnerTexts();
@@ -115,6 +114,21 @@ describe('the SDK in a page', function () {
     assertDone(await open({ connection }));
   });
 });
+
+/** Chromium gives up a navigation when any interface of the machine, a container's say, comes or goes meanwhile: whoever sits before it tries again. */
+async function visit(context: BrowserContext, url: string): Promise<Page> {
+  return until(`${url} is open`, async () => {
+    const page = await context.newPage();
+    try {
+      await page.goto(url);
+      return page;
+    } catch (error) {
+      if (!String(error).includes('ERR_NETWORK_CHANGED')) throw error;
+      await page.close();
+      return undefined;
+    }
+  });
+}
 
 function commandPath(command: string): string {
   const { stdout } = spawnSync('sh', ['-c', `command -v ${command}`], { encoding: 'utf8' });
