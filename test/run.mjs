@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 const root = dirname(import.meta.dirname);
 const mocha = join(dirname(createRequire(import.meta.url).resolve('mocha/package.json')), 'bin/mocha.js');
@@ -25,6 +26,7 @@ const longFiles = [
 ];
 /** The processor's share goes to whoever waited for something. */
 const lowPriority = 10;
+const failingLine = /^ *\d+ failing$/;
 const summaryLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
 
 const running = new Set();
@@ -49,11 +51,16 @@ function run(words, { priority = 0, shown = Promise.resolve() } = {}) {
   });
   let lastLine = '';
   let unfinished = '';
+  /** From the line on that says how many failed. */
+  const failing = [];
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', write);
   child.stdout.on('data', (text) => {
     const lines = (unfinished + text).split('\n');
     unfinished = lines.pop();
-    lastLine = lines.findLast((line) => line.trim() !== '') ?? lastLine;
+    for (const line of lines) {
+      if (failing.length > 0 || failingLine.test(stripVTControlCharacters(line))) failing.push(line);
+      if (line.trim() !== '') lastLine = line;
+    }
   });
   return new Promise((resolve) => {
     child.once('error', (error) => write(`${error.message}\n`));
@@ -62,7 +69,7 @@ function run(words, { priority = 0, shown = Promise.resolve() } = {}) {
       const [passed, failed, skipped] = [1, 2, 3].map((at) => Number(summaryLine.exec(lastLine)?.[at] ?? 0));
       const isWhole = code === 0 || failed > 0;
       if (!isWhole) write(`mocha ended with ${code}, and did not say what failed\n`);
-      resolve({ passed, failed: isWhole ? failed : failed + 1, skipped });
+      resolve({ passed, failed: isWhole ? failed : failed + 1, skipped, failing });
     });
   });
 }
@@ -86,6 +93,9 @@ else {
     process.stdout.write(`\nleft out, for they take long: ${left.join(', ')}; \`npm test -- --all\` runs them too\n`);
 }
 const total = (key) => results.reduce((sum, each) => sum + (each?.[key] ?? 0), 0);
+// What failed is said once more at the end: a record of so many lines is often kept without its middle.
+if (results.length > 1)
+  for (const each of results) for (const line of each?.failing ?? []) process.stdout.write(`${line}\n`);
 const skips = total('skipped') === 0 ? '' : `, ${total('skipped')} skipped`;
 process.stdout.write(`\n${total('passed')} passed, ${total('failed')} failed${skips}\n`);
 if (total('failed') > 0) process.exitCode = 1;
