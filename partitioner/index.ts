@@ -5,7 +5,7 @@ export { chunkSize, chunkToCopy } from './chunks/chunk-sizing.ts';
 export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
 export { buildTaskGraph, GraphError } from './graph/task-graph.ts';
 export type { Alternative, ForeseenDevice, ForeseenPlacement, ForeseenTask } from './placement/by-cost.ts';
-export { alternativesByCost, placeByCost } from './placement/by-cost.ts';
+export { placeByCost } from './placement/by-cost.ts';
 export type { CostFunction, CostQuestion, CostTerms, CostWeights, ExpectedCost } from './placement/cost.ts';
 export { costWeightsDefault, expectedCost } from './placement/cost.ts';
 export type { Device, PlaceableTask, Placement, Refusal } from './placement/current-room.ts';

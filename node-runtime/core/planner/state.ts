@@ -1,5 +1,6 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
 import type {
+  Alternative,
   CostFunction,
   CostWeights,
   Device,
@@ -173,7 +174,7 @@ export interface TaskView {
   notBeforeMs: number;
   readonly avoidUntilMs: Map<string, number>;
   /** It could have started, and rather waits for a better place, until then. */
-  held?: { readonly untilMs: number };
+  held?: { readonly untilMs: number; readonly waitsFor?: Alternative };
 }
 
 /** A node that an attempt could have gone to, as it was then, and what was expected of it there; that is unknown of short tasks and of unknown ones. */
