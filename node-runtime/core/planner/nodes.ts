@@ -30,6 +30,9 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     owes: false,
     attempts: new Set(),
     tasksDone: 0,
+    latestMs: Number.NEGATIVE_INFINITY,
+    nearBlobs: new Set(),
+    receivedBytesPerSecondMost: 0,
     ...openSeries(state, status.node),
   };
   if (!sameBoot || JSON.stringify(node.status.trusts) !== JSON.stringify(status.trusts)) {
@@ -88,7 +91,12 @@ export function hearMetrics(state: PlannerState, metrics: NodeMetrics, effects: 
   if (node === undefined) return;
   node.series.hearMetrics(metrics, node.status.memoryBytes, state.nowMs);
   const latest = metrics.samples.at(-1);
-  if (latest !== undefined) node.latest = latest;
+  if (latest !== undefined) {
+    node.latest = latest;
+    node.latestMs = state.nowMs;
+  }
+  for (const { networkReceivedBytesPerSecond: received } of metrics.samples)
+    node.receivedBytesPerSecondMost = Math.max(node.receivedBytesPerSecondMost, received);
 }
 
 function loseNode(state: PlannerState, node: NodeView, why: string, effects: PlannerEffect[]): void {
