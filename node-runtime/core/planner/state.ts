@@ -11,7 +11,13 @@ import {
 import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
-import { createForesightState, type Foresight, type ForesightState, type NodeSeries } from './foresight/index.ts';
+import {
+  createForesightState,
+  type Foresight,
+  type ForesightState,
+  type NodeSeries,
+  type OffersAhead,
+} from './foresight/index.ts';
 
 /** Every duration that the planner goes by, milliseconds. */
 export interface PlannerConfig {
@@ -103,6 +109,8 @@ export interface NodeView {
   /** Its wall clock less our monotonic one, when it last told: the same for ever, if both clocks run well. */
   clockTold?: { readonly leadMs: number; readonly atMs: number };
   latest?: MetricSample;
+  /** What its owner's hours and network budget will change. */
+  offersAhead?: OffersAhead;
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
   readonly leaving?: LeavingHazard;

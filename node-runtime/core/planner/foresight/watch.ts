@@ -210,6 +210,7 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     offeredMemoryBytes,
     observedSteps: series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
+    ...aheadOf(node, outlook.originMs),
     ...(leaving === undefined
       ? {}
       : { left: leaving.forecast(wallMsOf(state), forecastSteps, forecastStepMs).map(rounded) }),
@@ -225,6 +226,17 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
         ...(why === undefined ? {} : { why }),
       };
     }),
+  };
+}
+
+/** From the origin on; absent where nothing is going to change. */
+function aheadOf({ offersAhead }: NodeView, originMs: number): Pick<NodeForecast, 'ahead'> {
+  if (offersAhead === undefined || offersAhead.changes.length === 0) return {};
+  return {
+    ahead: offersAhead.changes.map(({ atMs, ...change }) => ({
+      ...change,
+      afterMs: Math.max(0, Math.round(atMs - originMs)),
+    })),
   };
 }
 
