@@ -32,8 +32,10 @@ export function findPeriods(values: Float64Array, hints: readonly number[] = [])
   const found: Period[] = [];
   let rest = withoutLine(clipped(values));
   while (found.length < periodsMost) {
-    const correlations = autocorrelations(rest, Math.floor(rest.length / 2));
-    const hills = hillsOf(correlations, rest.length, hints).filter(
+    // Farther than half of the series, to see whether a hill at its end goes on to rise.
+    const half = Math.floor(rest.length / 2);
+    const correlations = autocorrelations(rest, Math.min(rest.length - 1, half + reachOf(half)));
+    const hills = hillsOf(correlations, half, rest.length, hints).filter(
       (hill) => !found.some(({ period }) => Math.abs(period - hill.period) <= Math.max(1, period / 8)),
     );
     const next = shortest(hills);
@@ -48,9 +50,9 @@ interface Hill extends Period {
   readonly hinted: boolean;
 }
 
-function hillsOf(correlations: Float64Array, length: number, hints: readonly number[]): Hill[] {
+function hillsOf(correlations: Float64Array, most: number, length: number, hints: readonly number[]): Hill[] {
   const hills: Hill[] = [];
-  for (let lag = periodLeast; lag < correlations.length; lag += 1) {
+  for (let lag = periodLeast; lag <= most; lag += 1) {
     const strength = correlations[lag]!;
     const hint = hints.find((period) => Math.abs(period - lag) <= Math.max(1, period / 24));
     const needed =
@@ -62,12 +64,16 @@ function hillsOf(correlations: Float64Array, length: number, hints: readonly num
       );
     if (strength < needed || !isTop(correlations, lag)) continue;
     const before = least(correlations, Math.ceil(lag / 2), lag);
-    const after = least(correlations, lag, Math.min(correlations.length - 1, Math.floor(1.5 * lag)));
-    // Beyond half of the series nothing is known: there the valley before must do.
-    const valley = lag * 1.25 < correlations.length ? Math.max(before, after) : before;
+    const after = least(correlations, lag, Math.min(most, Math.floor(1.5 * lag)));
+    // Much beyond half of the series nothing is known: there the valley before must do.
+    const valley = lag * 1.25 <= most ? Math.max(before, after) : before;
     if (strength - valley < prominenceLeast * needed) continue;
-    const held = hint !== undefined && Math.round(hint) < correlations.length;
-    hills.push({ period: held ? Math.round(hint) : refined(correlations, lag), strength, hinted: held });
+    const held = hint !== undefined && Math.round(hint) <= most;
+    hills.push({
+      period: held ? Math.round(hint) : refined(correlations.subarray(0, most + 1), lag),
+      strength,
+      hinted: held,
+    });
   }
   return hills;
 }
@@ -94,9 +100,14 @@ function refined(correlations: Float64Array, lag: number): number {
   return best.lag;
 }
 
+/** How far a hill reaches from its top, at least. */
+function reachOf(lag: number): number {
+  return Math.max(1, Math.floor(lag / 8));
+}
+
 /** Whether no lag within an eighth of it correlates better. */
 function isTop(correlations: Float64Array, lag: number): boolean {
-  const reach = Math.max(1, Math.floor(lag / 8));
+  const reach = reachOf(lag);
   const last = Math.min(correlations.length - 1, lag + reach);
   for (let other = lag - reach; other <= last; other += 1) if (correlations[other]! > correlations[lag]!) return false;
   return true;

@@ -26,7 +26,7 @@ class SeasonalClimatology implements Forecaster {
   readonly #series: SeriesOptions;
   readonly #watch: SeasonWatch;
   readonly #overall = new ValueRing(valuesOverall);
-  #periods: readonly number[] = [];
+  #period: number | undefined;
   #season: Season | undefined;
   #last = -1;
 
@@ -41,7 +41,9 @@ class SeasonalClimatology implements Forecaster {
     this.#last += 1;
     this.#watch.observe(known);
     this.#overall.push(known);
-    if (this.#watch.periods !== this.#periods) this.#begin(this.#watch.periods);
+    const [period] = this.#watch.periods;
+    // What else was found beside it is not used: to begin anew from a compact past for that would forget the spread of single values.
+    if (period !== this.#period) this.#begin(period);
     else this.#season?.push(known, this.#last);
   }
 
@@ -63,9 +65,8 @@ class SeasonalClimatology implements Forecaster {
     return Math.min(this.#series.range.high, Math.max(this.#series.range.low, value));
   }
 
-  #begin(periods: readonly number[]): void {
-    this.#periods = periods;
-    const [period] = periods;
+  #begin(period: number | undefined): void {
+    this.#period = period;
     this.#season = period === undefined ? undefined : new Season(new PeriodBins(period, binsMost));
     const levels = this.#watch.history.levels();
     // From the coarsest: of each the blocks that lie before the next finer one.

@@ -86,6 +86,9 @@ export const limits = {
   reasonCharacters: 200,
   /** Times of day in which an owner lets the mesh use a device. */
   hoursPerNode: 16,
+  /** How far ahead a node says what its owner's hours and network budget will change, and how many changes. */
+  offerAheadMs: 3_600_000,
+  offerChanges: 16,
   codeBytes: 16 * 1024 ** 2,
   parametersBytes: 16_384,
   /** Arguments of a program (engine `wasm`), with a NUL behind each. */

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { encode, limits, type NodeMetrics, type Topics } from '../contract/index.ts';
+import { encode, limits, type NodeMetrics, type OfferChange, type Topics } from '../contract/index.ts';
 import type { Sample, Sampler } from './sampler.ts';
 import type { Publisher } from './shortcut.ts';
 
@@ -9,6 +9,8 @@ export interface MetricsPublisherOptions {
   readonly topics: Topics;
   readonly transport: () => Publisher | undefined;
   readonly sampler: Sampler;
+  /** What the node will offer, as far as its owner's limits say. */
+  readonly ahead: () => OfferChange[];
   /** Every sample, be it published or not. */
   readonly onSample?: (sample: Sample) => void;
   readonly log: Logger;
@@ -49,13 +51,15 @@ export class MetricsPublisher {
   }
 
   async #publish(): Promise<void> {
-    const { transport, topics, node, bootId } = this.#options;
+    const { transport, topics, node, bootId, ahead } = this.#options;
     const connection = transport();
     if (connection === undefined) return;
     const nowMs = performance.now();
     const samples = this.#samples.map(({ atMs, ...sample }) => ({ ...sample, ageMs: Math.round(nowMs - atMs) }));
     this.#seq += 1;
-    const metrics: NodeMetrics = { v: 1, node, bootId, seq: this.#seq, samples };
+    const changes = ahead();
+    const more = changes.length === 0 ? {} : { ahead: changes };
+    const metrics: NodeMetrics = { v: 1, node, bootId, seq: this.#seq, samples, ...more };
     await connection.publish(topics.nodeMetrics(node), encode(metrics, 'cbor'), { qos: 0 });
     this.#samples = [];
   }

@@ -231,7 +231,7 @@ class MeshNode {
     const { sampleIntervalMs } = this.#options;
     await scope.enter();
     const { machine } = scope;
-    const measured = { node: this.#node, home, machine, meshLoad };
+    const measured = { node: this.#node, home, machine, meshLoad, ahead: () => limits.ahead() };
     this.#metrics = await Metrics.start({ ...shared, ...measured, ...(sampleIntervalMs && { sampleIntervalMs }) });
     limits.start({
       allow: (allowance) => {

@@ -64,11 +64,20 @@ async function forecast(session: Session, node: string, { resource, svg }: Optio
   });
 }
 
-function headingOf({ node, leader, ageMs, observedSteps, intervalMs, withheld, steps }: Forecast): string {
-  const held = withheld === undefined ? '' : `; now: ${withheld.text}`;
+function headingOf(forecast: Forecast): string {
+  const { node, leader, ageMs, observedSteps, intervalMs, steps } = forecast;
   const isOver = ageMs > steps * intervalMs ? ', and is over' : '';
   const past = durationText(observedSteps * intervalMs);
-  return `${node}: as ${leader} foresaw it ${durationText(ageMs)} ago${isOver}, from ${past} of its past${held}`;
+  return `${node}: as ${leader} foresaw it ${durationText(ageMs)} ago${isOver}, from ${past} of its past${heldText(forecast)}`;
+}
+
+/** What its owner keeps it from now, and what changes that next, as far as it was foreseen. */
+function heldText({ ageMs, withheld, ahead = [] }: Forecast): string {
+  const last = ahead.findLast(({ afterMs }) => afterMs <= ageMs);
+  const now = last === undefined ? withheld : last.withheld;
+  const next = ahead.find(({ afterMs }) => afterMs > ageMs);
+  const then = next && `; in ${durationText(next.afterMs - ageMs)}: ${next.withheld?.text ?? 'takes work'}`;
+  return `${now === undefined ? '' : `; now: ${now.text}`}${then ?? ''}`;
 }
 
 /** Its own past is beside the point when it cannot be had: the node may be away. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
-import { withheld } from './preferences.ts';
+import { offerChange, withheld } from './preferences.ts';
 import { count, fraction, identifier, version } from './shared.ts';
 
 /** What is forecast of a node. `cpu` in shares of all its cores, `memory` in bytes, the network in bytes per second, each way. */
@@ -58,6 +58,8 @@ export const nodeForecast = z.object({
   /** How many steps of its past the forecast was made from, those that nobody has measured included. */
   observedSteps: count,
   withheld: withheld.optional(),
+  /** What its owner's hours and network budget will change, counted from the origin; what is available is made by it. */
+  ahead: z.array(offerChange).max(limits.offerChanges).optional(),
   resources: z.array(resourceForecast).max(forecastResource.options.length),
   /** For each step the probability that the node has left the mesh by its end. */
   left: z.array(fraction).max(limits.forecastSteps).optional(),

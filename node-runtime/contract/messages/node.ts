@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { trustedKeys } from './manifest.ts';
-import { withheld } from './preferences.ts';
+import { offerChange, withheld } from './preferences.ts';
 import { termProof } from './raft.ts';
 import { count, engineName, fraction, identifier, publicKey, version } from './shared.ts';
 import { votersChain } from './trust.ts';
@@ -101,6 +101,8 @@ export const nodeMetrics = z.object({
   bootId: identifier,
   seq: count,
   samples: z.array(metricSample).max(limits.samplesPerBatch),
+  /** What its status will say, counted from when the batch was sent; absent where nothing is going to change. */
+  ahead: z.array(offerChange).max(limits.offerChanges).optional(),
 });
 export type NodeMetrics = z.infer<typeof nodeMetrics>;
 

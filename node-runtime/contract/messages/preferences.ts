@@ -49,6 +49,15 @@ export const withheld = z.object({
 });
 export type Withheld = z.infer<typeof withheld>;
 
+/** What a node will offer from a moment on, as far as its owner's hours and network budget say: durations, since no two clocks agree. */
+export const offerChange = z.object({
+  afterMs: count,
+  /** Attempts at once, as in a status. */
+  slots: z.number().int().min(0).max(limits.slotsPerNode),
+  withheld: withheld.optional(),
+});
+export type OfferChange = z.infer<typeof offerChange>;
+
 /** What holds at a node: what was said on the machine itself, what through the mesh, and of both the stricter. */
 export const preferencesHeld = z.object({ device: preferences, mesh: preferences, holds: preferences });
 export type PreferencesHeld = z.infer<typeof preferencesHeld>;

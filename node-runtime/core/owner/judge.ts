@@ -1,4 +1,4 @@
-import { limits, type PreferencesHeld, type Withheld } from '../../contract/index.ts';
+import { limits, type OfferChange, type PreferencesHeld, type Withheld } from '../../contract/index.ts';
 import { isWithin, type LocalTime } from './hours.ts';
 
 /** What is known of the device at one moment. */
@@ -39,6 +39,8 @@ export interface OwnerVerdict {
   readonly withheld?: Withheld;
   /** One running attempt, the newest, is to be given back. */
   readonly pressed: boolean;
+  /** More than hours and budget withhold it: nobody knows until when. */
+  readonly isHeldOtherwise: boolean;
 }
 
 export const judgePatience = {
@@ -80,24 +82,55 @@ export function judge(state: JudgeState, held: PreferencesHeld, reading: DeviceR
     if (holds.mode === 'paused') find('leaves', 'paused', `paused${where}`);
     else find('finishes', 'draining', `draining${where}`);
   }
-  for (const hours of [held.device.hours, held.mesh.hours]) {
-    if (hours !== undefined && !hours.some((each) => isWithin(each, reading)))
-      find('leaves', 'hours', `only ${hours.join(', ')}`.slice(0, limits.reasonCharacters));
-  }
+  judgeHours(held, reading, find);
   judgeBattery(state, holds.batteryLeastShare, reading, find);
   judgeTemperature(state, holds.temperatureMostCelsius, reading, find);
   const pressed = judgeMemory(state, holds.memoryFreeLeastBytes, reading, find);
-  const { networkMostBytesPerDay: most } = holds;
-  if (most !== undefined && reading.networkBytesOfDay >= most)
-    find('finishes', 'network', `${reading.networkBytesOfDay} bytes sent and received in 24 h, ${most} may be`);
+  judgeNetwork(held, reading, find);
   const worst = found.find(({ stance }) => stance === 'leaves') ?? found[0];
   return {
     stance: worst?.stance ?? 'takes',
     cpuFactor: state.coolness,
     cpuRoom: roomBeside(reading.cpuBackgroundShare),
     pressed,
+    isHeldOtherwise: found.some(({ withheld: { reason } }) => reason !== 'hours' && reason !== 'network'),
     ...(worst === undefined ? {} : { withheld: worst.withheld }),
   };
+}
+
+/** A moment to come: what is known of it now. */
+export interface Moment extends LocalTime, Pick<DeviceReading, 'networkBytesOfDay'> {
+  readonly afterMs: number;
+}
+
+/**
+ * What hours and budget will change, at moments in their order in time. Nothing while something else withholds the device as well.
+ *
+ * @param slots what it offers while it takes work
+ */
+export function offersAhead(
+  held: PreferencesHeld,
+  now: OwnerVerdict,
+  slots: number,
+  moments: Iterable<Moment>,
+): OfferChange[] {
+  const changes: OfferChange[] = [];
+  if (now.isHeldOtherwise) return changes;
+  let before = now.withheld?.reason;
+  for (const moment of moments) {
+    let withheld: Withheld | undefined;
+    const find: Find = (_, reason, text) => {
+      withheld ??= { reason, text };
+    };
+    judgeHours(held, moment, find);
+    judgeNetwork(held, moment, find);
+    if (withheld?.reason === before) continue;
+    before = withheld?.reason;
+    const { afterMs } = moment;
+    changes.push(withheld === undefined ? { afterMs, slots } : { afterMs, slots: 0, withheld });
+    if (changes.length === limits.offerChanges) break;
+  }
+  return changes;
 }
 
 /** A little less than what is left: what wants more shows it only where there is room. */
@@ -108,6 +141,23 @@ function roomBeside(background: number | undefined): number {
 }
 
 type Find = (stance: Stance, reason: Withheld['reason'], text: string) => void;
+
+function judgeHours({ device, mesh }: PreferencesHeld, time: LocalTime, find: Find): void {
+  for (const { hours } of [device, mesh]) {
+    if (hours !== undefined && !hours.some((each) => isWithin(each, time)))
+      find('leaves', 'hours', `only ${hours.join(', ')}`.slice(0, limits.reasonCharacters));
+  }
+}
+
+function judgeNetwork(
+  { holds }: PreferencesHeld,
+  { networkBytesOfDay: bytes }: Pick<DeviceReading, 'networkBytesOfDay'>,
+  find: Find,
+): void {
+  const { networkMostBytesPerDay: most } = holds;
+  if (most !== undefined && bytes >= most)
+    find('finishes', 'network', `${Math.round(bytes)} bytes sent and received in 24 h, ${most} may be`);
+}
 
 function judgeBattery(state: JudgeState, least: number | undefined, reading: DeviceReading, find: Find): void {
   const { batteryShare: share } = reading;

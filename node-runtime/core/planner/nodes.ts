@@ -1,6 +1,6 @@
 import { limits, type NodeMetrics, type NodeStatus } from '../../contract/index.ts';
 import type { PlannerEffect } from './events.ts';
-import { noteComing, openSeries } from './foresight/index.ts';
+import { forgetPast, hearAhead, noteComing, openSeries } from './foresight/index.ts';
 import type { NodeView, PlannerState } from './state.ts';
 import { loseAttempt } from './tasks.ts';
 
@@ -39,7 +39,9 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     for (const job of state.jobs.values())
       for (const stage of job.stages.values()) stage.codeRefusals?.delete(status.node);
   }
+  const isNews = !sameBoot || status.seq > node.status.seq;
   node.status = status;
+  if (isNews) forgetPast(node, state.nowMs);
   state.nodes.set(status.node, node);
   takeBack(state, node, effects);
 }
@@ -90,6 +92,7 @@ export function hearMetrics(state: PlannerState, metrics: NodeMetrics, effects: 
   const node = hearSignOfLife(state, metrics.node, metrics.bootId, effects);
   if (node === undefined) return;
   node.series.hearMetrics(metrics, node.status.memoryBytes, state.nowMs);
+  hearAhead(node, metrics, state.nowMs);
   const latest = metrics.samples.at(-1);
   if (latest !== undefined) {
     node.latest = latest;

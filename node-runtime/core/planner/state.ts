@@ -23,7 +23,13 @@ import {
 import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
-import { createForesightState, type Foresight, type ForesightState, type NodeSeries } from './foresight/index.ts';
+import {
+  createForesightState,
+  type Foresight,
+  type ForesightState,
+  type NodeSeries,
+  type OffersAhead,
+} from './foresight/index.ts';
 
 /** Every duration that the planner goes by, milliseconds. */
 export interface PlannerConfig {
@@ -127,6 +133,8 @@ export interface NodeView {
   latest?: MetricSample;
   /** When that was heard. */
   latestMs: number;
+  /** What its owner's hours and network budget will change. */
+  offersAhead?: OffersAhead;
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
   readonly leaving?: LeavingHazard;

@@ -252,6 +252,18 @@ function ofReady(state: PlannerState, job: LedgerJob, task: TaskView): OfTask {
     const mend = 'wait, or lower limits.memory of the stage, or start a node with more memory';
     return { reason: 'queued', text, code: 'MESH_NO_ROOM', mend, ahead, ...room, nodes };
   }
+  if (online.every(({ reason }) => reason === 'no-slots')) {
+    const mend = 'wait, or start a node that takes work now (`foremesh node`)';
+    return {
+      reason: 'queued',
+      text: 'waits: no node takes work now',
+      code: 'MESH_NO_ROOM',
+      mend,
+      ahead,
+      ...room,
+      nodes,
+    };
+  }
   const text =
     ahead.tasks === 0
       ? 'waits: the nodes that could take it are busy, and it is the next'
@@ -338,7 +350,10 @@ function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   if (status.slots === 0) {
     const mend =
       withheld?.reason === 'paused' || withheld?.reason === 'draining' ? `foremesh resume ${status.node}` : undefined;
-    return say('never', 'no-slots', withheld?.text ?? 'takes no tasks: it offers no slots', mend);
+    const text = withheld?.text ?? 'takes no tasks: it offers no slots';
+    const opens = firstRoomOf(state, node, taskLimits.memoryBytes);
+    if (opens?.earliestMs === undefined) return say('never', 'no-slots', text, mend);
+    return { ...say('later', 'no-slots', text), room: opens };
   }
   if (!node.confirmed) return say('later', 'unconfirmed', 'has not said yet what it has in hand');
   const failure = task.ledger.failures.findLast((each) => each.node === status.node);

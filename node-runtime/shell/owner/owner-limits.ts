@@ -2,12 +2,22 @@ import type { Logger } from 'pino';
 import {
   asMeshError,
   type InboxMessage,
+  limits,
   type NodeStatus,
+  type OfferChange,
   type OutboxMessage,
   type PreferencesChange,
   type PreferencesHeld,
 } from '../../contract/index.ts';
-import { type AgentOffer, createJudge, judge, type OwnerVerdict, type Stance } from '../../core/index.ts';
+import {
+  type AgentOffer,
+  createJudge,
+  judge,
+  type LocalTime,
+  type OwnerVerdict,
+  offersAhead,
+  type Stance,
+} from '../../core/index.ts';
 import type { Home } from '../home.ts';
 import { offerOf } from '../offer.ts';
 import { type MeshLoad, Sampler } from '../sampler.ts';
@@ -85,9 +95,9 @@ export class OwnerLimits {
   static async open(options: OwnerLimitsOptions, said: PreferencesChange): Promise<OwnerLimits> {
     const before = await readPreferences(options.home);
     const held = await changePreferences(options.home, before, 'device', said);
-    const limits = new OwnerLimits(options, held, await Traffic.open(options.home.trafficFile));
-    await limits.#judgeNow();
-    return limits;
+    const opened = new OwnerLimits(options, held, await Traffic.open(options.home.trafficFile));
+    await opened.#judgeNow();
+    return opened;
   }
 
   get allowance(): Allowance {
@@ -119,6 +129,18 @@ export class OwnerLimits {
         ...(withheld === undefined ? {} : { withheld }),
       },
     };
+  }
+
+  /** What hours and budget will change, from now on; the budget as if this node went on to send and receive as in the last hour. */
+  ahead(): OfferChange[] {
+    const { device, mesh, holds } = this.#held;
+    if ((device.hours ?? mesh.hours ?? holds.networkMostBytesPerDay) === undefined) return [];
+    const wallMs = Date.now();
+    const most = holds.networkMostBytesPerDay ?? Number.POSITIVE_INFINITY;
+    const moments = this.#traffic
+      .ahead(wallMs, limits.offerAheadMs, most)
+      .map(({ afterMs, bytes }) => ({ afterMs, networkBytesOfDay: bytes, ...localTime(wallMs + afterMs) }));
+    return offersAhead(this.#held, this.#verdict, this.allowance.agent.slots, moments);
   }
 
   /** From now on whoever must obey hears of every change; of what holds now at once. */
@@ -169,17 +191,16 @@ export class OwnerLimits {
       scope.machine.read(),
       scope.hasQuota ? this.#sampler.sample() : undefined,
     ]);
-    const wall = new Date();
+    const wallMs = Date.now();
     this.#lookedMs = performance.now();
     this.#verdict = judge(this.#judge, this.#held, {
       nowMs: this.#lookedMs,
-      weekday: wall.getDay(),
-      minute: wall.getHours() * 60 + wall.getMinutes(),
+      ...localTime(wallMs),
       temperatureCelsius: vitals?.temperatureCelsius,
       batteryShare: vitals?.batteryShare,
       memoryAvailableBytes,
       cpuBackgroundShare: sample?.cpuBackgroundShare,
-      networkBytesOfDay: this.#traffic.count(trafficBytes(), wall.getTime()),
+      networkBytesOfDay: this.#traffic.count(trafficBytes(), wallMs),
     });
   }
 
@@ -216,4 +237,10 @@ export class OwnerLimits {
     await this.#turn;
     await this.#saveTraffic(Number.POSITIVE_INFINITY).catch((error: unknown) => this.#warn(error));
   }
+}
+
+/** By the clock and zone of this device. */
+function localTime(wallMs: number): LocalTime {
+  const wall = new Date(wallMs);
+  return { weekday: wall.getDay(), minute: wall.getHours() * 60 + wall.getMinutes() };
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import { writeDurably } from '../durable-file.ts';
 
+const minuteMs = 60_000;
 const hourMs = 3_600_000;
 const hoursKept = 24;
 const saveMs = 60_000;
@@ -45,12 +46,36 @@ export class Traffic {
       this.#hours.set(hour, (this.#hours.get(hour) ?? 0) + more);
       this.#isSaved = false;
     }
-    let sum = 0;
-    for (const [each, inHour] of this.#hours) {
-      // An hour that is to come was counted by a clock that was set back since: it goes when it would have.
+    // An hour that is to come was counted by a clock that was set back since: it goes when it would have.
+    for (const each of this.#hours.keys())
       if (each <= hour - hoursKept || each > hour + hoursKept) this.#hours.delete(each);
-      else sum += inHour;
+    return this.#countingAt(wallMs);
+  }
+
+  /**
+   * What `count` will say now and at each minute of the clock, if it goes on as in the last hour; what passes `most` takes no work, and brings
+   * nothing about.
+   */
+  ahead(wallMs: number, forMs: number, most: number): { readonly afterMs: number; readonly bytes: number }[] {
+    const hour = Math.floor(wallMs / hourMs);
+    const ofHourBefore = 1 - (wallMs / hourMs - hour);
+    const inLastHour = (this.#hours.get(hour) ?? 0) + (this.#hours.get(hour - 1) ?? 0) * ofHourBefore;
+    const moments = [{ afterMs: 0, bytes: this.#countingAt(wallMs) }];
+    let moreBytes = 0;
+    for (let afterMs = 0; ; ) {
+      const stepMs = minuteMs - ((wallMs + afterMs) % minuteMs);
+      if (afterMs + stepMs > forMs) return moments;
+      if (moments.at(-1)!.bytes < most) moreBytes += (inLastHour / hourMs) * stepMs;
+      afterMs += stepMs;
+      moments.push({ afterMs, bytes: this.#countingAt(wallMs + afterMs) + moreBytes });
     }
+  }
+
+  /** Of what was counted, what counts at this moment. */
+  #countingAt(wallMs: number): number {
+    const hour = Math.floor(wallMs / hourMs);
+    let sum = 0;
+    for (const [each, inHour] of this.#hours) if (each > hour - hoursKept) sum += inHour;
     return sum;
   }
 

@@ -109,6 +109,17 @@ describe('cli: forecast', () => {
     for (const line of lines) assert.ok(line.length <= 100, line);
   });
 
+  it('says what the owner will change, and what has been changed since it was made', async () => {
+    const withheld = { reason: 'hours', text: 'only 08:00-18:00' } as const;
+    const ahead = [
+      { afterMs: 10_000, slots: 0, withheld },
+      { afterMs: 12 * minuteMs + 20_000, slots: 2 },
+    ];
+    await mesh.publish(mesh.topics.forecast('pi-5'), { ...forecast, node: 'pi-5', ahead }, true);
+    assert.equal(await run('pi-5', '--resource', 'cpu'), 0, io.err);
+    assert.match(io.text, /^pi-5: .* past; now: only 08:00-18:00; in 12 min: takes work\n/);
+  });
+
   it('prints one resource alone, as JSON and as a picture', async () => {
     assert.equal(await run('pi-3', '--resource', 'cpu', '--json'), 0, io.err);
     const [document] = io.documents as [NodeForecast & { ageMs: number }];

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { type Preferences, preferences, preferencesChange } from '@foremesh/node-runtime/contract';
-import { changedBy, createJudge, type DeviceReading, holdOf, isWithin, judge } from '@foremesh/node-runtime/core';
+import { limits, type Preferences, preferences, preferencesChange } from '@foremesh/node-runtime/contract';
+import {
+  changedBy,
+  createJudge,
+  type DeviceReading,
+  holdOf,
+  isWithin,
+  judge,
+  type Moment,
+  offersAhead,
+} from '@foremesh/node-runtime/core';
 import fc from 'fast-check';
 
 const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
@@ -144,5 +153,80 @@ describe('the judge of the limits', () => {
     const room = (cpuBackgroundShare: number | undefined) =>
       judge(createJudge(), holdOf({}, {}), { nowMs: 0, ...nothing, cpuBackgroundShare }).cpuRoom;
     assert.deepEqual([undefined, 0.05, 0.5, 0.99].map(room), [1, 1, 0.4, 0.05]);
+  });
+});
+
+describe('what an owner will give', () => {
+  const reading = { nowMs: 0, networkBytesOfDay: 0 };
+  /** Each minute from `from` on; what is sent and received by then says `bytes`. */
+  const moments = (from: string, minutes: number, bytes = (_: number) => 0): Moment[] => {
+    const { weekday, minute } = at(from);
+    return Array.from({ length: minutes }, (_, after) => ({
+      afterMs: after * 60_000,
+      weekday: (weekday + Math.floor((minute + after) / 1_440)) % 7,
+      minute: (minute + after) % 1_440,
+      networkBytesOfDay: bytes(after),
+    }));
+  };
+  const ahead = (holds: Preferences, more: Partial<DeviceReading>, when: Moment[]) => {
+    const held = holdOf(holds, {});
+    const now = judge(createJudge(), held, { ...reading, ...when[0]!, ...more });
+    return offersAhead(held, now, 3, when).map(({ afterMs, slots, withheld }) => [
+      afterMs / 60_000,
+      slots,
+      withheld?.reason,
+    ]);
+  };
+
+  it('ends and begins with its hours, over midnight too', () => {
+    const holds = { hours: ['Mon 22:00-24:00', 'Tue 00:10-00:20'] };
+    assert.deepEqual(ahead(holds, {}, moments('Mon 23:45', 60)), [
+      [15, 0, 'hours'],
+      [25, 3, undefined],
+      [35, 0, 'hours'],
+    ]);
+    assert.deepEqual(ahead({}, {}, moments('Mon 23:45', 60)), []);
+  });
+
+  it('ends with its budget, and comes back when what was sent and received counts no more', () => {
+    const bytes = (after: number) => (after < 40 ? 95 + after : 20);
+    assert.deepEqual(ahead({ networkMostBytesPerDay: 100 }, {}, moments('Mon 12:00', 60, bytes)), [
+      [5, 0, 'network'],
+      [40, 3, undefined],
+    ]);
+  });
+
+  it('is not known while something else withholds it', () => {
+    const holds = { hours: ['12:30-13:00'], batteryLeastShare: 0.5 };
+    assert.deepEqual(ahead(holds, { batteryShare: 0.6 }, moments('Mon 12:00', 60)), [[30, 3, undefined]]);
+    assert.deepEqual(ahead(holds, { batteryShare: 0.4 }, moments('Mon 12:00', 60)), []);
+    assert.deepEqual(ahead({ hours: ['12:30-13:00'], mode: 'paused' }, {}, moments('Mon 12:00', 60)), []);
+  });
+
+  it('is at each moment what will be judged then', () => {
+    const clock = fc.record({ hour: fc.integer({ min: 0, max: 23 }), minute: fc.integer({ min: 0, max: 59 }) });
+    const two = (value: number) => String(value).padStart(2, '0');
+    const text = ({ hour, minute }: { hour: number; minute: number }) => `${two(hour)}:${two(minute)}`;
+    const span = fc
+      .tuple(fc.constantFrom('', 'Mon ', 'Sat-Mon ', 'Sun-Tue '), clock, clock)
+      .map(([day, from, to]) => `${day}${text(from)}-${text(to)}`);
+    const hours = fc.array(span, { minLength: 1, maxLength: 4 });
+    const owner = fc.record({ hours, networkMostBytesPerDay: fc.integer({ min: 0, max: 90 }) }, { requiredKeys: [] });
+    fc.assert(
+      fc.property(owner, owner, fc.constantFrom('Sun', 'Mon'), clock, (device, mesh, day, from) => {
+        const held = holdOf(device, mesh);
+        const when = moments(`${day} ${text(from)}`, 61, (after) => after);
+        const judged = (moment: Moment) => judge(createJudge(), held, { ...reading, ...moment });
+        const changes = offersAhead(held, judged(when[0]!), 3, when);
+        const last = changes.length === limits.offerChanges ? changes.at(-1)!.afterMs : Number.POSITIVE_INFINITY;
+        for (const moment of when.filter(({ afterMs }) => afterMs <= last)) {
+          const change = changes.findLast(({ afterMs }) => afterMs <= moment.afterMs);
+          const { withheld } = judged(moment);
+          const told = change === undefined ? judged(when[0]!).withheld : change.withheld;
+          assert.equal(told?.reason, withheld?.reason);
+          if (change !== undefined) assert.equal(change.slots, withheld === undefined ? 3 : 0);
+        }
+      }),
+    );
   });
 });

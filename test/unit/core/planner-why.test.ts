@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { encode, type QueryAnswer, queryAnswer, type WhyAnswer } from '@foremesh/node-runtime/contract';
+import {
+  encode,
+  type OfferChange,
+  type QueryAnswer,
+  queryAnswer,
+  type WhyAnswer,
+} from '@foremesh/node-runtime/contract';
 import { answerQuery, createLedger, type Foresight } from '@foremesh/node-runtime/core';
 import { assigned, done, failed, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
 
@@ -193,6 +199,39 @@ describe('planner: why a task is where it is', () => {
     ]);
     assert.equal(nodes[1]!.room!.memoryBytes, 1_200 * MiB);
     assert.equal(steps(nodes[1]!.room!.horizonMs), 4);
+  });
+
+  it('says when there is room where the hours of an owner begin', () => {
+    const told = curvesOf({ pi: { q10: [1_000], q50: [1_000], q90: [1_000] } });
+    leader = new Leader({ forecastSteps: 5, nodeSilenceMs: 1e9 }, createLedger(), 1, { createForesight: () => told });
+    leader.elect();
+    const hours = { reason: 'hours', text: 'only 22:00-07:00' } as const;
+    leader.join('pi', { slots: 0, withheld: hours, memoryBytes: 2_000 * MiB, offeredMemoryBytes: 1_500 * MiB });
+    let seq = 0;
+    const hear = (ahead?: OfferChange[]) => {
+      seq += 1;
+      const sample = {
+        ...{ ageMs: 0, cpuShare: 0, cpuBackgroundShare: 0, memoryMeshBytes: 0, memoryAvailableBytes: 1_000 * MiB },
+        ...{ networkReceivedBytesPerSecond: 0, networkSentBytesPerSecond: 0 },
+      };
+      const metrics = { v: 1 as const, node: 'pi', bootId: 'pi-1', seq, samples: [sample] };
+      leader.step({ type: 'node-metrics', metrics: { ...metrics, ...(ahead === undefined ? {} : { ahead }) } });
+    };
+    for (const ms of [8_001, 60_000, 60_000]) {
+      hear();
+      leader.step({ type: 'tick' }, ms);
+    }
+    leader.submit('j', planOf(stagePlan('s', { limits: memory(900) })));
+    assert.deepEqual([why('s-0').code, verdicts(why('s-0')).pi], ['MESH_NO_ROOM', 'never no-slots']);
+    hear([{ afterMs: 130_000, slots: 1 }]);
+    const { reason, code, text, room, nodes } = why('s-0');
+    assert.deepEqual([reason, code], ['queued', 'MESH_NO_ROOM']);
+    assert.equal(text, 'waits: no node takes work now');
+    assert.deepEqual([nodes[0]!.verdict, nodes[0]!.text], ['later', 'only 22:00-07:00']);
+    assert.ok(room!.afterMs! >= 130_000 && room!.afterMs! < 190_000, `${room!.afterMs}`);
+    assert.equal(room!.latestMs, room!.afterMs);
+    hear([{ afterMs: 600_000, slots: 1 }]);
+    assert.equal(verdicts(why('s-0')).pi, 'never no-slots', 'as far as is foreseen');
   });
 
   for (const [fault, expected, text] of [

@@ -2,6 +2,7 @@ import type { QuantileCurves } from '@foremesh/models';
 import type { ForecastBands } from '../../../contract/index.ts';
 import type { AttemptView, NodeView, PlannerState, StageView, TaskView } from '../state.ts';
 import type { Outlook } from './node-series.ts';
+import { givenBackMs, slotsMost, slotsWithin } from './offers.ts';
 import { resources } from './steps.ts';
 
 const cpu = resources.indexOf('cpu');
@@ -15,6 +16,12 @@ interface Taken {
   readonly memoryBytes: number;
 }
 
+/** What a step has for the mesh: the slots that are offered during all of it, and what is promised of them. */
+interface StepOffer {
+  readonly slots: number;
+  readonly taken: Taken;
+}
+
 /** When one attempt takes a slot of its node, by the leader's clock. */
 interface Occupation {
   readonly fromMs: number;
@@ -24,7 +31,7 @@ interface Occupation {
 
 /**
  * What is left to the mesh, step by step: `cpu` in shares of all cores, `memory` in bytes. Where little is left is where the device
- * needs much: the 0.1 quantile of the one is made from the 0.9 quantile of the other.
+ * needs much: the 0.1 quantile of the one is made from the 0.9 quantile of the other. In a step of which the owner gives a part alone there is nothing.
  */
 export function availableOf(
   state: PlannerState,
@@ -33,48 +40,59 @@ export function availableOf(
 ): { readonly cpu: QuantileCurves; readonly memory: QuantileCurves } {
   const { status } = node;
   const { forecastStepMs: intervalMs } = state.config;
-  const promised = promisedOf(state, node);
-  const takenAt = (step: number) => takenOf(promised, originMs + (step + 0.5) * intervalMs);
-  const taken = curves[cpu]!.q50.map((_, step) => takenAt(step));
-  const turned = (own: QuantileCurves, left: (own: number, taken: Taken) => number): QuantileCurves => ({
+  const offers = offersOf(state, node, originMs, curves[cpu]!.q50.length);
+  const turned = (own: QuantileCurves, left: (own: number, offer: StepOffer) => number): QuantileCurves => ({
     intervalMs,
-    q10: own.q90.map((value, step) => left(value, taken[step]!)),
-    q50: own.q50.map((value, step) => left(value, taken[step]!)),
-    q90: own.q10.map((value, step) => left(value, taken[step]!)),
+    q10: own.q90.map((value, step) => left(value, offers[step]!)),
+    q50: own.q50.map((value, step) => left(value, offers[step]!)),
+    q90: own.q10.map((value, step) => left(value, offers[step]!)),
   });
-  const isWithheld = status.slots === 0;
   return {
-    cpu: turned(curves[cpu]!, (own, { slots }) => {
-      const free = isWithheld ? 0 : Math.max(0, Math.min(status.share, 1 - own));
+    cpu: turned(curves[cpu]!, (own, { slots, taken }) => {
+      const free = slots === 0 ? 0 : Math.max(0, Math.min(status.share, 1 - own));
       // An attempt takes a core at most, and slots share what there is.
-      return free - slots * Math.min(1 / status.cores, free / Math.max(1, status.slots));
+      return free - taken.slots * Math.min(1 / status.cores, free / Math.max(1, slots));
     }),
-    memory: turned(curves[memory]!, (own, { memoryBytes }) => {
-      const free = isWithheld ? 0 : Math.min(status.offeredMemoryBytes, (1 - own) * status.memoryBytes);
-      return Math.max(0, free - memoryBytes);
+    memory: turned(curves[memory]!, (own, { slots, taken }) => {
+      const free = slots === 0 ? 0 : Math.min(status.offeredMemoryBytes, (1 - own) * status.memoryBytes);
+      return Math.max(0, free - taken.memoryBytes);
     }),
   };
 }
 
+/** What each step of a forecast has for the mesh. */
+export function offersOf(state: PlannerState, node: NodeView, originMs: number, steps: number): StepOffer[] {
+  const { forecastStepMs: intervalMs } = state.config;
+  const promised = promisedOf(state, node);
+  return Array.from({ length: steps }, (_, step) => {
+    const fromMs = originMs + step * intervalMs;
+    return {
+      slots: slotsWithin(node, fromMs, fromMs + intervalMs),
+      taken: takenOf(promised, fromMs + intervalMs / 2),
+    };
+  });
+}
+
 /** What the attempts of a node will take, and how long: those that run first, each that waits once a slot is free. */
-export function promisedOf(state: PlannerState, node: NodeView): readonly Occupation[] {
-  return occupy(state, node).occupations;
+function promisedOf(state: PlannerState, node: NodeView): readonly Occupation[] {
+  return occupy(state, node, slotsMost(node)).occupations;
 }
 
 /** When each slot of a node is free of what runs and waits there, seconds from now; Infinity: nobody knows. */
 export function slotsFreeSeconds(state: PlannerState, node: NodeView): number[] {
-  return occupy(state, node).freeAtMs.map((atMs) => (atMs - state.nowMs) / 1_000);
+  return occupy(state, node, node.status.slots).freeAtMs.map((atMs) => (atMs - state.nowMs) / 1_000);
 }
 
-function occupy(state: PlannerState, node: NodeView) {
+function occupy(state: PlannerState, node: NodeView, slots: number) {
   const occupations: Occupation[] = [];
-  const freeAtMs = Array.from({ length: node.status.slots }, () => state.nowMs);
+  const endMs = givenBackMs(node);
+  const freeAtMs = Array.from({ length: slots }, () => state.nowMs);
   for (const attempt of node.attempts) {
     const slot = freeAtMs.indexOf(Math.min(...freeAtMs));
     if (slot < 0) break;
     const fromMs = freeAtMs[slot]!;
-    const isFirst = fromMs === state.nowMs;
-    const untilMs = fromMs + leftMs(attempt, isFirst ? state.nowMs - (attempt.startedMs ?? attempt.assignedMs) : 0);
+    const ranMs = fromMs === state.nowMs ? state.nowMs - (attempt.startedMs ?? attempt.assignedMs) : 0;
+    const untilMs = Math.min(endMs, fromMs + leftMs(attempt, ranMs));
     freeAtMs[slot] = untilMs;
     occupations.push({ fromMs, untilMs, memoryBytes: attempt.task.stage.plan.limits.memoryBytes });
   }
@@ -98,7 +116,7 @@ export function estimatedWallMs({ plan }: StageView, job: TaskView['job']): numb
   return (plan.estimateSeconds * 1000) / Math.max(1, parts);
 }
 
-export function takenOf(promised: readonly Occupation[], atMs: number): Taken {
+function takenOf(promised: readonly Occupation[], atMs: number): Taken {
   let slots = 0;
   let memoryBytes = 0;
   for (const each of promised) {
@@ -127,7 +145,7 @@ export function ownCpuAhead(state: PlannerState, node: NodeView, forMs: number):
   const now = currentCpu(node);
   if (outlook === undefined || !state.policy.looksAhead) return now;
   const { forecastStepMs } = state.config;
-  const { q50 } = ownCpuOf(outlook);
+  const { q50 } = ownCpuOf(state, node, outlook);
   const first = Math.min(q50.length - 1, Math.max(0, Math.floor((state.nowMs - outlook.originMs) / forecastStepMs)));
   const many = Math.min(q50.length - first, Math.max(1, Math.round(forMs / forecastStepMs)));
   let sum = 0;
@@ -141,9 +159,17 @@ export function currentCpu({ latest }: NodeView): number {
   return latest?.cpuBackgroundShare ?? unknownShare;
 }
 
-/** The same as it is forecast. */
-export function ownCpuOf({ curves }: Outlook): QuantileCurves {
-  return curves[cpu]!;
+/** The same as it is forecast; while the owner gives nothing the device counts as taking all. */
+export function ownCpuOf(state: PlannerState, node: NodeView, { originMs, curves }: Outlook): QuantileCurves {
+  const own = curves[cpu]!;
+  if ((node.offersAhead?.changes.length ?? 0) === 0) return own;
+  const { forecastStepMs: intervalMs } = state.config;
+  const isWithheld = own.q50.map((_, step) => {
+    const fromMs = originMs + step * intervalMs;
+    return slotsWithin(node, fromMs, fromMs + intervalMs) === 0;
+  });
+  const taken = (curve: readonly number[]) => curve.map((share, step) => (isWithheld[step] ? 1 : share));
+  return { intervalMs, q10: taken(own.q10), q50: taken(own.q50), q90: taken(own.q90) };
 }
 
 /** The share of its memory that the device itself is expected to take. */

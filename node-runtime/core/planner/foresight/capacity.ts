@@ -24,7 +24,7 @@ export function capacityOf(state: PlannerState, node: NodeView): SlotCapacity {
     const flat: CapacityCurve = { untilSeconds: [], rates: [now] };
     return { q10: flat, q50: flat, q90: flat, demand };
   }
-  const { q10, q50, q90 } = ownCpuOf(outlook);
+  const { q10, q50, q90 } = ownCpuOf(state, node, outlook);
   const curve = (own: readonly number[]) => ahead(state, node, outlook, now, own.map(perSlot));
   // Where the device needs much, little is left.
   return { q10: curve(q90), q50: curve(q50), q90: curve(q10), demand };

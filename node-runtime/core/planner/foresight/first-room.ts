@@ -1,6 +1,7 @@
 import type { FirstRoom } from '../../../contract/index.ts';
 import type { NodeView, PlannerState } from '../state.ts';
-import { availableOf, promisedOf, takenOf } from './availability.ts';
+import { availableOf, offersOf } from './availability.ts';
+import { slotsMost } from './offers.ts';
 
 /**
  * When a node that has no room now first has a free slot and so much memory, by the forecast: in the middle, and at best and at worst with a probability
@@ -9,14 +10,13 @@ import { availableOf, promisedOf, takenOf } from './availability.ts';
  */
 export function firstRoomOf(state: PlannerState, node: NodeView, memoryBytes: number): FirstRoom | undefined {
   const { outlook } = node.series;
-  if (outlook === undefined || node.status.slots === 0) return undefined;
+  if (outlook === undefined || slotsMost(node) === 0) return undefined;
   const { memory } = availableOf(state, node, outlook);
   const { forecastStepMs } = state.config;
-  const promised = promisedOf(state, node);
   const startMs = (step: number) => Math.max(0, Math.round(outlook.originMs + step * forecastStepMs - state.nowMs));
   // Slots are free by what the tasks in them usually take, whatever the device does.
-  const hasSlot = memory.q50.map(
-    (_, step) => takenOf(promised, outlook.originMs + (step + 0.5) * forecastStepMs).slots < node.status.slots,
+  const hasSlot = offersOf(state, node, outlook.originMs, memory.q50.length).map(
+    ({ slots, taken }) => taken.slots < slots,
   );
   // What is now was measured, and is not a matter of forecasts.
   const isAhead = (step: number) => outlook.originMs + step * forecastStepMs > state.nowMs;

@@ -4,6 +4,7 @@ export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export { historiesOf, learnedKinds } from './histories.ts';
 export type { NodeSeries } from './node-series.ts';
+export { forgetPast, hearAhead, type OffersAhead } from './offers.ts';
 export {
   createForesightState,
   type ForesightState,

@@ -212,6 +212,7 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     offeredMemoryBytes,
     observedSteps: series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
+    ...aheadOf(node, outlook.originMs),
     ...(left === undefined ? {} : { left: left.map(rounded) }),
     resources: resources.map((resource, index): ResourceForecast => {
       const unit = resource === 'memory' ? memoryBytes : 1;
@@ -234,6 +235,17 @@ const probableMost = 0.999;
 /** Departures per second that make this probability in that time. */
 function rateOf(probability: number, inSeconds: number): number {
   return -Math.log1p(-Math.min(probableMost, probability)) / inSeconds;
+}
+
+/** From the origin on; absent where nothing is going to change. */
+function aheadOf({ offersAhead }: NodeView, originMs: number): Pick<NodeForecast, 'ahead'> {
+  if (offersAhead === undefined || offersAhead.changes.length === 0) return {};
+  return {
+    ahead: offersAhead.changes.map(({ atMs, ...change }) => ({
+      ...change,
+      afterMs: Math.max(0, Math.round(atMs - originMs)),
+    })),
+  };
 }
 
 function rounded(probability: number): number {
