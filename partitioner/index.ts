@@ -11,4 +11,5 @@ export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts'
 export type { Quantiles, SlotCapacity } from './placement/expected-finish.ts';
 export { finishQuantiles, meanOf } from './placement/expected-finish.ts';
 export * from './records/index.ts';
+export * from './repartition/index.ts';
 export * from './scheduling/index.ts';
