@@ -1,5 +1,4 @@
 import type { CostWeights } from '../placement/cost.ts';
-import { meanOf } from '../placement/expected-finish.ts';
 import { type DeviceLoad, loadOf } from './device-load.ts';
 import {
   type Assignment,
@@ -14,8 +13,9 @@ import {
 const predictedLeastSeconds = 1;
 
 /**
- * Devices that have too much of their work, now or by the forecast, the worst first: of which a sub-task is expected to end later than was
- * predicted, by more than `driftMost` of what it was predicted to take; or on which work waits longer than `waitMostSeconds` for a slot.
+ * Devices that have too much of their work, now or by the forecast, those with the latest sub-task first: that give it less than they could before it is expected
+ * to end, by more than `driftMost`; of which a sub-task is expected to end later than was predicted, by more than `driftMost` of what it was
+ * predicted to take; or on which work waits longer than `waitMostSeconds` for a slot.
  */
 export function findOverloadedDevices(
   { devices }: ResourceMonitorData,
@@ -66,27 +66,35 @@ export function loadsOf(
 }
 
 function overloadOf({ device, expected }: DeviceLoad, options: RepartitionOptions): Overload | undefined {
+  if (expected.size === 0) return undefined;
   let driftShare = Number.NEGATIVE_INFINITY;
-  let waitSeconds = 0;
-  for (const [{ expectedEndSeconds, ageSeconds, hasStarted }, { finish, startSeconds }] of expected) {
+  let [waitSeconds, endSeconds] = [0, 0];
+  for (const [{ expectedEndSeconds, ageSeconds, hasStarted }, { terms, startSeconds }] of expected) {
     const predicted = Math.max(predictedLeastSeconds, expectedEndSeconds + ageSeconds);
-    driftShare = Math.max(driftShare, (meanOf(finish) - expectedEndSeconds) / predicted);
+    driftShare = Math.max(driftShare, (terms.finishSeconds - expectedEndSeconds) / predicted);
+    endSeconds = Math.max(endSeconds, terms.finishSeconds);
     if (!hasStarted) waitSeconds = Math.max(waitSeconds, startSeconds);
   }
-  const drifts = driftShare > options.driftMost;
-  if (!drifts && waitSeconds <= options.waitMostSeconds) return undefined;
-  const inSeconds = drifts ? busyInSeconds(device, options) : undefined;
-  const because = !drifts ? 'queue' : inSeconds === undefined ? 'late' : inSeconds === 0 ? 'busy-now' : 'busy-soon';
-  return { device: device.device, because, inSeconds: inSeconds ?? 0, driftShare };
+  const found = (because: Overload['because'], inSeconds = 0) => ({
+    device: device.device,
+    because,
+    inSeconds,
+    driftShare,
+  });
+  const inSeconds = busyInSeconds(device, options);
+  if (inSeconds === 0) return found('busy-now');
+  if (inSeconds < endSeconds) return found('busy-soon', inSeconds);
+  if (driftShare > options.driftMost) return found('late');
+  return waitSeconds > options.waitMostSeconds ? found('queue') : undefined;
 }
 
-/** When a slot begins to give less than it could, by more than a drift, in the middle of the forecast. */
-function busyInSeconds({ capacity }: MonitoredDevice, { driftMost }: RepartitionOptions): number | undefined {
+/** When a slot begins to give less than it could, by more than a drift, in the middle of the forecast; Infinity: never. */
+function busyInSeconds({ capacity }: MonitoredDevice, { driftMost }: RepartitionOptions): number {
   const { untilSeconds, rates } = capacity.q50;
   const enough = (1 - driftMost) * capacity.demand;
   for (let phase = 0; phase < rates.length; phase += 1)
     if (rates[phase]! < enough) return phase === 0 ? 0 : untilSeconds[phase - 1]!;
-  return undefined;
+  return Number.POSITIVE_INFINITY;
 }
 
 function meanRate({ capacity, speed }: MonitoredDevice): number {

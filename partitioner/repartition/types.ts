@@ -56,7 +56,7 @@ export interface RepartitionedTask {
 }
 
 export interface RepartitionOptions {
-  /** A sub-task drifts that ends later than was predicted by more than this share of what it was predicted to take. */
+  /** What is later, or gives less, than it was to by more than this share has drifted. */
   readonly driftMost: number;
   /** A sub-task that was moved stays for so long. */
   readonly coolDownSeconds: number;
@@ -105,7 +105,7 @@ export interface Overload {
   readonly device: string;
   /** Its own work takes it now, or will; it is late, whatever the reason; or more waits there than it has slots for. */
   readonly because: 'busy-now' | 'busy-soon' | 'late' | 'queue';
-  /** When its own work begins to take it: 0, or seconds from now by the forecast; 0 where that is not the reason. */
+  /** When its own work begins to take it: 0 for now, seconds by the forecast; 0 where that is not the reason. */
   readonly inSeconds: number;
   /** By how much of what it was predicted to take the latest of its sub-tasks is late. */
   readonly driftShare: number;

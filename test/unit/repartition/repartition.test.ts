@@ -32,10 +32,16 @@ describe('repartitioning: devices', () => {
 
   it('are overloaded once a sub-task drifts by more than a quarter of what it was predicted to take', () => {
     assert.deepEqual(overloads(flat(1)), []);
-    assert.deepEqual(overloads(flat(40 / 64)), [], '24 s late, of 100');
-    const [overload] = overloads(flat(40 / 66));
-    assert.deepEqual([overload!.device, overload!.because], ['bob', 'busy-now']);
+    assert.deepEqual(overloads(flat(1), onBob({ leftSeconds: exactly(64) })), [], '24 s late, of 100');
+    const [overload] = overloads(flat(1), onBob({ leftSeconds: exactly(66) }));
+    assert.deepEqual([overload!.device, overload!.because], ['bob', 'late']);
     assert.ok(Math.abs(overload!.driftShare - 0.26) < 1e-9);
+  });
+
+  it('are overloaded once they give less than three quarters of what they could', () => {
+    assert.deepEqual(overloads(flat(0.76)), []);
+    const [overload] = overloads(flat(0.74));
+    assert.deepEqual([overload!.because, overload!.inSeconds], ['busy-now', 0]);
   });
 
   it('are overloaded by what is forecast while they still give all', () => {
@@ -43,10 +49,6 @@ describe('repartitioning: devices', () => {
     assert.deepEqual([overload!.because, overload!.inSeconds], ['busy-soon', 20]);
     assert.ok(overload!.driftShare > 1);
     assert.deepEqual(overloads(later(50, 0.1)), [], 'it will have ended by then');
-  });
-
-  it('are overloaded by a sub-task that takes longer than was predicted, whatever they give', () => {
-    assert.equal(overloads(flat(1), onBob({ leftSeconds: exactly(80) }))[0]!.because, 'late');
   });
 
   it('are overloaded by what waits there for a slot, also when it was predicted to', () => {
