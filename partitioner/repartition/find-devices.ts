@@ -67,11 +67,13 @@ export function loadsOf(
 
 function overloadOf({ device, expected }: DeviceLoad, options: RepartitionOptions): Overload | undefined {
   if (expected.size === 0) return undefined;
-  let driftShare = Number.NEGATIVE_INFINITY;
+  let driftShare = 0;
   let [waitSeconds, endSeconds] = [0, 0];
   for (const [{ expectedEndSeconds, ageSeconds, hasStarted }, { terms, startSeconds }] of expected) {
-    const predicted = Math.max(predictedLeastSeconds, expectedEndSeconds + ageSeconds);
-    driftShare = Math.max(driftShare, (terms.finishSeconds - expectedEndSeconds) / predicted);
+    if (expectedEndSeconds !== undefined) {
+      const predicted = Math.max(predictedLeastSeconds, expectedEndSeconds + ageSeconds);
+      driftShare = Math.max(driftShare, (terms.finishSeconds - expectedEndSeconds) / predicted);
+    }
     endSeconds = Math.max(endSeconds, terms.finishSeconds);
     if (!hasStarted) waitSeconds = Math.max(waitSeconds, startSeconds);
   }

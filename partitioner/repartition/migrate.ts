@@ -9,7 +9,6 @@ import { refusalForGood } from '../placement/current-room.ts';
 import { meanOf } from '../placement/expected-finish.ts';
 import { type DeviceLoad, speedOf } from './device-load.ts';
 import type {
-  Alternative,
   Assignment,
   Decision,
   Migratable,
@@ -20,6 +19,7 @@ import type {
   Overload,
   RepartitionOptions,
   Stay,
+  Way,
 } from './types.ts';
 
 /** What holds wherever it would go: what depends on it as it runs, and that it moved but now. */
@@ -62,7 +62,7 @@ export function selectBestDevice(
   idle: readonly DeviceLoad[],
   options: RepartitionOptions,
   weights: CostWeights = costWeightsDefault,
-): Alternative[] {
+): Way[] {
   const able = idle.filter(
     ({ device }) =>
       device.device !== from.device && canMigrate(assignment, device, stay.terms.finishSeconds, options).can,
@@ -87,7 +87,7 @@ function alternativeOf(
   stay: CostTerms,
   { moveSeconds }: RepartitionOptions,
   weights: CostWeights,
-): Alternative {
+): Way {
   const { leftSeconds, elsewhereSeconds, inputBytes, frozen } = assignment;
   const isLive = kind === 'live';
   const speed = speedOf(device, assignment);
@@ -116,18 +116,17 @@ function alternativeOf(
 
 /** As parts on all devices that could take the whole, each as large as it would be fast with it, so that they end together. */
 function resplit(
-  whole: readonly Alternative[],
+  whole: readonly Way[],
   stay: CostTerms,
   { resplitSeconds }: RepartitionOptions,
   weights: CostWeights,
-): Alternative | undefined {
+): Way | undefined {
   const restarts = whole.filter(({ kind, terms }) => kind === 'restart' && Number.isFinite(terms.total));
   if (restarts.length < 2) return undefined;
   const rates = restarts.map(({ terms }) => 1 / terms.finishSeconds);
   const all = rates.reduce((sum, rate) => sum + rate, 0);
   const to = restarts.map((each, at) => ({ device: each.to[0]!.device, share: rates[at]! / all }));
-  const mean = (of: (each: Alternative) => number) =>
-    restarts.reduce((sum, each, at) => sum + to[at]!.share * of(each), 0);
+  const mean = (of: (each: Way) => number) => restarts.reduce((sum, each, at) => sum + to[at]!.share * of(each), 0);
   const finishSeconds = 1 / all + resplitSeconds;
   const contentionSeconds = mean(({ terms }) => terms.contentionSeconds);
   const transferSeconds = mean(({ terms }) => terms.transferSeconds);
@@ -149,7 +148,7 @@ function gainOf(stay: CostTerms, there: CostTerms): number {
 
 /** Whether it gains more than it is charged, and enough more that a forecast that wavers does not take it back. */
 export function pays(
-  { gainSeconds, chargeSeconds, terms }: Alternative,
+  { gainSeconds, chargeSeconds, terms }: Way,
   { gainLeastSeconds, gainLeastShare }: RepartitionOptions,
 ): boolean {
   return gainSeconds > chargeSeconds + Math.max(gainLeastSeconds, gainLeastShare * terms.total);
@@ -160,7 +159,7 @@ export function migrateSubtask(
   { task, device }: Assignment,
   overload: Overload,
   stay: ExpectedCost,
-  alternatives: readonly Alternative[],
+  alternatives: readonly Way[],
   options: RepartitionOptions,
   hindrance?: Obstacle | 'budget',
 ): Move | Stay {

@@ -3,7 +3,6 @@ import { type DeviceLoad, loadOf } from './device-load.ts';
 import { idleOf, loadsOf, overloadsOf } from './find-devices.ts';
 import { migrateSubtask, obstacleHere, pays, selectBestDevice } from './migrate.ts';
 import {
-  type Alternative,
   type Assignment,
   type MonitoredDevice,
   type Move,
@@ -13,6 +12,7 @@ import {
   type ResourceMonitorData,
   repartitionDefaults,
   type Stay,
+  type Way,
 } from './types.ts';
 
 /** What is to move, in this order, and what was looked at and stays. */
@@ -28,7 +28,7 @@ interface Candidate {
   readonly device: MonitoredDevice;
   stay: ExpectedCost;
   /** Where it could go, the best first. */
-  ways: readonly Alternative[];
+  ways: readonly Way[];
 }
 
 /**
@@ -40,10 +40,11 @@ interface Candidate {
  * with what is lost by the move, nothing goes to and fro by a forecast that wavers.
  */
 export function repartitionTask(
-  { movesLeft, weights, options = repartitionDefaults }: RepartitionedTask,
+  { movesLeft, weights, options: change }: RepartitionedTask,
   currentAssignments: readonly Assignment[],
   { devices }: ResourceMonitorData,
 ): Repartition {
+  const options = { ...repartitionDefaults, ...change };
   const loads = loadsOf(devices, currentAssignments, weights);
   const onDevices = new Map(loads.map(({ device, expected }) => [device.device, [...expected.keys()]]));
   const overloads = new Map(overloadsOf(loads, options).map((overload) => [overload.device, overload]));

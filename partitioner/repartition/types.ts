@@ -13,9 +13,9 @@ export interface Assignment extends PlaceableTask {
   readonly elsewhereSeconds: Quantiles;
   /** What another device has to fetch before it can begin, bytes. */
   readonly inputBytes: number;
-  /** When it was to end by what was known as it came there, seconds from now; negative: it is overdue. */
-  readonly expectedEndSeconds: number;
-  /** Seconds since then. */
+  /** When it was to end by what was known as it came there, seconds from now; negative: it is overdue. Absent: nothing was. */
+  readonly expectedEndSeconds?: number;
+  /** Seconds since it came there. */
   readonly ageSeconds: number;
   /** Seconds since it was moved last; absent: it never was. */
   readonly movedSeconds?: number;
@@ -52,7 +52,7 @@ export interface RepartitionedTask {
   /** At most so many moves. */
   readonly movesLeft: number;
   readonly weights?: CostWeights;
-  readonly options?: RepartitionOptions;
+  readonly options?: Partial<RepartitionOptions>;
 }
 
 export interface RepartitionOptions {
@@ -107,7 +107,7 @@ export interface Overload {
   readonly because: 'busy-now' | 'busy-soon' | 'late' | 'queue';
   /** When its own work begins to take it: 0 for now, seconds by the forecast; 0 where that is not the reason. */
   readonly inSeconds: number;
-  /** By how much of what it was predicted to take the latest of its sub-tasks is late. */
+  /** By how much of what it was predicted to take the latest of its sub-tasks is late; 0: none is. */
   readonly driftShare: number;
 }
 
@@ -125,7 +125,7 @@ export type Obstacle =
 export type Migratable = { readonly can: true } | { readonly can: false; readonly why: Obstacle };
 
 /** One way to move a sub-task, and what would come of it. */
-export interface Alternative {
+export interface Way {
   readonly kind: MoveKind;
   /** Where it would go; of a re-split, its parts, by the share of it. */
   readonly to: readonly { readonly device: string; readonly share: number }[];
@@ -144,11 +144,11 @@ export interface Decision {
   /** What it costs to stay. */
   readonly stay: CostTerms;
   /** The best first. */
-  readonly alternatives: readonly Alternative[];
+  readonly alternatives: readonly Way[];
 }
 
 export interface Move extends Decision {
-  readonly move: Alternative;
+  readonly move: Way;
 }
 
 export interface Stay extends Decision {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { whyMove } from './moves.ts';
 import { taskEstimate } from './profiles.ts';
 import { count, identifier } from './shared.ts';
 
@@ -127,6 +128,8 @@ export const whyAnswer = z.object({
   placed: z
     .object({ node: identifier, attempt: z.string(), assignedMs: count, startedMs: count.optional() })
     .optional(),
+  /** The last time that it was to be moved, or might have been. */
+  move: whyMove.optional(),
   /** Of a task that waits, how things are now; of one that was placed, how they were then. */
   nodes: z.array(whyNode).max(limits.queryRows),
   truncated: count,
