@@ -1,4 +1,4 @@
-import { type CostWeights, type ExpectedCost, expectedCost } from '../placement/cost.ts';
+import { type ExpectedCost, expectedCost } from '../placement/cost.ts';
 import type { Assignment, MonitoredDevice } from './types.ts';
 
 /** What a device has in hand, and when that is expected to end if nothing moves. */
@@ -11,7 +11,7 @@ export interface DeviceLoad {
 }
 
 /** What runs goes on in a slot of its own; what waits takes, in its turn, the slot that is free first. */
-export function loadOf(device: MonitoredDevice, assignments: readonly Assignment[], weights?: CostWeights): DeviceLoad {
+export function loadOf(device: MonitoredDevice, assignments: readonly Assignment[]): DeviceLoad {
   const freeAtSeconds = Array.from({ length: device.slots }, () => 0);
   const expected = new Map<Assignment, ExpectedCost>();
   const started = assignments.filter(({ hasStarted }) => hasStarted);
@@ -27,7 +27,7 @@ export function loadOf(device: MonitoredDevice, assignments: readonly Assignment
         bytesPerSecond: device.bytesPerSecond,
         leavesPerSecond: device.leavesPerSecond,
       },
-      weights,
+      assignment.weights,
     );
     expected.set(assignment, cost);
     if (freeAtSeconds.length === 0) continue;

@@ -1,4 +1,3 @@
-import type { CostWeights } from '../placement/cost.ts';
 import { type DeviceLoad, loadOf } from './device-load.ts';
 import {
   type Assignment,
@@ -55,14 +54,10 @@ export function idleOf(loads: readonly DeviceLoad[], overloaded: ReadonlySet<str
     .sort((a, b) => given.get(b)! - given.get(a)! || (a.device.device < b.device.device ? -1 : 1));
 }
 
-export function loadsOf(
-  devices: readonly MonitoredDevice[],
-  assignments: readonly Assignment[],
-  weights?: CostWeights,
-): DeviceLoad[] {
+export function loadsOf(devices: readonly MonitoredDevice[], assignments: readonly Assignment[]): DeviceLoad[] {
   const byDevice = new Map<string, Assignment[]>(devices.map(({ device }) => [device, []]));
   for (const assignment of assignments) byDevice.get(assignment.device)?.push(assignment);
-  return devices.map((device) => loadOf(device, byDevice.get(device.device)!, weights));
+  return devices.map((device) => loadOf(device, byDevice.get(device.device)!));
 }
 
 function overloadOf({ device, expected }: DeviceLoad, options: RepartitionOptions): Overload | undefined {

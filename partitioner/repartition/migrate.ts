@@ -1,12 +1,6 @@
-import {
-  type CostTerms,
-  type CostWeights,
-  costWeightsDefault,
-  type ExpectedCost,
-  expectedCost,
-} from '../placement/cost.ts';
+import { costWeightsDefault, type ExpectedCost, expectedCost } from '../placement/cost.ts';
 import { refusalForGood } from '../placement/current-room.ts';
-import { meanOf } from '../placement/expected-finish.ts';
+import { meanOf, type Quantiles } from '../placement/expected-finish.ts';
 import { type DeviceLoad, speedOf } from './device-load.ts';
 import type {
   Assignment,
@@ -50,7 +44,7 @@ export function canMigrate(
     refusalForGood(assignment, device) ??
     (assignment.avoid.includes(device.device) ? 'failed-there' : undefined) ??
     (device.freeMemoryBytes < assignment.memoryBytes ? 'memory-now' : undefined) ??
-    (assignment.inputBytes / device.bytesPerSecond >= staySeconds ? 'transfer' : undefined);
+    (toFetch(assignment, device) / device.bytesPerSecond >= staySeconds ? 'transfer' : undefined);
   return why === undefined ? { can: true } : { can: false, why };
 }
 
@@ -61,44 +55,50 @@ export function selectBestDevice(
   stay: ExpectedCost,
   idle: readonly DeviceLoad[],
   options: RepartitionOptions,
-  weights: CostWeights = costWeightsDefault,
 ): Way[] {
   const able = idle.filter(
     ({ device }) =>
       device.device !== from.device && canMigrate(assignment, device, stay.terms.finishSeconds, options).can,
   );
-  const goes = (kind: MoveKind) =>
-    able.map(({ device }) => alternativeOf(kind, assignment, device, stay.terms, options, weights));
+  const goes = (kind: MoveKind) => able.map(({ device }) => wayOf(kind, assignment, device, stay, options));
   const ways = assignment.hasStarted ? goes('restart') : goes('reassign');
   const { frozen } = assignment;
   if (assignment.hasStarted && frozen !== undefined && from.movesLive === true)
     for (const { device } of able)
-      if (device.movesLive === true) ways.push(alternativeOf('live', assignment, device, stay.terms, options, weights));
+      if (device.movesLive === true) ways.push(wayOf('live', assignment, device, stay, options));
   const parts =
-    assignment.hasStarted && assignment.isDivisible === true ? resplit(ways, stay.terms, options, weights) : undefined;
+    assignment.hasStarted && assignment.isDivisible === true
+      ? resplit(ways, stay, options, assignment.weights)
+      : undefined;
   if (parts !== undefined) ways.push(parts);
-  return ways.sort((a, b) => a.terms.total - b.terms.total || (a.to[0]!.device < b.to[0]!.device ? -1 : 1));
+  return ways.sort(
+    (a, b) => a.expected.terms.total - b.expected.terms.total || (a.to[0]!.device < b.to[0]!.device ? -1 : 1),
+  );
 }
 
-function alternativeOf(
+/** What of its input the device does not have yet, bytes. */
+function toFetch({ inputBytes, nearBytes }: Assignment, { device }: MonitoredDevice): number {
+  return Math.max(0, inputBytes - (nearBytes?.get(device) ?? 0));
+}
+
+function wayOf(
   kind: MoveKind,
   assignment: Assignment,
   device: MonitoredDevice,
-  stay: CostTerms,
+  stay: ExpectedCost,
   { moveSeconds }: RepartitionOptions,
-  weights: CostWeights,
 ): Way {
-  const { leftSeconds, elsewhereSeconds, inputBytes, frozen } = assignment;
+  const { leftSeconds, elsewhereSeconds, frozen, weights } = assignment;
   const isLive = kind === 'live';
   const speed = speedOf(device, assignment);
   const pauseSeconds = isLive ? frozen!.pauseSeconds : moveSeconds;
-  const { terms } = expectedCost(
+  const expected = expectedCost(
     {
       workSeconds: isLive ? leftSeconds : elsewhereSeconds,
       capacity: device.capacity,
       speed,
       startSeconds: pauseSeconds,
-      inputBytes: isLive ? frozen!.bytes : inputBytes,
+      inputBytes: isLive ? frozen!.bytes : toFetch(assignment, device),
       bytesPerSecond: device.bytesPerSecond,
       leavesPerSecond: device.leavesPerSecond,
     },
@@ -108,50 +108,59 @@ function alternativeOf(
   return {
     kind,
     to: [{ device: device.device, share: 1 }],
-    terms,
-    gainSeconds: gainOf(stay, terms),
-    chargeSeconds: againSeconds + terms.transferSeconds + pauseSeconds,
+    expected,
+    gainSeconds: gainOf(stay, expected),
+    chargeSeconds: againSeconds + expected.terms.transferSeconds + pauseSeconds,
   };
 }
 
 /** As parts on all devices that could take the whole, each as large as it would be fast with it, so that they end together. */
 function resplit(
   whole: readonly Way[],
-  stay: CostTerms,
+  stay: ExpectedCost,
   { resplitSeconds }: RepartitionOptions,
-  weights: CostWeights,
+  weights = costWeightsDefault,
 ): Way | undefined {
-  const restarts = whole.filter(({ kind, terms }) => kind === 'restart' && Number.isFinite(terms.total));
+  const restarts = whole.filter(({ kind, expected }) => kind === 'restart' && Number.isFinite(expected.terms.total));
   if (restarts.length < 2) return undefined;
-  const rates = restarts.map(({ terms }) => 1 / terms.finishSeconds);
-  const all = rates.reduce((sum, rate) => sum + rate, 0);
-  const to = restarts.map((each, at) => ({ device: each.to[0]!.device, share: rates[at]! / all }));
-  const mean = (of: (each: Way) => number) => restarts.reduce((sum, each, at) => sum + to[at]!.share * of(each), 0);
-  const finishSeconds = 1 / all + resplitSeconds;
-  const contentionSeconds = mean(({ terms }) => terms.contentionSeconds);
-  const transferSeconds = mean(({ terms }) => terms.transferSeconds);
-  const riskSeconds = mean(({ terms }) => terms.riskSeconds);
+  const sum = (of: (each: Way, at: number) => number) => restarts.reduce((all, each, at) => all + of(each, at), 0);
+  const rates = sum(({ expected }) => 1 / expected.terms.finishSeconds);
+  const to = restarts.map((each) => ({
+    device: each.to[0]!.device,
+    share: 1 / each.expected.terms.finishSeconds / rates,
+  }));
+  const mean = (of: (each: Way) => number) => sum((each, at) => to[at]!.share * of(each));
+  const together = (quantile: keyof Quantiles) =>
+    1 / sum(({ expected }) => 1 / expected.finish[quantile]) + resplitSeconds;
+  const finishSeconds = 1 / rates + resplitSeconds;
+  const contentionSeconds = mean(({ expected }) => expected.terms.contentionSeconds);
+  const transferSeconds = mean(({ expected }) => expected.terms.transferSeconds);
+  const riskSeconds = mean(({ expected }) => expected.terms.riskSeconds);
   const total =
     weights.makespan * finishSeconds +
     weights.contention * contentionSeconds +
     weights.transfer * transferSeconds +
     weights.risk * riskSeconds;
-  const terms = { finishSeconds, contentionSeconds, transferSeconds, riskSeconds, total };
+  const expected: ExpectedCost = {
+    terms: { finishSeconds, contentionSeconds, transferSeconds, riskSeconds, total },
+    finish: { q10: together('q10'), q50: together('q50'), q90: together('q90') },
+    startSeconds: mean((each) => each.expected.startSeconds) + resplitSeconds,
+  };
   const chargeSeconds = mean((each) => each.chargeSeconds) + resplitSeconds;
-  return { kind: 'resplit', to, terms, gainSeconds: gainOf(stay, terms), chargeSeconds };
+  return { kind: 'resplit', to, expected, gainSeconds: gainOf(stay, expected), chargeSeconds };
 }
 
 /** NaN where neither ever ends: that pays for nothing. */
-function gainOf(stay: CostTerms, there: CostTerms): number {
-  return stay.total - there.total;
+function gainOf(stay: ExpectedCost, there: ExpectedCost): number {
+  return stay.terms.total - there.terms.total;
 }
 
 /** Whether it gains more than it is charged, and enough more that a forecast that wavers does not take it back. */
 export function pays(
-  { gainSeconds, chargeSeconds, terms }: Way,
+  { gainSeconds, chargeSeconds, expected }: Way,
   { gainLeastSeconds, gainLeastShare }: RepartitionOptions,
 ): boolean {
-  return gainSeconds > chargeSeconds + Math.max(gainLeastSeconds, gainLeastShare * terms.total);
+  return gainSeconds > chargeSeconds + Math.max(gainLeastSeconds, gainLeastShare * expected.terms.total);
 }
 
 /** The instruction to move a sub-task by the best of its alternatives, or, with the reason, to let it stay: nothing is done here. */
@@ -168,7 +177,7 @@ export function migrateSubtask(
     task,
     from: device,
     overload,
-    stay: stay.terms,
+    stay,
     alternatives: alternatives.slice(0, options.alternativesMost),
   };
   if (hindrance !== undefined) return { ...decision, why: hindrance };

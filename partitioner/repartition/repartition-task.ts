@@ -40,12 +40,12 @@ interface Candidate {
  * with what is lost by the move, nothing goes to and fro by a forecast that wavers.
  */
 export function repartitionTask(
-  { movesLeft, weights, options: change }: RepartitionedTask,
+  { movesLeft, options: change }: RepartitionedTask,
   currentAssignments: readonly Assignment[],
   { devices }: ResourceMonitorData,
 ): Repartition {
   const options = { ...repartitionDefaults, ...change };
-  const loads = loadsOf(devices, currentAssignments, weights);
+  const loads = loadsOf(devices, currentAssignments);
   const onDevices = new Map(loads.map(({ device, expected }) => [device.device, [...expected.keys()]]));
   const overloads = new Map(overloadsOf(loads, options).map((overload) => [overload.device, overload]));
   if (overloads.size === 0) return { moves: [], stays: [] };
@@ -57,7 +57,7 @@ export function repartitionTask(
   const look = (candidate: Candidate) => {
     const { assignment, device, stay } = candidate;
     const isHindered = obstacleHere(assignment, options) !== undefined;
-    candidate.ways = isHindered ? [] : selectBestDevice(assignment, device, stay, [...idle.values()], options, weights);
+    candidate.ways = isHindered ? [] : selectBestDevice(assignment, device, stay, [...idle.values()], options);
   };
   const waiting = latestOf(candidatesOf(loads, overloads), options.assignmentsMost);
   for (const candidate of waiting) look(candidate);
@@ -74,7 +74,7 @@ export function repartitionTask(
     for (const each of taken) take(idle, each, assignment);
     const onDevice = onDevices.get(device.device)!.filter((each) => each !== assignment);
     onDevices.set(device.device, onDevice);
-    const left = loadOf(device, onDevice, weights);
+    const left = loadOf(device, onDevice);
     for (const each of waiting) {
       // What waited behind it begins sooner now; what counted on the devices that it took has to look again.
       const isBehind = each.device === device;

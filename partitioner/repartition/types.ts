@@ -1,4 +1,4 @@
-import type { CostTerms, CostWeights } from '../placement/cost.ts';
+import type { CostWeights, ExpectedCost } from '../placement/cost.ts';
 import type { Device, PlaceableTask, Refusal } from '../placement/current-room.ts';
 import type { Quantiles, SlotCapacity } from '../placement/expected-finish.ts';
 
@@ -11,8 +11,11 @@ export interface Assignment extends PlaceableTask {
   readonly leftSeconds: Quantiles;
   /** What it takes anywhere else, seconds on a core of speed 1: all of it, or all since the last checkpoint that counts. */
   readonly elsewhereSeconds: Quantiles;
-  /** What another device has to fetch before it can begin, bytes. */
+  /** What a device has to have before it can begin, bytes; of that, what is near those that are named. */
   readonly inputBytes: number;
+  readonly nearBytes?: ReadonlyMap<string, number>;
+  /** How much each term of its cost counts; `costWeightsDefault` unless said. */
+  readonly weights?: CostWeights;
   /** When it was to end by what was known as it came there, seconds from now; negative: it is overdue. Absent: nothing was. */
   readonly expectedEndSeconds?: number;
   /** Seconds since it came there. */
@@ -51,7 +54,6 @@ export interface ResourceMonitorData {
 export interface RepartitionedTask {
   /** At most so many moves. */
   readonly movesLeft: number;
-  readonly weights?: CostWeights;
   readonly options?: Partial<RepartitionOptions>;
 }
 
@@ -129,7 +131,7 @@ export interface Way {
   readonly kind: MoveKind;
   /** Where it would go; of a re-split, its parts, by the share of it. */
   readonly to: readonly { readonly device: string; readonly share: number }[];
-  readonly terms: CostTerms;
+  readonly expected: ExpectedCost;
   /** What the move would spare, weighted seconds: the cost of staying less that of going. */
   readonly gainSeconds: number;
   /** Work done twice, transfer, stop and start: a move must gain more than that. */
@@ -142,7 +144,7 @@ export interface Decision {
   readonly from: string;
   readonly overload: Overload;
   /** What it costs to stay. */
-  readonly stay: CostTerms;
+  readonly stay: ExpectedCost;
   /** The best first. */
   readonly alternatives: readonly Way[];
 }

@@ -142,7 +142,7 @@ describe('repartitioning: moves', () => {
     const { stays } = repartition([onBob()], [busyDevice('bob', flat(0.5)), cyd, deviceNamed('dan', { engines: [] })]);
     const [stay] = stays;
     assert.equal(stay!.why, 'would-not-pay');
-    assert.deepEqual([stay!.overload.because, stay!.stay.finishSeconds], ['busy-now', 80]);
+    assert.deepEqual([stay!.overload.because, stay!.stay.terms.finishSeconds], ['busy-now', 80]);
     assert.deepEqual(
       stay!.alternatives.map(({ kind, to, chargeSeconds }) => [kind, to[0]!.device, chargeSeconds]),
       [['restart', 'cyd', 60 + options.moveSeconds]],
