@@ -24,6 +24,7 @@ import {
   placeByCurrentRoom,
   rankStages,
   recordIndexProblem,
+  repartitionTask,
 } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
 import { describeCommand, rivalOf } from '../scenario/commands.ts';
@@ -57,6 +58,7 @@ const policy = {
   rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
+  repartition: repartitionTask,
   predictTasks,
   createLeaving: leavingHazards,
   createForesight: () => createForesight({ steps: plannerDefaults.forecastSteps }),

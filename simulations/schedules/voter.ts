@@ -29,6 +29,7 @@ import {
   placeByCurrentRoom,
   rankStages,
   recordIndexProblem,
+  repartitionTask,
 } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
@@ -61,6 +62,7 @@ export class ScheduleVoter {
         rank: rankStages,
         looksAhead: true,
         place: placeByCurrentRoom,
+        repartition: repartitionTask,
         createForesight: () => foresightBy(lastValue),
         predictTasks,
         occurrences: occurrencesOf,

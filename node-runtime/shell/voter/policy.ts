@@ -7,6 +7,7 @@ import {
   placeByCurrentRoom,
   rankStages,
   recordIndexProblem,
+  repartitionTask,
 } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
@@ -21,6 +22,7 @@ export const planningPolicy: PlannerPolicy = {
   rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
+  repartition: repartitionTask,
   occurrences: occurrencesOf,
   predictTasks,
   createLeaving: leavingHazards,

@@ -34,6 +34,7 @@ import {
   placeByCurrentRoom,
   rankStages,
   recordIndexProblem,
+  repartitionTask,
 } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
@@ -120,6 +121,7 @@ export const policy: PlannerPolicy = {
   rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
+  repartition: repartitionTask,
   occurrences: occurrencesOf,
 };
 
