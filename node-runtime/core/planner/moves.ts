@@ -1,6 +1,7 @@
-import type { ExpectedCost, Move, Overload, Stay, Way } from '@foremesh/partitioner';
+import type { Move, Overload, Stay, Way } from '@foremesh/partitioner';
 import { limits, type WhyMove } from '../../contract/index.ts';
 import { tell } from '../task-states.ts';
+import { toldCost } from './costs.ts';
 import { assign, deviceOf, placeable } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import type { AttemptView, Choice, NodeView, PlannerState, TaskView } from './state.ts';
@@ -144,7 +145,7 @@ export function whyMoveOf({ nowMs }: PlannerState, { decided }: TaskView): WhyMo
     agoMs: Math.max(0, Math.round(nowMs - atMs)),
     from,
     text: overloadText(overload) + why,
-    stay: termsOf(stay),
+    stay: toldCost(stay),
     alternatives: alternatives.slice(0, limits.moveAlternatives).map(wayOf),
   };
 }
@@ -153,20 +154,9 @@ function wayOf({ kind, to, expected, gainSeconds, chargeSeconds }: Way): WhyMove
   return {
     kind,
     to: to.map(({ device }) => device),
-    terms: termsOf(expected),
+    cost: toldCost(expected),
     gainSeconds: rounded(gainSeconds),
     chargeSeconds: rounded(chargeSeconds),
-  };
-}
-
-function termsOf({ terms }: ExpectedCost): WhyMove['stay'] {
-  const { finishSeconds, contentionSeconds, transferSeconds, riskSeconds, total } = terms;
-  return {
-    finishSeconds: rounded(finishSeconds),
-    contentionSeconds: rounded(contentionSeconds),
-    transferSeconds: rounded(transferSeconds),
-    riskSeconds: rounded(riskSeconds),
-    total: rounded(total),
   };
 }
 

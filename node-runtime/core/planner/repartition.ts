@@ -1,6 +1,6 @@
 import type { Assignment, MonitoredDevice, Quantiles } from '@foremesh/partitioner';
 import { weightsOf } from './ahead.ts';
-import { deviceOf, inputOf, placeable } from './dispatch.ts';
+import { codeOf, deviceOf, inputOf, placeable } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { capacityOf, currentCpu, leavesPerSecondOf } from './foresight/index.ts';
 import { movesLeft, noteStay, perform, slotsPromised } from './moves.ts';
@@ -135,9 +135,9 @@ function work(state: PlannerState, node: NodeView, attempt: AttemptView): number
   const { task, startedMs, resumed } = attempt;
   if (startedMs === undefined) return 0;
   const before = attempt.done ?? { atMs: startedMs, seconds: resumed === undefined ? 0 : (task.savedSeconds ?? 0) };
-  const speed = node.status.speed[task.stage.plan.code.engine] ?? 1;
-  const [rate] = Array.from(capacityOf(state, node).q50.rates);
-  const seconds = before.seconds + ((state.nowMs - before.atMs) / 1_000) * rate! * speed;
+  const speed = node.status.speed[codeOf(task).engine] ?? 1;
+  const rate = capacityOf(state, node).q50.rates[0]!;
+  const seconds = before.seconds + ((state.nowMs - before.atMs) / 1_000) * rate * speed;
   attempt.done = { atMs: state.nowMs, seconds };
   return seconds;
 }

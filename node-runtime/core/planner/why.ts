@@ -160,7 +160,7 @@ function ofAttempt(state: PlannerState, job: LedgerJob, task: TaskView, attempt:
     reason: runs ? 'running' : 'assigned',
     text: runs ? `runs on ${node}` : `is on its way to ${node}, or waits there behind others`,
     placed: { node, attempt: key, assignedMs: ago(attempt.assignedMs), ...(runs ? { startedMs: ago(startedMs) } : {}) },
-...decision(state, job, nodes, node),
+    ...decision(state, job, nodes, node),
     ...moveOf(state, task),
     nodes,
   };
