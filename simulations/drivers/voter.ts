@@ -16,7 +16,7 @@ import {
   validateVoter,
   voterDueMs,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
+import { standardPlanning } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
 import { describeCommand, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
@@ -42,8 +42,7 @@ export interface VirtualVoterOptions {
 }
 
 const policy = {
-  cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-  ...standardPlacement,
+  ...standardPlanning,
   looksAhead: true,
   predictTasks,
   createLeaving: leavingHazards,

@@ -21,7 +21,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
+import { standardPlanning } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 /** A machine of this simulation: a wall clock that may be wrong, a ledger, and a planner while it leads. */
@@ -46,8 +46,7 @@ export class ScheduleVoter {
       holders: ['broker'],
       ledger: this.ledger,
       policy: {
-        cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-        ...standardPlacement,
+        ...standardPlanning,
         looksAhead: true,
         createForesight: () => foresightBy(lastValue),
         predictTasks,

@@ -1,13 +1,12 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
+import { standardPlanning } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
 
 /** What a leader forecasts, cuts and places with. */
 export const planningPolicy: PlannerPolicy = {
-  cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-  ...standardPlacement,
+  ...standardPlanning,
   looksAhead: true,
   occurrences: occurrencesOf,
   predictTasks,

@@ -26,7 +26,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
+import { standardPlanning } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -105,8 +105,7 @@ export function json(value: unknown): Output {
 export const policy: PlannerPolicy = {
   createForesight: () => foresightBy(lastValue),
   predictTasks,
-  cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-  ...standardPlacement,
+  ...standardPlanning,
   looksAhead: true,
   occurrences: occurrencesOf,
 };

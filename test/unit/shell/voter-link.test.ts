@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastValue, predictTasks } from '@foremesh/models';
-import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
+import { standardPlanning } from '@foremesh/partitioner';
 import { pino } from 'pino';
 import {
   decode,
@@ -67,8 +67,7 @@ class Stage {
       log: pino({ level: 'silent' }),
       logDirectory,
       policy: {
-        cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-        ...standardPlacement,
+        ...standardPlanning,
         looksAhead: true,
         createForesight: () => foresightBy(lastValue),
         predictTasks,
