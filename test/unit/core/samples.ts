@@ -26,7 +26,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -106,6 +106,8 @@ export const policy: PlannerPolicy = {
   createForesight: () => foresightBy(lastValue),
   predictTasks,
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
+  cost: expectedCost,
+  looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
 };
