@@ -10,5 +10,6 @@ export type { Device, PlaceableTask, Placement, Refusal } from './placement/curr
 export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts';
 export type { Quantiles, SlotCapacity } from './placement/expected-finish.ts';
 export { finishQuantiles, meanOf } from './placement/expected-finish.ts';
+export * from './planning/index.ts';
 export * from './records/index.ts';
 export * from './scheduling/index.ts';

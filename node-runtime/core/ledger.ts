@@ -238,16 +238,22 @@ function accept(ledger: Ledger, key: string, command: JobCommand & { type: 'acce
 
 type Accepted = Pick<JobCommand & { type: 'accept-job' }, 'account' | 'job' | 'specHash' | 'plan' | 'atMs'>;
 
-function createJob(
-  ledger: Ledger,
-  { account, job: id, specHash, plan, atMs }: Accepted,
+function createJob(ledger: Ledger, accepted: Accepted, occurrence?: LedgerJob['occurrence']): LedgerJob {
+  const job = ledgerJobOf(accepted, occurrence);
+  ledger.jobs.set(jobKeyOf(job.account, job.job), job);
+  return job;
+}
+
+/** A job as it is when it has just been accepted. */
+export function ledgerJobOf(
+  { account, job, specHash, plan, atMs }: Accepted,
   occurrence?: LedgerJob['occurrence'],
 ): LedgerJob {
   const stages = new Map<string, LedgerStage>();
   for (const { stage } of plan.stages) stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
-  const job: LedgerJob = {
+  return {
     account,
-    job: id,
+    job,
     specHash,
     plan,
     acceptedAtMs: atMs,
@@ -256,8 +262,6 @@ function createJob(
     ...(plan.schedule === undefined ? {} : { schedule: { started: 0, skipped: 0 } }),
     ...(occurrence === undefined ? {} : { occurrence }),
   };
-  ledger.jobs.set(jobKeyOf(account, id), job);
-  return job;
 }
 
 function cut(job: LedgerJob, key: string, command: JobCommand & { type: 'cut-stage' }): LedgerEvent[] {

@@ -1,5 +1,4 @@
 export {
-  finishQuantile,
   type PlanKind,
   type PlanNode,
   type PlannedJob,
@@ -7,6 +6,4 @@ export {
   type PlanRequest,
   type PlanTask,
   planJob,
-  probabilityBy,
 } from './plan-job.ts';
-export { type CapacityBand, curveAt, deviationsFor, type Quantiles, spreadBy } from './uncertain.ts';

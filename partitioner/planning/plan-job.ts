@@ -1,10 +1,12 @@
 import { buildTaskGraph, type GraphEdge, type TaskGraph } from '../graph/task-graph.ts';
 import { planSchedule, type SchedulingAlgorithm } from '../scheduling/algorithms.ts';
+import { type CostTerms, type CostWeights, costWeightsDefault, expectedCost } from '../placement/cost.ts';
+import type { Quantiles, SlotCapacity } from '../placement/expected-finish.ts';
 import { finishUnder } from '../scheduling/capacity.ts';
 import { PlanBuilder } from '../scheduling/plan-builder.ts';
 import type { Schedule, SchedulingProblem } from '../scheduling/problem.ts';
 import { randomSource } from '../scheduling/random.ts';
-import { type CapacityBand, curveAt, deviationsFor, normalSource, type Quantiles, spreadBy } from './uncertain.ts';
+import { curveAt, deviationsFor, normalSource, spreadBy } from './uncertain.ts';
 
 /** What tasks of one kind have in common: of a stage, or its merge. */
 export interface PlanKind {
@@ -31,7 +33,7 @@ export interface PlanNode {
   /** Of each of its slots, when what runs or waits there now is done with it; seconds. */
   readonly freeSeconds: readonly number[];
   /** What one slot gives over time, in shares of a core. */
-  readonly capacity: CapacityBand;
+  readonly capacity: SlotCapacity;
   /** How fast bytes come to it, and from it. */
   readonly bytesPerSecond: number;
   /** How often nodes like it leave, per second; 0: never. */
@@ -47,6 +49,7 @@ export interface PlanRequest {
   readonly confidence: number;
   /** Seconds from the leaving of a node until its tasks start elsewhere. */
   readonly lossSeconds: number;
+  readonly weights?: CostWeights;
   readonly algorithm?: SchedulingAlgorithm;
   readonly seed?: number;
   /** Plans that the search tries; unless said, few enough for a leader to answer between two heartbeats. */
@@ -70,12 +73,12 @@ export interface PlannedJob {
   readonly tasks: readonly PlannedTask[];
   /** When the last task ends, as it was planned for `confidence`. */
   readonly makespanSeconds: number;
-  /** When the last task ends, in each of the futures that were tried, ascending. */
-  readonly finishSeconds: Float64Array;
-  /** Sum over all tasks of the time that what they read takes to reach them. */
-  readonly transferSeconds: number;
-  /** Work that is done twice since a node leaves: seconds, the mean over the futures. */
-  readonly lostSeconds: number;
+  /** When the last task has ended in that share of the futures that were tried; seconds, Infinity: never. */
+  readonly finishQuantile: (share: number) => number;
+  /** The probability to have ended by then. Never 0 nor 1: so few futures do not tell. */
+  readonly probabilityBy: (seconds: number) => number;
+  /** Of the whole: when the last task ends, the mean over the futures; the other terms are sums over all tasks as they are planned. */
+  readonly cost: CostTerms;
 }
 
 /** Cells of the table of costs, which bounds time and memory of a plan. */
@@ -126,23 +129,22 @@ export function planJob(request: PlanRequest): PlannedJob {
   const normal = normalSource(random);
   const future = new Future(request, graph, slots, schedule, order);
   const finishSeconds = new Float64Array(futures);
-  let lost = 0;
-  for (let each = 0; each < futures; each += 1) {
-    finishSeconds[each] = future.run(normal, random);
-    lost += future.lostSeconds;
-  }
+  for (let each = 0; each < futures; each += 1) finishSeconds[each] = future.run(normal, random);
+  finishSeconds.sort();
+  const planned = tasks.map(({ task }, index) => ({
+    task,
+    node: slots[schedule.device[index]!]!.node,
+    slot: middle.slotOf[index]!,
+    startSeconds: middle.start[index]!,
+    finishSeconds: middle.finish[index]!,
+  }));
   return {
-    tasks: tasks.map(({ task }, index) => ({
-      task,
-      node: slots[schedule.device[index]!]!.node,
-      slot: middle.slotOf[index]!,
-      startSeconds: middle.start[index]!,
-      finishSeconds: middle.finish[index]!,
-    })),
+    tasks: planned,
     makespanSeconds: schedule.makespanSeconds,
-    finishSeconds: finishSeconds.sort(),
-    transferSeconds: transferOf(request, graph, slots, schedule, nodes),
-    lostSeconds: lost / futures,
+    finishQuantile: (share) => finishSeconds[Math.max(0, Math.ceil(share * futures) - 1)]!,
+    probabilityBy: (seconds) =>
+      (finishSeconds.reduce((within, each) => within + (each <= seconds ? 1 : 0), 0) + 0.5) / (futures + 1),
+    cost: costOf(request, graph, planned, finishSeconds),
   };
 
   /** The deviation that everything is planned with stands in `problemOf`: work and capacity both are as bad as that. */
@@ -179,19 +181,6 @@ export function planJob(request: PlanRequest): PlannedJob {
   function rateOf(node: number): number {
     return nodes[node]!.bytesPerSecond;
   }
-}
-
-/** When that share of the futures is over; Infinity when it never is. */
-export function finishQuantile(sorted: Float64Array, share: number): number {
-  if (sorted.length === 0) return 0;
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))]!;
-}
-
-/** The probability to have ended by then. Never 0 nor 1: so many futures do not tell. */
-export function probabilityBy(sorted: Float64Array, seconds: number): number {
-  let within = 0;
-  while (within < sorted.length && sorted[within]! <= seconds) within += 1;
-  return (within + 0.5) / (sorted.length + 1);
 }
 
 /** As many slots as the table has room for, those of each kind by turns that would have done a task of it first. */
@@ -264,24 +253,32 @@ function orderOf({ order }: TaskGraph, { startSeconds }: Schedule): Int32Array {
   );
 }
 
-function transferOf(
-  { tasks }: PlanRequest,
-  { size, predecessorOffsets, predecessors, predecessorBytes }: TaskGraph,
-  slots: readonly Slot[],
-  { device }: Schedule,
-  nodes: readonly PlanNode[],
-): number {
-  let seconds = 0;
-  for (let task = 0; task < size; task += 1) {
-    const to = slots[device[task]!]!.node;
-    seconds += tasks[task]!.inputBytes / nodes[to]!.bytesPerSecond;
-    for (let edge = predecessorOffsets[task]!; edge < predecessorOffsets[task + 1]!; edge += 1) {
-      const from = slots[device[predecessors[edge]!]!]!.node;
-      if (from !== to)
-        seconds += predecessorBytes[edge]! / Math.min(nodes[from]!.bytesPerSecond, nodes[to]!.bytesPerSecond);
-    }
+/** What the plan costs, its tasks where and when they are planned. */
+function costOf(
+  { kinds, tasks, nodes, weights = costWeightsDefault }: PlanRequest,
+  { predecessorOffsets, predecessors, predecessorBytes }: TaskGraph,
+  planned: readonly PlannedTask[],
+  finishes: Float64Array,
+): CostTerms {
+  const sums = { contentionSeconds: 0, transferSeconds: 0, riskSeconds: 0 };
+  for (const [index, { node: on, startSeconds }] of planned.entries()) {
+    const { kind, workSeconds, inputBytes } = tasks[index]!;
+    const { capacity, bytesPerSecond, leavesPerSecond } = nodes[on]!;
+    let bytes = inputBytes;
+    for (let edge = predecessorOffsets[index]!; edge < predecessorOffsets[index + 1]!; edge += 1)
+      if (planned[predecessors[edge]!]!.node !== on) bytes += predecessorBytes[edge]!;
+    const speed = kinds[kind]!.speeds[on]!;
+    const question = { workSeconds, capacity, speed, startSeconds, inputBytes: bytes, bytesPerSecond, leavesPerSecond };
+    const { terms } = expectedCost(question);
+    for (const term of Object.keys(sums) as (keyof typeof sums)[]) sums[term] += terms[term];
   }
-  return seconds;
+  const finishSeconds = finishes.reduce((sum, each) => sum + each, 0) / Math.max(1, finishes.length);
+  const total =
+    weights.makespan * finishSeconds +
+    weights.contention * sums.contentionSeconds +
+    weights.transfer * sums.transferSeconds +
+    weights.risk * sums.riskSeconds;
+  return { finishSeconds, ...sums, total };
 }
 
 /** One way in which the plan may go. A node takes its tasks in the order of the plan, each in the first of its slots that is free. */
@@ -290,7 +287,6 @@ class Future {
   readonly finish: Float64Array;
   /** Of each task, which slot of its node it came to; -1 where it ran already. */
   readonly slotOf: Int32Array;
-  lostSeconds = 0;
   private readonly request: PlanRequest;
   private readonly graph: TaskGraph;
   private readonly slots: readonly Slot[];
@@ -333,7 +329,6 @@ class Future {
     );
     const free = this.slotsOfNode.map((slots) => slots.map(({ freeSeconds }) => freeSeconds));
     let last = 0;
-    this.lostSeconds = 0;
     for (const task of this.order) {
       const { kind, workSeconds, inputBytes, runsOn } = tasks[task]!;
       const { node } = this.slots[this.device[task]!]!;
@@ -354,7 +349,6 @@ class Future {
       const leftAt = leaves[node]!;
       if (leftAt < ended) {
         // It is done again elsewhere, and so is what would have come after it: as if another took the place of the node.
-        this.lostSeconds += Math.max(0, leftAt - began);
         ended = finishUnder(curves[node]!, Math.max(began, leftAt + lossSeconds), cost);
         leaves[node] = Number.POSITIVE_INFINITY;
       }

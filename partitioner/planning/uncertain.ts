@@ -1,18 +1,5 @@
+import type { Quantiles, SlotCapacity } from '../placement/expected-finish.ts';
 import type { CapacityCurve } from '../scheduling/capacity.ts';
-
-/** What is not exceeded with probability 0.1, 0.5 and 0.9; never falling. */
-export interface Quantiles {
-  readonly q10: number;
-  readonly q50: number;
-  readonly q90: number;
-}
-
-/** What a slot is expected to give, from bad to good: three curves over the same times. */
-export interface CapacityBand {
-  readonly q10: CapacityCurve;
-  readonly q50: CapacityCurve;
-  readonly q90: CapacityCurve;
-}
 
 /** How many standard deviations of a normal distribution lie between its middle and its quantile 0.9. */
 export const deviationsAt90 = 1.2815515655446004;
@@ -30,10 +17,10 @@ export function spreadBy({ q10, q50, q90 }: Quantiles, deviations: number): numb
 }
 
 /**
- * The curve so many standard deviations from the middle one (above: the device gives more), by straight lines through the three;
- * within 0 and the larger of 1 and what stands in them.
+ * The curve so many standard deviations from the middle one (above: the device gives more), by straight lines through the three,
+ * which have their steps at the same times.
  */
-export function curveAt({ q10, q50, q90 }: CapacityBand, deviations: number): CapacityCurve {
+export function curveAt({ q10, q50, q90 }: SlotCapacity, deviations: number): CapacityCurve {
   if (deviations === 0) return q50;
   const share = deviations / deviationsAt90;
   const length = q50.rates.length;

@@ -21,7 +21,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { cutByWeights, expectedCost, planJob, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 /** A machine of this simulation: a wall clock that may be wrong, a ledger, and a planner while it leads. */
@@ -48,6 +48,7 @@ export class ScheduleVoter {
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         cost: expectedCost,
+  plan: planJob,
         looksAhead: true,
         place: placeByCurrentRoom,
         createForesight: () => foresightBy(lastValue),

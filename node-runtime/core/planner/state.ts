@@ -1,5 +1,13 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
-import type { CostFunction, Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
+import type {
+  CostFunction,
+  Device,
+  PlaceableTask,
+  Placement,
+  PlannedJob,
+  PlanRequest,
+  RecordPiece,
+} from '@foremesh/partitioner';
 import {
   limits,
   type MetricSample,
@@ -79,6 +87,8 @@ export interface PlannerPolicy {
   readonly cost: CostFunction;
   /** Whether it goes by forecasts, or by what is measured now as if it stayed so. */
   readonly looksAhead: boolean;
+  /** Plans all that is left of a job. Throws RangeError where a task can run nowhere. */
+  readonly plan: (request: PlanRequest) => PlannedJob;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
 }
 

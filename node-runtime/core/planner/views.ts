@@ -15,11 +15,12 @@ import {
   type TaskRow,
   textOf,
 } from '../../contract/index.ts';
-import { jobKeyOf } from '../job-plan.ts';
-import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import { type JobPlan, jobKeyOf } from '../job-plan.ts';
+import { deadlineOf, type LedgerJob, type LedgerTask, ledgerJobOf, stageOutput } from '../ledger.ts';
 import { quotaFault } from '../ledger-quotas.ts';
 import { estimatedWallMs } from './foresight/index.ts';
 import { logRowsOf } from './logs.ts';
+import { planAnswerOf } from './plan/index.ts';
 import { profileRowsOf } from './profiles.ts';
 import { quotaRows } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
@@ -273,14 +274,19 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
   }));
 }
 
-/** Answers a client's question; an account sees its own jobs only. What changes the mesh is not done here. */
+/**
+ * Answers a client's question; an account sees its own jobs only. What changes the mesh is not done here.
+ *
+ * @param dryRun what the spec of a question for a plan means
+ */
 export function answerQuery(
   state: PlannerState,
   account: string,
   ask: Extract<
     QueryAsk,
-    { query: 'jobs' | 'job' | 'logs' | 'nodes' | 'why' | 'profiles' | 'quota' | 'quotas' | 'set-quota' }
+    { query: 'jobs' | 'job' | 'logs' | 'nodes' | 'why' | 'plan' | 'profiles' | 'quota' | 'quotas' | 'set-quota' }
   >,
+  dryRun?: JobPlan,
 ): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {
@@ -293,17 +299,18 @@ export function answerQuery(
       }
       return { ...head, query: 'jobs', ...fit('jobs', jobs.reverse()) };
     }
+    case 'plan': {
+      const known = ask.job === undefined ? undefined : state.ledger.jobs.get(jobKeyOf(account, ask.job));
+      const unsaid = { account, job: dryRunName, specHash: '', atMs: state.wallMs };
+      const job = dryRun === undefined ? known : ledgerJobOf({ ...unsaid, plan: dryRun });
+      if (job === undefined) return { ...head, query: 'error', problem: unknownJob(account, ask.job ?? '') };
+      const plan = planAnswerOf(state, job, ask.algorithm === undefined ? {} : { algorithm: ask.algorithm });
+      return { ...head, query: 'plan', plan: { ...plan, ...fit('tasks', plan.tasks) } };
+    }
     case 'job':
     case 'logs': {
       const job = state.ledger.jobs.get(jobKeyOf(account, ask.job));
-      if (job === undefined) {
-        const problem = {
-          code: 'MESH_JOB_UNKNOWN',
-          message: `no job "${ask.job}" of account ${account}`,
-          mend: '`foremesh jobs` lists them',
-        };
-        return { ...head, query: 'error', problem };
-      }
+      if (job === undefined) return { ...head, query: 'error', problem: unknownJob(account, ask.job) };
       if (ask.query === 'logs') {
         const rows = logRowsOf(job, ask.task);
         if (!Array.isArray(rows)) return { ...head, query: 'error', problem: rows };
@@ -333,6 +340,14 @@ export function answerQuery(
     case 'nodes':
       return { ...head, query: 'nodes', ...fit('nodes', nodeRowsOf(state)) };
   }
+}
+
+/** No job has this id: it could not be published. */
+const dryRunName = '*';
+
+function unknownJob(account: string, job: string): Problem {
+  const message = `no job "${job}" of account ${account}`;
+  return { code: 'MESH_JOB_UNKNOWN', message, mend: '`foremesh jobs` lists them' };
 }
 
 /** As many rows as one payload takes, by their JSON size; `truncated` says how many were left out. */

@@ -1,5 +1,5 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import { cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { cutByWeights, expectedCost, planJob, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
@@ -8,6 +8,7 @@ import { modelOf } from '../foresight/shelf.ts';
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   cost: expectedCost,
+  plan: planJob,
   looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,

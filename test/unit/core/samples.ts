@@ -26,7 +26,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { cutByWeights, expectedCost, planJob, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -107,6 +107,7 @@ export const policy: PlannerPolicy = {
   predictTasks,
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   cost: expectedCost,
+  plan: planJob,
   looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,

@@ -1,0 +1,1 @@
+export { planAnswerOf } from './make-plan.ts';
