@@ -1,7 +1,7 @@
 import { buildTaskGraph, type GraphEdge, type TaskGraph } from '../graph/task-graph.ts';
-import { planSchedule, type SchedulingAlgorithm } from '../scheduling/algorithms.ts';
 import { type CostTerms, type CostWeights, costWeightsDefault, expectedCost } from '../placement/cost.ts';
 import type { Quantiles, SlotCapacity } from '../placement/expected-finish.ts';
+import { planSchedule, type SchedulingAlgorithm } from '../scheduling/algorithms.ts';
 import { finishUnder } from '../scheduling/capacity.ts';
 import { PlanBuilder } from '../scheduling/plan-builder.ts';
 import type { Schedule, SchedulingProblem } from '../scheduling/problem.ts';
@@ -295,13 +295,7 @@ class Future {
   /** Of each node that is in the plan, its slots there. */
   private readonly slotsOfNode: readonly (readonly Slot[])[];
 
-  constructor(
-    request: PlanRequest,
-    graph: TaskGraph,
-    slots: readonly Slot[],
-    { device }: Schedule,
-    order: Int32Array,
-  ) {
+  constructor(request: PlanRequest, graph: TaskGraph, slots: readonly Slot[], { device }: Schedule, order: Int32Array) {
     this.request = request;
     this.graph = graph;
     this.slots = slots;

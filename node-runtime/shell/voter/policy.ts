@@ -1,5 +1,5 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import { cutByWeights, expectedCost, planJob, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { cutByWeights, expectedCost, placeByCurrentRoom, planJob, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';

@@ -235,7 +235,8 @@ export class VoterLink {
         else if (ask.query === 'plan' && ask.spec !== undefined)
           dryPlanOf(ask.spec).then(
             (plan) => this.#voter.planner.leading && say(this.#voter.answer(account, ask, plan)),
-            (error) => say({ v: 1, id: ask.id, query: 'error', problem: problemOf(asMeshError(error, 'MESH_SPEC_INVALID')) }),
+            (error) =>
+              say({ v: 1, id: ask.id, query: 'error', problem: problemOf(asMeshError(error, 'MESH_SPEC_INVALID')) }),
           );
         else say(this.#voter.answer(account, ask));
       }

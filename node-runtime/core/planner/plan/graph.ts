@@ -78,15 +78,20 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
     const merges = plan.merge !== undefined;
     const parts = ledger.cut
       ? ledger.tasks.filter(({ merges: isMerge }) => !isMerge)
-      : Array.from({ length: partsExpected(state, job, plan.stage) }, (_, number) => pseudoTask(plan, partName(plan.stage, number)));
+      : Array.from({ length: partsExpected(state, job, plan.stage) }, (_, number) =>
+          pseudoTask(plan, partName(plan.stage, number)),
+        );
     const open = parts.filter(({ committed }) => committed === undefined);
-    const merge = merges ? (ledger.tasks.find((task) => task.merges) ?? pseudoTask(plan, mergeName(plan.stage), true)) : undefined;
+    const merge = merges
+      ? (ledger.tasks.find((task) => task.merges) ?? pseudoTask(plan, mergeName(plan.stage), true))
+      : undefined;
     const isReady = plan.needs.every((need) => job.stages.get(need)!.done || ends.has(need));
     const work = open[0] === undefined ? undefined : workOfTask(state, expected, open[0]);
     const mergeWork = merge === undefined ? undefined : workOfTask(state, expected, merge);
     const own: number[] = [];
     stages.push({ plan, isCut: ledger.cut, open: open.length, merges, work: work ?? mergeWork, tasks: own });
-    if (!isReady || (open.length > 0 && work === undefined) || (merge !== undefined && mergeWork === undefined)) continue;
+    if (!isReady || (open.length > 0 && work === undefined) || (merge !== undefined && mergeWork === undefined))
+      continue;
 
     const add = (task: PlanTask, many: number) => {
       own.push(tasks.length);
@@ -116,7 +121,11 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
         );
         last.push({ task, bytes: work!.outputBytes * members.length });
       }
-      join(read, last.map(({ task }) => task), share);
+      join(
+        read,
+        last.map(({ task }) => task),
+        share,
+      );
     }
     if (merge !== undefined) {
       const kind = kindOf(plan, true, mergeWork!);

@@ -77,7 +77,9 @@ export function planAnswerOf(state: PlannerState, job: LedgerJob, options: PlanO
       tasks: rows.reduce((sum, row) => sum + (row.node === node ? (row.stands ?? 1) : 0), 0),
     })),
     algorithm: options.algorithm ?? 'default',
-    ...(planned === undefined ? {} : { finish: finishTimesOf(planned), ...costOf(planned), ...promiseOf(job, planned) }),
+    ...(planned === undefined
+      ? {}
+      : { finish: finishTimesOf(planned), ...costOf(planned), ...promiseOf(job, planned) }),
     ...(planned === undefined || deadline === undefined
       ? {}
       : {

@@ -26,8 +26,7 @@ export interface Fleet {
  */
 export function fleetOf(state: PlannerState, job: LedgerJob): Fleet {
   const views: NodeView[] = [];
-  for (const node of state.nodes.values())
-    if (node.online && node.confirmed && node.status.slots > 0) views.push(node);
+  for (const node of state.nodes.values()) if (node.online && node.confirmed && node.status.slots > 0) views.push(node);
   const free = views.map((node) => freeSecondsOf(state, node));
   spreadWork(state, views, free, secondsAhead(state, job));
   const nodes = views.map((node, index) => ({

@@ -26,7 +26,9 @@ const outputBytesUnknown = 4_096;
 /** Of a task that the log has, or will have. Undefined: nobody knows. */
 export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask): Work | undefined {
   const known = profileOfTask(state, job, task);
-  return task.merges ? workOfMerge(known) : workBy(known, stagePlanOf(job, task.stage), partsExpected(state, job, task.stage));
+  return task.merges
+    ? workOfMerge(known)
+    : workBy(known, stagePlanOf(job, task.stage), partsExpected(state, job, task.stage));
 }
 
 function workOfMerge({ workSeconds, outputBytes, basis, evidence }: TaskPrediction): Work {
