@@ -172,7 +172,7 @@ export const limits = {
   logBytesPerJob: 16 * 1024 ** 2,
   queryRows: 1_000,
   /** Tasks that a plan takes one by one: of a stage that has more, each stands for several. */
-  planTasks: 2_048,
+  planTasks: 1_024,
   planTasksPerStage: 256,
   /** Tasks that an answer to `why` names as those that are waited for. */
   whyNames: 32,

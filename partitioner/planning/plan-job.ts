@@ -50,6 +50,7 @@ export interface PlanRequest {
   /** Seconds from the leaving of a node until its tasks start elsewhere. */
   readonly lossSeconds: number;
   readonly weights?: CostWeights;
+  /** `default`, or `search` where a leader would be busy with that for too long. */
   readonly algorithm?: SchedulingAlgorithm;
   readonly seed?: number;
   /** Plans that the search tries; unless said, few enough for a leader to answer between two heartbeats. */
@@ -69,8 +70,11 @@ export interface PlannedTask {
 }
 
 export interface PlannedJob {
+  readonly algorithm: SchedulingAlgorithm;
   /** In the order of the request. */
   readonly tasks: readonly PlannedTask[];
+  /** The plan itself, for `confidence`, in the order of the request: what the next one is not worse than. */
+  readonly placed: readonly Omit<PlannedTask, 'finishSeconds'>[];
   /** When the last task ends, as it was planned for `confidence`. */
   readonly makespanSeconds: number;
   /** When the last task has ended in that share of the futures that were tried; seconds, Infinity: never. */
@@ -83,6 +87,8 @@ export interface PlannedJob {
 
 /** Cells of the table of costs, which bounds time and memory of a plan. */
 const cellsMost = 500_000;
+/** Up to so many all algorithms are tried: some of them take time in proportion to the square of the tasks. */
+const portfolioCellsMost = 20_000;
 /** Placements that the search may make, and that futures are made of. */
 const searchPlacements = 60_000;
 const futurePlacements = 60_000;
@@ -114,7 +120,9 @@ export function planJob(request: PlanRequest): PlannedJob {
   const slots = slotsOf(request);
   const problem = problemOf(request, graph, slots);
   const evaluations = request.evaluations ?? Math.floor(searchPlacements / Math.max(1, tasks.length));
-  let schedule = planSchedule(problem, request.algorithm ?? 'default', { seed, evaluations });
+  const isSmall = tasks.length * slots.length <= portfolioCellsMost;
+  const { algorithm = isSmall ? 'default' : 'search' } = request;
+  let schedule = planSchedule(problem, algorithm, { seed, evaluations });
   const before = request.incumbent === undefined ? undefined : replan(request, request.incumbent, problem, slots);
   if (before !== undefined && before.makespanSeconds <= schedule.makespanSeconds) schedule = before;
 
@@ -139,7 +147,12 @@ export function planJob(request: PlanRequest): PlannedJob {
     finishSeconds: middle.finish[index]!,
   }));
   return {
+    algorithm,
     tasks: planned,
+    placed: tasks.map(({ task }, index) => {
+      const { node, slot } = slots[schedule.device[index]!]!;
+      return { task, node, slot, startSeconds: schedule.startSeconds[index]! };
+    }),
     makespanSeconds: schedule.makespanSeconds,
     finishQuantile: (share) => finishSeconds[Math.max(0, Math.ceil(share * futures) - 1)]!,
     probabilityBy: (seconds) =>
@@ -218,7 +231,7 @@ function replan(
   problem: SchedulingProblem,
   slots: readonly Slot[],
 ): Schedule | undefined {
-  const before = new Map(incumbent.tasks.map((each) => [each.task, each]));
+  const before = new Map(incumbent.placed.map((each) => [each.task, each]));
   const devices = new Map(slots.map(({ node, slot, only }, device) => [`${node} ${only ?? slot}`, device]));
   const where: number[] = [];
   for (const [index, { task, runsOn }] of tasks.entries()) {

@@ -106,5 +106,5 @@ function legendOf(
 ): string[] {
   const each = stages.map(({ stage }) => `${paint(toneOf.get(stage)!, letters.get(stage)!)} ${stage}`);
   if (stages.some(({ merges }) => merges)) each.push(`${merging} its merge`);
-  return [`  ${each.sort(byName).join('   ')}`];
+  return [`  ${each.join('   ')}`];
 }

@@ -76,7 +76,7 @@ export function planAnswerOf(state: PlannerState, job: LedgerJob, options: PlanO
       ...{ node, slots: freeSeconds.length },
       tasks: rows.reduce((sum, row) => sum + (row.node === node ? (row.stands ?? 1) : 0), 0),
     })),
-    algorithm: options.algorithm ?? 'default',
+    algorithm: planned?.algorithm ?? options.algorithm ?? 'default',
     ...(planned === undefined
       ? {}
       : { finish: finishTimesOf(planned), ...costOf(planned), ...promiseOf(job, planned) }),
