@@ -1,7 +1,7 @@
 import type { PlanAnswer } from '../../contract/index.ts';
 import type { Paint, Tone } from '../style.ts';
 import { durationText, plural, widthOf } from '../text.ts';
-import { byName, type Lane, lanesOf, spanMsOf, ticksOf } from './lanes.ts';
+import { type Lane, lanesOf, spanMsOf, ticksOf } from './lanes.ts';
 
 const columnsMost = 120;
 const columnsLeast = 20;

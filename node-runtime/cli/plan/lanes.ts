@@ -16,7 +16,7 @@ export interface Lane {
 
 /** pi-2 before pi-10. */
 const collator = new Intl.Collator('en', { numeric: true });
-export const byName = (one: string, other: string) => collator.compare(one, other);
+const byName = (one: string, other: string) => collator.compare(one, other);
 
 /** A lane for each slot that has something to do, those of a node together; what runs already has one of its own. */
 export function lanesOf({ tasks }: PlanAnswer): Lane[] {

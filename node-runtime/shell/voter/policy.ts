@@ -1,5 +1,14 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import { cutByWeights, expectedCost, placeByCurrentRoom, planJob, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  planJob,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
@@ -9,6 +18,9 @@ export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   cost: expectedCost,
   plan: planJob,
+  weights: costWeightsDefault,
+  placeByCost,
+  rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { encode, type PlanAnswer, type QueryAnswer, queryAnswer } from '@foremesh/node-runtime/contract';
 import { answerQuery, type JobPlan } from '@foremesh/node-runtime/core';
-import { blobNamed, Leader, mergeCode, planOf, splitStage, stagePlan } from './samples.ts';
+import { Leader, planOf, splitStage, stagePlan } from './samples.ts';
 
 describe('planner: the plan of a job', () => {
   let leader: Leader;
@@ -42,6 +42,5 @@ describe('planner: the plan of a job', () => {
     assert.ok(finish!.q10Ms! <= finish!.q50Ms! && finish!.q50Ms! <= finish!.q90Ms!);
     assert.equal(promise!.withinMs, finish!.q90Ms);
     assert.equal(promise!.confidence, 0.9);
-    console.log(JSON.stringify({ stages, tasks, finish }));
   });
 });

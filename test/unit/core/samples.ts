@@ -26,7 +26,16 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, expectedCost, placeByCurrentRoom, planJob, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  planJob,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -108,6 +117,9 @@ export const policy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   cost: expectedCost,
   plan: planJob,
+  weights: costWeightsDefault,
+  placeByCost,
+  rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,

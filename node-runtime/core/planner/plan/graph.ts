@@ -3,7 +3,6 @@ import { limits, type PlanStage } from '../../../contract/index.ts';
 import { jobKeyOf, type StagePlan } from '../../job-plan.ts';
 import { type LedgerJob, type LedgerTask, mergeName, partName, stageOutput } from '../../ledger.ts';
 import type { NodeView, PlannerState, TaskView } from '../state.ts';
-import { leftSeconds } from './nodes.ts';
 import { partsExpected, type Work, withExpectedChunks, workOfTask } from './work.ts';
 
 /** Where more pairs of tasks than that would be joined, the later ones wait for the last of the earlier, and what they read is not counted. */
@@ -174,9 +173,16 @@ function runningOn(
   const node = views.findIndex(({ status }) => status.node === attempt.node);
   if (node < 0 || speeds[node] === 0) return undefined;
   if (attempt.progress > 0) return { node, share: 1 - attempt.progress };
-  const view = views[node]!;
-  return { node, share: leftSeconds(state, view, task, attempt.startedMs) / leftSeconds(state, view, task, undefined) };
+  const { expected } = attempt;
+  const wholeMs =
+    expected === undefined ? task.stage.meanWallMs : (expected.finish.q50 - expected.startSeconds) * 1_000;
+  // One that takes longer than was expected goes on for a while, nobody knows how long.
+  const left = wholeMs === undefined ? 1 : 1 - (state.nowMs - attempt.startedMs!) / wholeMs;
+  return { node, share: Math.max(leftLeast, left) };
 }
+
+/** What is left of a task that runs, at least, as a share of the whole. */
+const leftLeast = 0.1;
 
 /** As a client sees it. */
 export function stageRowOf({ plan, isCut, open, merges, work }: StageGraph): PlanStage {

@@ -1,4 +1,4 @@
-import type { PlannedJob } from '@foremesh/partitioner';
+import type { PlanNode, PlannedJob } from '@foremesh/partitioner';
 import {
   type FinishTimes,
   limits,
@@ -10,10 +10,11 @@ import {
 } from '../../../contract/index.ts';
 import type { StagePlan } from '../../job-plan.ts';
 import { deadlineOf, type LedgerJob } from '../../ledger.ts';
+import { weightsOf } from '../ahead.ts';
 import type { NodeView, PlannerState } from '../state.ts';
 import { neverOf } from '../why.ts';
 import { graphOf, type JobGraph, type StageGraph, stageRowOf } from './graph.ts';
-import { type Fleet, fleetOf } from './nodes.ts';
+import { nodesToPlan, planNodesOf } from './nodes.ts';
 
 /** How sure a promise is unless the job says. */
 export const confidenceDefault = 0.9;
@@ -29,7 +30,7 @@ export interface PlanOptions {
 /** A plan of what is left of a job, and what it was made of. */
 export interface JobOutlook {
   readonly graph: JobGraph;
-  readonly fleet: Fleet;
+  readonly nodes: readonly PlanNode[];
   /** Why stages cannot be planned, by stage; when there is one, nothing is planned. */
   readonly problems: ReadonlyMap<string, Problem>;
   readonly planned?: PlannedJob;
@@ -37,25 +38,28 @@ export interface JobOutlook {
 
 /** Plans what is left of a job, by what is known of its code and of the nodes: pure, whoever asks. */
 export function outlookOf(state: PlannerState, job: LedgerJob, options: PlanOptions = {}): JobOutlook {
-  const fleet = fleetOf(state, job);
-  const graph = graphOf(state, job, fleet.views, (node, plan, merges) => isAble(state, job, node, plan, merges));
+  const views = nodesToPlan(state);
+  const graph = graphOf(state, job, views, (node, plan, merges) => isAble(state, job, node, plan, merges));
+  const { kinds, tasks, edges } = graph;
+  const ownSeconds = tasks.reduce((sum, { workSeconds }) => sum + workSeconds.q50, 0);
+  const nodes = planNodesOf(state, job, views, ownSeconds);
   const problems = new Map<string, Problem>();
   for (const stage of graph.stages) {
-    const problem = stageProblem(state, job, fleet, stage);
+    const problem = stageProblem(state, job, views, stage);
     if (problem !== undefined) problems.set(stage.plan.stage, problem);
   }
-  if (problems.size > 0) return { graph, fleet, problems };
-  const { kinds, tasks, edges } = graph;
+  if (problems.size > 0) return { graph, nodes, problems };
   const planned = state.policy.plan({
     kinds,
     tasks,
     edges,
-    nodes: fleet.nodes,
+    nodes,
+    weights: weightsOf(state, job),
     confidence: job.plan.deadline === undefined ? 0.5 : confidenceOf(job),
     lossSeconds: state.config.nodeSilenceMs / 1_000,
     ...options,
   });
-  return { graph, fleet, problems, planned };
+  return { graph, nodes, problems, planned };
 }
 
 export function confidenceOf({ plan }: LedgerJob): number {
@@ -64,15 +68,15 @@ export function confidenceOf({ plan }: LedgerJob): number {
 
 /** The answer to `plan`. */
 export function planAnswerOf(state: PlannerState, job: LedgerJob, options: PlanOptions = {}): PlanAnswer {
-  const { graph, fleet, problems, planned } = outlookOf(state, job, options);
-  const rows = planned === undefined ? [] : taskRowsOf(graph, fleet, planned);
+  const { graph, nodes, problems, planned } = outlookOf(state, job, options);
+  const rows = planned === undefined ? [] : taskRowsOf(graph, nodes, planned);
   const stages = graph.stages.map((stage) => withTimes(stageRowOf(stage), rows, problems));
   const dueMs = deadlineOf(job);
   const deadline = dueMs === undefined ? undefined : Math.max(0, Math.round(dueMs - state.wallMs));
   const late = planned === undefined || deadline === undefined ? undefined : deadlineProblem(job, planned, deadline);
   return {
     stages,
-    nodes: fleet.nodes.slice(0, limits.queryRows).map(({ node, freeSeconds }) => ({
+    nodes: nodes.slice(0, limits.queryRows).map(({ node, freeSeconds }) => ({
       ...{ node, slots: freeSeconds.length },
       tasks: rows.reduce((sum, row) => sum + (row.node === node ? (row.stands ?? 1) : 0), 0),
     })),
@@ -137,7 +141,7 @@ export function millisecondsOf(seconds: number): number | undefined {
   return Number.isFinite(seconds) ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(seconds * 1_000)) : undefined;
 }
 
-function taskRowsOf({ stages, stands }: JobGraph, { nodes }: Fleet, { tasks }: PlannedJob): PlanTaskRow[] {
+function taskRowsOf({ stages, stands }: JobGraph, nodes: readonly PlanNode[], { tasks }: PlannedJob): PlanTaskRow[] {
   const rows: PlanTaskRow[] = [];
   for (const { plan, tasks: own } of stages) {
     for (const index of own) {
@@ -183,7 +187,7 @@ function stageOf(state: PlannerState, job: LedgerJob, plan: StagePlan): Paramete
 function stageProblem(
   state: PlannerState,
   job: LedgerJob,
-  { views }: Fleet,
+  views: readonly NodeView[],
   { plan, open, merges, work }: StageGraph,
 ): Problem | undefined {
   for (const isMerge of [...(open > 0 ? [false] : []), ...(merges ? [true] : [])])

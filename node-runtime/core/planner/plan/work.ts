@@ -3,7 +3,7 @@ import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
 import type { StagePlan } from '../../job-plan.ts';
 import { type LedgerJob, type LedgerTask, stagePlanOf } from '../../ledger.ts';
-import { profileOfTask } from '../profiles.ts';
+import { profileOfTask, workByEstimate } from '../profiles.ts';
 import type { PlannerState } from '../state.ts';
 
 /** What one task takes, as far as anybody can tell. */
@@ -16,8 +16,6 @@ export interface Work {
   readonly outputBytes: number;
 }
 
-/** An author's estimate may be wrong by this factor, one time in ten each way. */
-const authorFactor = 2;
 /** A merge of which nothing is known puts together what is there: seconds. */
 const mergeSeconds: Quantiles = { q10: 0.005, q50: 0.05, q90: 0.5 };
 /** An output of which nothing is known. */
@@ -26,9 +24,7 @@ const outputBytesUnknown = 4_096;
 /** Of a task that the log has, or will have. Undefined: nobody knows. */
 export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask): Work | undefined {
   const known = profileOfTask(state, job, task);
-  return task.merges
-    ? workOfMerge(known)
-    : workBy(known, stagePlanOf(job, task.stage), partsExpected(state, job, task.stage));
+  return task.merges ? workOfMerge(known) : workBy(known, job, stagePlanOf(job, task.stage));
 }
 
 function workOfMerge({ workSeconds, outputBytes, basis, evidence }: TaskPrediction): Work {
@@ -40,15 +36,12 @@ function workOfMerge({ workSeconds, outputBytes, basis, evidence }: TaskPredicti
   };
 }
 
-function workBy(known: TaskPrediction, { estimateSeconds }: StagePlan, parts: number): Work | undefined {
+function workBy(known: TaskPrediction, job: LedgerJob, plan: StagePlan): Work | undefined {
   const { workSeconds, basis, evidence } = known;
   const outputBytes = known.outputBytes?.q50 ?? outputBytesUnknown;
-  // What tasks of this very code took is worth more than what its author thinks, and that is worth more than what other code took.
-  if (basis !== 'own' && estimateSeconds !== undefined) {
-    const each = estimateSeconds / Math.max(1, parts);
-    const spread = { q10: each / authorFactor, q50: each, q90: each * authorFactor };
-    return { workSeconds: spread, basis: 'author', sharedVariance: 1, outputBytes };
-  }
+  // The same order as where tasks are placed: what other code of any kind took is worth less than what the author thinks.
+  const byAuthor = basis === 'own' || basis === 'category' ? undefined : workByEstimate(job, plan);
+  if (byAuthor !== undefined) return { workSeconds: byAuthor, basis: 'author', sharedVariance: 1, outputBytes };
   if (workSeconds === undefined) return undefined;
   return { workSeconds, basis, sharedVariance: 1 / (1 + evidence.tasks), outputBytes };
 }
