@@ -2,6 +2,7 @@ import {
   type AccountQuota,
   type DataReference,
   type ForecastResource,
+  type JobPromise,
   limits,
   type Output,
   type Problem,
@@ -75,6 +76,8 @@ export interface LedgerJob {
   /** It is one of a schedule. */
   readonly occurrence?: { readonly schedule: string; readonly atMs: number };
   missedDeadline?: boolean;
+  /** When its submitter was first told that it is done. */
+  promise?: JobPromise;
   /** Of the logs that are remembered; absent: none are. */
   logBytes?: number;
 }
@@ -219,6 +222,11 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
         return [{ type: 'dropped', command, reason: 'it was missed before, or there is none' }];
       job.missedDeadline = true;
       return [{ type: 'deadline-missed', key }];
+    case 'promise-job':
+      // What counts is what was said first.
+      if (job.promise !== undefined) return [{ type: 'dropped', command, reason: 'it was promised before' }];
+      job.promise = command.promise;
+      return [{ type: 'job-promised', key }];
     case 'end-job':
       job.problem = command.problem;
       return end(ledger, job, key, command.phase, command.atMs);

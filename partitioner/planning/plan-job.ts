@@ -69,12 +69,20 @@ export interface PlannedTask {
   readonly finishSeconds: number;
 }
 
+/** A task in a plan, its node by name: the next plan may be of other nodes. */
+export interface PlacedTask {
+  readonly task: string;
+  readonly on: string;
+  readonly slot: number;
+  readonly startSeconds: number;
+}
+
 export interface PlannedJob {
   readonly algorithm: SchedulingAlgorithm;
   /** In the order of the request. */
   readonly tasks: readonly PlannedTask[];
   /** The plan itself, for `confidence`, in the order of the request: what the next one is not worse than. */
-  readonly placed: readonly Omit<PlannedTask, 'finishSeconds'>[];
+  readonly placed: readonly PlacedTask[];
   /** When the last task ends, as it was planned for `confidence`. */
   readonly makespanSeconds: number;
   /** When the last task has ended in that share of the futures that were tried; seconds, Infinity: never. */
@@ -151,7 +159,7 @@ export function planJob(request: PlanRequest): PlannedJob {
     tasks: planned,
     placed: tasks.map(({ task }, index) => {
       const { node, slot } = slots[schedule.device[index]!]!;
-      return { task, node, slot, startSeconds: schedule.startSeconds[index]! };
+      return { task, on: nodes[node]!.node, slot, startSeconds: schedule.startSeconds[index]! };
     }),
     makespanSeconds: schedule.makespanSeconds,
     finishQuantile: (share) => finishSeconds[Math.max(0, Math.ceil(share * futures) - 1)]!,
@@ -232,16 +240,12 @@ function replan(
   slots: readonly Slot[],
 ): Schedule | undefined {
   const before = new Map(incumbent.placed.map((each) => [each.task, each]));
-  const devices = new Map(slots.map(({ node, slot, only }, device) => [`${node} ${only ?? slot}`, device]));
+  const devices = new Map(slots.map(({ node, slot }, device) => [`${nodes[node]!.node} ${slot}`, device]));
+  const pinned = new Map(slots.map(({ only }, device) => [only, device]));
   const where: number[] = [];
   for (const [index, { task, runsOn }] of tasks.entries()) {
-    const planned = before.get(task);
-    const device =
-      runsOn !== undefined
-        ? devices.get(`${runsOn} ${index}`)
-        : planned === undefined || nodes[planned.node] === undefined
-          ? undefined
-          : devices.get(`${planned.node} ${planned.slot}`);
+    const { on, slot } = before.get(task) ?? {};
+    const device = runsOn === undefined ? devices.get(`${on} ${slot}`) : pinned.get(index);
     if (device === undefined || problem.costSeconds[index * slots.length + device] === Number.POSITIVE_INFINITY)
       return undefined;
     where.push(device);

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
-import { problem } from './job.ts';
+import { finishTimes, problem } from './job.ts';
 import { count, fraction, identifier } from './shared.ts';
 
 const amount = z.number().min(0);
@@ -10,10 +10,6 @@ const quantiles = z.object({ q10: amount, q50: amount, q90: amount });
 /** By which algorithm a plan is made: see `bench -- partition`. `default` is never worse than any of the others but `search`. */
 export const planAlgorithm = z.enum(['heft', 'cpop', 'peft', 'min-min', 'single', 'search', 'default']);
 export type PlanAlgorithm = z.infer<typeof planAlgorithm>;
-
-/** Milliseconds from now; of quantiles that lie beyond all that is foreseen nothing is said. */
-export const finishTimes = z.object({ q10Ms: count.optional(), q50Ms: count.optional(), q90Ms: count.optional() });
-export type FinishTimes = z.infer<typeof finishTimes>;
 
 /** What a plan costs, in seconds: see docs/task-authoring.md. */
 export const planCost = z.object({

@@ -219,8 +219,19 @@ export interface JobView {
   /** Its end is on its way into the log. */
   ending: boolean;
   readonly schedule?: ScheduleView;
+  /** What is expected of it, as it was worked out last. */
+  outlook?: JobForesight;
   /** When its deadline is over, by our monotonic clock; absent when it has none, or that it was missed is in or on its way into the log. */
   dueMs?: number;
+}
+
+/** When a job will be done, as things were. */
+export interface JobForesight {
+  readonly atMs: number;
+  /** Undefined when it could not be planned. */
+  readonly planned?: PlannedJob;
+  /** That its deadline will probably not be met. */
+  readonly late?: Problem;
 }
 
 export interface ScheduleView {

@@ -6,6 +6,7 @@ import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
 import { createForesightState, useModel, watchForesight } from './foresight/index.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
+import { watchPromises } from './plan/index.ts';
 import { quotaProblem, scheduleQuotaProblem } from './quotas.ts';
 import { hearReport } from './reports.ts';
 import { beginToAge, expireJobs, passedTime } from './retention.ts';
@@ -122,6 +123,7 @@ function goByTheClock(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.leased) return;
   runSchedules(state, effects);
   watchDeadlines(state, effects);
+  watchPromises(state, effects);
   expireJobs(state, effects);
 }
 

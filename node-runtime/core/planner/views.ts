@@ -20,7 +20,7 @@ import { deadlineOf, type LedgerJob, type LedgerTask, ledgerJobOf, stageOutput }
 import { quotaFault } from '../ledger-quotas.ts';
 import { estimatedWallMs } from './foresight/index.ts';
 import { logRowsOf } from './logs.ts';
-import { planAnswerOf } from './plan/index.ts';
+import { lateProblem, planAnswerOf, probabilityOf, promiseStateOf } from './plan/index.ts';
 import { profileRowsOf } from './profiles.ts';
 import { quotaRows } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
@@ -32,7 +32,7 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
   const view = state.jobs.get(jobKeyOf(job.account, job.job));
   const stages = job.plan.stages.map((plan) => stageStateOf(job, plan.stage, view));
   const started = stages.some((stage) => stage.done > 0 || stage.running > 0);
-  const problem = job.problem ?? scheduleProblem(state, view) ?? firstUnplaceable(view);
+  const problem = job.problem ?? scheduleProblem(state, view) ?? firstUnplaceable(view) ?? lateProblem(view);
   const remainingMs = view === undefined ? undefined : remainingOf(state, view);
   const elapsedMs = (job.endedAtMs ?? state.wallMs) - job.acceptedAtMs;
   return {
@@ -53,7 +53,8 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
     ...(problem === undefined ? {} : { problem }),
     ...scheduleStateOf(job, view),
     ...(job.occurrence === undefined ? {} : { occurrence: job.occurrence }),
-    ...deadlineStateOf(job),
+    ...deadlineStateOf(job, probabilityOf(state, job, view)),
+    ...promiseStateOf(state, job, view),
   };
 }
 
@@ -63,13 +64,17 @@ function scheduleStateOf({ plan, schedule }: LedgerJob, view: JobView | undefine
   return { schedule: { ...plan.schedule, ...schedule, ...(nextMs === undefined ? {} : { nextMs }) } };
 }
 
-function deadlineStateOf(job: LedgerJob): Pick<JobState, 'deadline'> {
+function deadlineStateOf(job: LedgerJob, probability?: number): Pick<JobState, 'deadline'> {
   const atMs = deadlineOf(job);
   if (atMs === undefined || job.schedule !== undefined) return {};
   const { confidence } = job.plan.deadline!;
   const missed = job.missedDeadline === true;
   return {
-    deadline: { atMs: Math.max(0, Math.round(atMs)), missed, ...(confidence === undefined ? {} : { confidence }) },
+    deadline: {
+      ...{ atMs: Math.max(0, Math.round(atMs)), missed },
+      ...(confidence === undefined ? {} : { confidence }),
+      ...(probability === undefined ? {} : { probability }),
+    },
   };
 }
 
@@ -193,6 +198,7 @@ function resultOf(job: LedgerJob, asBase64: boolean): JobResult {
     elapsedMs: Math.max(0, Math.round((job.endedAtMs ?? 0) - job.acceptedAtMs)),
     tasksByNode: Object.fromEntries(tasksByNode(job)),
     ...deadlineStateOf(job),
+    ...(job.promise === undefined ? {} : { promise: job.promise }),
   };
 }
 

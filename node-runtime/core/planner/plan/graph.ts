@@ -176,8 +176,8 @@ function runningOn(
   const { expected } = attempt;
   const wholeMs =
     expected === undefined ? task.stage.meanWallMs : (expected.finish.q50 - expected.startSeconds) * 1_000;
-  // One that takes longer than was expected goes on for a while, nobody knows how long.
-  const left = wholeMs === undefined ? 1 : 1 - (state.nowMs - attempt.startedMs!) / wholeMs;
+  // One that takes longer than was expected is as far from its end as it is late: nobody knows better.
+  const left = wholeMs === undefined ? 1 : Math.abs(1 - (state.nowMs - attempt.startedMs!) / wholeMs);
   return { node, share: Math.max(leftLeast, left) };
 }
 

@@ -1,1 +1,2 @@
-export { planAnswerOf } from './make-plan.ts';
+export { confidenceOf, planAnswerOf } from './make-plan.ts';
+export { foresee, lateProblem, probabilityOf, promiseStateOf, watchPromises } from './promises.ts';
