@@ -16,9 +16,13 @@ const basisTexts: Readonly<Record<PlanStage['basis'], string>> = {
 export function stageLines({ stages }: PlanAnswer): string[] {
   const columns: readonly Column<PlanStage>[] = [
     { title: 'STAGE', cell: ({ stage }) => stage },
-    { title: 'TASKS', align: 'right', cell: ({ tasks, isCut }) => `${isCut ? '' : 'about '}${tasks}` },
+    { title: 'TASKS', align: 'right', cell: ({ tasks, isExact }) => `${isExact ? '' : 'about '}${tasks}` },
     { title: 'EACH', cell: eachText },
-    { title: 'FROM', align: 'right', cell: ({ startMs }) => (startMs === undefined ? '' : durationText(startMs)) },
+    {
+      title: 'FROM',
+      align: 'right',
+      cell: ({ startMs }) => (startMs === undefined ? '' : startMs === 0 ? 'now' : durationText(startMs)),
+    },
     { title: 'TO', align: 'right', cell: ({ finishMs }) => (finishMs === undefined ? '' : durationText(finishMs)) },
     { title: 'NEEDS', cell: ({ needs }) => needs.join(', ') },
   ];
@@ -46,8 +50,9 @@ export function closingLines(plan: PlanAnswer, nowMs: number, paint: Paint): str
   if (deadline !== undefined) {
     const { withinMs, probability, confidence } = deadline;
     const isLikely = probability >= confidence;
-    const text = `deadline in ${durationText(withinMs)}: met with ${percent(probability)}, asked for were ${percent(confidence)}`;
-    lines.push(`  ${paint(isLikely ? 'good' : 'bad', text)}`);
+    // Otherwise a problem says it, and more.
+    if (isLikely)
+      lines.push(`  ${paint('good', `deadline in ${durationText(withinMs)}: met with ${percent(probability)}`)}`);
   }
   for (const { code, message, mend } of problems)
     lines.push(`  ${paint('bad', code)} ${message}`, ...(mend === undefined ? [] : [`  ${paint('dim', mend)}`]));
@@ -60,7 +65,7 @@ export function promiseText({ nodes, promise, finish }: PlanAnswer, nowMs: numbe
   if (finish === undefined) return undefined;
   const used = plural(nodes.filter(({ tasks }) => tasks > 0).length, 'node');
   if (promise === undefined) return `plan: ${used}, later than is foreseen`;
-  return `plan: ${used}, ${timeOfDay(nowMs + promise.withinMs)} (${percent(promise.confidence)})`;
+  return `plan: ${used}, ${timeOfDay(nowMs + promise.withinMs, nowMs)} (${percent(promise.confidence)})`;
 }
 
 /** `14:02:31`, and the day where it is another. */

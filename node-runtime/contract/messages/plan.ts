@@ -29,8 +29,8 @@ export const planStage = z.object({
   needs: z.array(identifier).max(limits.stagesPerJob),
   /** Tasks that it has still to do, its merge not counted; as many as it will probably be cut into. */
   tasks: count,
-  /** Whether `tasks` are those of its cut, or only what is expected. */
-  isCut: z.boolean(),
+  /** Whether `tasks` is known: it is cut, or its author says how many; else it is what is expected. */
+  isExact: z.boolean(),
   merges: z.boolean(),
   /** What one of them takes on a core of speed 1. */
   workSeconds: quantiles.optional(),

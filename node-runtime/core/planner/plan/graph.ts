@@ -11,7 +11,8 @@ const pairsMost = 4_096;
 /** A stage of the job, and what of it is still to be done. */
 export interface StageGraph {
   readonly plan: StagePlan;
-  readonly isCut: boolean;
+  /** Whether it is known how many. */
+  readonly isExact: boolean;
   /** Parts that are still to be done. */
   readonly open: number;
   readonly merges: boolean;
@@ -88,7 +89,9 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
     const work = open[0] === undefined ? undefined : workOfTask(state, expected, open[0]);
     const mergeWork = merge === undefined ? undefined : workOfTask(state, expected, merge);
     const own: number[] = [];
-    stages.push({ plan, isCut: ledger.cut, open: open.length, merges, work: work ?? mergeWork, tasks: own });
+    const said = job.plan.stages.find(({ stage }) => stage === plan.stage)!.split;
+    const isExact = ledger.cut || said === undefined || said.chunks !== undefined || said.by === 'bytes';
+    stages.push({ plan, isExact, open: open.length, merges, work: open.length > 0 ? work : mergeWork, tasks: own });
     if (!isReady || (open.length > 0 && work === undefined) || (merge !== undefined && mergeWork === undefined))
       continue;
 
@@ -185,13 +188,13 @@ function runningOn(
 const leftLeast = 0.1;
 
 /** As a client sees it. */
-export function stageRowOf({ plan, isCut, open, merges, work }: StageGraph): PlanStage {
+export function stageRowOf({ plan, isExact, open, merges, work }: StageGraph): PlanStage {
   const { stage, needs } = plan;
   return {
     stage,
     needs: [...needs],
     tasks: open,
-    isCut,
+    isExact,
     merges,
     basis: work?.basis ?? 'none',
     ...(work === undefined ? {} : { workSeconds: pick(work.workSeconds) }),
