@@ -2,6 +2,7 @@ import { placeByCost } from './placement/by-cost.ts';
 import { costWeightsDefault, expectedCost } from './placement/cost.ts';
 import { placeByCurrentRoom } from './placement/current-room.ts';
 import { rankStages } from './placement/rank-stages.ts';
+import { planJob } from './planning/index.ts';
 import { cutByWeights, type RecordIndex, type RecordPiece, recordIndexProblem } from './records/index.ts';
 import { repartitionTask } from './repartition/index.ts';
 
@@ -9,6 +10,7 @@ import { repartitionTask } from './repartition/index.ts';
 export const standardPlanning = {
   cut: (index: RecordIndex, weights: readonly number[]): RecordPiece[] | string =>
     recordIndexProblem(index) ?? cutByWeights(index, weights),
+  plan: planJob,
   cost: expectedCost,
   weights: costWeightsDefault,
   rank: rankStages,

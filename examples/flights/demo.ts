@@ -10,7 +10,7 @@ import { processIo } from '../../node-runtime/cli/io.ts';
 import { loadJobFile } from '../../node-runtime/cli/job-file.ts';
 import { bundleFiles, fillSpec } from '../../node-runtime/cli/job-payload.ts';
 import { Live } from '../../node-runtime/cli/live.ts';
-import { plainJob, renderJob } from '../../node-runtime/cli/progress.ts';
+import { plainJob, promisedText, renderJob } from '../../node-runtime/cli/progress.ts';
 import { paintFor } from '../../node-runtime/cli/style.ts';
 import { durationText, plural } from '../../node-runtime/cli/text.ts';
 import { DemoFleet } from './fleet.ts';
@@ -55,7 +55,7 @@ async function computeOnMesh(fleet: DemoFleet, client: MeshClient): Promise<Row[
   const result = await handle.result();
   if (result.phase !== 'done') throw new Error(`the job ${result.phase}: ${result.problem?.message}`);
   const shares = Object.entries(result.tasksByNode).map(([node, tasks]) => `${node} ${plural(tasks, 'task')}`);
-  say(`done in ${durationText(result.elapsedMs)}; who did what: ${shares.join(', ')}`);
+  say(`done in ${durationText(result.elapsedMs)}${promisedText(result.promise)}; who did what: ${shares.join(', ')}`);
   return (await client.read(Object.values(result.outputs!)[0]!)) as Row[];
 }
 
@@ -64,9 +64,10 @@ async function follow(fleet: DemoFleet, handle: JobHandle): Promise<void> {
   const live = new Live(io.stdout);
   let killed = false;
   for await (const state of handle.states()) {
+    const progressed = { state, atMs: Date.now() };
     live.show({
-      lines: (columns) => renderJob({ state }, { columns, paint }),
-      plain: () => plainJob({ state }),
+      lines: (columns) => renderJob(progressed, { columns, paint }),
+      plain: () => plainJob(progressed),
     });
     const progress = state.stages[0]?.progress ?? 0;
     if (killed || state.phase !== 'running' || progress < 0.5) continue;

@@ -51,6 +51,7 @@ const usage: readonly ErrorCode[] = [
   'MESH_TASK_UNKNOWN',
   'MESH_TOPIC_INVALID',
   'MESH_USAGE',
+  'MESH_WORK_UNKNOWN',
 ];
 
 /** The exit code of a command that ended with an error of this code. */

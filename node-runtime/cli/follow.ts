@@ -3,7 +3,7 @@ import type { JobHandle, MeshClient } from '../sdk/index.ts';
 import type { Session } from './context.ts';
 import { ExitWith } from './exit-codes.ts';
 import { Live } from './live.ts';
-import { type JobProgress, plainJob, renderJob } from './progress.ts';
+import { type JobProgress, plainJob, promisedText, renderJob } from './progress.ts';
 import { reportLines } from './report.ts';
 import { deliverResult } from './results.ts';
 import { durationText, plural } from './text.ts';
@@ -17,11 +17,11 @@ const patienceMs = 5_000;
 export async function followJob(session: Session, client: MeshClient, handle: JobHandle, out?: string): Promise<void> {
   const live = new Live(session.io.stderr);
   const interruption = onceInterrupted(session);
-  let known: JobState | undefined;
+  let known: { readonly state: JobState; readonly atMs: number } | undefined;
   const watching = watchNodes(session, client, handle);
   const draw = () => {
     if (known === undefined || session.json) return;
-    live.show(viewOf(session, { state: known, runningByNode: watching.runningByNode(), connected: client.connected }));
+    live.show(viewOf(session, { ...known, runningByNode: watching.runningByNode(), connected: client.connected }));
   };
   // Not every change is a state: a connection that is lost, a node that takes over.
   const redraw = setInterval(draw, redrawMs);
@@ -30,7 +30,7 @@ export async function followJob(session: Session, client: MeshClient, handle: Jo
     try {
       for await (const state of handle.states()) {
         clearTimeout(impatient);
-        known = state;
+        known = { state, atMs: Date.now() };
         if (session.json) session.printJson({ event: 'state', state });
         draw();
       }
@@ -42,7 +42,7 @@ export async function followJob(session: Session, client: MeshClient, handle: Jo
   shown.catch(() => undefined);
   try {
     const result = await Promise.race([shown, interruption.happened]);
-    if (result === undefined) throw detach(session, live, handle, known);
+    if (result === undefined) throw detach(session, live, handle, known?.state);
     live.keep();
     await finish(session, client, result, out);
   } catch (error) {
@@ -82,7 +82,9 @@ function detach(session: Session, live: Live, handle: JobHandle, known: JobState
 async function finish(session: Session, client: MeshClient, result: JobResult, out: string | undefined): Promise<void> {
   if (result.phase === 'done') {
     const nodes = Object.keys(result.tasksByNode).length;
-    session.tell(`done in ${durationText(result.elapsedMs)} on ${plural(nodes, 'node')}: ${sharesText(result)}`);
+    session.tell(
+      `done in ${durationText(result.elapsedMs)}${promisedText(result.promise)} on ${plural(nodes, 'node')}: ${sharesText(result)}`,
+    );
     await deliverResult(session, client, result, out);
     return;
   }

@@ -16,6 +16,7 @@ import { logsCommand } from './commands/logs.ts';
 import { newCommand } from './commands/new.ts';
 import { nodeCommand } from './commands/node.ts';
 import { nodesCommand } from './commands/nodes.ts';
+import { planCommand } from './commands/plan.ts';
 import { profilesCommand } from './commands/profiles.ts';
 import { quotaCommand } from './commands/quota.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -36,6 +37,7 @@ export const ownCommands: readonly CommandModule[] = [
   joinCommand,
   nodeCommand,
   newCommand,
+  planCommand,
   runCommand,
   submitCommand,
   jobsCommand,

@@ -1,5 +1,6 @@
-import type { JobState, StageState } from '../contract/index.ts';
+import type { JobPromise, JobState, StageState } from '../contract/index.ts';
 import type { UploadProgress } from './job-payload.ts';
+import { timeOfDay } from './plan/summary.ts';
 import type { Paint } from './style.ts';
 import { bytesText, durationText, oneLine, percentText, plural, widthOf } from './text.ts';
 
@@ -9,6 +10,8 @@ export interface JobProgress {
   readonly runningByNode?: Readonly<Record<string, number>>;
   /** Whether what is shown is what there is; true unless said. */
   readonly connected?: boolean;
+  /** When the state came: what it says of the future counts from there. Milliseconds since 1970, by the clock of this machine. */
+  readonly atMs: number;
 }
 
 const connectionLost = 'the connection is lost: trying again';
@@ -33,7 +36,7 @@ export function bar(fraction: number, cells: number): string {
 
 /** One head line, one line per stage, and what a person should know below: never wider than the terminal. */
 export function renderJob(
-  { state, runningByNode, connected }: JobProgress,
+  { state, runningByNode, connected, atMs }: JobProgress,
   { columns, paint }: ProgressStyle,
 ): string[] {
   const nameWidth = Math.max(...state.stages.map(({ stage }) => widthOf(stage)), 0);
@@ -43,7 +46,7 @@ export function renderJob(
   // "  name  bar  100 %  counts  note"
   const room = columns - 1 - (2 + nameWidth + 2) - (2 + 5 + 2) - countsWidth - (noteWidth === 0 ? 0 : 2 + noteWidth);
   const cells = room >= barCellsLeast ? Math.min(barCells, room) : 0;
-  const lines = [`${state.job}  ${phaseText(state, paint)}${headNote(state)}`];
+  const lines = [`${state.job}  ${phaseText(state, paint)}${headNote(state, atMs)}`];
   for (const { stage, counts, note } of rows) {
     const drawn = cells === 0 ? '' : `${paint(toneOf(stage), bar(stage.progress, cells))}  `;
     const percent = percentText(stage.progress).padStart(5);
@@ -62,7 +65,7 @@ export function renderJob(
 }
 
 /** The same in one line, for logs: only what changes as the job goes on. */
-export function plainJob({ state, runningByNode, connected }: JobProgress): string {
+export function plainJob({ state, runningByNode, connected, atMs }: JobProgress): string {
   const stages = state.stages
     .filter(({ tasks, reason }) => tasks > 0 || reason !== 'needs')
     .map(
@@ -71,7 +74,7 @@ export function plainJob({ state, runningByNode, connected }: JobProgress): stri
   const nodes = state.phase === 'running' ? nodesText(runningByNode) : '';
   const stuck = state.phase === 'accepted' || state.phase === 'running' ? state.problem?.message : undefined;
   return [
-    `${state.job}: ${state.phase}${headNote(state)}`,
+    `${state.job}: ${state.phase}${headNote(state, atMs)}`,
     ...stages,
     ...(nodes === '' ? [] : [`on ${nodes}`]),
     ...(stuck === undefined ? [] : [oneLine(stuck)]),
@@ -96,10 +99,16 @@ function phaseText({ phase }: JobState, paint: Paint): string {
   return phase === 'running' ? paint('busy', phase) : phase;
 }
 
-function headNote({ phase, remainingMs, elapsedMs }: JobState): string {
-  if (phase === 'done') return ` in ${durationText(elapsedMs)}`;
+function headNote({ phase, remainingMs, elapsedMs, finish, promise }: JobState, nowMs: number): string {
+  if (phase === 'done') return ` in ${durationText(elapsedMs)}${promisedText(promise)}`;
   if (phase === 'failed' || phase === 'cancelled') return ` after ${durationText(elapsedMs)}`;
+  if (finish?.q90Ms !== undefined) return `, done by ${timeOfDay(nowMs + finish.q90Ms, nowMs)} (90 %)`;
   return remainingMs === undefined ? '' : `, about ${leftText(remainingMs)} left`;
+}
+
+/** ` (promised 44 s)`; nothing of a job that was over before anything could be promised. */
+export function promisedText(promise: JobPromise | undefined): string {
+  return promise === undefined ? '' : ` (promised ${durationText(promise.withinMs)})`;
 }
 
 /** Whole seconds, at least one: it is an estimate. */

@@ -24,6 +24,14 @@ export interface SubmitOptions {
 
 /** The options of `run` and `submit`. */
 export function addSubmitOptions(command: Command): Command {
+  return addJobOptions(command)
+    .option('-o, --out <path>', 'write the result here; a folder for several outputs, or for files that the tasks give')
+    .option('--id <id>', 'id of the job; made of its name unless said')
+    .option('--wait <seconds>', 'give up when no node has accepted the job for this long', '60');
+}
+
+/** Those that say what the job is to read, and with which parameters. */
+export function addJobOptions(command: Command): Command {
   return command
     .option(
       '-i, --input <[stage=]files>',
@@ -36,10 +44,7 @@ export function addSubmitOptions(command: Command): Command {
       'a parameter; with several values (a,b,c or 1..10) a task for each combination; repeat',
       collect,
       [],
-    )
-    .option('-o, --out <path>', 'write the result here; a folder for several outputs, or for files that the tasks give')
-    .option('--id <id>', 'id of the job; made of its name unless said')
-    .option('--wait <seconds>', 'give up when no node has accepted the job for this long', '60');
+    );
 }
 
 function collect(value: string, before: readonly string[]): string[] {
@@ -53,12 +58,7 @@ export async function submitJob(session: Session, what: string, options: SubmitO
     throw usageError('--detach and --out exclude each other', 'later: foremesh job ID --follow --out FILE');
   }
   // Everything that can be wrong on this side is found before the mesh is asked for anything.
-  const { directory } = session.io;
-  const file = await findJobFile(what, directory);
-  const job = await loadJobFile(file, { directory, inputs: options.input, parameters: options.param });
-  const keys = await openKeys(session.home, job);
-  const bundled = await bundleFiles(job, await findAuthor());
-  for (const { message, where } of bundled.warnings) session.tell(`${where ?? file}: warning: ${message}`);
+  const { job, keys, bundled } = await readJob(session, what, options);
   await session.withMesh(async (client) => {
     const unsigned = await untilInterrupted(session, () => upload(session, client, job, bundled));
     const spec = await signSpec(job, unsigned, keys);
@@ -78,6 +78,17 @@ export async function submitJob(session: Session, what: string, options: SubmitO
     session.tell(`${state.phase}; ${more}`);
     handle.close();
   });
+}
+
+/** A job file with all that it names, its code bundled. */
+export async function readJob(session: Session, what: string, options: Pick<SubmitOptions, 'input' | 'param'>) {
+  const { directory } = session.io;
+  const file = await findJobFile(what, directory);
+  const job = await loadJobFile(file, { directory, inputs: options.input, parameters: options.param });
+  const keys = await openKeys(session.home, job);
+  const bundled = await bundleFiles(job, await findAuthor());
+  for (const { message, where } of bundled.warnings) session.tell(`${where ?? file}: warning: ${message}`);
+  return { job, keys, bundled };
 }
 
 async function upload(session: Session, client: MeshClient, job: JobFile, bundled: BundledCode): Promise<JobSpec> {

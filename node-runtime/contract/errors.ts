@@ -14,6 +14,8 @@ export const errorCodes = {
     'The account, or the mesh, has as many jobs, as many tasks at once, or as much data as it may have.',
   MESH_CLOCK_UNSURE: 'The clock of the node that leads cannot be relied on: what rests on it waits.',
   MESH_JOB_CANCELLED: 'The job was cancelled.',
+  MESH_DEADLINE_UNLIKELY: 'A job will probably not be done by its deadline; it runs all the same.',
+  MESH_WORK_UNKNOWN: 'Nothing is known of what the tasks of a stage take: it cannot be planned.',
   MESH_SERIES_INVALID: 'A file, or a history, cannot be read as a series of values, or there are too few of them.',
   MESH_INPUT_INVALID: 'The input of a stage cannot be split as the spec says.',
   MESH_NO_LEADER: 'No node leads, or the leader did not answer in time.',

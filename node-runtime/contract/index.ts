@@ -18,6 +18,7 @@ export * from './messages/manifest.ts';
 export * from './messages/matrix.ts';
 export * from './messages/moves.ts';
 export * from './messages/node.ts';
+export * from './messages/plan.ts';
 export * from './messages/preferences.ts';
 export * from './messages/profiles.ts';
 export * from './messages/queries.ts';

@@ -174,6 +174,9 @@ export const limits = {
   /** The same for all attempts of a job together; a quarter is for those that failed. */
   logBytesPerJob: 16 * 1024 ** 2,
   queryRows: 1_000,
+  /** Tasks that a plan takes one by one: of a stage that has more, each stands for several. */
+  planTasks: 1_024,
+  planTasksPerStage: 256,
   /** Tasks that an answer to `why` names as those that are waited for. */
   whyNames: 32,
   /** Nodes whose state is kept with a task that was placed: those that would have run it fastest. */

@@ -2,6 +2,7 @@ import type {
   Checkpoint,
   DataReference,
   ForecastResource,
+  JobPromise,
   NodeKey,
   Output,
   Problem,
@@ -117,6 +118,8 @@ export type JobCommand =
   | (OfJob & { readonly type: 'start-occurrence'; readonly occurrenceMs: number; readonly skip?: string })
   /** Its time is over, and it has not ended. */
   | (OfJob & { readonly type: 'miss-deadline' })
+  /** When it is done, so that one can see later whether it was. */
+  | (OfJob & { readonly type: 'promise-job'; readonly promise: JobPromise })
   /** It has been kept long enough: only its tombstone stays. */
   | (OfJob & { readonly type: 'expire-job' })
   | (OfJob & { readonly type: 'end-job'; readonly phase: 'failed' | 'cancelled'; readonly problem: Problem });
@@ -147,6 +150,7 @@ export type LedgerEvent =
   | { readonly type: 'checkpoint-dropped'; readonly key: string; readonly task: string; readonly blob: string }
   | { readonly type: 'job-ended'; readonly key: string }
   | { readonly type: 'deadline-missed'; readonly key: string }
+  | { readonly type: 'job-promised'; readonly key: string }
   | { readonly type: 'schedule-begun'; readonly key: string }
   | {
       readonly type: 'occurrence-started';

@@ -2,6 +2,7 @@ import {
   type AccountQuota,
   type DataReference,
   type ForecastResource,
+  type JobPromise,
   limits,
   type Output,
   type Problem,
@@ -75,6 +76,8 @@ export interface LedgerJob {
   /** It is one of a schedule. */
   readonly occurrence?: { readonly schedule: string; readonly atMs: number };
   missedDeadline?: boolean;
+  /** When its submitter was first told that it is done. */
+  promise?: JobPromise;
   /** Of the logs that are remembered; absent: none are. */
   logBytes?: number;
 }
@@ -219,6 +222,11 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
         return [{ type: 'dropped', command, reason: 'it was missed before, or there is none' }];
       job.missedDeadline = true;
       return [{ type: 'deadline-missed', key }];
+    case 'promise-job':
+      // What counts is what was said first.
+      if (job.promise !== undefined) return [{ type: 'dropped', command, reason: 'it was promised before' }];
+      job.promise = command.promise;
+      return [{ type: 'job-promised', key }];
     case 'end-job':
       job.problem = command.problem;
       return end(ledger, job, key, command.phase, command.atMs);
@@ -238,16 +246,22 @@ function accept(ledger: Ledger, key: string, command: JobCommand & { type: 'acce
 
 type Accepted = Pick<JobCommand & { type: 'accept-job' }, 'account' | 'job' | 'specHash' | 'plan' | 'atMs'>;
 
-function createJob(
-  ledger: Ledger,
-  { account, job: id, specHash, plan, atMs }: Accepted,
+function createJob(ledger: Ledger, accepted: Accepted, occurrence?: LedgerJob['occurrence']): LedgerJob {
+  const job = ledgerJobOf(accepted, occurrence);
+  ledger.jobs.set(jobKeyOf(job.account, job.job), job);
+  return job;
+}
+
+/** A job as it is when it has just been accepted. */
+export function ledgerJobOf(
+  { account, job, specHash, plan, atMs }: Accepted,
   occurrence?: LedgerJob['occurrence'],
 ): LedgerJob {
   const stages = new Map<string, LedgerStage>();
   for (const { stage } of plan.stages) stages.set(stage, { stage, cut: false, done: false, tasks: [], openParts: 0 });
-  const job: LedgerJob = {
+  return {
     account,
-    job: id,
+    job,
     specHash,
     plan,
     acceptedAtMs: atMs,
@@ -256,8 +270,6 @@ function createJob(
     ...(plan.schedule === undefined ? {} : { schedule: { started: 0, skipped: 0 } }),
     ...(occurrence === undefined ? {} : { occurrence }),
   };
-  ledger.jobs.set(jobKeyOf(account, id), job);
-  return job;
 }
 
 function cut(job: LedgerJob, key: string, command: JobCommand & { type: 'cut-stage' }): LedgerEvent[] {

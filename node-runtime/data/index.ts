@@ -29,4 +29,4 @@ export {
 export { indexRecords, RecordIndexes } from './record-indexes.ts';
 export { specHashOf } from './spec-hash.ts';
 export type { BlobStoreOptions, BlobStoreStats, MissingParts } from './store-types.ts';
-export type { BlobSource, SlicedBytes } from './upload-source.ts';
+export { type BlobSource, nameOfSource, type SlicedBytes } from './upload-source.ts';

@@ -1,4 +1,4 @@
-import { limits } from '../contract/index.ts';
+import { type DataReference, limits } from '../contract/index.ts';
 import { bytesSource, type UploadSource } from './bytes-source.ts';
 import { BlobHasher, chunkLength } from './hash.ts';
 import { openFile, spool } from './local-files.ts';
@@ -21,6 +21,13 @@ export async function openSource(source: BlobSource, temporaryPath?: string): Pr
   if (typeof source === 'string') return openFile(source);
   if (!(Symbol.asyncIterator in source)) return slicedSource(source);
   return spool(source, temporaryPath);
+}
+
+/** The name that a source would have in the mesh. */
+export async function nameOfSource(source: BlobSource): Promise<DataReference> {
+  const { reference, close } = await openSource(source);
+  await close();
+  return reference;
 }
 
 async function slicedSource(source: SlicedBytes): Promise<UploadSource> {

@@ -13,6 +13,8 @@ import {
   jobSpec,
   MeshError,
   type NodeRow,
+  type PlanAlgorithm,
+  type PlanAnswer,
   type PreferencesChange,
   type PreferencesHeld,
   type ProfileRow,
@@ -226,6 +228,16 @@ export class MeshClient {
   async why(name: string, job?: string): Promise<WhyAnswer> {
     const ask = { query: 'why' as const, name, ...(job === undefined ? {} : { job }) };
     return (await this.#queries.ask(ask)).why;
+  }
+
+  /**
+   * How a job would go if it were submitted now, or, by its id, how what is left of one will go. Blobs that a spec names need not be
+   * in the mesh. Throws what `submit` throws at once, `MESH_JOB_UNKNOWN` or `MESH_NO_LEADER`.
+   */
+  async plan(what: JobSpecInput | string, algorithm?: PlanAlgorithm): Promise<PlanAnswer> {
+    const which = typeof what === 'string' ? { job: checkIdentifier(what, 'job id') } : { spec: this.sign(what) };
+    return (await this.#queries.ask({ query: 'plan', ...which, ...(algorithm === undefined ? {} : { algorithm }) }))
+      .plan;
   }
 
   /**

@@ -107,5 +107,6 @@ function nameOfQuery(body: QueryBody): string {
   if (body.query === 'why') return `why ${body.name} waits`;
   if (body.query === 'remove-node') return `the removal of ${body.node}`;
   if (body.query === 'set-quota') return `the quota of ${body.account}`;
+  if (body.query === 'plan') return 'a plan';
   return body.query === 'set-voters' ? 'other voters' : `the ${body.query}`;
 }

@@ -25,6 +25,8 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
     case 'miss-deadline':
     case 'expire-job':
       return command;
+    case 'promise-job':
+      return { ...command, promise: { ...command.promise, withinMs: command.promise.withinMs + 1 } };
     case 'remove-node':
     case 'set-voters':
     case 'keep-model':
@@ -56,6 +58,8 @@ export function describeCommand(command: LedgerCommand): string {
     case 'miss-deadline':
     case 'expire-job':
       return `${command.type} ${command.job}`;
+    case 'promise-job':
+      return `promise-job ${command.job} within ${command.promise.withinMs}`;
     case 'enroll-node':
       return `enroll-node ${command.node} with ${command.publicKey}`;
     case 'remove-node':

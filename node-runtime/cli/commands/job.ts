@@ -48,7 +48,7 @@ function jobLines(session: Session, state: JobState, tasks: readonly TaskRow[], 
   const { io, paintOut: paint } = session;
   // What is piped on has no width.
   const columns = io.stdout.isTTY ? io.stdout.columns : 200;
-  const lines = renderJob({ state, runningByNode: runningByNode(tasks) }, { columns, paint });
+  const lines = renderJob({ state, runningByNode: runningByNode(tasks), atMs: Date.now() }, { columns, paint });
   lines.push(...dueLines(state));
   if (state.problem !== undefined && ['failed', 'cancelled', 'scheduled'].includes(state.phase)) {
     lines.push(...reportLines(state.problem, paint));

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type JobPhase, type JobState, jobPhase } from '../../contract/index.ts';
+import { type JobPhase, type JobPromise, type JobState, jobPhase } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
@@ -9,6 +9,7 @@ const examples = `
 Examples:
   foremesh jobs
   foremesh jobs --phase running
+  foremesh jobs --promises                        how often jobs were done by when it was promised
   foremesh jobs --json | jq -r '.jobs[].job'
 `;
 
@@ -18,8 +19,12 @@ export const jobsCommand: CommandModule = {
   register(command: Command, context: CommandContext) {
     command
       .option('--phase <phase>', 'only accepted, scheduled, running, done, failed or cancelled ones')
+      .option('--promises', 'how long jobs took that are done, what was promised of them, and how often that held')
       .addHelpText('after', examples)
-      .action((options: { phase?: string }) => listJobs(new Session(command, context), options.phase));
+      .action(({ phase, promises }: { phase?: string; promises?: boolean }) => {
+        const session = new Session(command, context);
+        return promises === true ? listPromises(session) : listJobs(session, phase);
+      });
   },
 };
 
@@ -38,6 +43,37 @@ async function listJobs(session: Session, phase: string | undefined): Promise<vo
     if (truncated > 0) session.print(`and ${plural(truncated, 'job')} more`);
   });
 }
+
+/** Of the jobs that are kept. What was promised late is easily kept: it is said when it was. */
+async function listPromises(session: Session): Promise<void> {
+  const { rows } = await session.withMesh((client) => client.jobs({ phase: 'done' }));
+  const kept = rows.flatMap((state) => {
+    const { job, promise, elapsedMs } = state;
+    return promise === undefined ? [] : [{ job, elapsedMs, ...promise, held: elapsedMs <= promise.withinMs }];
+  });
+  const held = kept.filter((each) => each.held).length;
+  const expected = kept.reduce((sum, { confidence }) => sum + confidence, 0) / Math.max(1, kept.length);
+  if (session.json) return session.printJson({ promises: kept, held, expected });
+  if (kept.length === 0) return session.tell('no job that is done was promised anything yet');
+  session.print(...renderTable(kept, promiseColumns));
+  const share = `${percentText(held / kept.length)}; ${percentText(expected)} were to`;
+  session.print(`${held} of ${plural(kept.length, 'promise')} held (${share})`);
+}
+
+interface PromiseRow extends JobPromise {
+  readonly job: string;
+  readonly elapsedMs: number;
+  readonly held: boolean;
+}
+
+const promiseColumns: readonly Column<PromiseRow>[] = [
+  { title: 'JOB', cell: ({ job }) => job },
+  { title: 'TOOK', align: 'right', cell: ({ elapsedMs }) => durationText(elapsedMs) },
+  { title: 'PROMISED', align: 'right', cell: ({ withinMs }) => durationText(withinMs) },
+  { title: 'WITH', align: 'right', cell: ({ confidence }) => percentText(confidence) },
+  { title: 'AFTER', align: 'right', cell: ({ madeMs }) => durationText(madeMs) },
+  { title: '', cell: ({ held }) => (held ? '' : 'missed') },
+];
 
 const columns: readonly Column<JobState>[] = [
   { title: 'JOB', cell: ({ job }) => job },

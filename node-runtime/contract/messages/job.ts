@@ -53,7 +53,21 @@ export const scheduleState = z.object({
 export type ScheduleState = z.infer<typeof scheduleState>;
 
 /** Of a job that should have ended by a time: milliseconds since 1970, by the clock of the leader that accepted it. */
-export const deadlineState = z.object({ atMs: count, missed: z.boolean(), confidence: fraction.optional() });
+export const deadlineState = z.object({
+  atMs: count,
+  missed: z.boolean(),
+  confidence: fraction.optional(),
+  /** That it will be met, as things are. */
+  probability: fraction.optional(),
+});
+
+/** That a job is done within that time of its acceptance, with that probability; `madeMs` after it. The first that could be made is kept. */
+export const jobPromise = z.object({ withinMs: count, confidence: fraction, madeMs: count });
+export type JobPromise = z.infer<typeof jobPromise>;
+
+/** In how many milliseconds from now what is expected is over, with that probability; of what lies beyond all that is foreseen nothing is said. */
+export const finishTimes = z.object({ q10Ms: count.optional(), q50Ms: count.optional(), q90Ms: count.optional() });
+export type FinishTimes = z.infer<typeof finishTimes>;
 
 /**
  * `jobs/<account>/<job>/state`, retained. `accepted` is published only once the job is safe in the log. `refused` is not
@@ -81,6 +95,9 @@ export const jobState = z.object({
   occurrence: z.object({ schedule: identifier, atMs: count }).optional(),
   deadline: deadlineState.optional(),
   moves: moveCounts.optional(),
+  /** When it will be done, as things are. */
+  finish: finishTimes.optional(),
+  promise: jobPromise.optional(),
 });
 export type JobState = z.infer<typeof jobState>;
 
@@ -109,6 +126,7 @@ export const jobResult = z.object({
   /** Tasks finished by each node. */
   tasksByNode: z.record(identifier, count),
   deadline: deadlineState.optional(),
+  promise: jobPromise.optional(),
 });
 export type JobResult = z.infer<typeof jobResult>;
 

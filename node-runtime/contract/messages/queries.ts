@@ -4,6 +4,7 @@ import { historyAsk, historyPage } from './history.ts';
 import { jobPhase, jobState, problem, waiting } from './job.ts';
 import { trustChange, trustedKeys } from './manifest.ts';
 import { metricSample, nodeStatus } from './node.ts';
+import { planAlgorithm, planAnswer } from './plan.ts';
 import { allocation, preferencesChange, preferencesHeld } from './preferences.ts';
 import { profileName, profileRow } from './profiles.ts';
 import { quotaChange, quotaRow } from './quotas.ts';
@@ -42,6 +43,17 @@ export const queryAsk = z.discriminatedUnion('query', [
   z.object({ ...request, query: z.literal('why'), name: identifier, job: identifier.optional() }),
   /** What tasks of the account's code take; of all of it unless `name` says otherwise. */
   z.object({ ...request, query: z.literal('profiles'), name: profileName.optional() }),
+  /**
+   * How a job would go if it were submitted now: `spec` as it would be published, but that no holder needs to have what it names. Or how what
+   * is left of a job of the account will go.
+   */
+  z.object({
+    ...request,
+    query: z.literal('plan'),
+    spec: z.looseObject({}).optional(),
+    job: identifier.optional(),
+    algorithm: planAlgorithm.optional(),
+  }),
   z.object({ ...request, query: z.literal('voters') }),
   /** The leader asks the node, and passes on what it says. */
   z.object({ ...request, query: z.literal('history'), node: identifier, ...historyAsk.shape }),
@@ -126,6 +138,7 @@ export const queryAnswer = z.discriminatedUnion('query', [
   }),
   z.object({ ...request, query: z.literal('nodes'), nodes: z.array(nodeRow).max(limits.queryRows), truncated: count }),
   z.object({ ...request, query: z.literal('why'), why: whyAnswer }),
+  z.object({ ...request, query: z.literal('plan'), plan: planAnswer }),
   z.object({
     ...request,
     query: z.literal('profiles'),

@@ -13,6 +13,7 @@ import { tasksOf } from '../ledger-retention.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import { dropNode } from './nodes.ts';
+import { foresee } from './plan/index.ts';
 import { followAge } from './retention.ts';
 import { deadlineDueMs, followSchedule, openSchedule, scheduleDropped } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
@@ -222,6 +223,9 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     state.accepting.delete(event.key);
     openJob(state, job, effects);
     const opened = state.jobs.get(event.key)!;
+    // Whoever set a deadline is told at once whether it will be met.
+    if (job.plan.deadline !== undefined && job.schedule === undefined && state.nowMs >= state.graceUntilMs)
+      foresee(state, opened, effects);
     opened.dirty = false; // it is published right here
     opened.publishedMs = state.nowMs;
     effects.push(
@@ -256,6 +260,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
       checkpointSettled(state, event.key, event.task);
       return;
     }
+    case 'job-promised':
     case 'checkpoint-dropped':
       return;
     case 'deadline-missed':

@@ -8,6 +8,8 @@ import type {
   Move,
   PlaceableTask,
   Placement,
+  PlannedJob,
+  PlanRequest,
   placeByCost,
   Quantiles,
   RankedStage,
@@ -115,6 +117,8 @@ export interface PlannerPolicy {
   readonly cost: CostFunction;
   /** Whether it goes by forecasts, or by what is measured now as if it stayed so. */
   readonly looksAhead: boolean;
+  /** Plans all that is left of a job. Throws RangeError where a task can run nowhere. */
+  readonly plan: (request: PlanRequest) => PlannedJob;
   /** How much each of its terms counts where a job does not say. */
   readonly weights: CostWeights;
   /** Tasks whose work is known, where it costs least, be it later. */
@@ -266,8 +270,19 @@ export interface JobView {
   /** Its end is on its way into the log. */
   ending: boolean;
   readonly schedule?: ScheduleView;
+  /** What is expected of it, as it was worked out last. */
+  outlook?: JobForesight;
   /** When its deadline is over, by our monotonic clock; absent when it has none, or that it was missed is in or on its way into the log. */
   dueMs?: number;
+}
+
+/** When a job will be done, as things were. */
+export interface JobForesight {
+  readonly atMs: number;
+  /** Undefined when it could not be planned. */
+  readonly planned?: PlannedJob;
+  /** That its deadline will probably not be met. */
+  readonly late?: Problem;
 }
 
 export interface ScheduleView {

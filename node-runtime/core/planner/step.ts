@@ -7,6 +7,7 @@ import { createForesightState, useModel, watchForesight } from './foresight/inde
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { createMovesState } from './moves-state.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
+import { watchPromises } from './plan/index.ts';
 import { quotaProblem, scheduleQuotaProblem } from './quotas.ts';
 import { repartition } from './repartition.ts';
 import { hearReport } from './reports.ts';
@@ -125,6 +126,7 @@ function goByTheClock(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.leased) return;
   runSchedules(state, effects);
   watchDeadlines(state, effects);
+  watchPromises(state, effects);
   expireJobs(state, effects);
 }
 

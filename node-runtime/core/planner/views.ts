@@ -16,11 +16,12 @@ import {
   type TaskRow,
   textOf,
 } from '../../contract/index.ts';
-import { jobKeyOf } from '../job-plan.ts';
-import { deadlineOf, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import { type JobPlan, jobKeyOf } from '../job-plan.ts';
+import { deadlineOf, type LedgerJob, type LedgerTask, ledgerJobOf, stageOutput } from '../ledger.ts';
 import { quotaFault } from '../ledger-quotas.ts';
 import { estimatedWallMs } from './foresight/index.ts';
 import { logRowsOf } from './logs.ts';
+import { lateProblem, planAnswerOf, probabilityOf, promiseStateOf } from './plan/index.ts';
 import { profileRowsOf } from './profiles.ts';
 import { quotaRows } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
@@ -33,7 +34,7 @@ export function jobStateOf(state: PlannerState, job: LedgerJob, moved?: MoveCoun
   const stages = job.plan.stages.map((plan) => stageStateOf(job, plan.stage, view));
   const moves = view?.moves ?? moved;
   const started = stages.some((stage) => stage.done > 0 || stage.running > 0);
-  const problem = job.problem ?? scheduleProblem(state, view) ?? firstUnplaceable(view);
+  const problem = job.problem ?? scheduleProblem(state, view) ?? firstUnplaceable(view) ?? lateProblem(view);
   const remainingMs = view === undefined ? undefined : remainingOf(state, view);
   const elapsedMs = (job.endedAtMs ?? state.wallMs) - job.acceptedAtMs;
   return {
@@ -54,8 +55,9 @@ export function jobStateOf(state: PlannerState, job: LedgerJob, moved?: MoveCoun
     ...(problem === undefined ? {} : { problem }),
     ...scheduleStateOf(job, view),
     ...(job.occurrence === undefined ? {} : { occurrence: job.occurrence }),
-    ...deadlineStateOf(job),
     ...(moves === undefined ? {} : { moves }),
+    ...deadlineStateOf(job, probabilityOf(state, job, view)),
+    ...promiseStateOf(state, job, view),
   };
 }
 
@@ -65,13 +67,17 @@ function scheduleStateOf({ plan, schedule }: LedgerJob, view: JobView | undefine
   return { schedule: { ...plan.schedule, ...schedule, ...(nextMs === undefined ? {} : { nextMs }) } };
 }
 
-function deadlineStateOf(job: LedgerJob): Pick<JobState, 'deadline'> {
+function deadlineStateOf(job: LedgerJob, probability?: number): Pick<JobState, 'deadline'> {
   const atMs = deadlineOf(job);
   if (atMs === undefined || job.schedule !== undefined) return {};
   const { confidence } = job.plan.deadline!;
   const missed = job.missedDeadline === true;
   return {
-    deadline: { atMs: Math.max(0, Math.round(atMs)), missed, ...(confidence === undefined ? {} : { confidence }) },
+    deadline: {
+      ...{ atMs: Math.max(0, Math.round(atMs)), missed },
+      ...(confidence === undefined ? {} : { confidence }),
+      ...(probability === undefined ? {} : { probability }),
+    },
   };
 }
 
@@ -195,6 +201,7 @@ function resultOf(job: LedgerJob, asBase64: boolean): JobResult {
     elapsedMs: Math.max(0, Math.round((job.endedAtMs ?? 0) - job.acceptedAtMs)),
     tasksByNode: Object.fromEntries(tasksByNode(job)),
     ...deadlineStateOf(job),
+    ...(job.promise === undefined ? {} : { promise: job.promise }),
   };
 }
 
@@ -276,14 +283,19 @@ function nodeRowsOf(state: PlannerState): NodeRow[] {
   }));
 }
 
-/** Answers a client's question; an account sees its own jobs only. What changes the mesh is not done here. */
+/**
+ * Answers a client's question; an account sees its own jobs only. What changes the mesh is not done here.
+ *
+ * @param dryRun what the spec of a question for a plan means
+ */
 export function answerQuery(
   state: PlannerState,
   account: string,
   ask: Extract<
     QueryAsk,
-    { query: 'jobs' | 'job' | 'logs' | 'nodes' | 'why' | 'profiles' | 'quota' | 'quotas' | 'set-quota' }
+    { query: 'jobs' | 'job' | 'logs' | 'nodes' | 'why' | 'plan' | 'profiles' | 'quota' | 'quotas' | 'set-quota' }
   >,
+  dryRun?: JobPlan,
 ): QueryAnswer {
   const head = { v: 1 as const, id: ask.id };
   switch (ask.query) {
@@ -296,17 +308,18 @@ export function answerQuery(
       }
       return { ...head, query: 'jobs', ...fit('jobs', jobs.reverse()) };
     }
+    case 'plan': {
+      const known = ask.job === undefined ? undefined : state.ledger.jobs.get(jobKeyOf(account, ask.job));
+      const unsaid = { account, job: dryRunName, specHash: '', atMs: state.wallMs };
+      const job = dryRun === undefined ? known : ledgerJobOf({ ...unsaid, plan: dryRun });
+      if (job === undefined) return { ...head, query: 'error', problem: unknownJob(account, ask.job ?? '') };
+      const plan = planAnswerOf(state, job, ask.algorithm === undefined ? {} : { algorithm: ask.algorithm });
+      return { ...head, query: 'plan', plan: { ...plan, ...fit('tasks', plan.tasks) } };
+    }
     case 'job':
     case 'logs': {
       const job = state.ledger.jobs.get(jobKeyOf(account, ask.job));
-      if (job === undefined) {
-        const problem = {
-          code: 'MESH_JOB_UNKNOWN',
-          message: `no job "${ask.job}" of account ${account}`,
-          mend: '`foremesh jobs` lists them',
-        };
-        return { ...head, query: 'error', problem };
-      }
+      if (job === undefined) return { ...head, query: 'error', problem: unknownJob(account, ask.job) };
       if (ask.query === 'logs') {
         const rows = logRowsOf(job, ask.task);
         if (!Array.isArray(rows)) return { ...head, query: 'error', problem: rows };
@@ -336,6 +349,14 @@ export function answerQuery(
     case 'nodes':
       return { ...head, query: 'nodes', ...fit('nodes', nodeRowsOf(state)) };
   }
+}
+
+/** No job has this id: it could not be published. */
+const dryRunName = '*';
+
+function unknownJob(account: string, job: string): Problem {
+  const message = `no job "${job}" of account ${account}`;
+  return { code: 'MESH_JOB_UNKNOWN', message, mend: '`foremesh jobs` lists them' };
 }
 
 /** As many rows as one payload takes, by their JSON size; `truncated` says how many were left out. */

@@ -1,4 +1,5 @@
 import {
+  type CodeReference,
   type FirstRoom,
   limits,
   type Problem,
@@ -322,31 +323,45 @@ function withCost(state: PlannerState, job: LedgerJob, node: NodeView, task: Tas
   return expected === undefined ? why : { ...why, cost: toldCost(expected) };
 }
 
+/** What keeps a stage's code from a node until the node offers something else; undefined: nothing. */
+export function neverOf(
+  { status }: NodeView,
+  { plan, codeRefusals }: Pick<StageView, 'plan' | 'codeRefusals'>,
+  code: CodeReference,
+): WhyNode | undefined {
+  const { labels, limits: taskLimits } = plan;
+  const never = (reason: WhyNode['reason'], text: string, mend?: string): WhyNode => ({
+    ...{ node: status.node, verdict: 'never', reason, text },
+    ...(mend === undefined ? {} : { mend }),
+  });
+  if (!status.engines.includes(code.engine)) return never('engine', `has no engine ${code.engine}`);
+  const refused = code.engine === 'node' ? codeRefusals?.get(status.node) : undefined;
+  if (refused !== undefined) return never('trust', refused);
+  const distrust = code.engine === 'node' ? untrusted(code.manifest, status.trusts ?? []) : undefined;
+  if (distrust !== undefined)
+    return never('trust', distrust.text, code.manifest && trustMend(code.manifest, status.node));
+  const missing = labels.filter((label) => !status.labels.includes(label));
+  if (missing.length > 0)
+    return never('labels', `lacks ${missing.join(', ')}`, `start it with --labels ${labels.join(',')}`);
+  const { onlyLabels } = status;
+  if (onlyLabels?.some((label) => labels.includes(label)) === false)
+    return never('reserved', `takes only what asks for ${onlyLabels.join(', ')}`);
+  if (taskLimits.memoryBytes <= status.offeredMemoryBytes) return undefined;
+  const text = `offers ${mebibytes(status.offeredMemoryBytes)}, the task may use ${mebibytes(taskLimits.memoryBytes)}`;
+  return never('memory', text, 'give it a larger share, or lower limits.memory of the stage');
+}
+
 /** How a node is now for a task that waits. */
 function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   const { status } = node;
-  const { labels, limits: taskLimits } = task.stage.plan;
-  const code = codeOfTask(task);
+  const { limits: taskLimits } = task.stage.plan;
+  const { withheld } = status;
   const say = (verdict: WhyNode['verdict'], reason: WhyNode['reason'], text: string, mend?: string): WhyNode => ({
     ...{ node: status.node, verdict, reason, text },
     ...(mend === undefined ? {} : { mend }),
   });
-  const missing = labels.filter((label) => !status.labels.includes(label));
-  if (!status.engines.includes(code.engine)) return say('never', 'engine', `has no engine ${code.engine}`);
-  const refused = code.engine === 'node' ? task.stage.codeRefusals?.get(status.node) : undefined;
-  if (refused !== undefined) return say('never', 'trust', refused);
-  const distrust = code.engine === 'node' ? untrusted(code.manifest, status.trusts ?? []) : undefined;
-  if (distrust !== undefined)
-    return say('never', 'trust', distrust.text, code.manifest && trustMend(code.manifest, status.node));
-  if (missing.length > 0)
-    return say('never', 'labels', `lacks ${missing.join(', ')}`, `start it with --labels ${labels.join(',')}`);
-  const { onlyLabels, withheld } = status;
-  if (onlyLabels?.some((label) => labels.includes(label)) === false)
-    return say('never', 'reserved', `takes only what asks for ${onlyLabels.join(', ')}`);
-  if (taskLimits.memoryBytes > status.offeredMemoryBytes) {
-    const text = `offers ${mebibytes(status.offeredMemoryBytes)}, the task may use ${mebibytes(taskLimits.memoryBytes)}`;
-    return say('never', 'memory', text, 'give it a larger share, or lower limits.memory of the stage');
-  }
+  const never = neverOf(node, task.stage, codeOfTask(task));
+  if (never !== undefined) return never;
   if (!node.online)
     return say(
       'later',

@@ -16,7 +16,7 @@ import {
   taskLimitsOf,
 } from '../../contract/index.ts';
 import { hasParts, type JobPlan, type StagePlan } from '../../core/index.ts';
-import type { BlobClient } from '../../data/index.ts';
+import { nameOf } from '../../data/index.ts';
 import { specHashOf } from '../../data/spec-hash.ts';
 import { builtinMergeCode } from '../../engines/merges.ts';
 
@@ -24,6 +24,11 @@ import { builtinMergeCode } from '../../engines/merges.ts';
 export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readonly specHash: string } {
   const value = decodeUnchecked(payload);
   checkVersion(value);
+  const spec = checkSpec(value);
+  return { spec, specHash: specHashOf(spec) };
+}
+
+function checkSpec(value: unknown): JobSpec {
   const stages = (value as { stages?: unknown } | null)?.stages;
   if (typeof stages === 'object' && stages !== null && Object.hasOwn(stages, '__proto__')) {
     // The schema would pass over it without a word.
@@ -34,14 +39,29 @@ export function parseSpec(payload: Uint8Array): { readonly spec: JobSpec; readon
     throw new MeshError('MESH_SPEC_INVALID', `there is no time ${spec.deadline}`, { where: 'deadline' });
   const occurrences = spec.schedule === undefined ? undefined : occurrencesOf(spec.schedule);
   if (typeof occurrences === 'string') throw new MeshError('MESH_SPEC_INVALID', occurrences, { where: 'schedule' });
-  return { spec, specHash: specHashOf(spec) };
+  return spec;
+}
+
+/** Puts nothing anywhere, and takes it that everything is there. */
+const names: Holder = { put: async (bytes) => nameOf(bytes), checkHeld: async () => undefined };
+
+/** The plan of a spec as if it were submitted now, once. Throws `MESH_SPEC_INVALID`, and `MESH_LIMIT_EXCEEDED`. */
+export async function dryPlanOf(value: unknown): Promise<JobPlan> {
+  const { schedule: _, ...spec } = checkSpec(value);
+  return planOf(spec, names);
+}
+
+/** Where what stands inline in a spec is put, and whatever it names must be. */
+interface Holder {
+  put(bytes: Uint8Array): Promise<DataReference>;
+  checkHeld(reference: DataReference): Promise<void>;
 }
 
 /**
  * Makes the plan of a spec: every default filled in, stages in an order in which each comes after what it needs, and
  * whatever stood inline put in a holder, so that code and input are durable before the job is accepted (I5).
  */
-export async function planOf(spec: JobSpec, blobs: BlobClient): Promise<JobPlan> {
+export async function planOf(spec: JobSpec, blobs: Holder): Promise<JobPlan> {
   const needed = new Set(Object.values(spec.stages).flatMap((stage) => stage.needs ?? []));
   const stages: StagePlan[] = [];
   for (const name of inOrder(spec))
@@ -85,7 +105,7 @@ async function planStage(
   stage: StageSpec,
   spec: JobSpec,
   sink: boolean,
-  blobs: BlobClient,
+  blobs: Holder,
 ): Promise<StagePlan> {
   const merge = stage.merge ?? (hasParts(stage) && sink ? 'array' : undefined);
   const priority = stage.priority ?? spec.priority ?? 5;
@@ -116,7 +136,7 @@ function splitOf(split: NonNullable<StageSpec['split']>): NonNullable<StagePlan[
 }
 
 /** Of a stage whose code or merge is a program: its files durable, every default filled in. */
-async function commandOf(stage: StageSpec, blobs: BlobClient): Promise<Pick<StagePlan, 'command'>> {
+async function commandOf(stage: StageSpec, blobs: Holder): Promise<Pick<StagePlan, 'command'>> {
   const codes = [stage.code, ...(typeof stage.merge === 'object' ? [stage.merge] : [])];
   if (!codes.some(({ engine }) => engine === 'wasm')) return {};
   const { arguments: given = [], environment = {}, output = 'text' } = stage;
@@ -129,7 +149,7 @@ function builtin(merge: 'array' | 'concat'): StageSpec['code'] {
   return { inline: builtinMergeCode[merge], engine: 'js' };
 }
 
-async function codeOf(code: StageSpec['code'], blobs: BlobClient): Promise<CodeReference> {
+async function codeOf(code: StageSpec['code'], blobs: Holder): Promise<CodeReference> {
   const { engine, manifest } = code;
   const head = manifest === undefined ? { engine } : { engine, manifest };
   if ('blob' in code) {
@@ -139,12 +159,12 @@ async function codeOf(code: StageSpec['code'], blobs: BlobClient): Promise<CodeR
   return { ...head, ...(await blobs.put(bytesOf(code.inline))) };
 }
 
-async function dataOf(input: NonNullable<StageSpec['input']>, blobs: BlobClient): Promise<DataReference> {
+async function dataOf(input: NonNullable<StageSpec['input']>, blobs: Holder): Promise<DataReference> {
   return 'blob' in input ? heldAlready(input, blobs) : blobs.put(bytesOf(input.inline));
 }
 
 /** What is not there now would only be missed by every node in turn (I5); what is, is kept until the log names it. Throws `MESH_BLOB_MISSING`. */
-async function heldAlready(reference: DataReference, blobs: BlobClient): Promise<DataReference> {
+async function heldAlready(reference: DataReference, blobs: Holder): Promise<DataReference> {
   await blobs.checkHeld(reference);
   return reference;
 }

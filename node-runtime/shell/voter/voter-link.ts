@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import {
+  asMeshError,
   bodyOf,
   changesMesh,
   decode,
@@ -38,6 +39,7 @@ import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
 import type { TrustKeeper } from '../trust-keeper.ts';
 import { BlobSweeper } from './blob-sweeper.ts';
+import { dryPlanOf } from './job-plans.ts';
 import { LateReports } from './late-reports.ts';
 import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
 import { isRelayed, NodeRelay, splitAnswers } from './node-relay.ts';
@@ -230,6 +232,12 @@ export class VoterLink {
         // First of all: who may write here need not be one who may change anything.
         if (changesMesh(ask.query) && parsed.kind !== 'queryChange') say(misplaced(ask));
         else if (isRelayed(ask)) this.#relay.ask(account, client, ask);
+        else if (ask.query === 'plan' && ask.spec !== undefined)
+          dryPlanOf(ask.spec).then(
+            (plan) => this.#voter.planner.leading && say(this.#voter.answer(account, ask, plan)),
+            (error) =>
+              say({ v: 1, id: ask.id, query: 'error', problem: problemOf(asMeshError(error, 'MESH_SPEC_INVALID')) }),
+          );
         else say(this.#voter.answer(account, ask));
       }
     }

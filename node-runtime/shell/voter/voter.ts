@@ -8,6 +8,7 @@ import {
   describeVoters,
   isHeard,
   isSoleVoter,
+  type JobPlan,
   knownChain,
   knownKeyOf,
   type Ledger,
@@ -86,8 +87,8 @@ export class Voter {
   get planner(): PlannerState {
     return this.#state.planner;
   }
-  /** The answer to a client's question, of one that leads. */
-  answer(account: string, ask: Exclude<QueryAsk, RelayedQuery>): QueryAnswer {
+  /** The answer to a client's question, of one that leads. `dryRun`: what the spec in it means. */
+  answer(account: string, ask: Exclude<QueryAsk, RelayedQuery>, dryRun?: JobPlan): QueryAnswer {
     switch (ask.query) {
       case 'voters':
         return { ...describeVoters(this.#state, ask, performance.now()), wallMs: Date.now() };
@@ -102,7 +103,7 @@ export class Voter {
         this.feed({ type: 'removal-wanted', node: ask.node });
         return describeRemoval(this.#state, ask);
       default:
-        return answerQuery(this.#state.planner, account, ask);
+        return answerQuery(this.#state.planner, account, ask, dryRun);
     }
   }
   get ledger(): Ledger {

@@ -26,7 +26,8 @@ function job(more: Partial<JobState>, runningByNode?: Record<string, number>): J
     revision: 1,
     ...more,
   };
-  return runningByNode === undefined ? { state } : { state, runningByNode };
+  const atMs = new Date(2026, 6, 1, 14, 2, 0).getTime();
+  return runningByNode === undefined ? { state, atMs } : { state, runningByNode, atMs };
 }
 
 const uncut = { tasks: 0, waiting: 0 };
@@ -56,6 +57,16 @@ const scenes: Record<string, JobProgress> = {
     { remainingMs: 100, stages: [stage('map', { waiting: 0, running: 1, done: 47, progress: 0.9999 })] },
     { ada: 1 },
   ),
+  'with a promise': job({
+    finish: { q10Ms: 12_000, q50Ms: 20_000, q90Ms: 31_000 },
+    remainingMs: 14_200,
+    stages: [stage('map', { waiting: 16, running: 4, done: 28, progress: 0.6123 })],
+  }),
+  'into the next day': job({ finish: { q90Ms: 40_000_000 }, stages: [stage('map')] }),
+  'a promise that was kept': job({
+    ...{ phase: 'done', elapsedMs: 41_000, promise: { withinMs: 44_000, confidence: 0.9, madeMs: 1_200 } },
+    stages: [stage('map', { waiting: 0, done: 48, progress: 1 })],
+  }),
   done: job({ phase: 'done', elapsedMs: 41_000, stages: [stage('map', { waiting: 0, done: 48, progress: 1 })] }),
   'failed, and one waits': job({
     phase: 'failed',

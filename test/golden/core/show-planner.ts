@@ -108,6 +108,8 @@ function showCommand(command: LedgerCommand): string {
     case 'miss-deadline':
     case 'expire-job':
       return `${command.type} ${command.job}`;
+    case 'promise-job':
+      return `promise ${command.job} within ${command.promise.withinMs} ms (${command.promise.confidence})`;
     case 'end-job':
       return `end ${command.job} ${command.phase}: ${command.problem.code}: ${command.problem.message}`;
     case 'pass-time':

@@ -153,6 +153,11 @@ const starts = fc.record(
   { requiredKeys: ['type', 'account', 'job', 'atMs', 'occurrenceMs'] },
 );
 const misses = fc.record({ type: fc.constant('miss-deadline' as const), ...head });
+const promises = fc.record({
+  type: fc.constant('promise-job' as const),
+  ...head,
+  promise: fc.record({ withinMs: fc.nat(9_000), confidence: fc.constantFrom(0.5, 0.9), madeMs: fc.nat(900) }),
+});
 const expiries = fc.record({ type: fc.constant('expire-job' as const), ...head });
 const ages = fc.record({ type: fc.constant('pass-time' as const), passedMs: fc.constantFrom(-1, 0.5, 0, 400, 1_000) });
 const models = fc.record({
@@ -167,6 +172,7 @@ const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
   { weight: 3, arbitrary: begins },
   { weight: 6, arbitrary: starts },
   { weight: 1, arbitrary: misses },
+  { weight: 1, arbitrary: promises },
   { weight: 4, arbitrary: expiries },
   { weight: 1, arbitrary: settings },
   { weight: 2, arbitrary: quotas },

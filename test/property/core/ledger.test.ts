@@ -29,6 +29,7 @@ class Model {
   /** The last of each schedule, or when it began. */
   readonly occurrences = new Map<string, number>();
   readonly missed = new Set<string>();
+  readonly promised = new Set<string>();
   readonly keys = new Map<string, string>();
   readonly removed = new Set<string>();
   newestVoters = -1;
@@ -165,6 +166,10 @@ class Model {
       case 'deadline-missed':
         assert.ok(!this.missed.has(event.key), 'a deadline is missed once');
         this.missed.add(event.key);
+        return;
+      case 'job-promised':
+        assert.ok(!this.promised.has(event.key), 'a job is promised once');
+        this.promised.add(event.key);
         return;
       case 'stage-cut':
       case 'node-enrolled':

@@ -1,0 +1,86 @@
+import type { PlanAnswer, PlanStage } from '../../contract/index.ts';
+import { secondsText } from '../estimates.ts';
+import type { Paint } from '../style.ts';
+import { type Column, renderTable } from '../table.ts';
+import { durationText, plural } from '../text.ts';
+
+const basisTexts: Readonly<Record<PlanStage['basis'], string>> = {
+  own: 'by what its tasks took',
+  category: 'by other code of its category',
+  all: 'by other code',
+  none: '',
+  author: 'as its author says',
+};
+
+/** The stages as a table: what each has to do, what a task takes, and when. */
+export function stageLines({ stages }: PlanAnswer): string[] {
+  const columns: readonly Column<PlanStage>[] = [
+    { title: 'STAGE', cell: ({ stage }) => stage },
+    { title: 'TASKS', align: 'right', cell: ({ tasks, isExact }) => `${isExact ? '' : 'about '}${tasks}` },
+    { title: 'EACH', cell: eachText },
+    {
+      title: 'FROM',
+      align: 'right',
+      cell: ({ startMs }) => (startMs === undefined ? '' : startMs === 0 ? 'now' : durationText(startMs)),
+    },
+    { title: 'TO', align: 'right', cell: ({ finishMs }) => (finishMs === undefined ? '' : durationText(finishMs)) },
+    { title: 'NEEDS', cell: ({ needs }) => needs.join(', ') },
+  ];
+  return renderTable(stages, columns).map((line) => `  ${line}`);
+}
+
+function eachText({ workSeconds, basis }: PlanStage): string {
+  if (workSeconds === undefined) return 'unknown';
+  const { q10, q50, q90 } = workSeconds;
+  const band = `${secondsText(q50)} (80 %: ${secondsText(q10)} to ${secondsText(q90)})`;
+  return basisTexts[basis] === '' ? band : `${band} ${basisTexts[basis]}`;
+}
+
+/** What it costs, the deadline, and, last, the line that says it all: `plan: 3 nodes, 14:05:31 (90 %)`. */
+export function closingLines(plan: PlanAnswer, nowMs: number, paint: Paint): string[] {
+  const { cost, deadline, problems } = plan;
+  const lines: string[] = [];
+  if (cost !== undefined) {
+    const { finishSeconds, contentionSeconds, transferSeconds, riskSeconds } = cost;
+    const [finish, contention, transfer, risk] = [finishSeconds, contentionSeconds, transferSeconds, riskSeconds].map(
+      secondsText,
+    );
+    lines.push(`  cost: makespan ${finish}, contention ${contention}, transfer ${transfer}, risk ${risk}`);
+  }
+  if (deadline !== undefined) {
+    const { withinMs, probability, confidence } = deadline;
+    const isLikely = probability >= confidence;
+    // Otherwise a problem says it, and more.
+    if (isLikely)
+      lines.push(`  ${paint('good', `deadline in ${durationText(withinMs)}: met with ${percent(probability)}`)}`);
+  }
+  for (const { code, message, mend } of problems)
+    lines.push(`  ${paint('bad', code)} ${message}`, ...(mend === undefined ? [] : [`  ${paint('dim', mend)}`]));
+  const promise = promiseText(plan, nowMs);
+  return promise === undefined ? lines : [...lines, promise];
+}
+
+/** `plan: 3 nodes, 14:05:31 (90 %)`, by the clock of this machine: the leader tells durations. */
+export function promiseText({ nodes, promise, finish }: PlanAnswer, nowMs: number): string | undefined {
+  if (finish === undefined) return undefined;
+  const used = plural(nodes.filter(({ tasks }) => tasks > 0).length, 'node');
+  if (promise === undefined) return `plan: ${used}, later than is foreseen`;
+  return `plan: ${used}, ${timeOfDay(nowMs + promise.withinMs, nowMs)} (${percent(promise.confidence)})`;
+}
+
+/** `14:02:31`, and the day where it is another. */
+export function timeOfDay(atMs: number, nowMs = Date.now()): string {
+  const at = new Date(atMs);
+  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(twoDigits).join(':');
+  if (at.toDateString() === new Date(nowMs).toDateString()) return time;
+  return `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())} ${time}`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0');
+}
+
+/** Whole per cent, never all or nothing: nobody is so sure. */
+export function percent(share: number): string {
+  return `${Math.min(99, Math.max(1, Math.floor(100 * share + 1e-9)))} %`;
+}

@@ -1,0 +1,88 @@
+import type { FinishTimes, JobState, Problem } from '../../../contract/index.ts';
+import { deadlineOf, type LedgerJob } from '../../ledger.ts';
+import type { PlannerEffect } from '../events.ts';
+import type { JobView, PlannerState } from '../state.ts';
+import { confidenceOf, deadlineProblem, finishTimesOf, millisecondsOf, outlookOf } from './make-plan.ts';
+
+/** A job that is over sooner is not worth a promise. */
+const promisedAfterMs = 1_000;
+/** How old what is expected of a job may become. */
+const foreseenForMs = 5_000;
+
+/** One job in each round of the leader, the one that has waited longest: what is expected of it is worked out anew. */
+export function watchPromises(state: PlannerState, effects: PlannerEffect[]): void {
+  if (!state.connected || state.nowMs < state.graceUntilMs) return;
+  let due: JobView | undefined;
+  let oldestMs = state.nowMs - foreseenForMs;
+  for (const view of state.jobs.values()) {
+    if (view.schedule !== undefined || view.ending || state.nowMs - view.sinceMs < promisedAfterMs) continue;
+    const atMs = view.outlook?.atMs ?? Number.NEGATIVE_INFINITY;
+    if (atMs > oldestMs || (due !== undefined && atMs === oldestMs)) continue;
+    due = view;
+    oldestMs = atMs;
+  }
+  if (due !== undefined) foresee(state, due, effects);
+}
+
+/** Works out when a job will be done. The first time that is known it is a promise, which goes into the log. */
+export function foresee(state: PlannerState, view: JobView, effects: PlannerEffect[]): void {
+  const job = state.ledger.jobs.get(view.key)!;
+  const before = view.outlook?.planned;
+  // Cheap: it is done for every job, again and again.
+  const quick = { algorithm: 'heft', evaluations: 0, ...(before === undefined ? {} : { incumbent: before }) } as const;
+  const { planned } = outlookOf(state, job, quick);
+  const dueMs = deadlineOf(job);
+  const late =
+    planned === undefined || dueMs === undefined || job.missedDeadline === true
+      ? undefined
+      : deadlineProblem(job, planned, Math.max(0, dueMs - state.wallMs));
+  view.outlook = {
+    atMs: state.nowMs,
+    ...(planned === undefined ? {} : { planned }),
+    ...(late === undefined ? {} : { late }),
+  };
+  view.dirty = true;
+  const isCounting = [...view.stages.values()].some(({ phase }) => phase === 'index' || phase === 'cut');
+  if (planned === undefined || job.promise !== undefined || isCounting) return;
+  const confidence = confidenceOf(job);
+  const leftMs = millisecondsOf(planned.finishQuantile(confidence));
+  if (leftMs === undefined) return;
+  const madeMs = Math.max(0, Math.round(state.wallMs - job.acceptedAtMs));
+  const { account, job: id } = job;
+  const promise = { withinMs: madeMs + leftMs, confidence, madeMs };
+  effects.push({ type: 'propose', commands: [{ type: 'promise-job', account, job: id, atMs: state.wallMs, promise }] });
+}
+
+/** What is said of it in the job's state. */
+export function promiseStateOf(
+  state: PlannerState,
+  { promise }: LedgerJob,
+  view: JobView | undefined,
+): Pick<JobState, 'finish' | 'promise'> {
+  const { planned, atMs } = view?.outlook ?? {};
+  const sinceMs = atMs === undefined ? 0 : state.nowMs - atMs;
+  return {
+    ...(planned === undefined ? {} : { finish: later(finishTimesOf(planned), sinceMs) }),
+    ...(promise === undefined ? {} : { promise }),
+  };
+}
+
+/** The probability to meet the deadline, as it was worked out last. */
+export function probabilityOf(state: PlannerState, job: LedgerJob, view: JobView | undefined): number | undefined {
+  const { planned, atMs } = view?.outlook ?? {};
+  const dueMs = deadlineOf(job);
+  if (planned === undefined || atMs === undefined || dueMs === undefined) return undefined;
+  return planned.probabilityBy((dueMs - state.wallMs + (state.nowMs - atMs)) / 1_000);
+}
+
+export function lateProblem(view: JobView | undefined): Problem | undefined {
+  return view?.outlook?.late;
+}
+
+/** The same, so much later. */
+function later(times: FinishTimes, passedMs: number): FinishTimes {
+  const shifted = Object.entries(times).flatMap(([name, ms]) =>
+    ms === undefined ? [] : [[name, Math.max(0, Math.round(ms - passedMs))]],
+  );
+  return Object.fromEntries(shifted) as FinishTimes;
+}

@@ -1,0 +1,75 @@
+import type { TaskPrediction } from '@foremesh/models';
+import type { Quantiles } from '@foremesh/partitioner';
+import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
+import type { StagePlan } from '../../job-plan.ts';
+import { type LedgerJob, type LedgerTask, stagePlanOf } from '../../ledger.ts';
+import { profileOfTask, workByEstimate } from '../profiles.ts';
+import type { PlannerState } from '../state.ts';
+
+/** What one task takes, as far as anybody can tell. */
+export interface Work {
+  /** On a core of speed 1. */
+  readonly workSeconds: Quantiles;
+  readonly basis: PlanStage['basis'];
+  /** Share of what is not known of it that is not known of all tasks of its kind together. */
+  readonly sharedVariance: number;
+  readonly outputBytes: number;
+}
+
+/** A merge of which nothing is known puts together what is there: seconds. */
+const mergeSeconds: Quantiles = { q10: 0.005, q50: 0.05, q90: 0.5 };
+/** An output of which nothing is known. */
+const outputBytesUnknown = 4_096;
+
+/** Of a task that the log has, or will have. Undefined: nobody knows. */
+export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask): Work | undefined {
+  const known = profileOfTask(state, job, task);
+  return task.merges ? workOfMerge(known) : workBy(known, job, stagePlanOf(job, task.stage));
+}
+
+function workOfMerge({ workSeconds, outputBytes, basis, evidence }: TaskPrediction): Work {
+  return {
+    workSeconds: workSeconds ?? mergeSeconds,
+    basis,
+    sharedVariance: 1 / (1 + evidence.tasks),
+    outputBytes: outputBytes?.q50 ?? outputBytesUnknown,
+  };
+}
+
+function workBy(known: TaskPrediction, job: LedgerJob, plan: StagePlan): Work | undefined {
+  const { workSeconds, basis, evidence } = known;
+  const outputBytes = known.outputBytes?.q50 ?? outputBytesUnknown;
+  // The same order as where tasks are placed: what other code of any kind took is worth less than what the author thinks.
+  const byAuthor = basis === 'own' || basis === 'category' ? undefined : workByEstimate(job, plan);
+  if (byAuthor !== undefined) return { workSeconds: byAuthor, basis: 'author', sharedVariance: 1, outputBytes };
+  if (workSeconds === undefined) return undefined;
+  return { workSeconds, basis, sharedVariance: 1 / (1 + evidence.tasks), outputBytes };
+}
+
+/** How many tasks a stage has, its merge not counted, or will probably be cut into. */
+export function partsExpected(state: PlannerState, job: LedgerJob, stage: string): number {
+  const { cut, tasks, source } = job.stages.get(stage)!;
+  if (cut) return tasks.filter(({ merges }) => !merges).length;
+  const { split, matrix, input, estimateSeconds } = stagePlanOf(job, stage);
+  if (matrix !== undefined) return combinationsOf(matrix);
+  if (split === undefined) return 1;
+  if (split.chunks !== undefined) return split.chunks;
+  const sizeBytes = (source ?? input)?.sizeBytes;
+  if (split.blockBytes !== undefined && sizeBytes !== undefined)
+    return Math.max(1, Math.min(limits.tasksPerStage, Math.ceil(sizeBytes / split.blockBytes)));
+  let slots = 0;
+  for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
+  const bySlots = Math.max(state.config.chunksLeast, slots * state.config.chunksPerSlot);
+  const byEstimate = estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(estimateSeconds / 0.5));
+  return Math.max(1, Math.min(bySlots, byEstimate, limits.tasksPerStage, sizeBytes ?? limits.tasksPerStage));
+}
+
+/** The job as if every split said how many chunks there will be: what is known of tasks is asked for by that. */
+export function withExpectedChunks(state: PlannerState, job: LedgerJob): LedgerJob {
+  const stages = job.plan.stages.map((plan) =>
+    plan.split === undefined || job.stages.get(plan.stage)!.cut
+      ? plan
+      : { ...plan, split: { ...plan.split, chunks: partsExpected(state, job, plan.stage) } },
+  );
+  return { ...job, plan: { ...job.plan, stages } };
+}
