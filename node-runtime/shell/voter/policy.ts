@@ -1,5 +1,5 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { chunkPolicy, cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
@@ -7,6 +7,7 @@ import { modelOf } from '../foresight/shelf.ts';
 /** What a leader forecasts, cuts and places with. */
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
+  chunks: chunkPolicy,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
   predictTasks,

@@ -26,7 +26,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { chunkPolicy, cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -106,6 +106,7 @@ export const policy: PlannerPolicy = {
   createForesight: () => foresightBy(lastValue),
   predictTasks,
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
+  chunks: chunkPolicy,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
 };
