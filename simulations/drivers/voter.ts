@@ -16,7 +16,7 @@ import {
   validateVoter,
   voterDueMs,
 } from '@foremesh/node-runtime/core';
-import { chunkPolicy, cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
 import { describeCommand, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
@@ -44,6 +44,8 @@ export interface VirtualVoterOptions {
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   chunks: chunkPolicy,
+  cost: expectedCost,
+  looksAhead: true,
   place: placeByCurrentRoom,
   predictTasks,
   createLeaving: leavingHazards,

@@ -21,7 +21,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { chunkPolicy, cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 /** A machine of this simulation: a wall clock that may be wrong, a ledger, and a planner while it leads. */
@@ -48,6 +48,8 @@ export class ScheduleVoter {
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         chunks: chunkPolicy,
+        cost: expectedCost,
+        looksAhead: true,
         place: placeByCurrentRoom,
         createForesight: () => foresightBy(lastValue),
         predictTasks,

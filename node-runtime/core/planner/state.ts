@@ -1,5 +1,5 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
-import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
+import type { CostFunction, Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
 import {
   limits,
   type MetricSample,
@@ -75,6 +75,10 @@ export interface PlannerPolicy {
   readonly occurrences: (schedule: Schedule) => Occurrences | string;
   /** What tasks will take, from what finished ones took. */
   readonly predictTasks: (profiles: Iterable<CodeProfile>) => TaskPredictor;
+  /** What it would cost to run a task on a device, in seconds. */
+  readonly cost: CostFunction;
+  /** Whether it goes by forecasts, or by what is measured now as if it stayed so. */
+  readonly looksAhead: boolean;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
 }
 
@@ -106,6 +110,8 @@ export interface NodeView {
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
   readonly leaving?: LeavingHazard;
+  /** How often it is expected to leave, by the last forecast. */
+  leavesPerSecond?: number;
 }
 
 export interface StageView {

@@ -1,5 +1,5 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import { chunkPolicy, cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
@@ -8,6 +8,8 @@ import { modelOf } from '../foresight/shelf.ts';
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   chunks: chunkPolicy,
+  cost: expectedCost,
+  looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
   predictTasks,

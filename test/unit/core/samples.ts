@@ -26,7 +26,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { chunkPolicy, cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -107,6 +107,8 @@ export const policy: PlannerPolicy = {
   predictTasks,
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   chunks: chunkPolicy,
+  cost: expectedCost,
+  looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
 };

@@ -112,18 +112,28 @@ export function bandsOf({ q10, q50, q90 }: QuantileCurves, unit: number, isShare
  * The share of its cores that the device itself is expected to take during the next `forMs`: what it takes now where that is
  * shorter than a step, else, the more so the longer it is, the mean of what is forecast.
  */
-export function ownCpuAhead(state: PlannerState, { series, latest }: NodeView, forMs: number): number {
-  const { outlook } = series;
-  const now = latest?.cpuBackgroundShare ?? unknownShare;
-  if (outlook === undefined) return now;
+export function ownCpuAhead(state: PlannerState, node: NodeView, forMs: number): number {
+  const { outlook } = node.series;
+  const now = currentCpu(node);
+  if (outlook === undefined || !state.policy.looksAhead) return now;
   const { forecastStepMs } = state.config;
-  const { q50 } = outlook.curves[cpu]!;
+  const { q50 } = ownCpuOf(outlook);
   const first = Math.min(q50.length - 1, Math.max(0, Math.floor((state.nowMs - outlook.originMs) / forecastStepMs)));
   const many = Math.min(q50.length - first, Math.max(1, Math.round(forMs / forecastStepMs)));
   let sum = 0;
   for (let step = first; step < first + many; step += 1) sum += q50[step]!;
   const weight = Math.min(1, forMs / forecastStepMs);
   return (1 - weight) * now + (weight * sum) / many;
+}
+
+/** The share of its cores that the device itself takes, as it was measured last. */
+export function currentCpu({ latest }: NodeView): number {
+  return latest?.cpuBackgroundShare ?? unknownShare;
+}
+
+/** The same as it is forecast. */
+export function ownCpuOf({ curves }: Outlook): QuantileCurves {
+  return curves[cpu]!;
 }
 
 /** What of its memory the device does not take itself, now: what its last sample says. */
