@@ -20,6 +20,7 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       // An earlier one, as of a leader that does not know of the last.
       return { ...command, occurrenceMs: command.occurrenceMs - 1_000 };
     case 'certify-voters':
+    case 'retire-task':
     case 'drop-checkpoint':
     case 'begin-schedule':
     case 'miss-deadline':
@@ -45,6 +46,8 @@ export function describeCommand(command: LedgerCommand): string {
       return `drop-checkpoint of ${command.job}/${command.task}`;
     case 'cut-stage':
       return `cut-stage ${command.job}/${command.stage} into ${command.tasks.length}`;
+    case 'retire-task':
+      return `retire-task ${command.job}/${command.task} into ${command.into.map(({ task }) => task).join(' ')}`;
     case 'accept-job':
       return `accept-job ${command.job}`;
     case 'end-job':

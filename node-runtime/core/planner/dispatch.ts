@@ -12,6 +12,7 @@ import {
 } from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
+import { partsOf } from '../ledger-cuts.ts';
 import { transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import { memoryFreeNow, ownCpuAhead } from './foresight/index.ts';
@@ -207,7 +208,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
 }
 
 /** Short tasks wait at the node, so that its slots never run dry between two messages; long ones wait here, undecided. */
-function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): number {
+export function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): number {
   const { slots, queue } = node.status;
   if (stage.meanWallMs === undefined) return 0;
   return Math.min(queue, Math.floor((state.config.pipelineMs * slots) / Math.max(0.25, stage.meanWallMs)));
@@ -228,7 +229,8 @@ function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Dev
   return best;
 }
 
-function canEver(
+/** Whether the node could ever take parts of the stage, as far as trust allows it. */
+export function canEver(
   { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes }: Device,
   { code, ...wanted }: StageView['plan'],
 ): boolean {
@@ -290,7 +292,7 @@ export function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
 function inputOf(job: LedgerJob, task: TaskView): TaskInput {
   const { plan } = task.stage;
   const stage = job.stages.get(plan.stage)!;
-  if (task.ledger.merges) return { kind: 'parts', parts: stage.tasks.slice(0, -1).map((part) => part.output!) };
+  if (task.ledger.merges) return { kind: 'parts', parts: partsOf(stage).map((part) => part.output!) };
   if (task.ledger.range !== undefined)
     return { kind: 'records', by: plan.split!.by, source: stage.source!, ...task.ledger.range };
   if (plan.input !== undefined) return { kind: 'whole', source: plan.input };

@@ -4,6 +4,7 @@ import { tell, transition } from '../task-states.ts';
 import { codeOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { hearHistory } from './foresight/index.ts';
+import { noteStart } from './pace.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
 import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
 
@@ -22,7 +23,10 @@ export function hearReport(
     case 'progress': {
       const attempt = state.attempts.get(message.attempt);
       if (attempt === undefined || attempt.node !== node.status.node) return;
-      attempt.startedMs ??= state.nowMs;
+      if (attempt.startedMs === undefined) {
+        attempt.startedMs = state.nowMs;
+        noteStart(node, attempt);
+      }
       if (message.type === 'progress') attempt.progress = Math.max(attempt.progress, message.fraction);
       if (attempt.task.state === 'assigned')
         transition(attempt.task, 'running', `${attempt.key} started on ${attempt.node}`);

@@ -1,6 +1,7 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
-import type { CostFunction, Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
+import type { ChunkPolicy, CostFunction, Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
 import {
+  type DataReference,
   limits,
   type MetricSample,
   type NodeStatus,
@@ -12,6 +13,7 @@ import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
 import { createForesightState, type Foresight, type ForesightState, type NodeSeries } from './foresight/index.ts';
+import type { StagePace } from './pace.ts';
 
 /** Every duration that the planner goes by, milliseconds. */
 export interface PlannerConfig {
@@ -33,10 +35,8 @@ export interface PlannerConfig {
   readonly releasedBackoffMs: number;
   /** A task that nodes could not run this often, through no fault of its own, fails its job. */
   readonly nodeFaultsMost: number;
-  /** Chunks per slot of the mesh when a stage does not say. */
-  readonly chunksPerSlot: number;
-  /** And however few slots there are, so that a node that joins finds work. */
-  readonly chunksLeast: number;
+  /** Into how many pieces a stage is cut that does not say so, as long as nobody is there to size them for. */
+  readonly chunksUnsized: number;
   /** How long a step of a forecast is, and how many there are. */
   readonly forecastStepMs: number;
   readonly forecastSteps: number;
@@ -55,8 +55,7 @@ export const plannerDefaults: PlannerConfig = {
   nodeFaultBackoffMs: 1_000,
   releasedBackoffMs: 5_000,
   nodeFaultsMost: 10,
-  chunksPerSlot: 4,
-  chunksLeast: 12,
+  chunksUnsized: 12,
   forecastStepMs: 60_000,
   forecastSteps: 30,
   tasksAtOncePerAccount: limits.tasksAtOncePerAccount,
@@ -79,6 +78,8 @@ export interface PlannerPolicy {
   readonly cost: CostFunction;
   /** Whether it goes by forecasts, or by what is measured now as if it stayed so. */
   readonly looksAhead: boolean;
+  /** How stages are cut that do not say into how many. */
+  readonly chunks: ChunkPolicy;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
 }
 
@@ -114,9 +115,22 @@ export interface NodeView {
   leavesPerSecond?: number;
 }
 
+/** Where the records of a stage are, and where they begin. */
+export interface StageRecords {
+  readonly source: DataReference;
+  readonly index: RecordIndex;
+}
+
 export interface StageView {
   readonly plan: StagePlan;
   phase: 'needs' | 'index' | 'cut' | 'open' | 'done';
+  /** While some are in no task yet; absent too while a holder is asked. */
+  records?: StageRecords;
+  /** A cut of it is on its way into the log, since then. */
+  cuttingSinceMs?: number;
+  /** How many of its tasks are at nodes. */
+  atNodes: number;
+  readonly pace: StagePace;
   /** Exponentially weighted mean of what its finished parts took, milliseconds. */
   meanWallMs?: number;
   unplaceable?: Problem;
@@ -224,6 +238,10 @@ export interface PlannerState {
   readonly stored: Map<string, { readonly blobs: Set<string>; bytes: number; readonly atMs: number }>;
   /** Ready tasks by priority, each in the order they became ready. Entries whose state is not `ready` are passed over. */
   readonly ready: TaskView[][];
+  /** Stages of which some records are in no task yet, and it is known where these begin. */
+  readonly cutting: Map<StageView, JobView>;
+  /** From the proposal of a cut until the log had it, lately, milliseconds. */
+  logMs: number;
   foresight: ForesightState;
   clock: ClockTrust;
   /** What is wrong with our clock, in words. */
@@ -271,6 +289,8 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     tasksAtOnce: new Map(),
     stored: new Map(),
     ready: Array.from({ length: 10 }, () => []),
+    cutting: new Map(),
+    logMs: 0,
     foresight: createForesightState(options.policy),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },

@@ -1,4 +1,4 @@
-export { estimatedWallMs, memoryFreeNow, ownCpuAhead } from './availability.ts';
+export { estimatedWallMs, memoryFreeNow, ownCpuAhead, promisedOf } from './availability.ts';
 export { capacityOf, leavesPerSecondOf } from './capacity.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';

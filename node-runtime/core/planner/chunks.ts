@@ -1,0 +1,221 @@
+import type { ChunkDevice } from '@foremesh/partitioner';
+import { limits, type RecordIndex, untrusted } from '../../contract/index.ts';
+import type { StagePlan } from '../job-plan.ts';
+import type { LedgerJob, LedgerStage } from '../ledger.ts';
+import type { RecordRange } from '../ledger-commands.ts';
+import { partName, partsNamed } from '../ledger-cuts.ts';
+import { tasksOf } from '../ledger-retention.ts';
+import { canEver, deviceOf, queueAllowance } from './dispatch.ts';
+import type { PlannerEffect } from './events.ts';
+import { leavesPerSecondOf, promisedOf } from './foresight/index.ts';
+import { overheadSeconds, ratesOf } from './pace.ts';
+import type { JobView, NodeView, PlannerState, StageRecords, StageView } from './state.ts';
+import { endJob } from './tasks.ts';
+
+/** Whether nobody has said how large its tasks are: whoever splits by files or blocks has. */
+export function isCutAsItRuns({ split }: StagePlan): boolean {
+  return split !== undefined && split.chunks === undefined && (split.by === 'lines' || split.by === 'items');
+}
+
+/** A holder is asked where the records of a stage begin. */
+export function askForIndex(
+  { account, job }: LedgerJob,
+  { plan }: StageView,
+  source: (PlannerEffect & { type: 'index' })['source'],
+): PlannerEffect {
+  const { by, blockBytes } = plan.split!;
+  const block = blockBytes === undefined ? {} : { blockBytes };
+  return { type: 'index', account, job, stage: plan.stage, source, by, ...block };
+}
+
+/** Whether an answer to that is waited for. */
+export function awaitsIndex({ phase, records, plan }: StageView, ledger: LedgerStage): boolean {
+  return records === undefined && (phase === 'index' || (ledger.rest !== undefined && isCutAsItRuns(plan)));
+}
+
+/** From now on the stage is cut as nodes take its records; or what is wrong with the index. */
+export function beginToCut(
+  state: PlannerState,
+  job: LedgerJob,
+  view: JobView,
+  stage: StageView,
+  records: StageRecords,
+): string | undefined {
+  const { index } = records;
+  const problem = state.policy.chunks.problemOf(index) ?? findChange(job.stages.get(stage.plan.stage)!, index);
+  if (problem !== undefined) return problem;
+  stage.records = records;
+  state.cutting.set(stage, view);
+  return undefined;
+}
+
+/** The leader before was told the same: else records would be lost without a word. */
+function findChange({ rest }: LedgerStage, { totalRecords, records, offsets }: RecordIndex): string | undefined {
+  if (rest === undefined) return undefined;
+  if (rest.totalRecords !== totalRecords) return `it had ${rest.totalRecords} records and now has ${totalRecords}`;
+  const next = records.findIndex((record) => record >= rest.firstRecord);
+  if (next < 0) return undefined;
+  const isSame = records[next] === rest.firstRecord ? offsets[next] === rest.start : offsets[next]! > rest.start;
+  return isSame ? undefined : `record ${rest.firstRecord} began at byte ${rest.start} before`;
+}
+
+/** Cuts more of every stage of which the nodes will soon have nothing left to take. */
+export function cutAhead(state: PlannerState, effects: PlannerEffect[]): void {
+  if (!state.connected || state.nowMs < state.graceUntilMs) return;
+  for (const [stage, view] of state.cutting)
+    if (stage.cuttingSinceMs === undefined && !view.ending) cutMore(state, view, stage, effects);
+}
+
+function cutMore(state: PlannerState, view: JobView, stage: StageView, effects: PlannerEffect[]): void {
+  const job = state.ledger.jobs.get(view.key)!;
+  const ledger = job.stages.get(stage.plan.stage)!;
+  const waiting = ledger.openParts - stage.atNodes;
+  const slots = roomOf(state, stage);
+  const reserve = reserveOf(state, stage, slots.all);
+  if (waiting >= slots.free + reserve) return;
+  const { index, source } = stage.records!;
+  const rest = restOf(ledger, index);
+  const most = chunksMost(job, ledger);
+  if (most < 1) {
+    const message = `tasksPerJob is ${limits.tasksPerJob}; with stage ${stage.plan.stage} the job would have more`;
+    effects.push(endJob(state, job, { code: 'MESH_LIMIT_EXCEEDED', message, mend: 'make a job of each stage' }));
+    return;
+  }
+  const least = Math.ceil(rest.records / most);
+  const sizes = sizesFor(state, stage, { rest, waiting, reserve, least });
+  if (sizes.length === 0) return;
+  const first = partsNamed(ledger);
+  const tasks = state.policy.chunks
+    .cut(index, rest, sizes)
+    .map((range, number) => ({ task: partName(stage.plan.stage, first + number), range }));
+  if (!ledger.cut) stage.phase = 'cut';
+  stage.cuttingSinceMs = state.nowMs;
+  const head = { account: job.account, job: job.job, atMs: state.wallMs, stage: stage.plan.stage };
+  const { totalRecords } = index;
+  effects.push({
+    type: 'propose',
+    commands: [{ type: 'cut-stage', ...head, ...(ledger.cut ? {} : { source }), totalRecords, tasks }],
+  });
+}
+
+/** The log has a cut of the stage, or has refused it: the next may be proposed. */
+export function cutSettled(state: PlannerState, stage: StageView, ledger: LedgerStage): void {
+  if (stage.cuttingSinceMs !== undefined) {
+    const tookMs = state.nowMs - stage.cuttingSinceMs;
+    state.logMs += (tookMs - state.logMs) * logNewestShare;
+    delete stage.cuttingSinceMs;
+  }
+  if (!ledger.cut || ledger.rest !== undefined) return;
+  delete stage.records;
+  state.cutting.delete(stage);
+}
+
+const logNewestShare = 0.25;
+
+function restOf({ rest }: LedgerStage, { totalRecords, endOffset, offsets }: RecordIndex): RecordRange {
+  const { firstRecord, start } = rest ?? { firstRecord: 0, start: offsets[0]! };
+  return { firstRecord, start, records: totalRecords - firstRecord, end: endOffset };
+}
+
+/** So many tasks the stage may still have: half of what is left of the job's, so that the next stage has some too. */
+function chunksMost(job: LedgerJob, ledger: LedgerStage): number {
+  const ofJob = Math.floor((limits.tasksPerJob - tasksOf(job)) / 2);
+  return Math.min(ofJob, limits.tasksPerStage - partsNamed(ledger) - 1);
+}
+
+/** Places of nodes that take work, whether they could take this or not. */
+function roomOf(state: PlannerState, stage: StageView): { readonly all: number; readonly free: number } {
+  let all = 0;
+  let free = 0;
+  for (const node of state.nodes.values()) {
+    if (!node.online || !node.confirmed) continue;
+    all += node.status.slots;
+    free += Math.max(0, node.status.slots + queueAllowance(state, node, stage) - node.attempts.size);
+  }
+  return { all, free };
+}
+
+/** As many as will be begun while the log takes in the next ones; with nothing to go by, one for each slot. */
+function reserveOf({ logMs }: PlannerState, { meanWallMs }: StageView, slots: number): number {
+  if (meanWallMs === undefined) return Math.max(1, slots);
+  return Math.max(1, Math.min(slots, Math.ceil((2 * slots * logMs) / Math.max(1, meanWallMs))));
+}
+
+interface Asking {
+  /** Its index among the devices. */
+  readonly device: number;
+  /** Until it will ask, by the leader's clock. */
+  readonly atMs: number;
+}
+
+interface Wanted {
+  readonly rest: RecordRange;
+  readonly waiting: number;
+  readonly reserve: number;
+  readonly least: number;
+}
+
+/** How many records each of the next tasks gets: one for whoever asks now, and some for those that will ask next. */
+function sizesFor(state: PlannerState, stage: StageView, { rest, waiting, reserve, least }: Wanted): number[] {
+  const { devices, asking, room } = devicesOf(state, stage);
+  const wanted = Math.max(room + reserve - waiting, 0);
+  if (devices.length === 0) {
+    // Whoever comes finds one; and that nobody can take it is noticed by that one.
+    return waiting > 0 ? [] : [Math.max(least, Math.ceil(rest.records / state.config.chunksUnsized))];
+  }
+  const sizes: number[] = [];
+  let { records } = rest;
+  for (let at = waiting; at < waiting + wanted && records > 0; at += 1) {
+    const { device } = asking[at % asking.length]!;
+    const size = Math.max(least, state.policy.chunks.size(records, devices, device));
+    sizes.push(size);
+    records -= size;
+  }
+  return sizes;
+}
+
+/** Every slot that could take parts of the stage as a device of its own, and in which order they ask: those that are free the fastest first. */
+function devicesOf(
+  state: PlannerState,
+  stage: StageView,
+): { readonly devices: ChunkDevice[]; readonly asking: Asking[]; readonly room: number } {
+  const devices: ChunkDevice[] = [];
+  const asking: Asking[] = [];
+  let room = 0;
+  const aheadSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000;
+  const rate = ratesOf(state, stage, stage.records!, aheadSeconds);
+  const overhead = overheadSeconds(state, stage);
+  for (const node of state.nodes.values()) {
+    if (!node.online || !node.confirmed) continue;
+    const offer = deviceOf(state, node, stage);
+    if (!canEver(offer, stage.plan) || !isTrusted(node, stage)) continue;
+    const { recordsPerSecond, basis } = rate(node);
+    const device: ChunkDevice = {
+      itemsPerSecond: recordsPerSecond,
+      isMeasured: basis === 'measured',
+      // As long as it is not known how long anything takes, these would be compared with nothing.
+      overheadSeconds: basis === 'none' ? 0 : overhead,
+      leavesPerSecond: basis === 'none' ? 0 : leavesPerSecondOf(state, node),
+      transferSecondsPerItem: 0, // it is part of what was measured
+    };
+    const { slots } = node.status;
+    const { freeQueue } = offer;
+    const byMemory = Math.floor(offer.freeMemoryBytes / stage.plan.limits.memoryBytes);
+    const free = Math.max(0, Math.min(offer.freeSlots, byMemory));
+    const busyUntilMs = promisedOf(state, node).map(({ untilMs }) => untilMs);
+    for (let slot = 0; slot < slots; slot += 1) {
+      asking.push({ device: devices.length, atMs: slot < free ? 0 : (busyUntilMs[slot - free] ?? state.nowMs) });
+      devices.push(device);
+    }
+    for (let place = 0; place < freeQueue; place += 1) asking.push({ device: devices.length - 1, atMs: 0 });
+    room += free + freeQueue;
+  }
+  const rateOf = (each: Asking) => devices[each.device]!.itemsPerSecond;
+  asking.sort((a, b) => (a.atMs === b.atMs ? rateOf(b) - rateOf(a) : a.atMs - b.atMs));
+  return { devices, asking, room };
+}
+
+function isTrusted({ status }: NodeView, { plan, codeRefusals }: StageView): boolean {
+  if (plan.code.engine !== 'node') return true;
+  return codeRefusals?.has(status.node) !== true && untrusted(plan.code.manifest, status.trusts ?? []) === undefined;
+}
