@@ -1,4 +1,5 @@
-import type { LedgerCommand } from '@foremesh/node-runtime/core';
+import { type Ledger, type LedgerCommand, partName } from '@foremesh/node-runtime/core';
+import type { Chance } from '../engine/chance.ts';
 
 /** What another leader might have proposed in its place. */
 export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
@@ -33,6 +34,31 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
     case 'pass-time':
       return undefined;
   }
+}
+
+/** What another leader might propose: that a task which is not done be split in two. Undefined: there is none that could be. */
+export function retirementOf(ledger: Ledger, chance: Chance): LedgerCommand | undefined {
+  const open = [...ledger.jobs.values()].flatMap((job) =>
+    [...job.stages.values()].flatMap((stage) =>
+      stage.tasks
+        .filter(({ range, committed }) => range !== undefined && range.records > 1 && committed === undefined)
+        .map((task) => ({ job, stage, task })),
+    ),
+  );
+  if (open.length === 0) return undefined;
+  const { job, stage, task } = chance.pick(open);
+  const { start, end, firstRecord, records } = task.range!;
+  const left = chance.between(1, records - 1);
+  const middle = start + ((end - start) / records) * left;
+  const number = stage.tasks.filter(({ merges }) => !merges).length;
+  const into = [
+    { task: partName(stage.stage, number), range: { start, end: middle, firstRecord, records: left } },
+    {
+      task: partName(stage.stage, number + 1),
+      range: { start: middle, end, firstRecord: firstRecord + left, records: records - left },
+    },
+  ];
+  return { type: 'retire-task', account: job.account, job: job.job, atMs: 0, task: task.task, into };
 }
 
 export function describeCommand(command: LedgerCommand): string {
