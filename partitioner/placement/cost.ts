@@ -97,8 +97,8 @@ function lackUnder({ untilSeconds, rates }: CapacityCurve, from: number, to: num
 
 /** Work that is expected to be lost of a run of that length, where departures come by a Poisson process and each loses all since the beginning. */
 function lostSeconds(runSeconds: number, leavesPerSecond: number): number {
-  if (leavesPerSecond === 0 || runSeconds === 0) return 0;
-  if (runSeconds === Number.POSITIVE_INFINITY) return 1 / leavesPerSecond;
+  if (leavesPerSecond === 0) return 0;
+  if (!(runSeconds < Number.POSITIVE_INFINITY)) return 1 / leavesPerSecond; // also of one that never begins
   const expected = leavesPerSecond * runSeconds;
   // The integral of rate x exp(-rate x t) x t; where `expected` is small the difference below would be rounding alone.
   if (expected < 1e-4) return (expected * runSeconds) / 2;

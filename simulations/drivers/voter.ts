@@ -16,7 +16,16 @@ import {
   validateVoter,
   voterDueMs,
 } from '@foremesh/node-runtime/core';
-import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  chunkPolicy,
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
 import { describeCommand, retirementOf, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
@@ -45,6 +54,9 @@ const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   chunks: chunkPolicy,
   cost: expectedCost,
+  weights: costWeightsDefault,
+  placeByCost,
+  rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
   predictTasks,

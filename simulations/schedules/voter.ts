@@ -21,7 +21,16 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  chunkPolicy,
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 /** A machine of this simulation: a wall clock that may be wrong, a ledger, and a planner while it leads. */
@@ -49,6 +58,9 @@ export class ScheduleVoter {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
         chunks: chunkPolicy,
         cost: expectedCost,
+        weights: costWeightsDefault,
+        placeByCost,
+        rank: rankStages,
         looksAhead: true,
         place: placeByCurrentRoom,
         createForesight: () => foresightBy(lastValue),

@@ -7,7 +7,7 @@ import { partName, partsNamed } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
 import { canEver, deviceOf, queueAllowance } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
-import { leavesPerSecondOf, promisedOf } from './foresight/index.ts';
+import { leavesPerSecondOf, slotsFreeSeconds } from './foresight/index.ts';
 import { overheadSeconds, ratesOf } from './pace.ts';
 import type { JobView, NodeView, PlannerState, StageRecords, StageView } from './state.ts';
 import { endJob } from './tasks.ts';
@@ -144,8 +144,8 @@ function reserveOf({ logMs }: PlannerState, { meanWallMs }: StageView, slots: nu
 interface Asking {
   /** Its index among the devices. */
   readonly device: number;
-  /** Until it will ask, by the leader's clock. */
-  readonly atMs: number;
+  /** Until it does. */
+  readonly inSeconds: number;
 }
 
 interface Wanted {
@@ -202,16 +202,16 @@ function devicesOf(
     const { freeQueue } = offer;
     const byMemory = Math.floor(offer.freeMemoryBytes / stage.plan.limits.memoryBytes);
     const free = Math.max(0, Math.min(offer.freeSlots, byMemory));
-    const busyUntilMs = promisedOf(state, node).map(({ untilMs }) => untilMs);
+    const untilFree = slotsFreeSeconds(state, node).sort((a, b) => a - b);
     for (let slot = 0; slot < slots; slot += 1) {
-      asking.push({ device: devices.length, atMs: slot < free ? 0 : (busyUntilMs[slot - free] ?? state.nowMs) });
+      asking.push({ device: devices.length, inSeconds: untilFree[slot]! });
       devices.push(device);
     }
-    for (let place = 0; place < freeQueue; place += 1) asking.push({ device: devices.length - 1, atMs: 0 });
+    for (let place = 0; place < freeQueue; place += 1) asking.push({ device: devices.length - 1, inSeconds: 0 });
     room += free + freeQueue;
   }
   const rateOf = (each: Asking) => devices[each.device]!.itemsPerSecond;
-  asking.sort((a, b) => (a.atMs === b.atMs ? rateOf(b) - rateOf(a) : a.atMs - b.atMs));
+  asking.sort((a, b) => (a.inSeconds === b.inSeconds ? rateOf(b) - rateOf(a) : a.inSeconds - b.inSeconds));
   return { devices, asking, room };
 }
 

@@ -1,5 +1,17 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
-import type { ChunkPolicy, CostFunction, Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
+import type {
+  ChunkPolicy,
+  CostFunction,
+  CostWeights,
+  Device,
+  ExpectedCost,
+  PlaceableTask,
+  Placement,
+  placeByCost,
+  Quantiles,
+  RankedStage,
+  RecordPiece,
+} from '@foremesh/partitioner';
 import {
   type DataReference,
   limits,
@@ -80,6 +92,12 @@ export interface PlannerPolicy {
   readonly looksAhead: boolean;
   /** How stages are cut that do not say into how many. */
   readonly chunks: ChunkPolicy;
+  /** How much each of its terms counts where a job does not say. */
+  readonly weights: CostWeights;
+  /** Tasks whose work is known, where it costs least, be it later. */
+  readonly placeByCost: typeof placeByCost;
+  /** How long the way to the end is from each stage, itself included, in seconds of work: those it needs by their index. */
+  readonly rank: (stages: readonly RankedStage[]) => ArrayLike<number>;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
 }
 
@@ -113,6 +131,10 @@ export interface NodeView {
   readonly leaving?: LeavingHazard;
   /** How often it is expected to leave, by the last forecast. */
   leavesPerSecond?: number;
+  /** Blobs that it has, as far as is known; those that came last are last. */
+  readonly nearBlobs: Set<string>;
+  /** The most that was seen to arrive there. */
+  receivedBytesPerSecondMost: number;
 }
 
 /** Where the records of a stage are, and where they begin. */
@@ -133,6 +155,10 @@ export interface StageView {
   readonly pace: StagePace;
   /** Exponentially weighted mean of what its finished parts took, milliseconds. */
   meanWallMs?: number;
+  /** What its tasks take, by their input, as it was just now: see `workSecondsOf`. */
+  work?: { readonly atMs: number; readonly byInput: Map<number, Quantiles | undefined> };
+  /** All that could be placed of it rather waits: looked at again when something has changed. */
+  heldBy?: { readonly atMs: number; readonly sign: string };
   unplaceable?: Problem;
   /** Nodes that do not run its code (engine `node`), by what they said: until their owner trusts others, or they start anew. */
   codeRefusals?: Map<string, string>;
@@ -161,6 +187,14 @@ export interface TaskView {
   /** After repeated faults of nodes: not assigned again before this. */
   notBeforeMs: number;
   readonly avoidUntilMs: Map<string, number>;
+  /** It could have started, and rather waits for a better place, until then. */
+  held?: { readonly untilMs: number };
+}
+
+/** A node that an attempt could have gone to, as it was then, and what was expected of it there; that is unknown of short tasks and of unknown ones. */
+export interface Choice {
+  readonly device: Device;
+  readonly expected?: ExpectedCost;
 }
 
 export interface AttemptView {
@@ -172,7 +206,9 @@ export interface AttemptView {
   assignedMs: number;
   startedMs?: number;
   /** The nodes that it was chosen from, as they were then, the best first; unknown of one that an earlier leader placed. */
-  choice?: readonly Device[];
+  choice?: readonly Choice[];
+  /** What was expected of it, from `assignedMs` on, if anything was. */
+  expected?: ExpectedCost;
   /** The state that it was to go on from. */
   readonly resumed?: string;
   progress: number;
@@ -182,6 +218,10 @@ export interface JobView {
   readonly key: string;
   readonly stages: Map<string, StageView>;
   readonly tasks: Map<string, TaskView>;
+  /** How many attempts it has: jobs of equal priority share what there is by it. */
+  attempts: number;
+  /** How long the way to its end is from each stage, as it was just now: seconds of work. */
+  ranks?: { readonly atMs: number; readonly byStage: ReadonlyMap<string, number> };
   readonly sinceMs: number;
   revision: number;
   dirty: boolean;
@@ -236,8 +276,8 @@ export interface PlannerState {
   readonly tasksAtOnce: Map<string, number>;
   /** What the blobs of an account's jobs amount to, as it was just now. */
   readonly stored: Map<string, { readonly blobs: Set<string>; bytes: number; readonly atMs: number }>;
-  /** Ready tasks by priority, each in the order they became ready. Entries whose state is not `ready` are passed over. */
-  readonly ready: TaskView[][];
+  /** Ready tasks by priority and stage, each in the order they became ready. Entries whose state is not `ready` are passed over. */
+  readonly ready: readonly Map<StageView, TaskView[]>[];
   /** Stages of which some records are in no task yet, and it is known where these begin. */
   readonly cutting: Map<StageView, JobView>;
   /** From the proposal of a cut until the log had it, lately, milliseconds. */
@@ -288,7 +328,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     attempts: new Map(),
     tasksAtOnce: new Map(),
     stored: new Map(),
-    ready: Array.from({ length: 10 }, () => []),
+    ready: Array.from({ length: 10 }, () => new Map()),
     cutting: new Map(),
     logMs: 0,
     foresight: createForesightState(options.policy),

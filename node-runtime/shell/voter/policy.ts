@@ -1,5 +1,14 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  chunkPolicy,
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
@@ -9,6 +18,9 @@ export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   chunks: chunkPolicy,
   cost: expectedCost,
+  weights: costWeightsDefault,
+  placeByCost,
+  rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,

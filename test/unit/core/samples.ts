@@ -26,7 +26,16 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { chunkPolicy, cutByWeights, expectedCost, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  chunkPolicy,
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -108,6 +117,9 @@ export const policy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   chunks: chunkPolicy,
   cost: expectedCost,
+  weights: costWeightsDefault,
+  placeByCost,
+  rank: rankStages,
   looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
