@@ -1,5 +1,5 @@
 import type { ChunkDevice } from '@foremesh/partitioner';
-import { limits, type RecordIndex, untrusted } from '../../contract/index.ts';
+import { limits, type RecordIndex } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import type { LedgerJob, LedgerStage } from '../ledger.ts';
 import type { RecordRange } from '../ledger-commands.ts';
@@ -9,7 +9,7 @@ import { canEver, deviceOf, queueAllowance } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { leavesPerSecondOf, slotsFreeSeconds } from './foresight/index.ts';
 import { overheadSeconds, ratesOf } from './pace.ts';
-import type { JobView, NodeView, PlannerState, StageRecords, StageView } from './state.ts';
+import type { JobView, PlannerState, StageRecords, StageView } from './state.ts';
 import { endJob } from './tasks.ts';
 
 /** Whether nobody has said how large its tasks are: whoever splits by files or blocks has. */
@@ -183,12 +183,12 @@ function devicesOf(
   const asking: Asking[] = [];
   let room = 0;
   const aheadSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000;
-  const rate = ratesOf(state, stage, stage.records!, aheadSeconds);
+  const rate = ratesOf(state, stage, aheadSeconds);
   const overhead = overheadSeconds(state, stage);
   for (const node of state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
     const offer = deviceOf(state, node, stage);
-    if (!canEver(offer, stage.plan) || !isTrusted(node, stage)) continue;
+    if (!canEver(offer, stage.plan)) continue;
     const { recordsPerSecond, basis } = rate(node);
     const device: ChunkDevice = {
       itemsPerSecond: recordsPerSecond,
@@ -213,9 +213,4 @@ function devicesOf(
   const rateOf = (each: Asking) => devices[each.device]!.itemsPerSecond;
   asking.sort((a, b) => (a.inSeconds === b.inSeconds ? rateOf(b) - rateOf(a) : a.inSeconds - b.inSeconds));
   return { devices, asking, room };
-}
-
-function isTrusted({ status }: NodeView, { plan, codeRefusals }: StageView): boolean {
-  if (plan.code.engine !== 'node') return true;
-  return codeRefusals?.has(status.node) !== true && untrusted(plan.code.manifest, status.trusts ?? []) === undefined;
 }

@@ -7,11 +7,12 @@ import {
   type Output,
   type Problem,
   type TaskInput,
+  untrusted,
 } from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { partsOf } from '../ledger-cuts.ts';
-import { transition } from '../task-states.ts';
+import { tell, transition } from '../task-states.ts';
 import {
   foreseenDevices,
   foreseenTask,
@@ -268,17 +269,19 @@ function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Cho
   return best.map((device) => ({ device }));
 }
 
-/** Whether the node could ever take parts of the stage, as far as trust allows it. */
+/** Whether the node could take parts of the stage, as soon as it has room. */
 export function canEver(
-  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes }: Device,
+  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes, trusts = [] }: Device,
   { code, ...wanted }: StageView['plan'],
 ): boolean {
+  if (code.engine === 'node' && untrusted(code.manifest, trusts) !== undefined) return false;
   if (isWithheld === true || onlyLabels?.some((label) => wanted.labels.includes(label)) === false) return false;
   if (!engines.includes(code.engine) || wanted.limits.memoryBytes > offeredMemoryBytes) return false;
   return wanted.labels.every((label) => labels.includes(label));
 }
 
-function assign(
+/** The task is ready, or runs elsewhere and this is a copy. */
+export function assign(
   state: PlannerState,
   to: string,
   task: TaskView,
@@ -296,7 +299,8 @@ function assign(
   const expected = choice.find(({ device }) => device.device === to)?.expected;
   if (expected !== undefined) attempt.expected = expected;
   delete task.held;
-  transition(task, 'assigned', `${key} to ${to}`);
+  if (task.state === 'ready') transition(task, 'assigned', `${key} to ${to}`);
+  else tell(task.story, `${key}, a copy, to ${to}`);
   const { plan } = task.stage;
   const code = codeOf(task);
   const input = inputOf(job, task);

@@ -61,11 +61,10 @@ export interface RecordRate {
 export function ratesOf(
   state: PlannerState,
   stage: StageView,
-  records: StageRecords,
   forSeconds: number,
 ): (node: NodeView) => RecordRate {
-  const { pace } = stage;
-  const atSpeed1 = pace.anywhere ?? foreseen(state, stage, records);
+  const { pace, records } = stage;
+  const atSpeed1 = pace.anywhere ?? (records && foreseen(state, stage, records));
   return (node) => {
     const share = meanUntil(capacityOf(state, node).q50, forSeconds);
     const own = pace.byNode.get(node.status.node);

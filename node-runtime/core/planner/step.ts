@@ -2,6 +2,7 @@ import { limits, type Problem } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import { awaitsIndex, cutAhead } from './chunks.ts';
 import { watchClock } from './clock.ts';
+import { copyLate } from './copies.ts';
 import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
 import { createForesightState, useModel, watchForesight } from './foresight/index.ts';
@@ -35,6 +36,7 @@ export function stepPlanner(state: PlannerState, event: PlannerEvent, at: Instan
     if (state.leased) {
       dispatch(state, effects);
       cutAhead(state, effects);
+      if (event.type === 'tick') copyLate(state, effects);
     }
     publishDirty(state, effects);
   }
