@@ -37,7 +37,8 @@ function findFault(job: LedgerJob): string | undefined {
     const cutsFault = findCutsFault(stage);
     if (cutsFault !== undefined) return `stage ${stage.stage}: ${cutsFault}`;
     const merge = stage.tasks.find((task) => task.merges);
-    if (merge?.committed !== undefined && (open > 0 || !isWhole(stage))) return `stage ${stage.stage} was merged before its parts were done`;
+    if (merge?.committed !== undefined && (open > 0 || !isWhole(stage)))
+      return `stage ${stage.stage} was merged before its parts were done`;
   }
   const kept = [...job.stages.values()].flatMap((stage) => stage.tasks).find((task) => task.checkpoint !== undefined);
   if (kept !== undefined && (kept.committed !== undefined || kept.replacedBy !== undefined || job.phase !== 'running'))

@@ -58,11 +58,7 @@ export interface RecordRate {
 }
 
 /** How fast nodes will be at a stage within `forSeconds`. Of which nobody has seen a part: by what is known of its code, at its slowest, else by its author. */
-export function ratesOf(
-  state: PlannerState,
-  stage: StageView,
-  forSeconds: number,
-): (node: NodeView) => RecordRate {
+export function ratesOf(state: PlannerState, stage: StageView, forSeconds: number): (node: NodeView) => RecordRate {
   const { pace, records } = stage;
   const atSpeed1 = pace.anywhere ?? (records && foreseen(state, stage, records));
   return (node) => {

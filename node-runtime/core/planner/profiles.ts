@@ -86,11 +86,7 @@ export function workByEstimate(job: LedgerJob, plan: StagePlan): WorkSeconds | u
 }
 
 /** What one task of a stage takes that reads so much of its input. */
-export function profileOfInput(
-  state: PlannerState,
-  { code, profile }: StagePlan,
-  inputBytes: number,
-): TaskPrediction {
+export function profileOfInput(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {
   const category = profile === undefined ? {} : { category: profile };
   return predictorOf(state)({ engine: code.engine, code: code.blob, ...category, inputBytes });
 }

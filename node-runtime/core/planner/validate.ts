@@ -112,9 +112,11 @@ function checkStages(state: PlannerState, view: JobView): void {
       fail(`stage ${name} of ${view.key}: cut is wrong`);
     if (ledger.done !== (stage.phase === 'done')) fail(`stage ${name} of ${view.key} is ${stage.phase}`);
     for (const task of ledger.tasks)
-      if (view.tasks.has(task.task) === (task.replacedBy !== undefined)) fail(`task ${task.task} of ${view.key} is not planned`);
+      if (view.tasks.has(task.task) === (task.replacedBy !== undefined))
+        fail(`task ${task.task} of ${view.key} is not planned`);
     const atNodes = ledger.tasks.filter(({ task }) => (view.tasks.get(task)?.attempts.size ?? 0) > 0).length;
-    if (stage.atNodes !== atNodes) fail(`stage ${name} of ${view.key} counts ${stage.atNodes} at nodes, has ${atNodes}`);
+    if (stage.atNodes !== atNodes)
+      fail(`stage ${name} of ${view.key} counts ${stage.atNodes} at nodes, has ${atNodes}`);
     if ((stage.records !== undefined) !== state.cutting.has(stage))
       fail(`stage ${name} of ${view.key} is to be cut as it runs, or not?`);
     if (ledger.cut && ledger.rest === undefined && stage.records !== undefined)
