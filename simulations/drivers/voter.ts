@@ -27,7 +27,7 @@ import {
   recordIndexProblem,
 } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
-import { describeCommand, retirementOf, rivalOf } from '../scenario/commands.ts';
+import { describeCommand, rivalCutOf, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
 import { VirtualLogStore } from './log-store.ts';
@@ -267,8 +267,8 @@ export class VirtualVoter {
     const { world, life } = this.#options;
     const { chance } = life.machine;
     if (!this.isElected || !world.faulty || !chance.percent(world.strayPercent) || this.#settled.length === 0) return;
-    const retirement = chance.percent(25) ? retirementOf(this.state.ledger, chance) : undefined;
-    this.state.proposals.push(retirement ?? chance.pick(this.#settled));
+    const cut = chance.percent(25) ? rivalCutOf(this.state.ledger, chance) : undefined;
+    this.state.proposals.push(cut ?? chance.pick(this.#settled));
   }
 
   /** One that is there already and not too late may stay: an early tick does no harm. */

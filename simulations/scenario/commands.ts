@@ -1,4 +1,4 @@
-import { type Ledger, type LedgerCommand, partName } from '@foremesh/node-runtime/core';
+import { type Ledger, type LedgerCommand, partName, partsOf } from '@foremesh/node-runtime/core';
 import type { Chance } from '../engine/chance.ts';
 
 /** What another leader might have proposed in its place. */
@@ -36,29 +36,30 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
   }
 }
 
-/** What another leader might propose: that a task which is not done be split in two. Undefined: there is none that could be. */
-export function retirementOf(ledger: Ledger, chance: Chance): LedgerCommand | undefined {
-  const open = [...ledger.jobs.values()].flatMap((job) =>
-    [...job.stages.values()].flatMap((stage) =>
-      stage.tasks
-        .filter(({ range, committed }) => range !== undefined && range.records > 1 && committed === undefined)
-        .map((task) => ({ job, stage, task })),
-    ),
+/** What another leader might propose of a stage: to split a task anew, or to cut the same records once more. Undefined: of none. */
+export function rivalCutOf(ledger: Ledger, chance: Chance): LedgerCommand | undefined {
+  const parts = [...ledger.jobs.values()].flatMap((job) =>
+    [...job.stages.values()].flatMap((stage) => partsOf(stage).map((task) => ({ job, stage, task }))),
   );
-  if (open.length === 0) return undefined;
-  const { job, stage, task } = chance.pick(open);
-  const { start, end, firstRecord, records } = task.range!;
-  const left = chance.between(1, records - 1);
-  const middle = start + ((end - start) / records) * left;
-  const number = stage.tasks.filter(({ merges }) => !merges).length;
-  const into = [
-    { task: partName(stage.stage, number), range: { start, end: middle, firstRecord, records: left } },
-    {
-      task: partName(stage.stage, number + 1),
-      range: { start: middle, end, firstRecord: firstRecord + left, records: records - left },
-    },
-  ];
-  return { type: 'retire-task', account: job.account, job: job.job, atMs: 0, task: task.task, into };
+  if (parts.length === 0) return undefined;
+  const { job, stage, task } = chance.pick(parts);
+  if (task.range === undefined) return undefined;
+  const { start, end, firstRecord, records } = task.range;
+  const next = stage.tasks.filter(({ merges }) => !merges).length;
+  const piece = (number: number, from: number, to: number) => {
+    const byte = (record: number) => start + ((end - start) / records) * record;
+    const range = { start: byte(from), end: byte(to), firstRecord: firstRecord + from, records: to - from };
+    return { task: partName(stage.stage, next + number), range };
+  };
+  const head = { account: job.account, job: job.job, atMs: 0 };
+  if (chance.percent(50)) {
+    const { totalRecords } = stage.rest ?? {};
+    const of = totalRecords === undefined ? {} : { totalRecords };
+    return { type: 'cut-stage', ...head, stage: stage.stage, ...of, tasks: [piece(0, 0, records)] };
+  }
+  if (records < 2) return undefined;
+  const middle = chance.between(1, records - 1);
+  return { type: 'retire-task', ...head, task: task.task, into: [piece(0, 0, middle), piece(1, middle, records)] };
 }
 
 export function describeCommand(command: LedgerCommand): string {

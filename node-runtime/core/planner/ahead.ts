@@ -71,7 +71,7 @@ export function foreseenTask(
   { totalBytes }: NeededBlobs,
 ): ForeseenTask {
   // While there are records for all, whoever is free takes some: later pieces even out what it is slower.
-  const isScarce = task.stage.records === undefined;
+  const isScarce = !state.cutting.has(task.stage);
   const mayWait = isScarce && (task.held === undefined || state.nowMs < task.held.untilMs);
   return { ...placeable, workSeconds: workSecondsOf(state, task) ?? work, inputBytes: totalBytes, mayWait };
 }

@@ -2,14 +2,14 @@ import type { ChunkDevice } from '@foremesh/partitioner';
 import { limits, type RecordIndex } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import type { LedgerJob, LedgerStage } from '../ledger.ts';
-import type { RecordRange } from '../ledger-commands.ts';
-import { partName, partsNamed } from '../ledger-cuts.ts';
+import type { CutTask, RecordRange } from '../ledger-commands.ts';
+import { isWhole, partName, partsNamed } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
 import { canEver, deviceOf, queueAllowance } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { leavesPerSecondOf, slotsFreeSeconds } from './foresight/index.ts';
 import { overheadSeconds, ratesOf } from './pace.ts';
-import type { JobView, PlannerState, StageRecords, StageView } from './state.ts';
+import type { JobView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
 import { endJob } from './tasks.ts';
 
 /** Whether nobody has said how large its tasks are: whoever splits by files or blocks has. */
@@ -29,24 +29,57 @@ export function askForIndex(
 }
 
 /** Whether an answer to that is waited for. */
-export function awaitsIndex({ phase, records, plan }: StageView, ledger: LedgerStage): boolean {
-  return records === undefined && (phase === 'index' || (ledger.rest !== undefined && isCutAsItRuns(plan)));
+export function awaitsIndex({ phase, records, plan, isAsked }: StageView, { rest }: LedgerStage): boolean {
+  if (records !== undefined) return false;
+  return phase === 'index' || isAsked === true || (rest !== undefined && isCutAsItRuns(plan));
 }
 
-/** From now on the stage is cut as nodes take its records; or what is wrong with the index. */
-export function beginToCut(
+/** From now on the stage is cut as nodes take its records, and its tasks can be split anew; or what is wrong with the index. */
+export function keepRecords(
   state: PlannerState,
-  job: LedgerJob,
   view: JobView,
   stage: StageView,
-  records: StageRecords,
+  ledger: LedgerStage,
+  { source, index }: StageRecords,
 ): string | undefined {
-  const { index } = records;
-  const problem = state.policy.chunks.problemOf(index) ?? findChange(job.stages.get(stage.plan.stage)!, index);
+  const problem = state.policy.chunks.problemOf(index) ?? findChange(ledger, index);
   if (problem !== undefined) return problem;
-  stage.records = records;
-  state.cutting.set(stage, view);
+  stage.records = { source, index };
+  if (!isWhole(ledger)) state.cutting.set(stage, view);
   return undefined;
+}
+
+/**
+ * Proposes to split a task anew that is not done: into pieces of about so many records each, and one of what is left. False: it cannot be, or not
+ * yet: where nobody here knows any more where its records begin, a holder is asked, and a later call may find them.
+ */
+export function splitAnew(
+  state: PlannerState,
+  task: TaskView,
+  sizes: readonly number[],
+  effects: PlannerEffect[],
+): boolean {
+  const { stage, job: view, ledger, committing } = task;
+  const { range } = ledger;
+  const job = state.ledger.jobs.get(view.key)!;
+  const of = job.stages.get(stage.plan.stage)!;
+  if (range === undefined || ledger.committed !== undefined || committing || view.ending) return false;
+  if (stage.records === undefined) {
+    if (!awaitsIndex(stage, of)) effects.push(askForIndex(job, stage, of.source!));
+    stage.isAsked = true;
+    return false;
+  }
+  const pieces = state.policy.chunks.cut(stage.records.index, range, [...sizes, range.records]);
+  if (pieces.length < 2 || tasksOf(job) + pieces.length > limits.tasksPerJob) return false;
+  const into = named(of, pieces);
+  const head = { account: job.account, job: job.job, atMs: state.wallMs };
+  effects.push({ type: 'propose', commands: [{ type: 'retire-task', ...head, task: ledger.task, into }] });
+  return true;
+}
+
+function named(ledger: LedgerStage, pieces: readonly RecordRange[]): CutTask[] {
+  const first = partsNamed(ledger);
+  return pieces.map((range, number) => ({ task: partName(ledger.stage, first + number), range }));
 }
 
 /** The leader before was told the same: else records would be lost without a word. */
@@ -84,10 +117,7 @@ function cutMore(state: PlannerState, view: JobView, stage: StageView, effects: 
   const least = Math.ceil(rest.records / most);
   const sizes = sizesFor(state, stage, { rest, waiting, reserve, least });
   if (sizes.length === 0) return;
-  const first = partsNamed(ledger);
-  const tasks = state.policy.chunks
-    .cut(index, rest, sizes)
-    .map((range, number) => ({ task: partName(stage.plan.stage, first + number), range }));
+  const tasks = named(ledger, state.policy.chunks.cut(index, rest, sizes));
   if (!ledger.cut) stage.phase = 'cut';
   stage.cuttingSinceMs = state.nowMs;
   const head = { account: job.account, job: job.job, atMs: state.wallMs, stage: stage.plan.stage };
@@ -105,8 +135,8 @@ export function cutSettled(state: PlannerState, stage: StageView, ledger: Ledger
     state.logMs += (tookMs - state.logMs) * logNewestShare;
     delete stage.cuttingSinceMs;
   }
-  if (!ledger.cut || ledger.rest !== undefined) return;
-  delete stage.records;
+  if (!isWhole(ledger)) return;
+  if (stage.isAsked !== true) delete stage.records;
   state.cutting.delete(stage);
 }
 

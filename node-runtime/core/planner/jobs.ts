@@ -5,7 +5,7 @@ import type { Cut, CutTask, JobCommand, LedgerEvent } from '../ledger-commands.t
 import { partName } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
 import { tell, transition } from '../task-states.ts';
-import { askForIndex, awaitsIndex, beginToCut, cutSettled, isCutAsItRuns } from './chunks.ts';
+import { askForIndex, awaitsIndex, cutSettled, isCutAsItRuns, keepRecords } from './chunks.ts';
 import type { PlannerEffect } from './events.ts';
 import { dropNode } from './nodes.ts';
 import { notePace } from './pace.ts';
@@ -114,9 +114,9 @@ export function cutIndexedStage(
 ): void {
   const ledger = job.stages.get(stage.plan.stage)!;
   if (!awaitsIndex(stage, ledger)) return; // an answer that came twice
-  if (isCutAsItRuns(stage.plan) && index.totalRecords > 0) {
+  if (ledger.cut || (isCutAsItRuns(stage.plan) && index.totalRecords > 0)) {
     const view = state.jobs.get(jobKeyOf(job.account, job.job))!;
-    const problem = beginToCut(state, job, view, stage, { source, index });
+    const problem = keepRecords(state, view, stage, ledger, { source, index });
     if (problem !== undefined) effects.push(contradiction(state, job, stage, problem));
     return;
   }

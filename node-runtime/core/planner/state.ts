@@ -146,8 +146,10 @@ export interface StageRecords {
 export interface StageView {
   readonly plan: StagePlan;
   phase: 'needs' | 'index' | 'cut' | 'open' | 'done';
-  /** While some are in no task yet; absent too while a holder is asked. */
+  /** While some are in no task yet, or a task is to be split anew; absent too while a holder is asked. */
   records?: StageRecords;
+  /** A task of it is to be split anew. */
+  isAsked?: boolean;
   /** A cut of it is on its way into the log, since then. */
   cuttingSinceMs?: number;
   /** How many of its tasks are at nodes. */

@@ -1,5 +1,6 @@
 import { limits, type Problem } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
+import { isWhole } from '../ledger-cuts.ts';
 import { awaitsIndex, cutAhead } from './chunks.ts';
 import { watchClock } from './clock.ts';
 import { copyLate } from './copies.ts';
@@ -81,8 +82,11 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       const job = state.ledger.jobs.get(key);
       const stage = state.jobs.get(key)?.stages.get(event.stage);
       if (job === undefined || stage === undefined) return; // the job has ended meanwhile
+      const ledger = job.stages.get(event.stage)!;
       if (event.type === 'indexed') cutIndexedStage(state, job, stage, event, effects);
-      else if (awaitsIndex(stage, job.stages.get(event.stage)!)) effects.push(endJob(state, job, event.problem)); // else it comes late
+      else if (isWhole(ledger))
+        delete stage.isAsked; // it can do without
+      else if (awaitsIndex(stage, ledger)) effects.push(endJob(state, job, event.problem)); // else it comes late
       return;
     }
     case 'model-trained': {

@@ -1,4 +1,5 @@
 import { findTask } from '../ledger.ts';
+import { isWhole } from '../ledger-cuts.ts';
 import type { AttemptView, JobView, NodeView, PlannerState, TaskView } from './state.ts';
 
 /** Throws when the planner's indexes contradict each other or the ledger. For tests and simulation. */
@@ -117,10 +118,8 @@ function checkStages(state: PlannerState, view: JobView): void {
     const atNodes = ledger.tasks.filter(({ task }) => (view.tasks.get(task)?.attempts.size ?? 0) > 0).length;
     if (stage.atNodes !== atNodes)
       fail(`stage ${name} of ${view.key} counts ${stage.atNodes} at nodes, has ${atNodes}`);
-    if ((stage.records !== undefined) !== state.cutting.has(stage))
+    if (state.cutting.has(stage) !== (stage.records !== undefined && !isWhole(ledger)))
       fail(`stage ${name} of ${view.key} is to be cut as it runs, or not?`);
-    if (ledger.cut && ledger.rest === undefined && stage.records !== undefined)
-      fail(`stage ${name} of ${view.key} is cut whole, and is being cut`);
     if (stage.phase === 'needs' && !view.ending && stage.plan.needs.every((need) => job.stages.get(need)!.done)) {
       fail(`stage ${name} of ${view.key} has what it needs and was not begun`);
     }
