@@ -1,5 +1,6 @@
 import type { Assignment, MonitoredDevice, Quantiles } from '@foremesh/partitioner';
 import { weightsOf } from './ahead.ts';
+import { isCutAsItRuns } from './chunks.ts';
 import { codeOf, deviceOf, inputOf, placeable } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { capacityOf, currentCpu, leavesPerSecondOf } from './foresight/index.ts';
@@ -127,6 +128,7 @@ function assignmentOf(
     ...(task.movedMs === undefined ? {} : { movedSeconds: (state.nowMs - task.movedMs) / 1_000 }),
     isEnding: task.committing || leaving !== undefined,
     isCopied: task.attempts.size > 1,
+    isDivisible: (task.ledger.range?.records ?? 0) > 1 && isCutAsItRuns(task.stage.plan),
   };
 }
 
