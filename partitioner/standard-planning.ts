@@ -1,3 +1,4 @@
+import { chunkPolicy } from './chunks/chunk-policy.ts';
 import { placeByCost } from './placement/by-cost.ts';
 import { costWeightsDefault, expectedCost } from './placement/cost.ts';
 import { placeByCurrentRoom } from './placement/current-room.ts';
@@ -10,6 +11,7 @@ import { repartitionTask } from './repartition/index.ts';
 export const standardPlanning = {
   cut: (index: RecordIndex, weights: readonly number[]): RecordPiece[] | string =>
     recordIndexProblem(index) ?? cutByWeights(index, weights),
+  chunks: chunkPolicy,
   plan: planJob,
   cost: expectedCost,
   weights: costWeightsDefault,

@@ -25,6 +25,7 @@ import {
 } from '@foremesh/node-runtime/core';
 import { plainText } from '../engine/plain-text.ts';
 import { type Blobs, expectedOutputs, type VirtualJob } from '../scenario/virtual-jobs.ts';
+import { CutChecks } from './cut-checks.ts';
 import { LogChecks } from './log-checks.ts';
 import { check } from './violation.ts';
 
@@ -36,6 +37,13 @@ export class Checks {
   readonly log: LogChecks;
   readonly #attempts = new Set<string>();
   readonly #commits = new Map<string, string>();
+  /** Attempts that their nodes were told to stop, or asked to give back. */
+  readonly #takenBack = new Set<string>();
+  /** When each task was moved last, by the clock of the leader that did it. */
+  readonly #movedMs = new Map<string, number>();
+  readonly #cuts: CutChecks;
+  /** Attempts of tasks that another attempt was at already, at the leader's choice. */
+  #copies = 0;
   /** The latest that count. */
   readonly #checkpoints = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
@@ -46,6 +54,7 @@ export class Checks {
   /** Phases of ended jobs, as published. */
   readonly ended = new Map<string, string>();
   runs = 0;
+  moves = 0;
   forecasts = 0;
 
   constructor(topics: Topics, blobs: Blobs, jobs: ReadonlyMap<string, VirtualJob>, founder: string) {
@@ -53,6 +62,7 @@ export class Checks {
     this.#topics = topics;
     this.#blobs = blobs;
     this.#jobs = jobs;
+    this.#cuts = new CutChecks(this.log.ledger, blobs);
   }
 
   // I3, I4, I5.
@@ -65,6 +75,7 @@ export class Checks {
   #ledgerMoved(event: LedgerEvent): void {
     if (event.type === 'checkpoint-counted') this.#checkpointCounts(event);
     if (event.type === 'attempt-failed' || event.type === 'checkpoint-dropped') this.#checkpointIsOver(event);
+    if (event.type === 'task-retired') this.#cuts.retired(event);
     if (event.type !== 'task-committed') return;
     const task = `${event.key}/${event.task}`;
     const before = this.#commits.get(task);
@@ -74,6 +85,7 @@ export class Checks {
       `${task} was committed by ${before} and ${event.attempt}`,
     );
     this.#commits.set(task, event.attempt);
+    this.#cuts.committed(event, this.#taskOf(event));
     let learned = 0;
     for (const { tasks } of this.log.ledger.profiles.values()) learned += tasks;
     check(
@@ -129,12 +141,16 @@ export class Checks {
   // What the leader says.
 
   leaderSends({ planner, raft }: VoterState, node: string, message: InboxMessage): void {
+    if (message.type === 'cancel' || message.type === 'reclaim') this.#takenBack.add(message.attempt);
     if (message.type !== 'assign') return;
     const { attempt, account, job, stage, task } = message;
     check(holdsLease(raft, planner.nowMs), 'lease', `${raft.id} assigns ${attempt}, and its lease has run out`);
     check(!this.#attempts.has(attempt), 'attempts', `${attempt} was assigned before`);
     this.#attempts.add(attempt);
     this.runs += 1;
+    const others = planner.jobs.get(`${account}/${job}`)?.tasks.get(task)?.attempts.size ?? 0;
+    check(others <= 2, 'copies', `${attempt} was assigned, and ${others - 1} others go on`);
+    if (others > 1) this.#copies += 1;
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
     const assigned = tasks.find((each) => each.task === task);
@@ -149,6 +165,21 @@ export class Checks {
       `${node} offers room for ${room}, was given ${view?.attempts.size}`,
     );
     check(view?.confirmed === true, 'inventory', `${node} was given ${attempt} before it said what it has in hand`);
+  }
+
+  /** What people are told: of a task that moves, that it does not go to and fro. */
+  leaderTells(
+    { planner }: VoterState,
+    { kind, fields }: { readonly kind: string; readonly fields?: Readonly<Record<string, unknown>> | undefined },
+  ): void {
+    if (kind !== 'task-moved') return;
+    const { account, job, task } = fields!;
+    // Another leader does not know what was moved before it.
+    const key = `${account}/${job}/${task} of term ${planner.term}`;
+    const passedMs = planner.nowMs - (this.#movedMs.get(key) ?? Number.NEGATIVE_INFINITY);
+    check(passedMs >= planner.config.moveCoolDownMs, 'moves', `${key} moves again after ${passedMs} ms`);
+    this.#movedMs.set(key, planner.nowMs);
+    this.moves += 1;
   }
 
   /** Whoever reads it can draw it: no curve crosses another, none leaves the range of its resource. */
@@ -306,10 +337,13 @@ export class Checks {
   /** Nothing was lost, nobody died, no task threw: then nothing ran twice. */
   nothingRanTwice(): void {
     if (this.log.terms > 1) return; // a new leader may have to ask twice
+    const results = new Set(this.#commits.values());
+    const wild = [...this.#attempts].filter((attempt) => !results.has(attempt) && !this.#takenBack.has(attempt));
+    check(wild.length === 0, 'waste', `nobody has stopped ${wild.join(', ')}, whose tasks others did`);
     check(
-      this.runs === this.#commits.size,
+      this.runs - this.#copies - this.moves === this.#commits.size,
       'waste',
-      `${this.runs} attempts for ${this.#commits.size} results, and nothing had failed`,
+      `${this.runs} attempts, of them ${this.#copies} copies and ${this.moves} moved, for ${this.#commits.size} results, and nothing had failed`,
     );
   }
 }

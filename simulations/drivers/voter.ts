@@ -18,7 +18,7 @@ import {
 } from '@foremesh/node-runtime/core';
 import { standardPlanning } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
-import { describeCommand, rivalOf } from '../scenario/commands.ts';
+import { describeCommand, rivalCutOf, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
 import { VirtualLogStore } from './log-store.ts';
@@ -252,7 +252,8 @@ export class VirtualVoter {
     const { world, life } = this.#options;
     const { chance } = life.machine;
     if (!this.isElected || !world.faulty || !chance.percent(world.strayPercent) || this.#settled.length === 0) return;
-    this.state.proposals.push(chance.pick(this.#settled));
+    const cut = chance.percent(25) ? rivalCutOf(this.state.ledger, chance) : undefined;
+    this.state.proposals.push(cut ?? chance.pick(this.#settled));
   }
 
   /** One that is there already and not too late may stay: an early tick does no harm. */

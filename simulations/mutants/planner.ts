@@ -35,8 +35,8 @@ export const plannerMutants: readonly Mutant[] = [
   {
     name: 'merge the parts in another order',
     file: 'planner/dispatch.ts',
-    find: 'stage.tasks.slice(0, -1).map((part) => part.output!)',
-    replace: 'stage.tasks.slice(0, -1).reverse().map((part) => part.output!)',
+    find: 'partsOf(stage).map((part) => part.output!)',
+    replace: 'partsOf(stage).reverse().map((part) => part.output!)',
   },
   {
     name: 'promise more than a node offers',
@@ -87,6 +87,30 @@ export const plannerMutants: readonly Mutant[] = [
     replace: 'if (!last.merges) return;',
   },
   {
+    name: 'forget under another leader what is not cut yet',
+    file: 'planner/jobs.ts',
+    find: 'if (ledger.rest !== undefined) effects.push(askForIndex(job, stage, ledger.source!));',
+    replace: '',
+  },
+  {
+    name: 'go on cutting from the beginning',
+    file: 'planner/chunks.ts',
+    find: 'const { firstRecord, start } = rest ?? {',
+    replace: 'const { firstRecord, start } = {',
+  },
+  {
+    name: 'copy without end',
+    file: 'planner/copies.ts',
+    find: 'at === node || task.attempts.size > 1) continue;',
+    replace: 'at === node) continue;',
+  },
+  {
+    name: 'go on with what was split anew',
+    file: 'planner/jobs.ts',
+    find: "for (const attempt of [...task.attempts]) stopAttempt(state, attempt, 'its records were split anew', effects);",
+    replace: '',
+  },
+  {
     name: 'begin a stage before what it needs',
     file: 'planner/jobs.ts',
     find: 'if (!stage.plan.needs.every((need) => job.stages.get(need)!.done)) continue;',
@@ -121,5 +145,23 @@ export const plannerMutants: readonly Mutant[] = [
     file: 'planner/tasks.ts',
     find: "else if (task.state === 'assigned' || task.state === 'running') makeReady(",
     replace: "else if (task.state === 'assigned') makeReady(",
+  },
+  {
+    name: 'move a task, and let it run where it was',
+    file: 'planner/moves.ts',
+    find: "effects.push({ type: 'send', node, message: { type: 'cancel', attempt: key, reason } });",
+    replace: '',
+  },
+  {
+    name: 'move again what has moved but now',
+    file: 'planner/moves.ts',
+    find: 'task.movedMs = state.nowMs;',
+    replace: '',
+  },
+  {
+    name: 'move without an end',
+    file: 'planner/moves.ts',
+    find: 'return config.movesPerInterval - moves.made;',
+    replace: 'return 1_000;',
   },
 ];

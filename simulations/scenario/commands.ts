@@ -1,4 +1,5 @@
-import type { LedgerCommand } from '@foremesh/node-runtime/core';
+import { type Ledger, type LedgerCommand, partName, partsOf } from '@foremesh/node-runtime/core';
+import type { Chance } from '../engine/chance.ts';
 
 /** What another leader might have proposed in its place. */
 export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
@@ -20,6 +21,7 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       // An earlier one, as of a leader that does not know of the last.
       return { ...command, occurrenceMs: command.occurrenceMs - 1_000 };
     case 'certify-voters':
+    case 'retire-task':
     case 'drop-checkpoint':
     case 'begin-schedule':
     case 'miss-deadline':
@@ -36,6 +38,32 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
   }
 }
 
+/** What another leader might propose of a stage: to split a task anew, or to cut the same records once more. Undefined: of none. */
+export function rivalCutOf(ledger: Ledger, chance: Chance): LedgerCommand | undefined {
+  const parts = [...ledger.jobs.values()].flatMap((job) =>
+    [...job.stages.values()].flatMap((stage) => partsOf(stage).map((task) => ({ job, stage, task }))),
+  );
+  if (parts.length === 0) return undefined;
+  const { job, stage, task } = chance.pick(parts);
+  if (task.range === undefined) return undefined;
+  const { start, end, firstRecord, records } = task.range;
+  const next = stage.tasks.filter(({ merges }) => !merges).length;
+  const piece = (number: number, from: number, to: number) => {
+    const byte = (record: number) => start + ((end - start) / records) * record;
+    const range = { start: byte(from), end: byte(to), firstRecord: firstRecord + from, records: to - from };
+    return { task: partName(stage.stage, next + number), range };
+  };
+  const head = { account: job.account, job: job.job, atMs: 0 };
+  if (chance.percent(50)) {
+    const { totalRecords } = stage.rest ?? {};
+    const of = totalRecords === undefined ? {} : { totalRecords };
+    return { type: 'cut-stage', ...head, stage: stage.stage, ...of, tasks: [piece(0, 0, records)] };
+  }
+  if (records < 2) return undefined;
+  const middle = chance.between(1, records - 1);
+  return { type: 'retire-task', ...head, task: task.task, into: [piece(0, 0, middle), piece(1, middle, records)] };
+}
+
 export function describeCommand(command: LedgerCommand): string {
   switch (command.type) {
     case 'commit-task':
@@ -47,6 +75,8 @@ export function describeCommand(command: LedgerCommand): string {
       return `drop-checkpoint of ${command.job}/${command.task}`;
     case 'cut-stage':
       return `cut-stage ${command.job}/${command.stage} into ${command.tasks.length}`;
+    case 'retire-task':
+      return `retire-task ${command.job}/${command.task} into ${command.into.map(({ task }) => task).join(' ')}`;
     case 'accept-job':
       return `accept-job ${command.job}`;
     case 'end-job':

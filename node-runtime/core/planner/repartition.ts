@@ -1,5 +1,6 @@
 import type { Assignment, MonitoredDevice, Quantiles } from '@foremesh/partitioner';
 import { weightsOf } from './ahead.ts';
+import { isCutAsItRuns } from './chunks.ts';
 import { codeOf, deviceOf, inputOf, placeable } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { capacityOf, currentCpu, leavesPerSecondOf } from './foresight/index.ts';
@@ -46,11 +47,11 @@ export function repartition(state: PlannerState, effects: PlannerEffect[]): void
   for (const move of moves) perform(state, attempts.get(move.task)!, move, devices, effects);
 }
 
-/** Those that were not looked at for the longest time first. */
+/** Of those that have measured anything those that were not looked at for the longest time first. */
 function nodesToLookAt(state: PlannerState): NodeView[] {
   const due: NodeView[] = [];
   for (const node of state.nodes.values())
-    if (node.confirmed && node.attempts.size > 0 && isDue(state, node)) due.push(node);
+    if (node.confirmed && node.latest !== undefined && node.attempts.size > 0 && isDue(state, node)) due.push(node);
   if (due.length > state.config.repartitionNodes) due.sort((a, b) => (a.looked?.atMs ?? 0) - (b.looked?.atMs ?? 0));
   const looked = due.slice(0, state.config.repartitionNodes);
   for (const node of looked) {
@@ -127,6 +128,7 @@ function assignmentOf(
     ...(task.movedMs === undefined ? {} : { movedSeconds: (state.nowMs - task.movedMs) / 1_000 }),
     isEnding: task.committing || leaving !== undefined,
     isCopied: task.attempts.size > 1,
+    isDivisible: (task.ledger.range?.records ?? 0) > 1 && isCutAsItRuns(task.stage.plan),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { GraphEdge, PlanKind, PlanTask } from '@foremesh/partitioner';
 import { limits, type PlanStage } from '../../../contract/index.ts';
 import { jobKeyOf, type StagePlan } from '../../job-plan.ts';
-import { type LedgerJob, type LedgerTask, mergeName, partName, stageOutput } from '../../ledger.ts';
+import { type LedgerJob, type LedgerStage, type LedgerTask, stageOutput } from '../../ledger.ts';
+import { isWhole, mergeName, partName, partsOf } from '../../ledger-cuts.ts';
 import type { NodeView, PlannerState, TaskView } from '../state.ts';
 import { partsExpected, type Work, withExpectedChunks, workOfTask } from './work.ts';
 
@@ -76,21 +77,24 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
     const ledger = job.stages.get(plan.stage)!;
     if (ledger.done) continue;
     const merges = plan.merge !== undefined;
-    const parts = ledger.cut
-      ? ledger.tasks.filter(({ merges: isMerge }) => !isMerge)
-      : Array.from({ length: partsExpected(state, job, plan.stage) }, (_, number) =>
-          pseudoTask(plan, partName(plan.stage, number)),
-        );
+    const known = partsOf(ledger);
+    const unknown = Math.max(0, partsExpected(state, job, plan.stage) - known.length);
+    const parts = [
+      ...known,
+      ...Array.from({ length: unknown }, (_, number) =>
+        pseudoTask(plan, partName(plan.stage, ledger.tasks.length + number)),
+      ),
+    ];
     const open = parts.filter(({ committed }) => committed === undefined);
     const merge = merges
       ? (ledger.tasks.find((task) => task.merges) ?? pseudoTask(plan, mergeName(plan.stage), true))
       : undefined;
     const isReady = plan.needs.every((need) => job.stages.get(need)!.done || ends.has(need));
-    const work = open[0] === undefined ? undefined : workOfTask(state, expected, open[0]);
+    const work = open[0] === undefined ? undefined : workOfTask(state, expected, meanOf(open, ledger));
     const mergeWork = merge === undefined ? undefined : workOfTask(state, expected, merge);
     const own: number[] = [];
     const said = job.plan.stages.find(({ stage }) => stage === plan.stage)!.split;
-    const isExact = ledger.cut || said === undefined || said.chunks !== undefined || said.by === 'bytes';
+    const isExact = isWhole(ledger) || said === undefined || said.chunks !== undefined || said.by === 'bytes';
     stages.push({ plan, isExact, open: open.length, merges, work: open.length > 0 ? work : mergeWork, tasks: own });
     if (!isReady || (open.length > 0 && work === undefined) || (merge !== undefined && mergeWork === undefined))
       continue;
@@ -147,6 +151,16 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
 /** What the log does not have yet. */
 function pseudoTask({ stage }: StagePlan, task: string, merges = false): LedgerTask {
   return { task, stage, merges, failures: [] };
+}
+
+/** One of the tasks, of the mean size of all of them; of what is not cut yet the log knows the bytes. */
+function meanOf(open: readonly LedgerTask[], { rest, source }: LedgerStage): LedgerTask {
+  const [first] = open;
+  const ranges = open.flatMap(({ range }) => range ?? []);
+  if (ranges[0] === undefined) return first!;
+  const bytes = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+  const restBytes = rest === undefined ? 0 : Math.max(0, source!.sizeBytes - rest.start);
+  return { ...first!, range: { ...ranges[0], start: 0, end: Math.round((bytes + restBytes) / open.length) } };
 }
 
 function scaled({ workSeconds: { q10, q50, q90 } }: Work, factor: number) {

@@ -2,8 +2,9 @@ import type { TaskPrediction } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
 import type { StagePlan } from '../../job-plan.ts';
-import { type LedgerJob, type LedgerTask, stagePlanOf } from '../../ledger.ts';
-import { profileOfTask, workByEstimate } from '../profiles.ts';
+import type { LedgerJob, LedgerTask } from '../../ledger.ts';
+import { stagePlanOf } from '../../ledger-cuts.ts';
+import { partsCut, profileOfTask, workByEstimate } from '../profiles.ts';
 import type { PlannerState } from '../state.ts';
 
 /** What one task takes, as far as anybody can tell. */
@@ -20,6 +21,9 @@ export interface Work {
 const mergeSeconds: Quantiles = { q10: 0.005, q50: 0.05, q90: 0.5 };
 /** An output of which nothing is known. */
 const outputBytesUnknown = 4_096;
+
+/** Chunks that a slot usually gets of a stage that is cut as it runs: a small one, then ever smaller parts of what is left. */
+const chunksPerSlot = 8;
 
 /** Of a task that the log has, or will have. Undefined: nobody knows. */
 export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask): Work | undefined {
@@ -48,18 +52,18 @@ function workBy(known: TaskPrediction, job: LedgerJob, plan: StagePlan): Work | 
 
 /** How many tasks a stage has, its merge not counted, or will probably be cut into. */
 export function partsExpected(state: PlannerState, job: LedgerJob, stage: string): number {
-  const { cut, tasks, source } = job.stages.get(stage)!;
-  if (cut) return tasks.filter(({ merges }) => !merges).length;
+  const ledger = job.stages.get(stage)!;
+  if (ledger.cut) return partsCut(ledger);
   const { split, matrix, input, estimateSeconds } = stagePlanOf(job, stage);
   if (matrix !== undefined) return combinationsOf(matrix);
   if (split === undefined) return 1;
   if (split.chunks !== undefined) return split.chunks;
-  const sizeBytes = (source ?? input)?.sizeBytes;
+  const sizeBytes = (ledger.source ?? input)?.sizeBytes;
   if (split.blockBytes !== undefined && sizeBytes !== undefined)
     return Math.max(1, Math.min(limits.tasksPerStage, Math.ceil(sizeBytes / split.blockBytes)));
   let slots = 0;
   for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
-  const bySlots = Math.max(state.config.chunksLeast, slots * state.config.chunksPerSlot);
+  const bySlots = Math.max(1, slots) * chunksPerSlot;
   const byEstimate = estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(estimateSeconds / 0.5));
   return Math.max(1, Math.min(bySlots, byEstimate, limits.tasksPerStage, sizeBytes ?? limits.tasksPerStage));
 }
