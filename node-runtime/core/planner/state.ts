@@ -228,6 +228,8 @@ export interface JobView {
 /** When a job will be done, as things were. */
 export interface JobForesight {
   readonly atMs: number;
+  /** It was not known yet how many tasks there are. */
+  readonly isCounting: boolean;
   /** Undefined when it could not be planned. */
   readonly planned?: PlannedJob;
   /** That its deadline will probably not be met. */

@@ -16,7 +16,9 @@ export function watchPromises(state: PlannerState, effects: PlannerEffect[]): vo
   let oldestMs = state.nowMs - foreseenForMs;
   for (const view of state.jobs.values()) {
     if (view.schedule !== undefined || view.ending || state.nowMs - view.sinceMs < promisedAfterMs) continue;
-    const atMs = view.outlook?.atMs ?? Number.NEGATIVE_INFINITY;
+    // What was expected before it was known how many tasks there are is worth little.
+    const isKnown = view.outlook !== undefined && (!view.outlook.isCounting || isCounting(view));
+    const atMs = isKnown ? view.outlook!.atMs : Number.NEGATIVE_INFINITY;
     if (atMs > oldestMs || (due !== undefined && atMs === oldestMs)) continue;
     due = view;
     oldestMs = atMs;
@@ -38,12 +40,12 @@ export function foresee(state: PlannerState, view: JobView, effects: PlannerEffe
       : deadlineProblem(job, planned, Math.max(0, dueMs - state.wallMs));
   view.outlook = {
     atMs: state.nowMs,
+    isCounting: isCounting(view),
     ...(planned === undefined ? {} : { planned }),
     ...(late === undefined ? {} : { late }),
   };
   view.dirty = true;
-  const isCounting = [...view.stages.values()].some(({ phase }) => phase === 'index' || phase === 'cut');
-  if (planned === undefined || job.promise !== undefined || isCounting) return;
+  if (planned === undefined || job.promise !== undefined || view.outlook.isCounting) return;
   const confidence = confidenceOf(job);
   const leftMs = millisecondsOf(planned.finishQuantile(confidence));
   if (leftMs === undefined) return;
@@ -51,6 +53,12 @@ export function foresee(state: PlannerState, view: JobView, effects: PlannerEffe
   const { account, job: id } = job;
   const promise = { withinMs: madeMs + leftMs, confidence, madeMs };
   effects.push({ type: 'propose', commands: [{ type: 'promise-job', account, job: id, atMs: state.wallMs, promise }] });
+}
+
+/** Records of a stage are being counted, and cut: how many tasks it will have is not known for sure. */
+function isCounting({ stages }: JobView): boolean {
+  for (const { phase } of stages.values()) if (phase === 'index' || phase === 'cut') return true;
+  return false;
 }
 
 /** What is said of it in the job's state. */
