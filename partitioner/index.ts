@@ -13,6 +13,7 @@ export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts'
 export type { Quantiles, SlotCapacity } from './placement/expected-finish.ts';
 export { finishQuantiles, meanOf } from './placement/expected-finish.ts';
 export { type RankedStage, rankStages } from './placement/rank-stages.ts';
+export { standardPlacement } from './placement/standard.ts';
 export * from './planning/index.ts';
 export * from './records/index.ts';
 export * from './scheduling/index.ts';

@@ -129,6 +129,8 @@ export interface NodeView {
   /** Its wall clock less our monotonic one, when it last told: the same for ever, if both clocks run well. */
   clockTold?: { readonly leadMs: number; readonly atMs: number };
   latest?: MetricSample;
+  /** When that was heard. */
+  latestMs: number;
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
   readonly leaving?: LeavingHazard;

@@ -1,28 +1,15 @@
 import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
-import {
-  costWeightsDefault,
-  cutByWeights,
-  expectedCost,
-  placeByCost,
-  placeByCurrentRoom,
-  planJob,
-  rankStages,
-  recordIndexProblem,
-} from '@foremesh/partitioner';
+import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
+import type { PolicyName } from '../node-options.ts';
 
-/** What a leader forecasts, cuts and places with. */
+/** What a leader forecasts, cuts and places with, looking ahead. */
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-  cost: expectedCost,
-  plan: planJob,
-  weights: costWeightsDefault,
-  placeByCost,
-  rank: rankStages,
+  ...standardPlacement,
   looksAhead: true,
-  place: placeByCurrentRoom,
   occurrences: occurrencesOf,
   predictTasks,
   createLeaving: leavingHazards,
@@ -33,3 +20,7 @@ export const planningPolicy: PlannerPolicy = {
     });
   },
 };
+
+export function planningPolicyOf(name: PolicyName): PlannerPolicy {
+  return { ...planningPolicy, looksAhead: name === 'predictive' };
+}
