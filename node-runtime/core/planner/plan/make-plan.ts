@@ -17,7 +17,7 @@ import { graphOf, type JobGraph, type StageGraph, stageRowOf } from './graph.ts'
 import { nodesToPlan, planNodesOf } from './nodes.ts';
 
 /** How sure a promise is unless the job says. */
-export const confidenceDefault = 0.9;
+const confidenceDefault = 0.9;
 /** Nodes that a message about a lack of room names one by one. */
 const nodesNamedMost = 8;
 
