@@ -6,7 +6,7 @@ import { tasksOf } from '../ledger-retention.ts';
 import { tell, transition } from '../task-states.ts';
 import type { PlannerEffect } from './events.ts';
 import { dropNode } from './nodes.ts';
-import { foresee } from './plan/index.ts';
+import { foreseeAtOnce } from './plan/index.ts';
 import { followAge } from './retention.ts';
 import { deadlineDueMs, followSchedule, openSchedule, scheduleDropped } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
@@ -217,8 +217,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     openJob(state, job, effects);
     const opened = state.jobs.get(event.key)!;
     // Whoever set a deadline is told at once whether it will be met.
-    if (job.plan.deadline !== undefined && job.schedule === undefined && state.nowMs >= state.graceUntilMs)
-      foresee(state, opened, effects);
+    foreseeAtOnce(state, opened, effects);
     opened.dirty = false; // it is published right here
     opened.publishedMs = state.nowMs;
     effects.push(

@@ -291,6 +291,8 @@ export interface PlannerState {
   ageing: { fromMs: number; lookedMs: number; isProposed: boolean };
   /** Of this ledger, when it had learned from so many tasks. */
   predictor?: { readonly ledger: Ledger; readonly learned: number; readonly predict: TaskPredictor };
+  /** When it was last worked out when a job will be done. */
+  foreseenMs: number;
   /** Specs that are on their way into the log: key -> spec hash. */
   readonly accepting: Map<string, string>;
 }
@@ -333,6 +335,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     foresight: createForesightState(options.policy),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },
+    foreseenMs: Number.NEGATIVE_INFINITY,
     accepting: new Map(),
   };
 }
