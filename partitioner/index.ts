@@ -13,7 +13,7 @@ export type {
   PlacingOptions,
 } from './placement/by-cost.ts';
 export { placeByCost } from './placement/by-cost.ts';
-export type { CostFunction, CostQuestion, CostTerms, CostWeights, ExpectedCost } from './placement/cost.ts';
+export type { CostFunction, CostQuestion, CostTerms, CostWeights, CostWishes, ExpectedCost } from './placement/cost.ts';
 export { costWeightsDefault, expectedCost } from './placement/cost.ts';
 export type { Device, PlaceableTask, Placement, Refusal } from './placement/current-room.ts';
 export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts';

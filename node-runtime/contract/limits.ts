@@ -174,6 +174,8 @@ export const limits = {
   /** The same for all attempts of a job together; a quarter is for those that failed. */
   logBytesPerJob: 16 * 1024 ** 2,
   queryRows: 1_000,
+  /** How sure a promise is, and a deadline is wanted, unless the job says. */
+  confidenceDefault: 0.9,
   /** Tasks that a plan takes one by one: of a stage that has more, each stands for several. */
   planTasks: 1_024,
   planTasksPerStage: 256,

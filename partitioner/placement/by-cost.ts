@@ -1,5 +1,5 @@
 import type { CapacityCurve } from '../scheduling/capacity.ts';
-import { type CostWeights, type ExpectedCost, expectedCost } from './cost.ts';
+import { type CostWishes, type ExpectedCost, expectedCost } from './cost.ts';
 import { type Device, type PlaceableTask, type Refusal, refusalForGood } from './current-room.ts';
 import type { Quantiles, SlotCapacity } from './expected-finish.ts';
 
@@ -77,7 +77,7 @@ export interface PlacingOptions {
 export function placeByCost(
   tasks: Iterable<ForeseenTask>,
   devices: readonly ForeseenDevice[],
-  weights: CostWeights,
+  weights: CostWishes,
   options: PlacingOptions,
 ): ForeseenPlacement[] {
   const placements: ForeseenPlacement[] = [];
@@ -125,7 +125,7 @@ function without(candidates: readonly Candidate[], avoid: readonly string[]): re
 }
 
 /** The best place; where it is not free, the best that is, unless all of `ready` tasks would end cheaper at better ones. */
-function choose(candidates: readonly Candidate[], weights: CostWeights, ready: number): Candidate | undefined {
+function choose(candidates: readonly Candidate[], weights: CostWishes, ready: number): Candidate | undefined {
   let least = Number.POSITIVE_INFINITY;
   let now: Candidate | undefined;
   for (const candidate of candidates) {
@@ -149,7 +149,7 @@ function choose(candidates: readonly Candidate[], weights: CostWeights, ready: n
 }
 
 /** How many such tasks, one after the other in each of its slots, a device ends for less than that each. */
-function endingBefore({ device, slot, expected, isUsable }: Candidate, total: number, weights: CostWeights): number {
+function endingBefore({ device, slot, expected, isUsable }: Candidate, total: number, weights: CostWishes): number {
   if (!isUsable || expected.terms.total >= total) return 0;
   if (weights.makespan === 0) return Number.POSITIVE_INFINITY;
   const runSeconds = expected.terms.finishSeconds - expected.startSeconds;
@@ -166,13 +166,13 @@ function isAlike(one: ForeseenTask, other: ForeseenTask): boolean {
   return one.workSeconds === other.workSeconds && one.inputBytes === other.inputBytes && one.mayWait === other.mayWait;
 }
 
-function candidatesOf(task: ForeseenTask, devices: readonly ForeseenDevice[], weights: CostWeights): Candidate[] {
+function candidatesOf(task: ForeseenTask, devices: readonly ForeseenDevice[], weights: CostWishes): Candidate[] {
   return devices
     .filter((device) => refusalForGood(task, device) === undefined)
     .map((device) => candidateOf(task, device, weights));
 }
 
-function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWeights): Candidate {
+function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWishes): Candidate {
   const { capacity, slotsFreeSeconds, leavesPerSecond, bytesPerSecond, nearBytes } = device;
   const free = Math.min(...slotsFreeSeconds);
   const slot = slotsFreeSeconds.indexOf(free);

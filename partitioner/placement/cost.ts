@@ -1,5 +1,5 @@
 import type { CapacityCurve } from '../scheduling/capacity.ts';
-import { finishQuantiles, meanOf, type Quantiles, type SlotCapacity } from './expected-finish.ts';
+import { finishQuantiles, meanOf, type Quantiles, quantileAt, type SlotCapacity } from './expected-finish.ts';
 
 /** How much a second of each kind counts. At least 0; at 0 it counts for nothing. */
 export interface CostWeights {
@@ -11,6 +11,12 @@ export interface CostWeights {
   readonly transfer: number;
   /** A second of work that is expected to be lost because the device leaves. */
   readonly risk: number;
+}
+
+/** What a job wants of its placements. */
+export interface CostWishes extends CostWeights {
+  /** How sure it wants to be of the end of a task, 0 to 1, since it has a deadline: then the end is when it is over with that probability, and not when it is over on average. */
+  readonly confidence?: number;
 }
 
 /**
@@ -51,15 +57,16 @@ export interface ExpectedCost {
   readonly startSeconds: number;
 }
 
-export type CostFunction = (question: CostQuestion, weights?: CostWeights) => ExpectedCost;
+export type CostFunction = (question: CostQuestion, wishes?: CostWishes) => ExpectedCost;
 
 /** What it costs to run a task on a device; Infinity where it never ends. */
-export function expectedCost(question: CostQuestion, weights: CostWeights = costWeightsDefault): ExpectedCost {
+export function expectedCost(question: CostQuestion, weights: CostWishes = costWeightsDefault): ExpectedCost {
   const { workSeconds, capacity, speed, startSeconds, inputBytes, bytesPerSecond, leavesPerSecond } = question;
   const transferSeconds = inputBytes / bytesPerSecond;
   const beginSeconds = startSeconds + transferSeconds;
   const finish = finishQuantiles(workSeconds, capacity, speed, beginSeconds);
-  const finishSeconds = meanOf(finish);
+  const { confidence } = weights;
+  const finishSeconds = confidence === undefined ? meanOf(finish) : quantileAt(finish, confidence);
   // Each way to its end by itself: the owner's work suffers where little is free for long.
   const contentionSeconds = meanOf({
     q10: lackUnder(capacity.q90, beginSeconds, finish.q10, capacity.demand),

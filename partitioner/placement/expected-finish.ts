@@ -35,6 +35,13 @@ export function finishQuantiles(
   };
 }
 
+/** What is not exceeded with that probability, by straight lines between the three quantiles; outside of them the nearest. */
+export function quantileAt({ q10, q50, q90 }: Quantiles, probability: number): number {
+  const share = Math.max(-1, Math.min(1, (probability - 0.5) / 0.4));
+  if (share === 0) return q50;
+  return q50 + (share < 0 ? (q50 - q10) * share : (q90 - q50) * share);
+}
+
 /** The mean of what has these quantiles, by Swanson's rule (Hurst, Brown and Swanson 2000: 0.3, 0.4, 0.3). */
 export function meanOf({ q10, q50, q90 }: Quantiles): number {
   return 0.3 * q10 + 0.4 * q50 + 0.3 * q90;

@@ -2,7 +2,7 @@ import type { Quantiles, SlotCapacity } from '../placement/expected-finish.ts';
 import type { CapacityCurve } from '../scheduling/capacity.ts';
 
 /** How many standard deviations of a normal distribution lie between its middle and its quantile 0.9. */
-export const deviationsAt90 = 1.2815515655446004;
+const deviationsAt90 = 1.2815515655446004;
 /** A quantile is taken for at most so many times the middle: beyond that nothing is known anyway. */
 const ratioMost = 1_000;
 

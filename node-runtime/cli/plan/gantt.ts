@@ -11,7 +11,7 @@ const idle = '·';
 const merging = '+';
 
 /** Stages by their letters: of its name the first that no stage before it has. */
-export function lettersOf({ stages }: PlanAnswer): Map<string, string> {
+function lettersOf({ stages }: PlanAnswer): Map<string, string> {
   const letters = new Map<string, string>();
   const taken = new Set<string>();
   for (const { stage } of stages) {

@@ -81,6 +81,6 @@ function twoDigits(value: number): string {
 }
 
 /** Whole per cent, never all or nothing: nobody is so sure. */
-export function percent(share: number): string {
+function percent(share: number): string {
   return `${Math.min(99, Math.max(1, Math.floor(100 * share + 1e-9)))} %`;
 }

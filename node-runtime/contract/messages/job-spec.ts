@@ -286,6 +286,9 @@ export const jobSpec = z
     if (tasks > limits.tasksPerJob) report(['stages'], `tasksPerJob is ${limits.tasksPerJob}, found ${tasks}`);
     const circle = findCycle(spec.stages);
     if (circle !== undefined) report(['stages'], `the stages need each other in a circle: ${circle.join(' -> ')}`);
+    for (const { stage, need } of findUnreachable(spec.stages))
+      if (circle?.includes(stage) !== true)
+        report(['stages', stage, 'needs'], `"${stage}" can never start: it needs "${need}", which cannot either`);
   });
 
 export type JobSpec = z.infer<typeof jobSpec>;
@@ -309,6 +312,23 @@ export function taskLimitsOf(asked: StageSpec['limits']): TaskLimits {
 
 function isMapping(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Stages that would wait for ever for another that is there, and for which. */
+function findUnreachable(
+  stages: Readonly<Record<string, { needs?: string[] | undefined }>>,
+): { readonly stage: string; readonly need: string }[] {
+  const reached = new Set<string>();
+  let before = -1;
+  while (reached.size > before) {
+    before = reached.size;
+    for (const [name, { needs = [] }] of Object.entries(stages))
+      if (needs.every((need) => reached.has(need))) reached.add(name);
+  }
+  return Object.entries(stages).flatMap(([stage, { needs = [] }]) => {
+    const need = needs.find((each) => Object.hasOwn(stages, each) && !reached.has(each));
+    return need === undefined ? [] : [{ stage, need }];
+  });
 }
 
 function findCycle(stages: Readonly<Record<string, { needs?: string[] | undefined }>>): string[] | undefined {

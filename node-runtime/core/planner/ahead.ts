@@ -1,11 +1,12 @@
 import type {
   Alternative,
-  CostWeights,
+  CostWishes,
   Device,
   ForeseenDevice,
   ForeseenTask,
   PlaceableTask,
 } from '@foremesh/partitioner';
+import { limits } from '../../contract/index.ts';
 import type { LedgerJob } from '../ledger.ts';
 import { capacityOf, leavesPerSecondOf, memoryFreeAhead, slotsFreeSeconds } from './foresight/index.ts';
 import { linkBytesPerSecond, type NeededBlobs, nearBytes } from './near.ts';
@@ -87,7 +88,10 @@ export function hold(state: PlannerState, task: TaskView, work: WorkSeconds, wai
   task.held = waitsFor === undefined ? { untilMs } : { untilMs, waitsFor };
 }
 
-/** How much each term of a placement's cost counts for a job. */
-export function weightsOf({ policy }: PlannerState, { plan: { weights } }: LedgerJob): CostWeights {
-  return weights ?? policy.weights;
+/** How much each term of a placement's cost counts for a job, and, if it has a deadline, how sure it wants to be of when tasks end. */
+export function weightsOf(
+  { policy }: PlannerState,
+  { plan: { weights = policy.weights, deadline } }: LedgerJob,
+): CostWishes {
+  return deadline === undefined ? weights : { ...weights, confidence: deadline.confidence ?? limits.confidenceDefault };
 }

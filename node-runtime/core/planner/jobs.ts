@@ -10,7 +10,7 @@ import type { PlannerEffect } from './events.ts';
 import { followRetired } from './moves.ts';
 import { dropNode } from './nodes.ts';
 import { notePace } from './pace.ts';
-import { foresee } from './plan/index.ts';
+import { foreseeAtOnce } from './plan/index.ts';
 import { followAge } from './retention.ts';
 import { deadlineDueMs, followSchedule, openSchedule, scheduleDropped } from './schedules.ts';
 import type { AttemptView, JobView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
@@ -230,8 +230,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     openJob(state, job, effects);
     const opened = state.jobs.get(event.key)!;
     // Whoever set a deadline is told at once whether it will be met.
-    if (job.plan.deadline !== undefined && job.schedule === undefined && state.nowMs >= state.graceUntilMs)
-      foresee(state, opened, effects);
+    foreseeAtOnce(state, opened, effects);
     opened.dirty = false; // it is published right here
     opened.publishedMs = state.nowMs;
     effects.push(

@@ -296,6 +296,8 @@ export interface JobView {
 /** When a job will be done, as things were. */
 export interface JobForesight {
   readonly atMs: number;
+  /** It was not known yet how many tasks there are. */
+  readonly isCounting: boolean;
   /** Undefined when it could not be planned. */
   readonly planned?: PlannedJob;
   /** That its deadline will probably not be met. */
@@ -360,6 +362,8 @@ export interface PlannerState {
   ageing: { fromMs: number; lookedMs: number; isProposed: boolean };
   /** Of this ledger, when it had learned from so many tasks. */
   predictor?: { readonly ledger: Ledger; readonly learned: number; readonly predict: TaskPredictor };
+  /** When it was last worked out when a job will be done. */
+  foreseenMs: number;
   /** Specs that are on their way into the log: key -> spec hash. */
   readonly accepting: Map<string, string>;
 }
@@ -405,6 +409,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     moves: createMovesState(),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },
+    foreseenMs: Number.NEGATIVE_INFINITY,
     accepting: new Map(),
   };
 }

@@ -141,6 +141,29 @@ describe('job spec', () => {
     );
   });
 
+  it('names every stage that can never start, behind a circle or a stage that is not there', () => {
+    const needing = (...needs: string[]) => ({ code: { inline: 'x' }, needs });
+    const stages = {
+      a: needing('b'),
+      b: needing('a'),
+      c: needing('d'),
+      d: needing('b'),
+      e: needing('none'),
+      f: needing('e'),
+    };
+    const { error } = jobSpec.safeParse({ stages });
+    assert.deepEqual(
+      error!.issues.map(({ message }) => message),
+      [
+        'there is no stage "none"',
+        'the stages need each other in a circle: a -> b -> a',
+        '"c" can never start: it needs "d", which cannot either',
+        '"d" can never start: it needs "b", which cannot either',
+        '"f" can never start: it needs "e", which cannot either',
+      ],
+    );
+  });
+
   it('finds a circle in any graph that has one, and none in any that has not', () => {
     const graphs = fc.array(fc.tuple(fc.nat(7), fc.nat(7)), { maxLength: 12 });
     fc.assert(

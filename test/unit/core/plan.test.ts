@@ -161,6 +161,7 @@ describe('planner: the plan of a job', () => {
     assert.ok(accepted!.deadline!.probability! < 0.2 && accepted!.deadline!.confidence === 0.95);
     assert.equal(leader.planner.attempts.size, 1, 'it runs all the same');
     const easy = { ...planOf(stage), deadline: { withinMs: 3_600_000 } };
+    leader.step({ type: 'tick' }, 200);
     const [other] = statesIn(leader.submit('k', easy));
     assert.equal(other!.problem, undefined);
     assert.ok(other!.deadline!.probability! > 0.9);

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { type CapacityCurve, type CostQuestion, expectedCost, type SlotCapacity } from '@foremesh/partitioner';
+import {
+  type CapacityCurve,
+  type CostQuestion,
+  costWeightsDefault,
+  expectedCost,
+  type SlotCapacity,
+} from '@foremesh/partitioner';
 import fc from 'fast-check';
 
 const exactly = (value: number) => ({ q10: value, q50: value, q90: value });
@@ -33,6 +39,21 @@ describe('cost of a placement', () => {
     const { finish, terms } = expectedCost({ ...question, capacity, workSeconds: { q10: 5, q50: 8, q90: 20 } });
     assert.deepEqual(finish, { q10: 5, q50: 10, q90: 40 });
     assert.equal(terms.finishSeconds, 0.3 * 5 + 0.4 * 10 + 0.3 * 40);
+  });
+
+  it('ends, for a job that wants to be sure, when it is over with that probability: then a steady device is better than a fast one', () => {
+    const workSeconds = exactly(10);
+    const steady = { ...curves(flat(0.7)), demand: 1 };
+    const moody = { q10: flat(0.2), q50: flat(1), q90: flat(1), demand: 1 };
+    const finish = (capacity: SlotCapacity, confidence?: number) =>
+      expectedCost({ ...question, capacity, workSeconds }, { ...costWeightsDefault, ...(confidence && { confidence }) })
+        .terms.finishSeconds;
+    assert.deepEqual(
+      [0.5, 0.7, 0.9, 0.99].map((each) => Math.round(finish(moody, each))),
+      [10, 30, 50, 50],
+    );
+    assert.ok(finish(moody, 0.5) < finish(steady, 0.5) && finish(steady, 0.9) < finish(moody, 0.9));
+    assert.ok(Math.abs(finish(steady) - finish(steady, 0.9)) < 1e-9);
   });
 
   it('counts the seconds of CPU that the device would lose, while the task runs and no longer', () => {

@@ -1,2 +1,2 @@
-export { confidenceOf, planAnswerOf } from './make-plan.ts';
-export { foresee, lateProblem, probabilityOf, promiseStateOf, watchPromises } from './promises.ts';
+export { planAnswerOf } from './make-plan.ts';
+export { foreseeAtOnce, lateProblem, probabilityOf, promiseStateOf, watchPromises } from './promises.ts';

@@ -16,8 +16,6 @@ import { neverOf } from '../why.ts';
 import { graphOf, type JobGraph, type StageGraph, stageRowOf } from './graph.ts';
 import { nodesToPlan, planNodesOf } from './nodes.ts';
 
-/** How sure a promise is unless the job says. */
-export const confidenceDefault = 0.9;
 /** Nodes that a message about a lack of room names one by one. */
 const nodesNamedMost = 8;
 
@@ -63,7 +61,7 @@ export function outlookOf(state: PlannerState, job: LedgerJob, options: PlanOpti
 }
 
 export function confidenceOf({ plan }: LedgerJob): number {
-  return plan.deadline?.confidence ?? confidenceDefault;
+  return plan.deadline?.confidence ?? limits.confidenceDefault;
 }
 
 /** The answer to `plan`. */

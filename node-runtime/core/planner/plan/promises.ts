@@ -6,6 +6,8 @@ import { confidenceOf, deadlineProblem, finishTimesOf, millisecondsOf, outlookOf
 
 /** A job that is over sooner is not worth a promise. */
 const promisedAfterMs = 1_000;
+/** Jobs with a deadline are told at once whether it will be met, but the leader does not spend all its time on that: others follow in its rounds. */
+const atOnceEveryMs = 100;
 /** How old what is expected of a job may become. */
 const foreseenForMs = 5_000;
 
@@ -15,8 +17,11 @@ export function watchPromises(state: PlannerState, effects: PlannerEffect[]): vo
   let due: JobView | undefined;
   let oldestMs = state.nowMs - foreseenForMs;
   for (const view of state.jobs.values()) {
-    if (view.schedule !== undefined || view.ending || state.nowMs - view.sinceMs < promisedAfterMs) continue;
-    const atMs = view.outlook?.atMs ?? Number.NEGATIVE_INFINITY;
+    if (view.schedule !== undefined || view.ending) continue;
+    if (view.dueMs === undefined && state.nowMs - view.sinceMs < promisedAfterMs) continue;
+    // What was expected before it was known how many tasks there are is worth little.
+    const isKnown = view.outlook !== undefined && (!view.outlook.isCounting || isCounting(view));
+    const atMs = isKnown ? view.outlook!.atMs : Number.NEGATIVE_INFINITY;
     if (atMs > oldestMs || (due !== undefined && atMs === oldestMs)) continue;
     due = view;
     oldestMs = atMs;
@@ -24,8 +29,14 @@ export function watchPromises(state: PlannerState, effects: PlannerEffect[]): vo
   if (due !== undefined) foresee(state, due, effects);
 }
 
+/** Of a job that has just been accepted, and has a deadline. */
+export function foreseeAtOnce(state: PlannerState, view: JobView, effects: PlannerEffect[]): void {
+  if (view.dueMs === undefined || state.nowMs < state.graceUntilMs) return;
+  if (state.nowMs - state.foreseenMs >= atOnceEveryMs) foresee(state, view, effects);
+}
+
 /** Works out when a job will be done. The first time that is known it is a promise, which goes into the log. */
-export function foresee(state: PlannerState, view: JobView, effects: PlannerEffect[]): void {
+function foresee(state: PlannerState, view: JobView, effects: PlannerEffect[]): void {
   const job = state.ledger.jobs.get(view.key)!;
   const before = view.outlook?.planned;
   // Cheap: it is done for every job, again and again.
@@ -36,14 +47,15 @@ export function foresee(state: PlannerState, view: JobView, effects: PlannerEffe
     planned === undefined || dueMs === undefined || job.missedDeadline === true
       ? undefined
       : deadlineProblem(job, planned, Math.max(0, dueMs - state.wallMs));
+  state.foreseenMs = state.nowMs;
   view.outlook = {
     atMs: state.nowMs,
+    isCounting: isCounting(view),
     ...(planned === undefined ? {} : { planned }),
     ...(late === undefined ? {} : { late }),
   };
   view.dirty = true;
-  const isCounting = [...view.stages.values()].some(({ phase }) => phase === 'index' || phase === 'cut');
-  if (planned === undefined || job.promise !== undefined || isCounting) return;
+  if (planned === undefined || job.promise !== undefined || view.outlook.isCounting) return;
   const confidence = confidenceOf(job);
   const leftMs = millisecondsOf(planned.finishQuantile(confidence));
   if (leftMs === undefined) return;
@@ -51,6 +63,12 @@ export function foresee(state: PlannerState, view: JobView, effects: PlannerEffe
   const { account, job: id } = job;
   const promise = { withinMs: madeMs + leftMs, confidence, madeMs };
   effects.push({ type: 'propose', commands: [{ type: 'promise-job', account, job: id, atMs: state.wallMs, promise }] });
+}
+
+/** Records of a stage are being counted, and cut: how many tasks it will have is not known for sure. */
+function isCounting({ stages }: JobView): boolean {
+  for (const { phase } of stages.values()) if (phase === 'index' || phase === 'cut') return true;
+  return false;
 }
 
 /** What is said of it in the job's state. */
