@@ -34,25 +34,18 @@ export class Mixture {
     this.#squares = take(cells);
   }
 
-  /** The weighted mean of what the experts say for `cell`, from `at` on in `forecasts`. */
+  /**
+   * The weighted mean of what the experts say for `cell`, from `at` on in `forecasts`. One that says NaN sleeps: its weight in the mean is nothing, and
+   * it neither wins nor loses weight for when it wakes (Freund, Schapire, Singer and Warmuth 1997, experts that specialize). The first never sleeps.
+   */
   mix(cell: number, forecasts: Float32Array, at: number): number {
     const base = cell * this.#experts;
-    let sum = 0;
-    for (let expert = 0; expert < this.#experts; expert += 1)
-      sum += this.weights[base + expert]! * forecasts[at + expert]!;
-    return sum;
-  }
-
-  /**
-   * The same without the last expert: what one says that sleeps. Its weight in the mean is nothing so, and it neither wins nor loses weight for when
-   * it wakes (Freund, Schapire, Singer and Warmuth 1997, experts that specialize).
-   */
-  mixOthers(cell: number, forecasts: Float32Array, at: number): number {
-    const base = cell * this.#experts;
     let [sum, weights] = [0, 0];
-    for (let expert = 0; expert < this.#experts - 1; expert += 1) {
+    for (let expert = 0; expert < this.#experts; expert += 1) {
+      const forecast = forecasts[at + expert]!;
+      if (Number.isNaN(forecast)) continue;
       weights += this.weights[base + expert]!;
-      sum += this.weights[base + expert]! * forecasts[at + expert]!;
+      sum += this.weights[base + expert]! * forecast;
     }
     return sum / weights;
   }
@@ -75,7 +68,8 @@ export class Mixture {
     const base = cell * this.#experts;
     let most = 0;
     for (let expert = 0; expert < this.#experts; expert += 1) {
-      const raw = (slope * (forecasts[at + expert]! - mixed)) / unit;
+      const forecast = forecasts[at + expert]!;
+      const raw = Number.isNaN(forecast) ? 0 : (slope * (forecast - mixed)) / unit;
       const loss = Math.min(lossMost, Math.max(-lossMost, raw));
       this.#regrets[base + expert] = keep * this.#regrets[base + expert]! + loss;
       most = Math.max(most, loss * loss);
