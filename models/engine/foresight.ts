@@ -18,7 +18,10 @@ export interface Member {
   readonly factory: ForecasterFactory;
   /** For series of these kinds alone. */
   readonly kinds?: readonly string[];
-  /** It takes part in the forecasts of a series only while it is the champion there; meanwhile it is scored like the rest. */
+  /**
+   * It is scored like the rest, and takes part in the forecasts of a series from when it is the champion there, and better than the engine without it, for as
+   * long as it is the champion.
+   */
   readonly challenges?: boolean;
   /** Of one that costs much: for so many open series of each kind, the first that were opened. On the others it stands aside. */
   readonly seriesMost?: number;

@@ -61,7 +61,9 @@ export class Series {
   #duel: Duel;
   #learnedNumber = 0;
   #isUsed = false;
+  /** Of each challenger, what it said, for the time of a cell; and whether it takes part. */
   readonly #challengersSaid: number[] = [];
+  readonly #awake: boolean[];
   #open: Origin[] = [];
   #count = 0;
   #missing = 0;
@@ -70,6 +72,7 @@ export class Series {
   constructor(pool: Pool, members: readonly Forecaster[]) {
     this.#pool = pool;
     this.members = members;
+    this.#awake = pool.challengers.map(() => false);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
     this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.weights, slab.take);
@@ -221,10 +224,16 @@ export class Series {
     }
   }
 
-  /** Has those sleep that take part only as champions, and are none. */
   #silence(forecasts: Float32Array, at: number): void {
-    for (const expert of this.#pool.challengers)
-      if (expert !== this.scores.champion) forecasts[at + expert] = Number.NaN;
+    for (const [index, expert] of this.#pool.challengers.entries())
+      if (!this.#awake[index]) forecasts[at + expert] = Number.NaN;
+  }
+
+  /** A challenger wakes where it is the champion and better than the engine without it, and sleeps when it is not the champion any more. */
+  #wake(): void {
+    const { champion, losses } = this.scores;
+    for (const [index, expert] of this.#pool.challengers.entries())
+      this.#awake[index] = expert === champion && (this.#awake[index]! || losses[expert]! < losses.at(-1)!);
   }
 
   #weigh(cell: number): void {
@@ -294,6 +303,7 @@ export class Series {
       }
     }
     this.scores.close();
+    this.#wake();
     if (this.#duel.close()) pool.learnedScored += 1;
   }
 
@@ -341,7 +351,7 @@ export class Series {
     const sums = new Array<number>(experts).fill(0);
     for (let cell = 0; cell < this.#pool.cells; cell += 1) this.#weigh(cell);
     for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight;
-    for (const expert of this.#pool.challengers) if (expert !== this.scores.champion) sums[expert] = 0;
+    for (const [index, expert] of this.#pool.challengers.entries()) if (!this.#awake[index]) sums[expert] = 0;
     if (this.#pool.hasSlot && !this.#isUsed) sums[experts - 1] = 0;
     const awake = sums.reduce((sum, weight) => sum + weight, 0);
     return sums.map((weight) => weight / awake);
