@@ -16,19 +16,25 @@ export interface MixtureState {
  */
 export class Mixture {
   readonly #experts: number;
+  readonly #logarithm: number;
   /** Per cell and expert; each row sums to 1. */
   readonly weights: Float32Array;
   readonly #regrets: Float32Array;
   readonly #squares: Float32Array;
 
-  /** @param weights of cells and experts; mixtures that always `weigh` before they `mix` can share them */
+  /**
+   * @param sleepers of the experts, those that mostly sleep: the others learn as fast as without them
+   * @param weights of cells and experts; mixtures that always `weigh` before they `mix` can share them
+   */
   constructor(
     cells: number,
     experts: number,
+    sleepers = 0,
     weights: Float32Array = new Float32Array(cells * experts),
     take: Take = takeAlone,
   ) {
     this.#experts = experts;
+    this.#logarithm = Math.log(experts - sleepers);
     this.weights = weights.fill(1 / experts);
     this.#regrets = take(cells * experts);
     this.#squares = take(cells);
@@ -86,7 +92,7 @@ export class Mixture {
     const { weights } = this;
     const base = cell * this.#experts;
     const end = base + this.#experts;
-    const rate = pace * Math.sqrt(Math.log(this.#experts) / (this.#squares[cell]! + doubt + 1e-9));
+    const rate = pace * Math.sqrt(this.#logarithm / (this.#squares[cell]! + doubt + 1e-9));
     let least = Number.POSITIVE_INFINITY;
     for (let at = base; at < end; at += 1) least = Math.min(least, this.#regrets[at]!);
     let sum = 0;

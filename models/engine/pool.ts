@@ -105,7 +105,7 @@ export class Pool {
     this.weights = new Float32Array(this.cells * this.experts.length);
     this.reading = readingOf(this.anchors);
     this.regression = new PooledRegression(this.anchors);
-    this.mixture = new Mixture(this.cells, this.experts.length);
+    this.mixture = new Mixture(this.cells, this.experts.length, this.challengers.length);
     this.offsets = new Float32Array(this.cells);
     this.meanSquares = new Float64Array(this.cells);
     this.#calibration = new QuantileTracker(new Float32Array(this.cells), 0);

@@ -75,7 +75,7 @@ export class Series {
     this.#awake = pool.challengers.map(() => false);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
-    this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.weights, slab.take);
+    this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.challengers.length, pool.weights, slab.take);
     this.#calibration = new QuantileTracker(slab.take(pool.cells), calibrationDecay);
     this.scores = new Scoreboard(this.#entrants + 1, slab.take);
     this.#duel = new Duel(pool.experts.length);
