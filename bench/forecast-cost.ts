@@ -1,11 +1,13 @@
 // What the engine costs a leader: fleets of 10 to 10,000 nodes of three series, one value and one refresh of all curves a minute.
 import { spawnSync } from 'node:child_process';
-import { createForesight } from '@foremesh/models';
+import { arimaChallenger, createForesight, standardMembers } from '@foremesh/models';
 import { loadAverage, residentMiB } from './spine/proc.ts';
 import { round } from './spine/statistics.ts';
 
 const fleets = [10, 100, 1_000, 10_000];
 const steps = 30;
+/** As a leader has them (`arimaSeriesPerKind`). */
+const members = [...standardMembers, arimaChallenger({ kinds: ['cpu', 'memory'], seriesMost: 64 })];
 const minuteMs = 60_000;
 const kinds = [
   { kind: 'cpu', range: { low: 0, high: 100 } },
@@ -33,7 +35,7 @@ interface Cost {
 }
 
 function measure(nodes: number): Cost {
-  const foresight = createForesight({ steps });
+  const foresight = createForesight({ steps, members });
   const keys: string[] = [];
   for (const { kind, range } of kinds)
     for (let node = 0; node < nodes; node += 1) {

@@ -20,7 +20,7 @@ export {
   type Reasons,
   type SeriesIdentity,
 } from './engine/foresight.ts';
-export { standardMembers } from './engine/members.ts';
+export { arimaChallenger, standardMembers } from './engine/members.ts';
 export type {
   Forecaster,
   ForecasterFactory,

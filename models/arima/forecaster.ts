@@ -72,6 +72,11 @@ class ArimaForecaster implements Forecaster {
     this.#order = options.order ?? defaultOrder;
   }
 
+  /** Where it has no model it only says the last value. */
+  get ready(): boolean {
+    return this.#filter !== undefined;
+  }
+
   observe(value: number): void {
     const { low, high } = this.#series.range;
     const known = Number.isFinite(value) ? bounded(Math.min(high, Math.max(low, value))) : Number.NaN;

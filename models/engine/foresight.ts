@@ -16,6 +16,15 @@ import { Series } from './series.ts';
 export interface Member {
   readonly model: string;
   readonly factory: ForecasterFactory;
+  /** For series of these kinds alone. */
+  readonly kinds?: readonly string[];
+  /**
+   * It is scored like the rest, and takes part in the forecasts of a series from when it is the champion there, and better than the engine without it, for as
+   * long as it is the champion.
+   */
+  readonly challenges?: boolean;
+  /** Of one that costs much: for so many open series of each kind, the first that were opened. On the others it stands aside. */
+  readonly seriesMost?: number;
 }
 
 export interface ForesightOptions {
@@ -116,7 +125,8 @@ export function createForesight({
   function poolOf({ kind, intervalMs, range }: SeriesIdentity): Pool {
     let pool = pools.get(kind);
     if (pool === undefined) {
-      pool = new Pool({ intervalMs, range }, steps, members, globals, learnedKinds.includes(kind));
+      const own = members.filter(({ kinds }) => kinds?.includes(kind) ?? true);
+      pool = new Pool({ intervalMs, range }, steps, own, globals, learnedKinds.includes(kind));
       const model = learned.get(kind);
       if (model !== undefined) pool.use(model);
       const state = saved[kind];
@@ -169,8 +179,7 @@ export function createForesight({
       const known = opened.get(identity.key);
       if (known !== undefined) return known.forecaster;
       const pool = poolOf(identity);
-      const series = new Series(pool);
-      pool.join();
+      const series = new Series(pool, pool.join());
       const forecaster: Forecaster = {
         model: 'foresight',
         observe: (value) => observeAll([[found, value]]),
@@ -181,7 +190,8 @@ export function createForesight({
       return forecaster;
     },
     close(key) {
-      opened.get(key)?.pool.leave();
+      const found = opened.get(key);
+      found?.pool.leave(found.series.members);
       opened.delete(key);
     },
     observeAll(values) {

@@ -16,43 +16,42 @@ export interface MixtureState {
  */
 export class Mixture {
   readonly #experts: number;
+  readonly #logarithm: number;
   /** Per cell and expert; each row sums to 1. */
   readonly weights: Float32Array;
   readonly #regrets: Float32Array;
   readonly #squares: Float32Array;
 
-  /** @param weights of cells and experts; mixtures that always `weigh` before they `mix` can share them */
+  /**
+   * @param sleepers of the experts, those that mostly sleep: the others learn as fast as without them
+   * @param weights of cells and experts; mixtures that always `weigh` before they `mix` can share them
+   */
   constructor(
     cells: number,
     experts: number,
+    sleepers = 0,
     weights: Float32Array = new Float32Array(cells * experts),
     take: Take = takeAlone,
   ) {
     this.#experts = experts;
+    this.#logarithm = Math.log(experts - sleepers);
     this.weights = weights.fill(1 / experts);
     this.#regrets = take(cells * experts);
     this.#squares = take(cells);
   }
 
-  /** The weighted mean of what the experts say for `cell`, from `at` on in `forecasts`. */
+  /**
+   * The weighted mean of what the experts say for `cell`, from `at` on in `forecasts`. One that says NaN sleeps: its weight in the mean is nothing, and
+   * it neither wins nor loses weight for when it wakes (Freund, Schapire, Singer and Warmuth 1997, experts that specialize). The first never sleeps.
+   */
   mix(cell: number, forecasts: Float32Array, at: number): number {
     const base = cell * this.#experts;
-    let sum = 0;
-    for (let expert = 0; expert < this.#experts; expert += 1)
-      sum += this.weights[base + expert]! * forecasts[at + expert]!;
-    return sum;
-  }
-
-  /**
-   * The same without the last expert: what one says that sleeps. Its weight in the mean is nothing so, and it neither wins nor loses weight for when
-   * it wakes (Freund, Schapire, Singer and Warmuth 1997, experts that specialize).
-   */
-  mixOthers(cell: number, forecasts: Float32Array, at: number): number {
-    const base = cell * this.#experts;
     let [sum, weights] = [0, 0];
-    for (let expert = 0; expert < this.#experts - 1; expert += 1) {
+    for (let expert = 0; expert < this.#experts; expert += 1) {
+      const forecast = forecasts[at + expert]!;
+      if (Number.isNaN(forecast)) continue;
       weights += this.weights[base + expert]!;
-      sum += this.weights[base + expert]! * forecasts[at + expert]!;
+      sum += this.weights[base + expert]! * forecast;
     }
     return sum / weights;
   }
@@ -75,7 +74,8 @@ export class Mixture {
     const base = cell * this.#experts;
     let most = 0;
     for (let expert = 0; expert < this.#experts; expert += 1) {
-      const raw = (slope * (forecasts[at + expert]! - mixed)) / unit;
+      const forecast = forecasts[at + expert]!;
+      const raw = Number.isNaN(forecast) ? 0 : (slope * (forecast - mixed)) / unit;
       const loss = Math.min(lossMost, Math.max(-lossMost, raw));
       this.#regrets[base + expert] = keep * this.#regrets[base + expert]! + loss;
       most = Math.max(most, loss * loss);
@@ -92,7 +92,7 @@ export class Mixture {
     const { weights } = this;
     const base = cell * this.#experts;
     const end = base + this.#experts;
-    const rate = pace * Math.sqrt(Math.log(this.#experts) / (this.#squares[cell]! + doubt + 1e-9));
+    const rate = pace * Math.sqrt(this.#logarithm / (this.#squares[cell]! + doubt + 1e-9));
     let least = Number.POSITIVE_INFINITY;
     for (let at = base; at < end; at += 1) least = Math.min(least, this.#regrets[at]!);
     let sum = 0;

@@ -1,5 +1,5 @@
 import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
-import type { GlobalModel, SeriesOptions } from '../forecaster.ts';
+import type { Forecaster, GlobalModel, SeriesOptions } from '../forecaster.ts';
 import { anchorsUpTo } from './anchors.ts';
 import type { Member } from './foresight.ts';
 import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
@@ -16,6 +16,16 @@ const fewSeries = 10;
 /** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
 const mixes = 3;
 
+/** Has nothing to say, ever. */
+const standsAside: Forecaster = {
+  model: 'none',
+  ready: false,
+  observe: () => {},
+  forecast: () => {
+    throw new Error('it is not ready');
+  },
+};
+
 export interface PoolState {
   readonly regression: PooledCoefficients | null;
   readonly mixture: MixtureState;
@@ -31,6 +41,8 @@ export class Pool {
   /** Whether there is a place, the last, for a model that is learned meanwhile. */
   readonly hasSlot: boolean;
   readonly anchors: readonly number[];
+  /** Among `experts`, those of the members that only take part as champions. */
+  readonly challengers: readonly number[];
   /** Names of all members, in the order of their weights. */
   readonly experts: string[];
   readonly cells: number;
@@ -55,6 +67,8 @@ export class Pool {
   readonly #calibration: QuantileTracker;
   readonly #squares: Float64Array;
   #size = 0;
+  /** For how many series each of `members` speaks. */
+  readonly #speaking: number[];
   #answers = 0;
   /** The model in the slot, how many models were there, and how many of its forecasts have been compared with what came. */
   learned: GlobalModel | undefined;
@@ -70,6 +84,7 @@ export class Pool {
   ) {
     this.options = options;
     this.members = members;
+    this.#speaking = members.map(() => 0);
     this.globals = globals;
     this.hasSlot = hasSlot;
     this.anchors = anchorsUpTo(steps);
@@ -82,13 +97,15 @@ export class Pool {
     ];
     this.cells = this.anchors.length * levels.length;
     this.row = this.experts.length + mixes + (hasSlot ? 1 : 0);
+    const first = bases.length + pooledModels.length;
+    this.challengers = members.flatMap(({ challenges }, index) => (challenges === true ? [first + index] : []));
     let origins = 0;
     this.origins = [0, ...this.anchors.map((step) => (origins += step))];
     this.now = new Float32Array(this.cells * this.row);
     this.weights = new Float32Array(this.cells * this.experts.length);
     this.reading = readingOf(this.anchors);
     this.regression = new PooledRegression(this.anchors);
-    this.mixture = new Mixture(this.cells, this.experts.length);
+    this.mixture = new Mixture(this.cells, this.experts.length, this.challengers.length);
     this.offsets = new Float32Array(this.cells);
     this.meanSquares = new Float64Array(this.cells);
     this.#calibration = new QuantileTracker(new Float32Array(this.cells), 0);
@@ -108,12 +125,19 @@ export class Pool {
     this.experts[this.experts.length - 1] = model.model;
   }
 
-  join(): void {
+  /** A series more, and its members; `standsAside` in the place of those that are for no more series. */
+  join(): Forecaster[] {
     this.#size += 1;
+    return this.members.map(({ factory, seriesMost = Number.POSITIVE_INFINITY }, index) => {
+      if (this.#speaking[index]! >= seriesMost) return standsAside;
+      this.#speaking[index]! += 1;
+      return factory(this.options);
+    });
   }
 
-  leave(): void {
+  leave(members: readonly Forecaster[]): void {
     this.#size -= 1;
+    for (const [index, member] of members.entries()) if (member !== standsAside) this.#speaking[index]! -= 1;
   }
 
   /** Takes in the value that a forecast of a series was about; `unit` is the size of the series. */

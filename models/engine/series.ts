@@ -41,8 +41,8 @@ interface Origin {
 /** One series: its members, how they did, and what is said in the end. */
 export class Series {
   readonly scores: Scoreboard;
+  readonly members: readonly Forecaster[];
   readonly #pool: Pool;
-  readonly #members: readonly Forecaster[];
   readonly #track: Track;
   readonly #mixture: Mixture;
   readonly #calibration: QuantileTracker;
@@ -61,17 +61,21 @@ export class Series {
   #duel: Duel;
   #learnedNumber = 0;
   #isUsed = false;
+  /** Of each challenger, what it said, for the time of a cell; and whether it takes part. */
+  readonly #challengersSaid: number[] = [];
+  readonly #awake: boolean[];
   #open: Origin[] = [];
   #count = 0;
   #missing = 0;
   #size = 0;
 
-  constructor(pool: Pool) {
+  constructor(pool: Pool, members: readonly Forecaster[]) {
     this.#pool = pool;
-    this.#members = pool.members.map(({ factory }) => factory(pool.options));
+    this.members = members;
+    this.#awake = pool.challengers.map(() => false);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
-    this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.weights, slab.take);
+    this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.challengers.length, pool.weights, slab.take);
     this.#calibration = new QuantileTracker(slab.take(pool.cells), calibrationDecay);
     this.scores = new Scoreboard(this.#entrants + 1, slab.take);
     this.#duel = new Duel(pool.experts.length);
@@ -108,14 +112,14 @@ export class Series {
     if (number === undefined) {
       this.#missing += 1;
       // Those that follow a season count the time that passes.
-      for (const member of this.#members) member.observe(Number.NaN);
+      for (const member of this.members) member.observe(Number.NaN);
       return false;
     }
     this.#count += 1;
     this.#missing = 0;
     this.#score(number, isFamiliar);
     this.#track.push(number);
-    for (const member of this.#members) member.observe(number);
+    for (const member of this.members) member.observe(number);
     return true;
   }
 
@@ -146,7 +150,7 @@ export class Series {
     else for (let each = 0; each < pooledModels.length; each += 1) this.#stand(expert + each);
     expert += pooledModels.length;
     const farthest = anchors.at(-1)!;
-    for (const member of this.#members)
+    for (const member of this.members)
       this.#enter(expert++, member.ready === false ? undefined : member.forecast(farthest));
     for (const index of globals.keys()) this.#enter(expert++, answers[index]);
     if (this.#pool.hasSlot) this.#hearLearned(answers[globals.length]);
@@ -205,18 +209,31 @@ export class Series {
     for (let cell = 0; cell < this.#pool.cells; cell += 1) {
       const at = cell * this.#row;
       this.#weigh(cell);
-      if (this.#pool.hasSlot)
-        this.#now[at + experts - 1] = this.#isUsed
-          ? this.#now[at + this.#row - 1]!
-          : this.#mixture.mixOthers(cell, this.#now, at);
+      if (this.#pool.hasSlot) this.#now[at + experts - 1] = this.#isUsed ? this.#now[at + this.#row - 1]! : Number.NaN;
       for (let expert = at; expert < at + experts; expert += 1)
         this.#now[expert] = Math.min(high, Math.max(low, this.#now[expert]!));
+      const said = this.#challengersSaid;
+      for (const [index, expert] of this.#pool.challengers.entries()) said[index] = this.#now[at + expert]!;
+      this.#silence(this.#now, at);
       const own = this.#mixture.mix(cell, this.#now, at);
       const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
       this.#now[at + experts] = this.#pool.mixture.mix(cell, this.#now, at);
+      for (const [index, expert] of this.#pool.challengers.entries()) this.#now[at + expert] = said[index]!;
       this.#now[at + experts + 1] = own;
       this.#now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
     }
+  }
+
+  #silence(forecasts: Float32Array, at: number): void {
+    for (const [index, expert] of this.#pool.challengers.entries())
+      if (!this.#awake[index]) forecasts[at + expert] = Number.NaN;
+  }
+
+  /** A challenger wakes where it is the champion and better than the engine without it, and sleeps when it is not the champion any more. */
+  #wake(): void {
+    const { champion, losses } = this.scores;
+    for (const [index, expert] of this.#pool.challengers.entries())
+      this.#awake[index] = expert === champion && (this.#awake[index]! || losses[expert]! < losses.at(-1)!);
   }
 
   #weigh(cell: number): void {
@@ -268,11 +285,6 @@ export class Series {
         const spoken = (origin * levels.length + level) * experts;
         for (let expert = 0; expert < experts; expert += 1)
           heard[expert] = own + fromBrainFloat(this.#spoken[spoken + expert]!);
-        pool.learn(cell, value, heard, 0, pending[at]!, unit);
-        const slope = slopeAt(quantile, value, own);
-        pool.noteSquare(cell, this.#mixture.learn(cell, slope, heard, 0, own, scale, keep));
-        pool.calibrate(cell, value, given);
-        this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
         const entrants = this.#entrants;
         const learned = pool.hasSlot && !isFamiliar ? pending[at + this.#kept - 1]! : Number.NaN;
         for (let expert = 0; expert < entrants; expert += 1) {
@@ -282,9 +294,16 @@ export class Series {
         }
         if (Number.isFinite(learned)) this.#duel.add(entrants, pinballLoss(value, learned, quantile));
         this.scores.add(entrants, pinballLoss(value, given, quantile));
+        this.#silence(heard, 0);
+        pool.learn(cell, value, heard, 0, pending[at]!, unit);
+        const slope = slopeAt(quantile, value, own);
+        pool.noteSquare(cell, this.#mixture.learn(cell, slope, heard, 0, own, scale, keep));
+        pool.calibrate(cell, value, given);
+        this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
       }
     }
     this.scores.close();
+    this.#wake();
     if (this.#duel.close()) pool.learnedScored += 1;
   }
 
@@ -326,15 +345,16 @@ export class Series {
     return { intervalMs, q10, q50, q90 };
   }
 
-  /** Mean weight of each member over all steps and levels; a learned model that is not used has none. */
+  /** Mean weight of each member over all steps and levels; one that sleeps has none. */
   weights(): number[] {
     const experts = this.#pool.experts.length;
     const sums = new Array<number>(experts).fill(0);
     for (let cell = 0; cell < this.#pool.cells; cell += 1) this.#weigh(cell);
-    for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight / this.#pool.cells;
-    if (!this.#pool.hasSlot || this.#isUsed) return sums;
-    const asleep = sums.pop()!;
-    return [...sums.map((weight) => weight / (1 - asleep)), 0];
+    for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight;
+    for (const [index, expert] of this.#pool.challengers.entries()) if (!this.#awake[index]) sums[expert] = 0;
+    if (this.#pool.hasSlot && !this.#isUsed) sums[experts - 1] = 0;
+    const awake = sums.reduce((sum, weight) => sum + weight, 0);
+    return sums.map((weight) => weight / awake);
   }
 
   /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its high values. */

@@ -162,6 +162,8 @@ export const limits = {
   forecastHistoryStepsOfAll: 200_000,
   /** Steps of one node whose samples are still gathered: what is older when it comes is left out. */
   forecastOpenSteps: 40,
+  /** Series of each kind (CPU, memory) that have ARIMA as a challenger, the first that a leader hears of: a fit takes it milliseconds. */
+  arimaSeriesPerKind: 64,
   /** What a leader does for its forecasts at once (four times a second): nodes that are forecast, steps of the past that are learned. */
   forecastNodesPerTick: 45,
   forecastStepsPerTick: 50,

@@ -1,6 +1,7 @@
-import { createForesight, leavingHazards, predictTasks } from '@foremesh/models';
+import { arimaChallenger, createForesight, leavingHazards, predictTasks, standardMembers } from '@foremesh/models';
 import { standardPlanning } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
+import { limits } from '../../contract/index.ts';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
 import type { PolicyName } from '../node-options.ts';
@@ -13,7 +14,9 @@ export const planningPolicy: PlannerPolicy = {
   predictTasks,
   createLeaving: leavingHazards,
   createForesight: () => {
-    const foresight = createForesight({ steps: plannerDefaults.forecastSteps, learnedKinds });
+    const challenger = arimaChallenger({ kinds: learnedKinds, seriesMost: limits.arimaSeriesPerKind });
+    const members = [...standardMembers, challenger];
+    const foresight = createForesight({ steps: plannerDefaults.forecastSteps, members, learnedKinds });
     return Object.assign(foresight, {
       useWeights: (kind: string, weights: Uint8Array) => foresight.use(kind, modelOf(weights)),
     });

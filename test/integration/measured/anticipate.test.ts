@@ -26,10 +26,15 @@ const halfSteps = 25;
 const halfMs = halfSteps * stepMs;
 /** How long before the third busy period it must be foreseen. */
 const aheadMs = 4 * stepMs;
+/** Of what is measured: below it is idle, above it is busy. */
+const idleMost = 0.4;
+const busyLeast = 0.6;
 /** How much more the median must say for the busy period than for the idle time before it; the last value says the same for both. */
-const riseLeast = 0.15;
-/** How much better than the last value, by pinball loss, from then until the fourth period begins. */
-const lossShareMost = 0.85;
+const riseLeast = 0.2;
+/** Of the last value's pinball loss: from the beginning of the second period, and from before the third, until the fourth begins. */
+const lossShareMost = { run: 0.75, third: 0.8 };
+/** Of the steps before the third period, those in which the machine had no time to measure; with more of them nothing can be said. */
+const unmeasuredShareMost = 0.05;
 
 interface Sample {
   readonly atMs: number;
@@ -77,28 +82,38 @@ describe('a busy period that comes back', function () {
 
     const busyMs = await startBusyProcess(cgroups[1]!);
     await until('the fourth busy period begins', () => busyMs.length >= 4, 120_000);
-    const [, , thirdMs, endMs] = busyMs as [number, number, number, number];
+    const [, secondMs, thirdMs, endMs] = busyMs as [number, number, number, number];
+    const unmeasured = unmeasuredShare(samples, thirdMs);
+    if (unmeasured > unmeasuredShareMost)
+      skip(
+        this,
+        `the machine is too busy: in ${Math.round(100 * unmeasured)} % of the steps the device could not be measured`,
+      );
     // This process, the nodes and the busy one share the clock of this machine.
     const before = forecasts.findLast(({ originWallMs }) => originWallMs + stepMs <= thirdMs - aheadMs)!;
     const idleNow = meanOf(samples, before.originWallMs - stepMs, before.originWallMs)!;
-    assert.ok(idleNow < 0.4, `it is idle then: ${idleNow}`);
+    assert.ok(idleNow < idleMost, `it is idle then: ${idleNow}`);
     const busyThen = meanOf(samples, thirdMs + halfMs / 2 - stepMs, thirdMs + halfMs / 2 + stepMs)!;
-    assert.ok(busyThen > 0.6, `and busy in the middle of the third period: ${busyThen}`);
+    assert.ok(busyThen > busyLeast, `and busy in the middle of the third period: ${busyThen}`);
     const [from, to] = [thirdMs, thirdMs + halfMs].map((ms) => Math.round((ms - before.originWallMs) / stepMs));
-    const rise = meanOfList(ownOf(before).q50.slice(from, to)) - meanOfList(ownOf(before).q50.slice(0, from));
+    const third = ownOf(before).q50.slice(from, to);
+    const rise = meanOfList(third) - meanOfList(ownOf(before).q50.slice(0, from));
     assert.ok(
       rise > riseLeast,
       `its median rises by ${rise} from step ${from} to ${to}: ${JSON.stringify(ownOf(before))}`,
     );
-    const judged = forecasts.filter(
-      ({ originWallMs }) => originWallMs >= before.originWallMs && originWallMs + stepMs <= endMs,
-    );
-    const losses = judged.map((forecast) => lossesOf(forecast, samples, endMs));
-    const [ours, lasts] = [0, 1].map((which) => losses.reduce((sum, each) => sum + each[which]!, 0) / losses.length);
-    assert.ok(
-      ours! < lossShareMost * lasts!,
-      `the loss is ${ours} and that of the last value ${lasts}, over ${losses.length} forecasts`,
-    );
+    for (const [name, fromMs] of [
+      ['run', secondMs],
+      ['third', before.originWallMs],
+    ] as const) {
+      const judged = forecasts.filter(({ originWallMs }) => originWallMs >= fromMs && originWallMs + stepMs <= endMs);
+      const losses = judged.map((forecast) => lossesOf(forecast, samples, endMs));
+      const [ours, lasts] = [0, 1].map((which) => meanOfList(losses.map((each) => each[which]!)));
+      assert.ok(
+        ours! < lossShareMost[name] * lasts!,
+        `${name}: the loss is ${ours} and that of the last value ${lasts}, over ${losses.length} forecasts`,
+      );
+    }
   });
 });
 
@@ -135,6 +150,17 @@ function meanOfList(values: readonly number[]): number {
 function meanOf(samples: readonly Sample[], fromMs: number, untilMs: number): number | undefined {
   const within = samples.filter(({ atMs }) => atMs > fromMs && atMs <= untilMs);
   return within.length === 0 ? undefined : within.reduce((sum, { own }) => sum + own, 0) / within.length;
+}
+
+/** Of the steps until then, those of which less than half was measured. */
+function unmeasuredShare(samples: readonly Sample[], untilMs: number): number {
+  const startMs = samples[0]!.atMs;
+  const counts = new Array<number>(Math.floor((untilMs - startMs) / stepMs)).fill(0);
+  for (const { atMs } of samples) {
+    const step = Math.floor((atMs - startMs) / stepMs);
+    if (step < counts.length) counts[step]! += 1;
+  }
+  return counts.filter((count) => count < stepMs / sampleIntervalMs / 2).length / counts.length;
 }
 
 /** The mean pinball loss of a forecast, and of the last value at the same origin, over what came until `endMs`. */
