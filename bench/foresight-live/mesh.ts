@@ -1,0 +1,177 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectMesh, type MeshClient } from '@foremesh/node-runtime/sdk';
+import { makeCgroup, type RealCgroup } from '../../test/support/cgroups.ts';
+import { until } from '../../test/support/until.ts';
+import { freePort } from '../spine/mesh.ts';
+import { LineProcess } from '../spine/processes.ts';
+
+export type Policy = 'reactive' | 'predictive';
+
+/** Cores of each device. The second has work of its own. */
+const devices = { ada: 0.25, bob: 0.4, cyd: 0.25, dan: 0.25 } as const;
+const names = Object.keys(devices);
+/** It runs beside the broker, as `foremesh up` has it, and takes no tasks: that it starts anew disturbs no device. */
+const leader = 'hub';
+export const busyDevice = 'bob';
+/** So often it is measured that a step of a forecast, twelve samples, is a second. */
+const sampleIntervalMs = 1_000 / 12;
+const launcher = join(import.meta.dirname, '../../node-runtime/bin/foremesh.mjs');
+const startWithinMs = 60_000;
+
+/** The device's own work: when it began, and what CPU time it got each time that it was busy. */
+export class OwnWork {
+  readonly busyMs: number;
+  readonly periodMs: number;
+  readonly startMs: number;
+  readonly process: LineProcess;
+  /** By the time at which it became busy. */
+  readonly cpuMs = new Map<number, number>();
+  #failure: unknown;
+
+  private constructor(process: LineProcess, busyMs: number, idleMs: number, startMs: number) {
+    this.process = process;
+    this.busyMs = busyMs;
+    this.periodMs = busyMs + idleMs;
+    this.startMs = startMs;
+    void this.#listen();
+  }
+
+  static async start(scope: RealCgroup, busyMs: number, idleMs: number): Promise<OwnWork> {
+    const words = sourceWords('busy-process.ts', String(busyMs), String(idleMs));
+    const process = new LineProcess('own work', globalThis.process.execPath, words);
+    const { startMs } = await process.next();
+    scope.add(process.pid);
+    return new OwnWork(process, busyMs, idleMs, Number(startMs));
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for (;;) {
+        const { fromMs, cpuMs } = await this.process.next();
+        this.cpuMs.set(Number(fromMs), Number(cpuMs));
+      }
+    } catch (error) {
+      this.#failure = error;
+    }
+  }
+
+  /** When it last became idle, or will next, at or after that. */
+  idleFrom(atMs: number): number {
+    return this.startMs + Math.ceil((atMs - this.startMs) / this.periodMs) * this.periodMs;
+  }
+
+  /** What it got of each busy time that began in between, milliseconds; waits until the last one is over. */
+  async between(fromMs: number, untilMs: number): Promise<number[]> {
+    const firstMs = this.idleFrom(fromMs - this.periodMs) + this.periodMs - this.busyMs;
+    const got: number[] = [];
+    for (let atMs = firstMs; atMs < untilMs; atMs += this.periodMs) {
+      if (atMs < fromMs) continue;
+      const busyMs = await until(
+        'the busy time is over',
+        () => {
+          if (this.#failure !== undefined) throw this.#failure;
+          return this.cpuMs.get(atMs);
+        },
+        2 * this.periodMs,
+      );
+      got.push(busyMs);
+    }
+    return got;
+  }
+}
+
+/** A broker and four nodes as real processes, each node in a scope of its own; the second has work of its own. */
+export class ScopedMesh {
+  readonly client: MeshClient;
+  readonly scopes: ReadonlyMap<string, RealCgroup>;
+  readonly #directory: string;
+  readonly #connection: string;
+  readonly #broker: LineProcess;
+  readonly #nodes = new Map<string, LineProcess>();
+
+  private constructor(
+    directory: string,
+    connection: string,
+    broker: LineProcess,
+    client: MeshClient,
+    scopes: ReadonlyMap<string, RealCgroup>,
+  ) {
+    this.#directory = directory;
+    this.#connection = connection;
+    this.#broker = broker;
+    this.client = client;
+    this.scopes = scopes;
+  }
+
+  /** Undefined where no control groups can be made. */
+  static async start(): Promise<ScopedMesh | undefined> {
+    const scopes = new Map<string, RealCgroup>();
+    for (const [name, cores] of [...Object.entries(devices), [leader, undefined]] as const) {
+      const scope = makeCgroup(`foremesh-bench-${process.pid}-${name}`, cores === undefined ? {} : { cores });
+      if (scope !== undefined) scopes.set(name, scope);
+    }
+    if (scopes.size <= names.length) return undefined;
+    const directory = await mkdtemp(join(tmpdir(), 'foremesh-foresight-live-'));
+    const home = join(directory, leader);
+    const port = String(await freePort());
+    const run = (name: string, ...words: string[]) =>
+      new LineProcess(name, process.execPath, [launcher, ...words, '--json']);
+    const founding = run('init', 'init', '--home', home, '--name', leader, '--port', port);
+    const connection = String((await founding.next()).connection);
+    const broker = run('broker', 'broker', '--home', home, '--port', port, '--no-websocket', '--log-level', 'warn');
+    scopes.get(leader)!.add(broker.pid);
+    await readyOf(broker);
+    const client = await connectMesh(connection, { clientName: 'bench' });
+    const mesh = new ScopedMesh(directory, connection, broker, client, scopes);
+    await mesh.#startNode(leader, 'predictive');
+    await Promise.all(names.map((name) => mesh.#startNode(name, 'predictive')));
+    return mesh;
+  }
+
+  async #startNode(name: string, policy: Policy): Promise<void> {
+    const scope = `cgroup:${this.scopes.get(name)!.name}`;
+    const words = [join(this.#directory, name), this.#connection, name, String(sampleIntervalMs), scope, policy];
+    const node = new LineProcess(name, process.execPath, sourceWords('node-process.ts', ...words));
+    this.#nodes.set(name, node);
+    await readyOf(node);
+  }
+
+  /** The leader starts again, by another policy: it learns from its nodes what they remember. */
+  async leadBy(policy: Policy): Promise<void> {
+    await this.#nodes.get(leader)!.end();
+    await this.#startNode(leader, policy);
+    await this.whole();
+  }
+
+  /** Resolves when all nodes are there, and are forecast. */
+  async whole(): Promise<void> {
+    await until(
+      'the leader foresees what all nodes do',
+      async () => {
+        const { rows } = await this.client.nodes();
+        return (
+          rows.filter(({ status, unforeseen }) => status.online && unforeseen === undefined).length === names.length
+        );
+      },
+      startWithinMs,
+    );
+  }
+
+  async end(): Promise<void> {
+    await this.client.close();
+    await Promise.all([...this.#nodes.values()].map((node) => node.end()));
+    await this.#broker.end();
+    for (const scope of this.scopes.values()) await scope.remove();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function sourceWords(file: string, ...words: string[]): string[] {
+  return ['--conditions=mesh-source', '--import=tsx', join(import.meta.dirname, file), ...words];
+}
+
+async function readyOf(started: LineProcess): Promise<void> {
+  while ((await started.next()).ready !== true);
+}

@@ -1,0 +1,26 @@
+/** A node that measures more often than one in earnest. Arguments: home, connection string, name, milliseconds between samples, device scope. */
+import { parseConnection } from '@foremesh/node-runtime/contract';
+import { openHome, startNode } from '@foremesh/node-runtime/shell';
+import { pino } from 'pino';
+
+const [directory, connection, name, sampleIntervalMs, deviceScope] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
+const node = await startNode({
+  home: openHome(directory, {}),
+  connection: parseConnection(connection),
+  name,
+  slots: name === 'hub' ? 0 : 1,
+  preferences: { share: 1 },
+  mayLead: name === 'hub',
+  sampleIntervalMs: Number(sampleIntervalMs),
+  deviceScope,
+  log: pino({ level: 'warn' }, process.stderr),
+});
+await node.online;
+process.stdout.write('{"ready":true}\n');
+process.once('SIGTERM', () => void node.stop().then(() => process.exit(0)));
