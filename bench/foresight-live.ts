@@ -45,16 +45,14 @@ function say(text: string): void {
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** How much busier the forecast says that the device will be, in its next busy time than in the idle time before. */
+/** How much busier the forecast says that the device will be in its busy times than in its idle times. */
 async function foreseen(mesh: ScopedMesh, own: OwnWork): Promise<number> {
   const forecast = await mesh.client.forecast(busyDevice);
-  const curve = forecast?.resources.find(({ resource }) => resource === 'cpu')?.own.q50 ?? [];
-  const { originWallMs = 0, intervalMs = 1 } = forecast ?? {};
-  const busyFromMs = own.idleFrom(originWallMs) + idleMs;
-  const at = (ms: number) => Math.max(0, Math.round((ms - originWallMs) / intervalMs));
-  const busy = curve.slice(at(busyFromMs), at(busyFromMs + busyMs));
-  const idle = curve.slice(at(busyFromMs - idleMs), at(busyFromMs));
-  return busy.length === 0 || idle.length === 0 ? Number.NaN : mean(busy) - mean(idle);
+  const { originWallMs = 0, intervalMs = 1, resources = [] } = forecast ?? {};
+  const curve = resources.find(({ resource }) => resource === 'cpu')?.own.q50 ?? [];
+  const shares = (isBusy: boolean) =>
+    mean(curve.filter((_, step) => own.isBusy(originWallMs + (step + 0.5) * intervalMs) === isBusy));
+  return shares(true) - shares(false);
 }
 
 async function measure(

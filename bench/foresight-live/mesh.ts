@@ -62,6 +62,10 @@ export class OwnWork {
     return this.startMs + Math.ceil((atMs - this.startMs) / this.periodMs) * this.periodMs;
   }
 
+  isBusy(atMs: number): boolean {
+    return (atMs - this.startMs) % this.periodMs >= this.periodMs - this.busyMs;
+  }
+
   /** What it got of each busy time that began in between, milliseconds; waits until the last one is over. */
   async between(fromMs: number, untilMs: number): Promise<number[]> {
     const firstMs = this.idleFrom(fromMs - this.periodMs) + this.periodMs - this.busyMs;
