@@ -1,3 +1,4 @@
+import type { CostWeights } from '@foremesh/partitioner';
 import type {
   CodeReference,
   Command,
@@ -46,6 +47,8 @@ export interface JobPlan {
   readonly schedule?: Schedule;
   /** By when it should have ended: so long after it was accepted, or milliseconds since 1970. */
   readonly deadline?: ({ readonly withinMs: number } | { readonly atMs: number }) & { readonly confidence?: number };
+  /** What of a placement's cost counts how much; each not less than 0, and as the policy has it unless said. */
+  readonly weights?: Partial<CostWeights>;
   /** How long it is kept once it has ended; `retentionMsDefault` unless said. */
   readonly retentionMs?: number;
 }

@@ -16,7 +16,15 @@ import {
   validateVoter,
   voterDueMs,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
 import { describeCommand, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
@@ -43,6 +51,11 @@ export interface VirtualVoterOptions {
 
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
+  cost: expectedCost,
+  weights: costWeightsDefault,
+  placeByCost,
+  rank: rankStages,
+  looksAhead: true,
   place: placeByCurrentRoom,
   predictTasks,
   createLeaving: leavingHazards,

@@ -95,8 +95,8 @@ export const plannerMutants: readonly Mutant[] = [
   {
     name: 'stand in the queue twice',
     file: 'planner/tasks.ts',
-    find: 'if (!task.queued) state.ready',
-    replace: 'state.ready',
+    find: 'if (!task.queued) enqueue',
+    replace: 'enqueue',
   },
   {
     name: 'say but once who leads',

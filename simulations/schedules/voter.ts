@@ -21,7 +21,15 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 /** A machine of this simulation: a wall clock that may be wrong, a ledger, and a planner while it leads. */
@@ -47,6 +55,11 @@ export class ScheduleVoter {
       ledger: this.ledger,
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
+        cost: expectedCost,
+        weights: costWeightsDefault,
+        placeByCost,
+        rank: rankStages,
+        looksAhead: true,
         place: placeByCurrentRoom,
         createForesight: () => foresightBy(lastValue),
         predictTasks,

@@ -7,158 +7,197 @@ import {
   type Output,
   type Problem,
   type TaskInput,
-  trustMend,
-  untrusted,
 } from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
 import { transition } from '../task-states.ts';
+import {
+  foreseenDevices,
+  foreseenTask,
+  foreseenWork,
+  hold,
+  type PlannedSlots,
+  waitingMost,
+  weightsOf,
+} from './ahead.ts';
 import type { PlannerEffect } from './events.ts';
 import { memoryFreeNow, ownCpuAhead } from './foresight/index.ts';
+import { type Lane, markHeld, nextOf, Turns } from './lanes.ts';
+import { fetchedWhole, neededBlobs, noteNear } from './near.ts';
+import { refusedForGood } from './no-room.ts';
+import type { WorkSeconds } from './profiles.ts';
 import { tasksLeft } from './quotas.ts';
-import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
+import type { Choice, NodeView, PlannerState, StageView, TaskView } from './state.ts';
 import { addAttempt } from './tasks.ts';
 
 /** Stages that may be passed over (their nodes are busy) before a dispatch looks no further in a queue. */
 const passedOverMost = 64;
-/** Nodes that a message about a lack of room names one by one. */
-const devicesNamedMost = 8;
 
 /** Assigns ready tasks, highest priority first, while nodes have room. */
 export function dispatch(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected || state.nowMs < state.graceUntilMs) return;
-  for (let priority = state.ready.length - 1; priority >= 0; priority -= 1) {
-    const queue = state.ready[priority]!;
-    if (queue.length > 0) state.ready[priority] = dispatchQueue(state, queue, effects);
-  }
+  const planned: PlannedSlots = new Map();
+  for (const queue of [...state.ready].reverse()) if (queue.size > 0) dispatchQueue(state, queue, planned, effects);
 }
 
-/** Returns what is left of the queue, in order: the very queue when nothing of it could be placed. */
-function dispatchQueue(state: PlannerState, queue: TaskView[], effects: PlannerEffect[]): TaskView[] {
-  let at = 0;
-  let gone = 0;
+/** What came of a look at the nodes for the next tasks of a stage. */
+interface Look {
+  /** Tasks that were looked at. */
+  readonly asked: number;
+  readonly placed: number;
+  /** Those that rather wait for better. */
+  readonly held: number;
+}
+
+function dispatchQueue(
+  state: PlannerState,
+  queue: Map<StageView, TaskView[]>,
+  planned: PlannedSlots,
+  effects: PlannerEffect[],
+): void {
+  const turns = new Turns(state, queue);
+  const looked = new Set<Lane>();
   let passedOver = 0;
-  const take = (task: TaskView) => {
+  let waiting = 0;
+  for (let lane = turns.next(); lane !== undefined && passedOver < passedOverMost; lane = turns.next()) {
+    looked.add(lane);
+    const { stage, job } = lane;
+    const left = tasksLeft(state, job);
+    const { asked, placed, held } = left === 0 ? nothing : placeNext(state, lane, turns, left, planned, effects);
+    waiting += held;
+    turns.hold(lane, held);
+    const isAtEnd = asked === 0 || (placed + held === asked && lane.at === lane.tasks.length);
+    if (waiting < waitingMost && !isAtEnd && placed + held === asked) continue;
+    if (waiting > 0 && placed === 0) markHeld(state, stage, lane.tasks);
+    turns.end(lane);
+    if (!isAtEnd && stage.unplaceable === undefined) passedOver += 1;
+  }
+  for (const lane of looked) sweep(queue, lane);
+}
+const nothing: Look = { asked: 0, placed: 0, held: 0 };
+
+/** Takes out of what was looked at what is not ready any more. */
+function sweep(queue: Map<StageView, TaskView[]>, { stage, tasks, at }: Lane): void {
+  let gone = 0;
+  for (let index = 0; index < at; index += 1) {
+    const task = tasks[index]!;
+    if (task.state === 'ready') continue;
     task.queued = false;
     gone += 1;
-  };
-  while (at < queue.length && passedOver < passedOverMost) {
-    const stage = queue[at]!.stage;
-    // Tasks of one stage stand together: one look at the nodes serves them all.
-    const group: TaskView[] = [];
-    while (at < queue.length && queue[at]!.stage === stage && group.length < limits.messagesPerEnvelope) {
-      const task = queue[at]!;
-      if (task.state !== 'ready') take(task);
-      else if (task.notBeforeMs <= state.nowMs && stage.refusedByFleet !== state.fleet) group.push(task);
-      at += 1;
-    }
-    if (group.length === 0) continue;
-    // Of an account that has enough of them the others wait, and hold up nobody else.
-    const allowed = group.slice(0, tasksLeft(state, group[0]!.job));
-    const placed = allowed.length === 0 ? 0 : placeGroup(state, stage, allowed, effects);
-    for (const task of group) if (task.state !== 'ready') take(task);
-    if (placed === group.length) continue;
-    while (at < queue.length && queue[at]!.stage === stage) at += 1;
-    if (stage.unplaceable === undefined && placed === allowed.length && allowed.length < group.length) continue;
-    if (stage.unplaceable === undefined) passedOver += 1;
   }
-  return gone === 0 ? queue : queue.filter((task) => task.queued);
+  if (gone === tasks.length) queue.delete(stage);
+  else if (gone > 0)
+    queue.set(
+      stage,
+      tasks.filter((task) => task.queued),
+    );
 }
 
-function placeGroup(
+/** One look at the nodes for the next tasks of a stage, as many as it is its turn. */
+function placeNext(
   state: PlannerState,
-  stage: StageView,
-  group: readonly TaskView[],
+  lane: Lane,
+  turns: Turns,
+  left: number,
+  planned: PlannedSlots,
   effects: PlannerEffect[],
-): number {
+): Look {
+  const { stage } = lane;
   const devices: Device[] = [];
   let room = 0;
+  let slots = 0;
   for (const node of state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
     const device = deviceOf(state, node, stage);
     devices.push(device);
+    slots += Math.max(0, device.freeSlots);
     room += device.freeSlots + device.freeQueue;
   }
+  // One more than there is room for, so that an unplaceable stage is noticed on a full mesh too.
+  const useful = room === 0 ? 1 : room + waitingMost;
+  const group = nextOf(state, lane, Math.min(left, limits.messagesPerEnvelope, useful, turns.share(lane, room)));
+  if (group.length === 0) return nothing;
+  const work = slots === 0 ? undefined : foreseenWork(state, group[0]!);
+  if (work === undefined) return placeByRoom(state, stage, group, devices, room, effects);
+  return placeAhead(state, stage, group, work, devices, planned, effects);
+}
+
+/** By what is free now: tasks of which nobody knows what they take, or that are over before it matters. */
+function placeByRoom(
+  state: PlannerState,
+  stage: StageView,
+  group: readonly TaskView[],
+  devices: readonly Device[],
+  room: number,
+  effects: PlannerEffect[],
+): Look {
   const choice = room === 0 ? [] : choiceOf(devices, stage);
-  const candidates = group.slice(0, room + 1); // one more, so that an unplaceable stage is noticed on a full mesh too
+  const candidates = group.slice(0, room + 1);
   const placements = state.policy.place(
     candidates.map((task) => placeable(state, task)),
     devices,
   );
   let placed = 0;
-  let refusedForGood: Problem | undefined;
+  let refused: Problem | undefined;
   for (const [index, placement] of placements.entries()) {
     if ('device' in placement) {
-      assign(state, state.nodes.get(placement.device)!, candidates[index]!, choice, effects);
+      assign(state, placement.device, candidates[index]!, choice, effects);
       placed += 1;
-    } else if (placement.refusals.every((each) => each.refusal !== 'busy')) {
-      refusedForGood = noRoom(state, stage, placement.refusals);
-    }
+    } else refused = refusedForGood(state, stage, placement.refusals) ?? refused;
   }
-  const { unplaceable: before } = stage;
-  delete stage.unplaceable;
-  if (refusedForGood !== undefined) {
-    stage.unplaceable = refusedForGood;
-    stage.refusedByFleet = state.fleet;
-  }
-  if (before?.message !== stage.unplaceable?.message) group[0]!.job.dirty = true;
-  return placed;
+  noteRefusal(state, stage, group[0]!, refused);
+  return { asked: group.length, placed, held: 0 };
 }
 
-function noRoom(
+/** By what each node is expected to give: of the first of the group this is what it takes. */
+function placeAhead(
   state: PlannerState,
   stage: StageView,
-  refusals: readonly { device: string; refusal: string }[],
-): Problem {
-  const { code, merge, labels, limits: taskLimits } = stage.plan;
-  const signed = [code, merge].find((each) => each?.engine === 'node');
-  const lacks = {
-    engine: `no engine ${code.engine}`,
-    trust: '',
-    labels: `not all of the labels ${labels.join(', ')}`,
-    memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
-  } as const;
-  const why = (device: string, refusal: string): string => {
-    const { withheld, onlyLabels = [] } = state.nodes.get(device)!.status;
-    if (refusal === 'withheld') return withheld?.text ?? 'offers no slots';
-    const refused = stage.codeRefusals?.get(device);
-    if (refusal === 'trust' && refused !== undefined) return refused;
-    if (refusal === 'trust')
-      return untrusted(signed?.manifest, state.nodes.get(device)!.status.trusts ?? [])?.text ?? refusal;
-    if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
-    return lacks[refusal as keyof typeof lacks] ?? refusal;
-  };
-  const each = refusals.slice(0, devicesNamedMost).map(({ device, refusal }) => `${device}: ${why(device, refusal)}`);
-  if (refusals.length > each.length) each.push(`and ${refusals.length - each.length} more`);
-  if (refusals.length === 0) {
-    const online = [...state.nodes.values()].some((node) => node.online);
-    each.push(online ? 'no node has said yet what it has in hand' : 'no node is online');
+  group: readonly TaskView[],
+  work: WorkSeconds,
+  devices: readonly Device[],
+  planned: PlannedSlots,
+  effects: PlannerEffect[],
+): Look {
+  const job = state.ledger.jobs.get(group[0]!.job.key)!;
+  const needed = neededBlobs(inputOf(job, group[0]!));
+  const placements = state.policy.placeByCost(
+    group.map((task) => foreseenTask(state, task, placeable(state, task), work, needed)),
+    foreseenDevices(state, devices, needed, planned),
+    weightsOf(state, job),
+    { waitingMost, alternativesKept: limits.alternativesKept },
+  );
+  const then = new Map(devices.map((device) => [device.device, device]));
+  let [placed, held] = [0, 0];
+  let refused: Problem | undefined;
+  for (const [index, placement] of placements.entries()) {
+    const task = group[index]!;
+    if ('refusals' in placement) refused = refusedForGood(state, stage, placement.refusals) ?? refused;
+    else if ('device' in placement) {
+      const choice = placement.alternatives.map(({ device, expected }) => ({ device: then.get(device)!, expected }));
+      assign(state, placement.device, task, choice, effects);
+      placed += 1;
+    } else {
+      hold(state, task, work, placement.waitsFor);
+      held += 1;
+    }
   }
-  return {
-    code: 'MESH_NO_ROOM',
-    message: `stage ${stage.plan.stage} fits no node (${each.join('; ')})`,
-    mend:
-      trustMendOf(stage, signed, refusals) ??
-      'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
-  };
+  noteRefusal(state, stage, group[0]!, refused);
+  return { asked: group.length, placed, held };
 }
 
-/** When nothing but trust keeps it from a node. */
-function trustMendOf(
-  stage: StageView,
-  code: CodeReference | undefined,
-  refusals: readonly { device: string; refusal: string }[],
-): string | undefined {
-  const distrusting = refusals.filter(({ refusal }) => refusal === 'trust').map(({ device }) => device);
-  const device = distrusting.find((each) => stage.codeRefusals?.has(each) !== true);
-  if (distrusting.length === 0) return undefined;
-  if (code?.manifest === undefined) return 'sign it: `foremesh keys new`, then submit it with `foremesh submit`';
-  if (device === undefined)
-    return 'what each node says mends it there; then submit it again, or give other nodes trust';
-  return `\`${trustMend(code.manifest, device)}\`, if its owner wants that; the job waits`;
+/** A stage that fits no node is not tried again before a node offers something else. */
+function noteRefusal(state: PlannerState, stage: StageView, { job }: TaskView, refused: Problem | undefined): void {
+  const { unplaceable: before } = stage;
+  delete stage.unplaceable;
+  if (refused !== undefined) {
+    stage.unplaceable = refused;
+    stage.refusedByFleet = state.fleet;
+  }
+  if (before?.message !== stage.unplaceable?.message) job.dirty = true;
 }
 
-function placeable(state: PlannerState, task: TaskView): PlaceableTask {
+export function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
@@ -214,7 +253,7 @@ function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): 
 }
 
 /** What is told to whoever asks why: the able nodes as they were before anything of the group was placed, free ones first. */
-function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Device[] {
+function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Choice[] {
   const rate = ({ speed, coreShare, freeSlots }: Device) =>
     (speed[plan.code.engine] ?? 1) * coreShare * (1 + Math.max(0, freeSlots));
   const best: Device[] = [];
@@ -225,7 +264,7 @@ function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Dev
     best.splice(best.findLastIndex((each) => rate(each) >= rate(device)) + 1, 0, { ...device });
     if (best.length > limits.alternativesKept) best.pop();
   }
-  return best;
+  return best.map((device) => ({ device }));
 }
 
 function canEver(
@@ -239,20 +278,27 @@ function canEver(
 
 function assign(
   state: PlannerState,
-  node: NodeView,
+  to: string,
   task: TaskView,
-  choice: readonly Device[],
+  choice: readonly Choice[],
   effects: PlannerEffect[],
 ): void {
+  const node = state.nodes.get(to)!;
   const job = state.ledger.jobs.get(task.job.key)!;
   const key = `${task.key}#${state.term}.${state.nextAttempt}`;
   state.nextAttempt += 1;
   const { checkpoint } = task.ledger;
   const resume = checkpoint?.state.blob === task.lostState ? undefined : checkpoint;
-  addAttempt(state, node, task, key, resume?.state.blob).choice = choice;
-  transition(task, 'assigned', `${key} to ${node.status.node}`);
+  const attempt = addAttempt(state, node, task, key, resume?.state.blob);
+  attempt.choice = choice;
+  const expected = choice.find(({ device }) => device.device === to)?.expected;
+  if (expected !== undefined) attempt.expected = expected;
+  delete task.held;
+  transition(task, 'assigned', `${key} to ${to}`);
   const { plan } = task.stage;
   const code = codeOf(task);
+  const input = inputOf(job, task);
+  noteNear(node, code.blob, ...fetchedWhole(input));
   const message: Assign = {
     type: 'assign',
     attempt: key,
@@ -261,7 +307,7 @@ function assign(
     stage: plan.stage,
     task: task.ledger.task,
     code,
-    input: inputOf(job, task),
+    input,
     ...parametersOf(task),
     ...(plan.command === undefined || code.engine !== 'wasm' ? {} : { command: plan.command }),
     ...(resume === undefined ? {} : { resume }),
@@ -272,7 +318,7 @@ function assign(
     // Kept by nodes that have no clock of their own: it must not be one that is wrong by years.
     ...(code.engine === 'node' && state.clock === 'right' ? { leaderMs: Math.max(0, Math.round(state.wallMs)) } : {}),
   };
-  effects.push({ type: 'send', node: node.status.node, message });
+  effects.push({ type: 'send', node: to, message });
 }
 
 /** Those of the stage and, over them, those of the task's place in the matrix. */
@@ -287,7 +333,7 @@ export function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
   return ledger.merges ? plan.merge! : plan.code;
 }
 
-function inputOf(job: LedgerJob, task: TaskView): TaskInput {
+export function inputOf(job: LedgerJob, task: TaskView): TaskInput {
   const { plan } = task.stage;
   const stage = job.stages.get(plan.stage)!;
   if (task.ledger.merges) return { kind: 'parts', parts: stage.tasks.slice(0, -1).map((part) => part.output!) };

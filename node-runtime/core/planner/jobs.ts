@@ -21,6 +21,7 @@ export function openJob(state: PlannerState, job: LedgerJob, effects: PlannerEff
     key,
     stages: new Map(),
     tasks: new Map(),
+    attempts: 0,
     sinceMs: state.nowMs,
     revision: 0,
     dirty: true,

@@ -30,6 +30,8 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     owes: false,
     attempts: new Set(),
     tasksDone: 0,
+    nearBlobs: new Set(),
+    receivedBytesPerSecondMost: 0,
     ...openSeries(state, status.node),
   };
   if (!sameBoot || JSON.stringify(node.status.trusts) !== JSON.stringify(status.trusts)) {
@@ -89,6 +91,8 @@ export function hearMetrics(state: PlannerState, metrics: NodeMetrics, effects: 
   node.series.hearMetrics(metrics, node.status.memoryBytes, state.nowMs);
   const latest = metrics.samples.at(-1);
   if (latest !== undefined) node.latest = latest;
+  for (const { networkReceivedBytesPerSecond: received } of metrics.samples)
+    node.receivedBytesPerSecondMost = Math.max(node.receivedBytesPerSecondMost, received);
 }
 
 function loseNode(state: PlannerState, node: NodeView, why: string, effects: PlannerEffect[]): void {

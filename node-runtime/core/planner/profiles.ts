@@ -1,9 +1,10 @@
 import type { TaskPrediction, TaskPredictor } from '@foremesh/models';
+import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, type Output, type ProfileRow } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, stagePlanOf } from '../ledger.ts';
 import type { LedgerProfile } from '../ledger-profiles.ts';
-import type { PlannerState } from './state.ts';
+import type { PlannerState, TaskView } from './state.ts';
 
 /** Predicts by all tasks that the log has; made anew when it has more. */
 function predictorOf(state: PlannerState): TaskPredictor {
@@ -44,6 +45,43 @@ export function profileOfTask(
   const { engine, blob: code } = plan.merge!;
   const inputBytes = partsOutputBytes(state, job, plan, foreseen);
   return predictorOf(state)({ engine, code, category: 'merge', inputBytes });
+}
+
+/** Seconds on a core of speed 1. */
+export type WorkSeconds = Quantiles;
+
+/** An author's estimate is off by this factor, up or down, once in ten times each. */
+const estimateOffBy = 2;
+/** What a stage's tasks take is worked out anew after this time, not with every task that has finished meanwhile. */
+const workKnownForMs = 1_000;
+/** Inputs within a fifth of each other count as equal: steps of the logarithm by base 2. */
+const inputSteps = 4;
+
+/**
+ * What a task takes: by tasks of its code, or of its category, that have finished; before there are any by its author's estimate.
+ * Undefined: nobody knows. Equal tasks get the very same answer, for a while.
+ */
+export function workSecondsOf(state: PlannerState, { job: { key }, stage, ledger }: TaskView): WorkSeconds | undefined {
+  if (stage.work === undefined || state.nowMs - stage.work.atMs >= workKnownForMs)
+    stage.work = { atMs: state.nowMs, byInput: new Map() };
+  const { byInput } = stage.work;
+  const { range, merges } = ledger;
+  const bucket = range === undefined ? 0 : Math.round(Math.log2(1 + range.end - range.start) * inputSteps);
+  const input = merges ? -1 : bucket;
+  if (byInput.has(input)) return byInput.get(input);
+  const job = state.ledger.jobs.get(key)!;
+  const { basis, workSeconds } = profileOfTask(state, job, ledger);
+  const isKnown = workSeconds !== undefined && (basis === 'own' || basis === 'category');
+  const work = isKnown ? workSeconds : merges ? undefined : workByEstimate(job, stage.plan);
+  byInput.set(input, work);
+  return work;
+}
+
+/** By its author's estimate, what one task of a stage takes. */
+export function workByEstimate(job: LedgerJob, plan: StagePlan): WorkSeconds | undefined {
+  if (plan.estimateSeconds === undefined) return undefined;
+  const seconds = plan.estimateSeconds / Math.max(1, partsOf(job, plan));
+  return { q10: seconds / estimateOffBy, q50: seconds, q90: seconds * estimateOffBy };
 }
 
 function predict(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {

@@ -4,6 +4,7 @@ import { tell, transition } from '../task-states.ts';
 import { codeOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { hearHistory } from './foresight/index.ts';
+import { noteNear } from './near.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
 import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
 
@@ -98,6 +99,7 @@ function hearOutcome(
   const head = { account, job, atMs: state.wallMs, task: name, attempt: ended, node: from };
   if (message.type === 'done') {
     task.committing = true;
+    if ('blob' in message.output) noteNear(node, message.output.blob);
     tell(task.story, `${message.attempt} done on ${from}`);
     effects.push({
       type: 'propose',

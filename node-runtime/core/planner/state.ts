@@ -1,5 +1,16 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
-import type { Device, PlaceableTask, Placement, RecordPiece } from '@foremesh/partitioner';
+import type {
+  CostFunction,
+  CostWeights,
+  Device,
+  ExpectedCost,
+  PlaceableTask,
+  Placement,
+  placeByCost,
+  Quantiles,
+  RankedStage,
+  RecordPiece,
+} from '@foremesh/partitioner';
 import {
   limits,
   type MetricSample,
@@ -75,6 +86,16 @@ export interface PlannerPolicy {
   readonly occurrences: (schedule: Schedule) => Occurrences | string;
   /** What tasks will take, from what finished ones took. */
   readonly predictTasks: (profiles: Iterable<CodeProfile>) => TaskPredictor;
+  /** What it would cost to run a task on a device, in seconds. */
+  readonly cost: CostFunction;
+  /** Whether it goes by forecasts, or by what is measured now as if it stayed so. */
+  readonly looksAhead: boolean;
+  /** How much each of its terms counts where a job does not say. */
+  readonly weights: CostWeights;
+  /** Tasks whose work is known, where it costs least, be it later. */
+  readonly placeByCost: typeof placeByCost;
+  /** How long the way to the end is from each stage, itself included, in seconds of work: those it needs by their index. */
+  readonly rank: (stages: readonly RankedStage[]) => ArrayLike<number>;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
 }
 
@@ -106,6 +127,12 @@ export interface NodeView {
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
   readonly leaving?: LeavingHazard;
+  /** How often it is expected to leave, by the last forecast. */
+  leavesPerSecond?: number;
+  /** Blobs that it has, as far as is known; those that came last are last. */
+  readonly nearBlobs: Set<string>;
+  /** The most that was seen to arrive there. */
+  receivedBytesPerSecondMost: number;
 }
 
 export interface StageView {
@@ -113,6 +140,10 @@ export interface StageView {
   phase: 'needs' | 'index' | 'cut' | 'open' | 'done';
   /** Exponentially weighted mean of what its finished parts took, milliseconds. */
   meanWallMs?: number;
+  /** What its tasks take, by their input, as it was just now: see `workSecondsOf`. */
+  work?: { readonly atMs: number; readonly byInput: Map<number, Quantiles | undefined> };
+  /** All that could be placed of it rather waits: looked at again when something has changed. */
+  heldBy?: { readonly atMs: number; readonly sign: string };
   unplaceable?: Problem;
   /** Nodes that do not run its code (engine `node`), by what they said: until their owner trusts others, or they start anew. */
   codeRefusals?: Map<string, string>;
@@ -141,6 +172,14 @@ export interface TaskView {
   /** After repeated faults of nodes: not assigned again before this. */
   notBeforeMs: number;
   readonly avoidUntilMs: Map<string, number>;
+  /** It could have started, and rather waits for a better place, until then. */
+  held?: { readonly untilMs: number };
+}
+
+/** A node that an attempt could have gone to, as it was then, and what was expected of it there; that is unknown of short tasks and of unknown ones. */
+export interface Choice {
+  readonly device: Device;
+  readonly expected?: ExpectedCost;
 }
 
 export interface AttemptView {
@@ -152,7 +191,9 @@ export interface AttemptView {
   assignedMs: number;
   startedMs?: number;
   /** The nodes that it was chosen from, as they were then, the best first; unknown of one that an earlier leader placed. */
-  choice?: readonly Device[];
+  choice?: readonly Choice[];
+  /** What was expected of it, from `assignedMs` on, if anything was. */
+  expected?: ExpectedCost;
   /** The state that it was to go on from. */
   readonly resumed?: string;
   progress: number;
@@ -162,6 +203,10 @@ export interface JobView {
   readonly key: string;
   readonly stages: Map<string, StageView>;
   readonly tasks: Map<string, TaskView>;
+  /** How many attempts it has: jobs of equal priority share what there is by it. */
+  attempts: number;
+  /** How long the way to its end is from each stage, as it was just now: seconds of work. */
+  ranks?: { readonly atMs: number; readonly byStage: ReadonlyMap<string, number> };
   readonly sinceMs: number;
   revision: number;
   dirty: boolean;
@@ -216,8 +261,8 @@ export interface PlannerState {
   readonly tasksAtOnce: Map<string, number>;
   /** What the blobs of an account's jobs amount to, as it was just now. */
   readonly stored: Map<string, { readonly blobs: Set<string>; bytes: number; readonly atMs: number }>;
-  /** Ready tasks by priority, each in the order they became ready. Entries whose state is not `ready` are passed over. */
-  readonly ready: TaskView[][];
+  /** Ready tasks by priority and stage, each in the order they became ready. Entries whose state is not `ready` are passed over. */
+  readonly ready: readonly Map<StageView, TaskView[]>[];
   foresight: ForesightState;
   clock: ClockTrust;
   /** What is wrong with our clock, in words. */
@@ -264,7 +309,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     attempts: new Map(),
     tasksAtOnce: new Map(),
     stored: new Map(),
-    ready: Array.from({ length: 10 }, () => []),
+    ready: Array.from({ length: 10 }, () => new Map()),
     foresight: createForesightState(options.policy),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },

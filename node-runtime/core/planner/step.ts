@@ -152,7 +152,7 @@ function forgetPlans(state: PlannerState): void {
   state.accepting.clear();
   state.clock = 'unheard';
   delete state.clockProblem;
-  for (const queue of state.ready) queue.length = 0;
+  for (const queue of state.ready) queue.clear();
 }
 
 function announce(state: PlannerState, effects: PlannerEffect[]): void {

@@ -9,9 +9,16 @@ import type { AttemptView, NodeView, PlannerState, TaskView } from './state.ts';
 export function makeReady(state: PlannerState, task: TaskView, why: string): void {
   transition(task, 'ready', why);
   // It may still stand there from before: once is enough.
-  if (!task.queued) state.ready[task.stage.plan.priority]!.push(task);
+  if (!task.queued) enqueue(state, task);
   task.queued = true;
   task.job.dirty = true;
+}
+
+function enqueue(state: PlannerState, task: TaskView): void {
+  const queue = state.ready[task.stage.plan.priority]!;
+  const ofStage = queue.get(task.stage);
+  if (ofStage === undefined) queue.set(task.stage, [task]);
+  else ofStage.push(task);
 }
 
 export function endJob(
@@ -62,12 +69,16 @@ export function addAttempt(
   node.attempts.add(attempt);
   task.attempts.add(attempt);
   task.attemptsMade += 1;
+  task.job.attempts += 1;
   task.job.dirty = true;
   return attempt;
 }
 
 export function forgetAttempt(state: PlannerState, attempt: AttemptView): void {
-  if (state.attempts.delete(attempt.key)) countTask(state, attempt.task.job, -1);
+  if (state.attempts.delete(attempt.key)) {
+    countTask(state, attempt.task.job, -1);
+    attempt.task.job.attempts -= 1;
+  }
   state.nodes.get(attempt.node)?.attempts.delete(attempt);
   attempt.task.attempts.delete(attempt);
   attempt.task.job.dirty = true;

@@ -14,10 +14,13 @@ export function validatePlanner(state: PlannerState): void {
   let ofTasks = 0;
   for (const [key, view] of state.jobs) {
     if (state.ledger.jobs.get(key)?.phase !== 'running') fail(`job ${key} is planned, in the ledger it is not running`);
+    let ofJob = 0;
     for (const [name, task] of view.tasks) {
       checkTask(state, view, name, task, queued.get(task) ?? 0);
       ofTasks += task.attempts.size;
+      ofJob += task.attempts.size;
     }
+    if (ofJob !== view.attempts) fail(`job ${key} counts ${view.attempts} attempts, its tasks have ${ofJob}`);
     checkStages(state, view);
   }
   if (ofNodes !== state.attempts.size) fail(`nodes have ${ofNodes} attempts, there are ${state.attempts.size}`);
@@ -39,9 +42,13 @@ function fail(message: string): never {
 function countQueued(state: PlannerState): Map<TaskView, number> {
   const queued = new Map<TaskView, number>();
   for (const [priority, queue] of state.ready.entries()) {
-    for (const task of queue) {
-      if (task.stage.plan.priority !== priority) fail(`${task.key} stands in the queue of priority ${priority}`);
-      queued.set(task, (queued.get(task) ?? 0) + 1);
+    for (const [stage, tasks] of queue) {
+      if (tasks.length === 0) fail(`of stage ${stage.plan.stage} nothing is ready, and it stands in a queue`);
+      for (const task of tasks) {
+        if (task.stage !== stage) fail(`${task.key} stands among the tasks of ${stage.plan.stage}`);
+        if (stage.plan.priority !== priority) fail(`${task.key} stands in the queue of priority ${priority}`);
+        queued.set(task, (queued.get(task) ?? 0) + 1);
+      }
     }
   }
   return queued;

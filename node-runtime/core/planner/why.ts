@@ -157,7 +157,7 @@ function ofAttempt(state: PlannerState, task: TaskView, attempt: AttemptView): O
     reason: runs ? 'running' : 'assigned',
     text: runs ? `runs on ${node}` : `is on its way to ${node}, or waits there behind others`,
     placed: { node, attempt: key, assignedMs: ago(attempt.assignedMs), ...(runs ? { startedMs: ago(startedMs) } : {}) },
-    nodes: (choice ?? []).map((device) => thenOf(device, device.device === node, task)),
+    nodes: (choice ?? []).map(({ device }) => thenOf(device, device.device === node, task)),
   };
 }
 
@@ -220,10 +220,29 @@ function firstRoomAmong(nodes: readonly WhyNode[]): Pick<OfTask, 'room'> {
 
 function aheadOf(state: PlannerState, task: TaskView): { tasks: number; higher: number } {
   const { priority } = task.stage.plan;
-  const isReady = (each: TaskView) => each.state === 'ready';
-  const higher = state.ready.slice(priority + 1).reduce((sum, queue) => sum + queue.filter(isReady).length, 0);
-  const own = state.ready[priority]!;
-  return { higher, tasks: higher + own.slice(0, Math.max(0, own.indexOf(task))).filter(isReady).length };
+  const readyOf = (tasks: readonly TaskView[]) => tasks.filter((each) => each.state === 'ready').length;
+  let higher = 0;
+  for (const queue of state.ready.slice(priority + 1)) for (const tasks of queue.values()) higher += readyOf(tasks);
+  const ofStage = state.ready[priority]!.get(task.stage) ?? [];
+  let ofJob = readyOf(ofStage.slice(0, Math.max(0, ofStage.indexOf(task))));
+  const others = new Map<JobView, { tasks: number; readonly isEarlier: boolean }>();
+  let isEarlier = true;
+  for (const [stage, tasks] of state.ready[priority]!) {
+    const { job } = tasks[0]!;
+    if (stage === task.stage) isEarlier = false;
+    else if (job !== task.job) {
+      const other = others.get(job) ?? { tasks: 0, isEarlier };
+      other.tasks += readyOf(tasks);
+      others.set(job, other);
+    } else if (isEarlier) ofJob += readyOf(tasks);
+  }
+  // Of each other job as many as it takes until it has what this one has by then: see `Turns`.
+  let before = ofJob;
+  for (const [job, other] of others) {
+    const turns = task.job.attempts + ofJob - job.attempts + (other.isEarlier ? 1 : 0);
+    before += Math.min(other.tasks, Math.max(0, turns));
+  }
+  return { higher, tasks: higher + before };
 }
 
 /** How a node is now for a task that waits. */

@@ -26,7 +26,15 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import {
+  costWeightsDefault,
+  cutByWeights,
+  expectedCost,
+  placeByCost,
+  placeByCurrentRoom,
+  rankStages,
+  recordIndexProblem,
+} from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -106,6 +114,11 @@ export const policy: PlannerPolicy = {
   createForesight: () => foresightBy(lastValue),
   predictTasks,
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
+  cost: expectedCost,
+  weights: costWeightsDefault,
+  placeByCost,
+  rank: rankStages,
+  looksAhead: true,
   place: placeByCurrentRoom,
   occurrences: occurrencesOf,
 };

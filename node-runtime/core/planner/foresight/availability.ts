@@ -1,6 +1,6 @@
 import type { QuantileCurves } from '@foremesh/models';
 import type { ForecastBands } from '../../../contract/index.ts';
-import type { NodeView, PlannerState, StageView, TaskView } from '../state.ts';
+import type { AttemptView, NodeView, PlannerState, StageView, TaskView } from '../state.ts';
 import type { Outlook } from './node-series.ts';
 import { resources } from './steps.ts';
 
@@ -58,23 +58,33 @@ export function availableOf(
 
 /** What the attempts of a node will take, and how long: those that run first, each that waits once a slot is free. */
 export function promisedOf(state: PlannerState, node: NodeView): readonly Occupation[] {
+  return occupy(state, node).occupations;
+}
+
+/** When each slot of a node is free of what runs and waits there, seconds from now; Infinity: nobody knows. */
+export function slotsFreeSeconds(state: PlannerState, node: NodeView): number[] {
+  return occupy(state, node).freeAtMs.map((atMs) => (atMs - state.nowMs) / 1_000);
+}
+
+function occupy(state: PlannerState, node: NodeView) {
   const occupations: Occupation[] = [];
   const freeAtMs = Array.from({ length: node.status.slots }, () => state.nowMs);
-  for (const { task, startedMs, assignedMs } of node.attempts) {
+  for (const attempt of node.attempts) {
     const slot = freeAtMs.indexOf(Math.min(...freeAtMs));
     if (slot < 0) break;
     const fromMs = freeAtMs[slot]!;
     const isFirst = fromMs === state.nowMs;
-    const untilMs = fromMs + leftMs(task, isFirst ? state.nowMs - (startedMs ?? assignedMs) : 0);
+    const untilMs = fromMs + leftMs(attempt, isFirst ? state.nowMs - (attempt.startedMs ?? attempt.assignedMs) : 0);
     freeAtMs[slot] = untilMs;
-    occupations.push({ fromMs, untilMs, memoryBytes: task.stage.plan.limits.memoryBytes });
+    occupations.push({ fromMs, untilMs, memoryBytes: attempt.task.stage.plan.limits.memoryBytes });
   }
-  return occupations;
+  return { occupations, freeAtMs };
 }
 
 /** What an attempt still takes that has run for so long; without anything to go by, for ever. */
-function leftMs({ stage, job }: TaskView, ranMs: number): number {
-  const wallMs = stage.meanWallMs ?? estimatedWallMs(stage, job);
+function leftMs({ task: { stage, job }, expected }: AttemptView, ranMs: number): number {
+  const expectedMs = expected && (expected.finish.q50 - expected.startSeconds) * 1_000;
+  const wallMs = expectedMs ?? stage.meanWallMs ?? estimatedWallMs(stage, job);
   if (wallMs === undefined) return Number.POSITIVE_INFINITY;
   // One that takes longer than others did will go on for a while, nobody knows how long.
   return Math.max(wallMs - ranMs, wallMs / 10);
@@ -112,18 +122,33 @@ export function bandsOf({ q10, q50, q90 }: QuantileCurves, unit: number, isShare
  * The share of its cores that the device itself is expected to take during the next `forMs`: what it takes now where that is
  * shorter than a step, else, the more so the longer it is, the mean of what is forecast.
  */
-export function ownCpuAhead(state: PlannerState, { series, latest }: NodeView, forMs: number): number {
-  const { outlook } = series;
-  const now = latest?.cpuBackgroundShare ?? unknownShare;
-  if (outlook === undefined) return now;
+export function ownCpuAhead(state: PlannerState, node: NodeView, forMs: number): number {
+  const { outlook } = node.series;
+  const now = currentCpu(node);
+  if (outlook === undefined || !state.policy.looksAhead) return now;
   const { forecastStepMs } = state.config;
-  const { q50 } = outlook.curves[cpu]!;
+  const { q50 } = ownCpuOf(outlook);
   const first = Math.min(q50.length - 1, Math.max(0, Math.floor((state.nowMs - outlook.originMs) / forecastStepMs)));
   const many = Math.min(q50.length - first, Math.max(1, Math.round(forMs / forecastStepMs)));
   let sum = 0;
   for (let step = first; step < first + many; step += 1) sum += q50[step]!;
   const weight = Math.min(1, forMs / forecastStepMs);
   return (1 - weight) * now + (weight * sum) / many;
+}
+
+/** The share of its cores that the device itself takes, as it was measured last. */
+export function currentCpu({ latest }: NodeView): number {
+  return latest?.cpuBackgroundShare ?? unknownShare;
+}
+
+/** The same as it is forecast. */
+export function ownCpuOf({ curves }: Outlook): QuantileCurves {
+  return curves[cpu]!;
+}
+
+/** The share of its memory that the device itself is expected to take. */
+export function ownMemoryOf({ curves }: Outlook): QuantileCurves {
+  return curves[memory]!;
 }
 
 /** What of its memory the device does not take itself, now: what its last sample says. */

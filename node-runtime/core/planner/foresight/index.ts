@@ -1,4 +1,5 @@
-export { estimatedWallMs, memoryFreeNow, ownCpuAhead } from './availability.ts';
+export { estimatedWallMs, memoryFreeNow, ownCpuAhead, slotsFreeSeconds } from './availability.ts';
+export { capacityOf, leavesPerSecondOf, memoryFreeAhead } from './capacity.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export { historiesOf, learnedKinds } from './histories.ts';

@@ -196,6 +196,8 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
   const { forecastStepMs, forecastSteps } = state.config;
   const { node: id, cores, memoryBytes, share, offeredMemoryBytes, withheld } = status;
   const available = availableOf(state, node, outlook);
+  const left = leaving?.forecast(wallMsOf(state), forecastSteps, forecastStepMs);
+  node.leavesPerSecond = rateOf(left?.at(-1) ?? 0, (forecastSteps * forecastStepMs) / 1_000);
   return {
     v: 1,
     node: id,
@@ -210,22 +212,28 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     offeredMemoryBytes,
     observedSteps: series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
-    ...(leaving === undefined
-      ? {}
-      : { left: leaving.forecast(wallMsOf(state), forecastSteps, forecastStepMs).map(rounded) }),
+    ...(left === undefined ? {} : { left: left.map(rounded) }),
     resources: resources.map((resource, index): ResourceForecast => {
       const unit = resource === 'memory' ? memoryBytes : 1;
       const why = whyOf(state.foresight.foresight.why?.(seriesKey(id, resource)), unit);
       const own = bandsOf(outlook.curves[index]!, unit, resource === 'cpu');
-      const left = resource === 'cpu' ? available.cpu : resource === 'memory' ? available.memory : undefined;
+      const free = resource === 'cpu' ? available.cpu : resource === 'memory' ? available.memory : undefined;
       return {
         resource,
         own,
-        ...(left === undefined ? {} : { available: bandsOf(left, 1, resource === 'cpu') }),
+        ...(free === undefined ? {} : { available: bandsOf(free, 1, resource === 'cpu') }),
         ...(why === undefined ? {} : { why }),
       };
     }),
   };
+}
+
+/** What is certain counts as this probable: a rate has no end. */
+const probableMost = 0.999;
+
+/** Departures per second that make this probability in that time. */
+function rateOf(probability: number, inSeconds: number): number {
+  return -Math.log1p(-Math.min(probableMost, probability)) / inSeconds;
 }
 
 function rounded(probability: number): number {

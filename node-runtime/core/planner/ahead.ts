@@ -1,0 +1,86 @@
+import type {
+  Alternative,
+  CostWeights,
+  Device,
+  ForeseenDevice,
+  ForeseenTask,
+  PlaceableTask,
+} from '@foremesh/partitioner';
+import type { LedgerJob } from '../ledger.ts';
+import { capacityOf, leavesPerSecondOf, memoryFreeAhead, slotsFreeSeconds } from './foresight/index.ts';
+import { linkBytesPerSecond, type NeededBlobs, nearBytes } from './near.ts';
+import { type WorkSeconds, workSecondsOf } from './profiles.ts';
+import type { NodeView, PlannerState, TaskView } from './state.ts';
+
+/** Tasks shorter than that are over before any forecast is about them: they go by what is free now. */
+const foreseenSecondsLeast = 1;
+/** A task waits for better this much longer than it was told it would, at least so long: a promise that was not kept is not believed again. */
+const patience = 1.25;
+const patienceLeastMs = 1_000;
+/** Tasks that wait for better at once, in one look at the nodes. */
+export const waitingMost = 64;
+
+/** The slots of all nodes as one dispatch plans them: when each is free, seconds from now. */
+export type PlannedSlots = Map<string, number[]>;
+
+/** What the task takes, where that is worth looking ahead for: known, and not too short. */
+export function foreseenWork(state: PlannerState, task: TaskView): WorkSeconds | undefined {
+  const { meanWallMs } = task.stage;
+  if (meanWallMs !== undefined && meanWallMs < foreseenSecondsLeast * 1_000) return undefined;
+  const work = workSecondsOf(state, task);
+  return work === undefined || work.q50 < foreseenSecondsLeast ? undefined : work;
+}
+
+/** The devices as they are expected to be; `needed` are the blobs of a task of the group. */
+export function foreseenDevices(
+  state: PlannerState,
+  devices: readonly Device[],
+  needed: NeededBlobs,
+  planned: PlannedSlots,
+): ForeseenDevice[] {
+  return devices.map((device) => {
+    const node = state.nodes.get(device.device)!;
+    const memoryFree = memoryFreeAhead(state, node, device.freeMemoryBytes);
+    return {
+      ...device,
+      capacity: capacityOf(state, node),
+      leavesPerSecond: leavesPerSecondOf(state, node),
+      bytesPerSecond: linkBytesPerSecond(node),
+      nearBytes: nearBytes(state, node, needed),
+      slotsFreeSeconds: plannedSlots(state, node, planned),
+      ...(memoryFree === undefined ? {} : { memoryFree }),
+    };
+  });
+}
+
+function plannedSlots(state: PlannerState, node: NodeView, planned: PlannedSlots): number[] {
+  let slots = planned.get(node.status.node);
+  if (slots === undefined) {
+    slots = slotsFreeSeconds(state, node);
+    planned.set(node.status.node, slots);
+  }
+  return slots;
+}
+
+/** `work` is what the task takes unless its input says otherwise. */
+export function foreseenTask(
+  state: PlannerState,
+  task: TaskView,
+  placeable: PlaceableTask,
+  work: WorkSeconds,
+  { totalBytes }: NeededBlobs,
+): ForeseenTask {
+  const mayWait = task.held === undefined || state.nowMs < task.held.untilMs;
+  return { ...placeable, workSeconds: workSecondsOf(state, task) ?? work, inputBytes: totalBytes, mayWait };
+}
+
+/** It could start now, and rather waits: for that, or, should nobody know when there is room, as long as it would take. How long it does is said once. */
+export function hold(state: PlannerState, task: TaskView, work: WorkSeconds, waitsFor: Alternative | undefined): void {
+  const seconds = waitsFor?.expected.startSeconds ?? work.q50;
+  task.held ??= { untilMs: state.nowMs + Math.max(patienceLeastMs, seconds * 1_000 * patience) };
+}
+
+/** How much each term of a placement's cost counts for a job. */
+export function weightsOf({ policy }: PlannerState, { plan: { weights } }: LedgerJob): CostWeights {
+  return weights === undefined ? policy.weights : { ...policy.weights, ...weights };
+}

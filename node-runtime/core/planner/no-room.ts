@@ -1,0 +1,58 @@
+import type { Refusal } from '@foremesh/partitioner';
+import { type CodeReference, type Problem, trustMend, untrusted } from '../../contract/index.ts';
+import type { PlannerState, StageView } from './state.ts';
+
+/** Nodes that a message about a lack of room names one by one. */
+const devicesNamedMost = 8;
+
+type Refusals = readonly { readonly device: string; readonly refusal: Refusal }[];
+
+/** What keeps a task off every node until one offers something else; undefined: some are busy. */
+export function refusedForGood(state: PlannerState, stage: StageView, refusals: Refusals): Problem | undefined {
+  return refusals.every(({ refusal }) => refusal !== 'busy') ? noRoom(state, stage, refusals) : undefined;
+}
+
+function noRoom(state: PlannerState, stage: StageView, refusals: Refusals): Problem {
+  const { code, merge, labels, limits: taskLimits } = stage.plan;
+  const signed = [code, merge].find((each) => each?.engine === 'node');
+  const lacks = {
+    engine: `no engine ${code.engine}`,
+    trust: '',
+    labels: `not all of the labels ${labels.join(', ')}`,
+    memory: `offers less than ${Math.ceil(taskLimits.memoryBytes / 1024 ** 2)} MiB`,
+  } as const;
+  const why = (device: string, refusal: string): string => {
+    const { withheld, onlyLabels = [] } = state.nodes.get(device)!.status;
+    if (refusal === 'withheld') return withheld?.text ?? 'offers no slots';
+    const refused = stage.codeRefusals?.get(device);
+    if (refusal === 'trust' && refused !== undefined) return refused;
+    if (refusal === 'trust')
+      return untrusted(signed?.manifest, state.nodes.get(device)!.status.trusts ?? [])?.text ?? refusal;
+    if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
+    return lacks[refusal as keyof typeof lacks] ?? refusal;
+  };
+  const each = refusals.slice(0, devicesNamedMost).map(({ device, refusal }) => `${device}: ${why(device, refusal)}`);
+  if (refusals.length > each.length) each.push(`and ${refusals.length - each.length} more`);
+  if (refusals.length === 0) {
+    const online = [...state.nodes.values()].some((node) => node.online);
+    each.push(online ? 'no node has said yet what it has in hand' : 'no node is online');
+  }
+  return {
+    code: 'MESH_NO_ROOM',
+    message: `stage ${stage.plan.stage} fits no node (${each.join('; ')})`,
+    mend:
+      trustMendOf(stage, signed, refusals) ??
+      'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
+  };
+}
+
+/** When nothing but trust keeps it from a node. */
+function trustMendOf(stage: StageView, code: CodeReference | undefined, refusals: Refusals): string | undefined {
+  const distrusting = refusals.filter(({ refusal }) => refusal === 'trust').map(({ device }) => device);
+  const device = distrusting.find((each) => stage.codeRefusals?.has(each) !== true);
+  if (distrusting.length === 0) return undefined;
+  if (code?.manifest === undefined) return 'sign it: `foremesh keys new`, then submit it with `foremesh submit`';
+  if (device === undefined)
+    return 'what each node says mends it there; then submit it again, or give other nodes trust';
+  return `\`${trustMend(code.manifest, device)}\`, if its owner wants that; the job waits`;
+}
