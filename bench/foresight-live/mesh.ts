@@ -139,6 +139,8 @@ export class ScopedMesh {
     const words = [join(this.#directory, name), this.#connection, name, String(sampleIntervalMs), scope, policy];
     const node = new LineProcess(name, process.execPath, sourceWords('node-process.ts', ...words));
     this.#nodes.set(name, node);
+    // By hand, since it measures no scope: it is no device.
+    if (name === leader) this.scopes.get(leader)!.add(node.pid);
     await readyOf(node);
   }
 

@@ -1,15 +1,18 @@
-/** A node that measures more often than one in earnest. Arguments: home, connection string, name, milliseconds between samples, device scope. */
+/** A node that measures more often than one in earnest. Arguments: home, connection string, name, milliseconds between samples, device scope, policy. */
 import { parseConnection } from '@foremesh/node-runtime/contract';
 import { openHome, startNode } from '@foremesh/node-runtime/shell';
 import { pino } from 'pino';
+import { planningPolicy } from '../../node-runtime/shell/voter/policy.ts';
 
-const [directory, connection, name, sampleIntervalMs, deviceScope] = process.argv.slice(2) as [
+const [directory, connection, name, sampleIntervalMs, deviceScope, policy] = process.argv.slice(2) as [
+  string,
   string,
   string,
   string,
   string,
   string,
 ];
+Object.assign(planningPolicy, { looksAhead: policy === 'predictive' });
 const node = await startNode({
   home: openHome(directory, {}),
   connection: parseConnection(connection),
@@ -18,7 +21,7 @@ const node = await startNode({
   preferences: { share: 1 },
   mayLead: name === 'hub',
   sampleIntervalMs: Number(sampleIntervalMs),
-  deviceScope,
+  ...(name === 'hub' ? {} : { deviceScope }),
   log: pino({ level: 'warn' }, process.stderr),
 });
 await node.online;
