@@ -5,7 +5,7 @@ export { chunkSize, chunkToCopy } from './chunks/chunk-sizing.ts';
 export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
 export { buildTaskGraph, GraphError } from './graph/task-graph.ts';
 export type { Alternative, ForeseenDevice, ForeseenPlacement, ForeseenTask } from './placement/by-cost.ts';
-export { alternativesByCost, placeByCost } from './placement/by-cost.ts';
+export { placeByCost } from './placement/by-cost.ts';
 export type { CostFunction, CostQuestion, CostTerms, CostWeights, ExpectedCost } from './placement/cost.ts';
 export { costWeightsDefault, expectedCost } from './placement/cost.ts';
 export type { Device, PlaceableTask, Placement, Refusal } from './placement/current-room.ts';
@@ -13,5 +13,6 @@ export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts'
 export type { Quantiles, SlotCapacity } from './placement/expected-finish.ts';
 export { finishQuantiles, meanOf } from './placement/expected-finish.ts';
 export { type RankedStage, rankStages } from './placement/rank-stages.ts';
+export { standardPlacement } from './placement/standard.ts';
 export * from './records/index.ts';
 export * from './scheduling/index.ts';

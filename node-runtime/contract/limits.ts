@@ -175,6 +175,8 @@ export const limits = {
   whyNames: 32,
   /** Nodes whose state is kept with a task that was placed: those that would have run it fastest. */
   alternativesKept: 16,
+  /** What a job may say that a second counts in a placement's cost. */
+  costWeightMost: 1_000,
   /** Blobs of a node's cache that the leader knows of, those that came last. */
   nearBlobsPerNode: 256,
   /** Nodes that a result names: those that finished most tasks. */

@@ -47,8 +47,8 @@ export interface JobPlan {
   readonly schedule?: Schedule;
   /** By when it should have ended: so long after it was accepted, or milliseconds since 1970. */
   readonly deadline?: ({ readonly withinMs: number } | { readonly atMs: number }) & { readonly confidence?: number };
-  /** What of a placement's cost counts how much; each not less than 0, and as the policy has it unless said. */
-  readonly weights?: Partial<CostWeights>;
+  /** What of a placement's cost counts how much; the leader's unless said. */
+  readonly weights?: CostWeights;
   /** How long it is kept once it has ended; `retentionMsDefault` unless said. */
   readonly retentionMs?: number;
 }

@@ -103,15 +103,6 @@ export function placeByCost(
   return placements;
 }
 
-/** What the task would cost on each device that could take it, the cheapest first. */
-export function alternativesByCost(
-  task: ForeseenTask,
-  devices: readonly ForeseenDevice[],
-  weights: CostWeights,
-): Alternative[] {
-  return candidatesOf(task, devices, weights).map(alternativeOf).sort(byTotal);
-}
-
 function isAlike(one: ForeseenTask, other: ForeseenTask): boolean {
   return one.workSeconds === other.workSeconds && one.inputBytes === other.inputBytes && one.mayWait === other.mayWait;
 }

@@ -16,15 +16,7 @@ import {
   validateVoter,
   voterDueMs,
 } from '@foremesh/node-runtime/core';
-import {
-  costWeightsDefault,
-  cutByWeights,
-  expectedCost,
-  placeByCost,
-  placeByCurrentRoom,
-  rankStages,
-  recordIndexProblem,
-} from '@foremesh/partitioner';
+import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
 import { describeCommand, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
@@ -51,12 +43,8 @@ export interface VirtualVoterOptions {
 
 const policy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-  cost: expectedCost,
-  weights: costWeightsDefault,
-  placeByCost,
-  rank: rankStages,
+  ...standardPlacement,
   looksAhead: true,
-  place: placeByCurrentRoom,
   predictTasks,
   createLeaving: leavingHazards,
   createForesight: () => createForesight({ steps: plannerDefaults.forecastSteps }),

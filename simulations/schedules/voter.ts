@@ -21,15 +21,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import {
-  costWeightsDefault,
-  cutByWeights,
-  expectedCost,
-  placeByCost,
-  placeByCurrentRoom,
-  rankStages,
-  recordIndexProblem,
-} from '@foremesh/partitioner';
+import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 /** A machine of this simulation: a wall clock that may be wrong, a ledger, and a planner while it leads. */
@@ -55,12 +47,8 @@ export class ScheduleVoter {
       ledger: this.ledger,
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-        cost: expectedCost,
-        weights: costWeightsDefault,
-        placeByCost,
-        rank: rankStages,
+        ...standardPlacement,
         looksAhead: true,
-        place: placeByCurrentRoom,
         createForesight: () => foresightBy(lastValue),
         predictTasks,
         occurrences: occurrencesOf,

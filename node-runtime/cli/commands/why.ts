@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
-import { checkIdentifier, type FirstRoom, type WhyAnswer, type WhyNode } from '../../contract/index.ts';
+import {
+  checkIdentifier,
+  type FirstRoom,
+  type PlacementCost,
+  type WhyAnswer,
+  type WhyNode,
+} from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { estimateText } from '../estimates.ts';
 import { ExitWith, exitCodeOf } from '../exit-codes.ts';
@@ -16,6 +22,9 @@ Examples:
   foremesh why delays-3                   why this task waits, or runs where it does
   foremesh why flights-7k2m9q/delays-3
   foremesh why delays-3 --json | jq '.nodes[] | select(.verdict == "never")'
+
+Of tasks of known work, a second or more, each node has a cost, in seconds: to the end of the task there, and what the device's own
+work, the links and whoever does lost work again would pay; a job weighs them (\`weights\` in its file).
 
 Exit code 2 (MESH_NO_ROOM) when no node can take it, be it that none has the memory now. When there will be room is
 what the leader foresees, by the clock of this machine.
@@ -42,7 +51,7 @@ async function why(session: Session, what: string): Promise<void> {
 }
 
 function linesOf(session: Session, answer: WhyAnswer): string[] {
-  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, estimate, room } = answer;
+  const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, estimate, room, weights } = answer;
   const nowMs = Date.now();
   const what = text + (room === undefined ? '' : `; first room ${roomText(room, nowMs)}`);
   const lines = [printable(task === undefined ? `${job}: ${what}` : `${task} (job ${job}) ${what}`)];
@@ -53,11 +62,12 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
     lines.push(nodes.length === 0 ? '  another leader placed it, and knew why' : '  as things were then:');
   }
   lines.push(
-    ...renderTable(nodes, nodeColumns(nowMs, room?.node))
+    ...renderTable(nodes, nodeColumns(nowMs, room?.node, weights))
       .slice(1)
       .map((line) => `  ${line}`),
   );
   if (truncated > 0) lines.push(`  and ${plural(truncated, 'node')} more`);
+  if (answer.decidedBy !== undefined) lines.push(`  decided by: ${answer.decidedBy}`);
   const others = stages.filter(({ reason }) => task === undefined || reason === 'needs' || reason === 'index');
   if (others.length > 0) lines.push(...others.map((each) => printable(`  stage ${each.stage} ${each.text}`)));
   if (estimate !== undefined && estimate.basis !== 'none') lines.push(`  it takes ${estimateText(estimate)}`);
@@ -66,7 +76,11 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
 }
 
 /** `first` is the node that has room first. */
-function nodeColumns(nowMs: number, first: string | undefined): readonly Column<WhyNode>[] {
+function nodeColumns(
+  nowMs: number,
+  first: string | undefined,
+  weights: WhyAnswer['weights'],
+): readonly Column<WhyNode>[] {
   const arrowOf = ({ node, verdict, mend }: WhyNode) => {
     if (verdict === 'chosen') return '<- chosen';
     return mend === undefined ? (node === first ? '<- plan' : '') : `-> ${mend}`;
@@ -74,8 +88,28 @@ function nodeColumns(nowMs: number, first: string | undefined): readonly Column<
   return [
     { title: '', cell: ({ node }) => node },
     { title: '', cell: ({ text, room }) => text + thenText(room, nowMs) },
+    { title: '', cell: ({ cost }) => (cost === undefined || weights === undefined ? '' : costText(cost, weights)) },
     { title: '', cell: arrowOf },
   ];
+}
+
+/** Terms below this are not worth reading. */
+const shownSecondsLeast = 0.05;
+
+/** `cost 15.4: ends in 12.3 s (80 %: 8.0-20.1) + 3.1 contention`. */
+function costText(cost: PlacementCost, weights: NonNullable<WhyAnswer['weights']>): string {
+  const { finishSeconds, totalSeconds, finishQuantilesSeconds: finish } = cost;
+  const shown = (seconds: number) => (seconds < 100 ? seconds.toFixed(1) : String(Math.round(seconds)));
+  const times = (weight: number) => (weight === 1 ? '' : `${weight} x `);
+  const end = `ends in ${shown(finishSeconds)} s (80 %: ${shown(finish.q10)}-${shown(finish.q90)})`;
+  const terms = [
+    ['contention', cost.contentionSeconds],
+    ['transfer', cost.transferSeconds],
+    ['risk', cost.riskSeconds],
+  ] as const;
+  const others = terms.filter(([, seconds]) => seconds >= shownSecondsLeast);
+  const sum = others.map(([name, seconds]) => ` + ${times(weights[name])}${shown(seconds)} ${name}`);
+  return `cost ${shown(totalSeconds)}: ${times(weights.makespan)}${end}${sum.join('')}`;
 }
 
 /** `at 14:20 (80 %: 14:12-14:31)`, by the clock of this machine: the leader tells durations. */

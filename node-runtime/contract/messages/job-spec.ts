@@ -200,6 +200,27 @@ const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?
   error: 'must be a duration ("2h"), or a time with its offset ("2026-12-24T18:00:00+01:00")',
 });
 
+const weight = z.number().min(0).max(limits.costWeightMost).optional();
+
+/** How much a second of each kind counts when a node is chosen for a task; 1 unless said. */
+export const costWeights = z
+  .strictObject({
+    /** Until the task ends. */
+    makespan: weight,
+    /** Of CPU that the device's own work would lose. */
+    contention: weight,
+    /** For which its input is on a link. */
+    transfer: weight,
+    /** Of work that would be lost should the device leave. */
+    risk: weight,
+  })
+  .refine(
+    ({ makespan, contention, transfer, risk }) => [makespan, contention, transfer, risk].some((each) => each !== 0),
+    {
+      error: 'one of makespan, contention, transfer and risk must count: all are 0',
+    },
+  );
+
 /** A job as it is published on `jobs/<account>/<job>/spec`. */
 export const jobSpec = z
   .strictObject({
@@ -212,6 +233,8 @@ export const jobSpec = z
     deadline: z.union([duration, instant]).optional(),
     /** How sure one wants to be that the deadline is met, 0 to 1. */
     confidence: fraction.optional(),
+    /** Where its tasks are placed: what counts how much. */
+    weights: costWeights.optional(),
     /** How long the job is kept once it has ended, with its result: seconds, or "7d". */
     retention: duration
       .refine((seconds) => seconds * 1_000 >= limits.retentionMsLeast && seconds * 1_000 <= limits.retentionMsMost, {

@@ -16,6 +16,8 @@ export const whyReason = z.enum([
   'needs',
   /** Records are being counted, or the cut is on its way into the log. */
   'index',
+  /** There is room for it, and it rather waits for a better place. */
+  'held',
   /** A merge waits for the parts. */
   'parts',
   /** The leader is new, and asks the nodes what still runs. */
@@ -47,6 +49,27 @@ export const firstRoom = z.object({
 });
 export type FirstRoom = z.infer<typeof firstRoom>;
 
+const seconds = z.number().min(0);
+
+/**
+ * What it is expected to cost to run a task on a node, seconds: until it can begin, until it ends (with probability 0.1, 0.5 and 0.9 by then, and the
+ * mean), and what else counts; `totalSeconds` is the sum of `finishSeconds` and the three after it, by the weights of the job.
+ */
+export const placementCost = z.object({
+  startSeconds: seconds,
+  finishQuantilesSeconds: z.object({ q10: seconds, q50: seconds, q90: seconds }),
+  finishSeconds: seconds,
+  contentionSeconds: seconds,
+  transferSeconds: seconds,
+  riskSeconds: seconds,
+  totalSeconds: seconds,
+});
+export type PlacementCost = z.infer<typeof placementCost>;
+
+/** By the weights of a job each is one term of the cost. */
+export const costTerm = z.enum(['makespan', 'contention', 'transfer', 'risk']);
+export type CostTerm = z.infer<typeof costTerm>;
+
 /** What one node has to do with it: `chosen`, `could` take it, `later` perhaps, `never` as it is. */
 export const whyNode = z.object({
   node: identifier,
@@ -68,6 +91,8 @@ export const whyNode = z.object({
   ]),
   text: z.string(),
   mend: z.string().optional(),
+  /** Of a task whose work is known and not too short to look ahead. */
+  cost: placementCost.optional(),
   /** Of a node that has no room now, and could have some later. */
   room: firstRoom.optional(),
 });
@@ -95,6 +120,9 @@ export const whyAnswer = z.object({
   waitsFor: z.array(identifier).max(limits.whyNames),
   /** What the task will take, while it is not done. */
   estimate: taskEstimate.optional(),
+  /** What a second of each term counts for this job; and, of the chosen node or the one that is waited for, the term that made it better than the next. */
+  weights: z.object({ makespan: seconds, contention: seconds, transfer: seconds, risk: seconds }).optional(),
+  decidedBy: costTerm.optional(),
   /** Where it is; `assignedMs` and `startedMs` ago. */
   placed: z
     .object({ node: identifier, attempt: z.string(), assignedMs: count, startedMs: count.optional() })

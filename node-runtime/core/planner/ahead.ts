@@ -77,10 +77,11 @@ export function foreseenTask(
 /** It could start now, and rather waits: for that, or, should nobody know when there is room, as long as it would take. How long it does is said once. */
 export function hold(state: PlannerState, task: TaskView, work: WorkSeconds, waitsFor: Alternative | undefined): void {
   const seconds = waitsFor?.expected.startSeconds ?? work.q50;
-  task.held ??= { untilMs: state.nowMs + Math.max(patienceLeastMs, seconds * 1_000 * patience) };
+  const untilMs = task.held?.untilMs ?? state.nowMs + Math.max(patienceLeastMs, seconds * 1_000 * patience);
+  task.held = waitsFor === undefined ? { untilMs } : { untilMs, waitsFor };
 }
 
 /** How much each term of a placement's cost counts for a job. */
 export function weightsOf({ policy }: PlannerState, { plan: { weights } }: LedgerJob): CostWeights {
-  return weights === undefined ? policy.weights : { ...policy.weights, ...weights };
+  return weights ?? policy.weights;
 }

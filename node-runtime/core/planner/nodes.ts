@@ -30,6 +30,7 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
     owes: false,
     attempts: new Set(),
     tasksDone: 0,
+    latestMs: Number.NEGATIVE_INFINITY,
     nearBlobs: new Set(),
     receivedBytesPerSecondMost: 0,
     ...openSeries(state, status.node),
@@ -90,7 +91,10 @@ export function hearMetrics(state: PlannerState, metrics: NodeMetrics, effects: 
   if (node === undefined) return;
   node.series.hearMetrics(metrics, node.status.memoryBytes, state.nowMs);
   const latest = metrics.samples.at(-1);
-  if (latest !== undefined) node.latest = latest;
+  if (latest !== undefined) {
+    node.latest = latest;
+    node.latestMs = state.nowMs;
+  }
   for (const { networkReceivedBytesPerSecond: received } of metrics.samples)
     node.receivedBytesPerSecondMost = Math.max(node.receivedBytesPerSecondMost, received);
 }

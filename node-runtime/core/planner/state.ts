@@ -1,5 +1,6 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
 import type {
+  Alternative,
   CostFunction,
   CostWeights,
   Device,
@@ -124,6 +125,8 @@ export interface NodeView {
   /** Its wall clock less our monotonic one, when it last told: the same for ever, if both clocks run well. */
   clockTold?: { readonly leadMs: number; readonly atMs: number };
   latest?: MetricSample;
+  /** When that was heard. */
+  latestMs: number;
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
   readonly leaving?: LeavingHazard;
@@ -173,7 +176,7 @@ export interface TaskView {
   notBeforeMs: number;
   readonly avoidUntilMs: Map<string, number>;
   /** It could have started, and rather waits for a better place, until then. */
-  held?: { readonly untilMs: number };
+  held?: { readonly untilMs: number; readonly waitsFor?: Alternative };
 }
 
 /** A node that an attempt could have gone to, as it was then, and what was expected of it there; that is unknown of short tasks and of unknown ones. */

@@ -1,4 +1,3 @@
-import type { Device } from '@foremesh/partitioner';
 import {
   type FirstRoom,
   limits,
@@ -12,12 +11,14 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
+import { weightsOf } from './ahead.ts';
+import { costOn, decidedBy, toldCost } from './costs.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import { firstRoomOf } from './foresight/index.ts';
 import { profileOfTask } from './profiles.ts';
 import { tasksProblem } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
-import type { AttemptView, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
+import type { AttemptView, Choice, JobView, NodeView, PlannerState, StageView, TaskView } from './state.ts';
 
 type Known = Omit<WhyAnswer, 'nodes' | 'truncated'> & { readonly nodes: readonly WhyNode[] };
 /** What is known of one task, without its job. */
@@ -137,7 +138,7 @@ function ofTask(state: PlannerState, job: LedgerJob, task: TaskView | undefined,
   }
   if (task === undefined) return ofJob(job, []);
   const attempt = [...task.attempts].at(-1);
-  if (attempt !== undefined) return ofAttempt(state, task, attempt);
+  if (attempt !== undefined) return ofAttempt(state, job, task, attempt);
   if (task.committing) return { reason: 'running', text: 'its result is on the way into the log', nodes: [] };
   if (task.state === 'waiting') {
     const missing = job.stages
@@ -146,23 +147,25 @@ function ofTask(state: PlannerState, job: LedgerJob, task: TaskView | undefined,
       .map((part) => part.task);
     return { reason: 'parts', text: `waits for ${missing.length} parts of its stage`, waitsFor: missing, nodes: [] };
   }
-  return ofReady(state, task);
+  return ofReady(state, job, task);
 }
 
-function ofAttempt(state: PlannerState, task: TaskView, attempt: AttemptView): OfTask {
+function ofAttempt(state: PlannerState, job: LedgerJob, task: TaskView, attempt: AttemptView): OfTask {
   const { node, startedMs, choice, key } = attempt;
   const ago = (atMs: number) => Math.max(0, Math.round(state.nowMs - atMs));
   const runs = startedMs !== undefined;
+  const nodes = (choice ?? []).map((each) => thenOf(each, each.device.device === node, task));
   return {
     reason: runs ? 'running' : 'assigned',
     text: runs ? `runs on ${node}` : `is on its way to ${node}, or waits there behind others`,
     placed: { node, attempt: key, assignedMs: ago(attempt.assignedMs), ...(runs ? { startedMs: ago(startedMs) } : {}) },
-    nodes: (choice ?? []).map(({ device }) => thenOf(device, device.device === node, task)),
+    ...decision(state, job, nodes, node),
+    nodes,
   };
 }
 
 /** How a node was when the task was placed. */
-function thenOf(device: Device, isChosen: boolean, task: TaskView): WhyNode {
+function thenOf({ device, expected }: Choice, isChosen: boolean, task: TaskView): WhyNode {
   const { engine } = task.stage.plan.code;
   const rate = ((device.speed[engine] ?? 1) * device.coreShare).toFixed(2);
   const isFree = device.freeSlots > 0 && device.freeMemoryBytes >= task.stage.plan.limits.memoryBytes;
@@ -172,11 +175,56 @@ function thenOf(device: Device, isChosen: boolean, task: TaskView): WhyNode {
     verdict: isChosen ? 'chosen' : isFree ? 'could' : 'later',
     reason: isFree ? 'room' : 'busy',
     text: `${rate} of a Raspberry Pi 4's core for each slot, ${room}`,
+    ...(expected === undefined ? {} : { cost: toldCost(expected) }),
   };
 }
 
-function ofReady(state: PlannerState, task: TaskView): OfTask {
-  const nodes = [...state.nodes.values()].map((node) => nowOf(state, node, task));
+/** What counts how much, and by which term the place of a task is better than the next best. */
+function decision(
+  state: PlannerState,
+  job: LedgerJob,
+  nodes: readonly WhyNode[],
+  place: string | undefined,
+): Pick<OfTask, 'weights' | 'decidedBy'> {
+  const costs = nodes.flatMap(({ node, cost }) => (cost === undefined ? [] : [{ node, cost }]));
+  if (costs.length === 0) return {};
+  const weights = weightsOf(state, job);
+  const better = costs.find(({ node }) => node === place);
+  const others = costs.filter((each) => each !== better);
+  if (better === undefined || others.length === 0) return { weights };
+  const next = others.reduce((best, each) => (each.cost.totalSeconds < best.cost.totalSeconds ? each : best));
+  const term = decidedBy(better.cost, next.cost, weights);
+  return term === undefined ? { weights } : { weights, decidedBy: term };
+}
+
+/** Why it waits although there is room, if it does. */
+function ofHeld(
+  state: PlannerState,
+  { held }: TaskView,
+  nodes: readonly WhyNode[],
+): Pick<OfTask, 'reason' | 'text'> | undefined {
+  if (held === undefined || state.nowMs >= held.untilMs) return undefined;
+  const free = nodes.find(({ verdict }) => verdict === 'could');
+  if (free === undefined) return undefined;
+  const most = `at most ${secondsText((held.untilMs - state.nowMs) / 1_000)} more`;
+  if (held.waitsFor === undefined)
+    return {
+      reason: 'held',
+      text: `waits, ${most}: nobody with room now is expected to keep it until the task has ended`,
+    };
+  const { device, expected } = held.waitsFor;
+  return {
+    reason: 'held',
+    text: `waits for ${device}, ${most}: there it would end in ${secondsText(expected.terms.finishSeconds)}`,
+  };
+}
+
+function secondsText(seconds: number): string {
+  return seconds < 100 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+function ofReady(state: PlannerState, job: LedgerJob, task: TaskView): OfTask {
+  const nodes = [...state.nodes.values()].map((node) => withCost(state, job, node, task, nowOf(state, node, task)));
   const able = nodes.filter(({ verdict }) => verdict !== 'never');
   const online = able.filter(({ reason }) => reason !== 'away');
   if (state.nowMs < state.graceUntilMs)
@@ -196,6 +244,8 @@ function ofReady(state: PlannerState, task: TaskView): OfTask {
     return { reason: 'quota', text: `waits: ${message}`, ...rest, nodes };
   }
   const ahead = aheadOf(state, task);
+  const held = ofHeld(state, task, online);
+  if (held !== undefined) return { ...held, ahead, ...decision(state, job, nodes, task.held?.waitsFor?.device), nodes };
   const room = firstRoomAmong(online);
   if (online.every(({ reason }) => reason === 'memory-now')) {
     const text = `waits: needs ${mebibytes(task.stage.plan.limits.memoryBytes)}, and no node has as much free now`;
@@ -243,6 +293,14 @@ function aheadOf(state: PlannerState, task: TaskView): { tasks: number; higher: 
     before += Math.min(other.tasks, Math.max(0, turns));
   }
   return { higher, tasks: higher + before };
+}
+
+/** With what it would cost there; of the node that it waits for, as it was when it was last decided to wait. */
+function withCost(state: PlannerState, job: LedgerJob, node: NodeView, task: TaskView, why: WhyNode): WhyNode {
+  if (why.verdict === 'never' || !node.online) return why;
+  const waitsFor = task.held?.waitsFor;
+  const expected = waitsFor?.device === why.node ? waitsFor.expected : costOn(state, job, task, node);
+  return expected === undefined ? why : { ...why, cost: toldCost(expected) };
 }
 
 /** How a node is now for a task that waits. */

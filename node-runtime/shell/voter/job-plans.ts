@@ -1,3 +1,4 @@
+import { type CostWeights, costWeightsDefault } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import {
   bytesOf,
@@ -45,11 +46,12 @@ export async function planOf(spec: JobSpec, blobs: BlobClient): Promise<JobPlan>
   const stages: StagePlan[] = [];
   for (const name of inOrder(spec))
     stages.push(await planStage(name, spec.stages[name]!, spec, !needed.has(name), blobs));
-  const { name, schedule, retention } = spec;
+  const { name, schedule, retention, weights } = spec;
   return {
     ...(name === undefined ? {} : { name }),
     stages,
     ...(schedule === undefined ? {} : { schedule }),
+    ...(weights === undefined ? {} : { weights: weightsOf(weights) }),
     ...(retention === undefined ? {} : { retentionMs: Math.round(retention * 1_000) }),
     ...deadlineOf(spec),
   };
@@ -60,6 +62,11 @@ function deadlineOf({ deadline, confidence }: JobSpec): Pick<JobPlan, 'deadline'
   const sure = confidence === undefined ? {} : { confidence };
   if (typeof deadline === 'number') return { deadline: { withinMs: Math.round(deadline * 1_000), ...sure } };
   return { deadline: { atMs: Date.parse(deadline), ...sure } };
+}
+
+function weightsOf(given: NonNullable<JobSpec['weights']>): CostWeights {
+  const of = (name: keyof CostWeights) => given[name] ?? costWeightsDefault[name];
+  return { makespan: of('makespan'), contention: of('contention'), transfer: of('transfer'), risk: of('risk') };
 }
 
 function inOrder(spec: JobSpec): string[] {

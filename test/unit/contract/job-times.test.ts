@@ -7,7 +7,7 @@ const problems = (more: object) => {
   return parsed.success ? [] : parsed.error.issues.map(({ path }) => path.join('.'));
 };
 
-describe('job spec: when', () => {
+describe('job spec: when, and by what weights', () => {
   it('takes a schedule in short and at length, and what it made of one again', () => {
     const short = jobSpec.parse({ stages, schedule: '0 3 * * *' });
     const defaults = { timezone: 'UTC', catchUp: 'none', overlap: 'allow' };
@@ -25,6 +25,11 @@ describe('job spec: when', () => {
     assert.equal(jobSpec.parse({ stages, deadline: at }).deadline, at);
   });
 
+  it('takes weights, some or all of them, also 0', () => {
+    for (const weights of [{}, { contention: 0 }, { makespan: 1, contention: 5.5, transfer: 0, risk: 1_000 }])
+      assert.deepEqual(jobSpec.parse({ stages, weights }).weights, weights);
+  });
+
   const wrong: readonly [object, string][] = [
     [{ schedule: '* * * *' }, 'schedule'],
     [{ schedule: '2026-01-01T00:00:00' }, 'schedule'],
@@ -36,6 +41,10 @@ describe('job spec: when', () => {
     [{ deadline: '2026-12-24T18:00:00' }, 'deadline'],
     [{ confidence: 0.5 }, 'confidence'],
     [{ deadline: 5, confidence: 1.5 }, 'confidence'],
+    [{ weights: { makespan: -1 } }, 'weights.makespan'],
+    [{ weights: { contention: 1_001 } }, 'weights.contention'],
+    [{ weights: { speed: 1 } }, 'weights'],
+    [{ weights: { makespan: 0, contention: 0, transfer: 0, risk: 0 } }, 'weights'],
     [{ retention: 0.5 }, 'retention'],
     [{ retention: '367d' }, 'retention'],
   ];

@@ -26,15 +26,7 @@ import {
   validateLedger,
   validatePlanner,
 } from '@foremesh/node-runtime/core';
-import {
-  costWeightsDefault,
-  cutByWeights,
-  expectedCost,
-  placeByCost,
-  placeByCurrentRoom,
-  rankStages,
-  recordIndexProblem,
-} from '@foremesh/partitioner';
+import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
@@ -114,12 +106,8 @@ export const policy: PlannerPolicy = {
   createForesight: () => foresightBy(lastValue),
   predictTasks,
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-  cost: expectedCost,
-  weights: costWeightsDefault,
-  placeByCost,
-  rank: rankStages,
+  ...standardPlacement,
   looksAhead: true,
-  place: placeByCurrentRoom,
   occurrences: occurrencesOf,
 };
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastValue, predictTasks } from '@foremesh/models';
-import { cutByWeights, placeByCurrentRoom, recordIndexProblem } from '@foremesh/partitioner';
+import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
 import { pino } from 'pino';
 import {
   decode,
@@ -68,7 +68,8 @@ class Stage {
       logDirectory,
       policy: {
         cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
-        place: placeByCurrentRoom,
+        ...standardPlacement,
+        looksAhead: true,
         createForesight: () => foresightBy(lastValue),
         predictTasks,
         occurrences: () => 'no schedules here',

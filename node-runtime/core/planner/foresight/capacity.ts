@@ -5,7 +5,7 @@ import type { Outlook } from './node-series.ts';
 
 /** However much the device itself takes, a task gets a little: nothing ends it, and it is not worth nothing. */
 const slotShareLeast = 0.05;
-/** What was measured last holds for this part of a step; from then on what is forecast. */
+/** What was measured last holds for this part of a step after it was heard; from then on what is forecast. */
 const measuredShare = 1 / 4;
 
 /**
@@ -25,15 +25,21 @@ export function capacityOf(state: PlannerState, node: NodeView): SlotCapacity {
     return { q10: flat, q50: flat, q90: flat, demand };
   }
   const { q10, q50, q90 } = ownCpuOf(outlook);
-  const curve = (own: readonly number[]) => ahead(state, outlook, now, own.map(perSlot));
+  const curve = (own: readonly number[]) => ahead(state, node, outlook, now, own.map(perSlot));
   // Where the device needs much, little is left.
   return { q10: curve(q90), q50: curve(q50), q90: curve(q10), demand };
 }
 
-/** What is now, for a part of a step, then what is forecast: seconds count from now. */
-function ahead(state: PlannerState, { originMs }: Outlook, now: number, steps: readonly number[]): CapacityCurve {
+/** What was measured, for a part of a step, then what is forecast: seconds count from now. */
+function ahead(
+  state: PlannerState,
+  { latestMs }: NodeView,
+  { originMs }: Outlook,
+  now: number,
+  steps: readonly number[],
+): CapacityCurve {
   const { forecastStepMs } = state.config;
-  const measuredUntilMs = state.nowMs + forecastStepMs * measuredShare;
+  const measuredUntilMs = Math.max(state.nowMs, latestMs + forecastStepMs * measuredShare);
   const first = Math.min(steps.length - 1, Math.max(0, Math.floor((measuredUntilMs - originMs) / forecastStepMs)));
   const untilSeconds = [(measuredUntilMs - state.nowMs) / 1_000];
   for (let step = first + 1; step < steps.length; step += 1)
@@ -53,7 +59,7 @@ export function memoryFreeAhead(state: PlannerState, node: NodeView, freeBytes: 
   const free = ownMemoryOf(outlook).q50.map(
     (own) => Math.min(offeredMemoryBytes, (1 - own) * memoryBytes) - promisedBytes,
   );
-  return ahead(state, outlook, freeBytes, free);
+  return ahead(state, node, outlook, freeBytes, free);
 }
 
 /** How often a node is expected to leave, per second; 0 where nothing is forecast, or the policy does not look ahead. */

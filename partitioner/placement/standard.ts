@@ -1,0 +1,13 @@
+import { placeByCost } from './by-cost.ts';
+import { costWeightsDefault, expectedCost } from './cost.ts';
+import { placeByCurrentRoom } from './current-room.ts';
+import { rankStages } from './rank-stages.ts';
+
+/** What a leader places tasks with. */
+export const standardPlacement = {
+  place: placeByCurrentRoom,
+  placeByCost,
+  cost: expectedCost,
+  weights: costWeightsDefault,
+  rank: rankStages,
+};
