@@ -65,9 +65,13 @@ async function measure(
   const fromMs = own.idleFrom(Date.now());
   say(`${title}: the forecast of ${busyDevice} rises by ${round(await foreseen(mesh, own), 2)}`);
   await sleep(fromMs - Date.now());
-  const results = await runJobs(mesh.client, jobs, fromMs, deadlineSeconds, (done) => {
+  const results = await runJobs(mesh.client, jobs, fromMs, deadlineSeconds, (done, { finishSeconds, tasksByNode }) => {
     const bar = '#'.repeat(Math.round((30 * done) / jobs.length)).padEnd(30, '.');
-    say(`${title} [${bar}] ${done}/${jobs.length} jobs done`);
+    const where = Object.entries(tasksByNode).map(([node, tasks]) => `${node} ${tasks}`);
+    const atSeconds = round((Date.now() - fromMs) / 1_000, 1);
+    say(
+      `${title} [${bar}] ${done}/${jobs.length} jobs done; ${atSeconds} s: ${round(finishSeconds, 1)} s (${where.join(', ')})`,
+    );
   });
   const got = await own.between(fromMs, Date.now());
   return {

@@ -17,7 +17,7 @@ export async function runJobs(
   jobs: readonly PlannedJob[],
   fromMs: number,
   deadlineSeconds: number,
-  onDone: (done: number) => void,
+  onDone: (done: number, job: RunJob) => void,
 ): Promise<RunJob[]> {
   let done = 0;
   return Promise.all(
@@ -33,9 +33,10 @@ export async function runJobs(
         throw new Error(`job ${handle.job} gave ${JSON.stringify(value)}`);
       const { tasks } = await client.job(handle.job);
       const moves = tasks.reduce((sum, { attempts }) => sum + attempts - 1, 0);
+      const job = { finishSeconds, missed: deadline?.missed === true, moves, tasksByNode };
       done += 1;
-      onDone(done);
-      return { finishSeconds, missed: deadline?.missed === true, moves, tasksByNode };
+      onDone(done, job);
+      return job;
     }),
   );
 }
