@@ -10,16 +10,16 @@ import { round } from './spine/statistics.ts';
 const json = process.argv.includes('--json');
 const pairs = numberOf('--pairs', 6);
 const seed = numberOf('--seed', 1);
-const idleMs = 18_000;
+const idleMs = 12_000;
 const busyMs = 12_000;
 /** Seen before anything is measured; of the last of them it is taken what the own work gets alone. */
 const learnedPeriods = 5;
 const alonePeriods = 2;
-/** The jobs of a run come over two periods, at something over half of what the devices can do. */
-const spanMs = 2 * (idleMs + busyMs);
-const everyMs = 6_500;
-const chunkLines = 24;
-const deadlineSeconds = 11;
+/** The jobs of a run come over two periods and a half, at something over half of what the devices can do. */
+const spanMs = 2.5 * (idleMs + busyMs);
+const everyMs = 10_000;
+const chunkLines = 30;
+const deadlineSeconds = 14;
 
 const policies = ['reactive', 'predictive'] as const satisfies readonly Policy[];
 
