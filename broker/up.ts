@@ -13,6 +13,7 @@ const passedToNode = [
   ['share', '--share'],
   ['slots', '--slots'],
   ['labels', '--labels'],
+  ['policy', '--policy'],
 ] as const;
 
 /** A child that ends is started again after this; twice as long each time, until it has lived for `settledMs`. */
@@ -22,6 +23,12 @@ const settledMs = 30_000;
 const endMs = 12_000;
 /** Exit codes that another start would only repeat: wrong usage, refused credentials. */
 const finalExitCodes = [2, 3];
+
+const examples = `
+Examples:
+  $ foremesh up                                      a mesh of this machine alone
+  $ foremesh up --host 192.168.1.10 --share 25%      others can join; a quarter of the machine works for the mesh
+  $ foremesh up --policy reactive                    place tasks by what is free now, and by no forecast`;
 
 /** `foremesh up`: broker and first node of a mesh on this machine, founded if need be, each in a process that is kept alive. */
 export const up: CommandModule = {
@@ -42,8 +49,10 @@ export const up: CommandModule = {
       .option('--share <share>', 'of the cores for the mesh: 0.5 or 50%')
       .option('--slots <number>', 'tasks at once')
       .option('--labels <list>', 'what jobs can ask for, with commas')
+      .option('--policy <policy>', 'what its node places tasks by while it leads: predictive (unless said) or reactive')
       .option('--unsandboxed', 'run trusted code of engine node without walls where the system has none')
       .option('--home <directory>', 'where everything is kept', context.home)
+      .addHelpText('after', examples)
       .action((options) => runUp(options, String(options.home)));
   },
 };

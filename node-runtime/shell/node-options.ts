@@ -5,6 +5,10 @@ import type { Home } from './home.ts';
 import type { Membership } from './joining/membership.ts';
 import type { NodeConnection } from './joining/standing.ts';
 
+/** What a leader plans by: what it forecasts, or what is measured now, as if it stayed so. */
+export const policyNames = ['predictive', 'reactive'] as const;
+export type PolicyName = (typeof policyNames)[number];
+
 /** What `foremesh node` says to the runtime of a device. */
 export interface NodeOptions {
   readonly home: Home;
@@ -23,6 +27,8 @@ export interface NodeOptions {
   /** What of the machine this node measures and may use: `cgroup:NAME` or `cpus:LIST`. This very process is put there. */
   readonly deviceScope?: string;
   readonly mayLead?: boolean;
+  /** What it plans by while it leads: `predictive` unless said. */
+  readonly policy?: PolicyName;
   /** Tasks of engine `node` run without walls where the system has none. */
   readonly unsandboxed?: boolean;
   readonly cacheBytes?: number;

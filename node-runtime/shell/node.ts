@@ -134,6 +134,7 @@ class MeshNode {
       home: options.home,
       isFounder,
       mayLead: this.#mayLead,
+      policy: options.policy ?? 'predictive',
       connection: () => this.#link?.transport,
       followerFilters: [this.#topics.nodeStatus(this.#node)],
       voter: () => this.#voterOptions(),

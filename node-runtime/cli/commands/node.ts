@@ -12,6 +12,7 @@ import {
 } from '../../contract/index.ts';
 import type { Membership } from '../../shell/joining/membership.ts';
 import type { NodeConnection } from '../../shell/joining/standing.ts';
+import { type PolicyName, policyNames } from '../../shell/node-options.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { addPreferenceOptions, changeOf, type PreferenceOptions, parseShare } from '../preferences.ts';
 import { foundByMdns } from '../text.ts';
@@ -25,6 +26,7 @@ interface NodeCommandOptions extends PreferenceOptions {
   readonly deviceScope?: string;
   readonly sensors?: string;
   readonly lead: boolean;
+  readonly policy: string;
   readonly unsandboxed?: boolean;
   readonly journal?: string;
   readonly logLevel: string;
@@ -39,7 +41,8 @@ Examples:
   $ foremesh node --join 'foremesh://...'            both in one: an invitation, or the string of an account
   $ foremesh node --share 25% --labels camera,gpu    offer a quarter of the machine
   $ foremesh node --device-scope cpus:0-1            be two of the processors, and measure no others
-  $ foremesh node --slots 1 --no-lead                one task at a time, never the leader`;
+  $ foremesh node --slots 1 --no-lead                one task at a time, never the leader
+  $ foremesh node --policy reactive                  should it lead: by what is free now, and no forecast`;
 
 /** `foremesh node`: the runtime of this device, in the foreground. */
 export const nodeCommand: CommandModule = {
@@ -63,6 +66,11 @@ export const nodeCommand: CommandModule = {
         'run trusted code of engine node without walls where the system has none (see docs/security.md)',
       )
       .option('--no-lead', 'never lead the mesh')
+      .option(
+        '--policy <policy>',
+        'what it places tasks by, should it lead: forecasts (predictive), or what is measured now (reactive)',
+        'predictive',
+      )
       .option('--journal <folder>', 'record what this node decides from, should it vote; foremesh replay reads it')
       .option('--log-level <level>', levels.join(', '), 'info')
       .addHelpText('after', help)
@@ -81,6 +89,7 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     preferences: { ...changeOf(options), ...(options.share === undefined ? {} : { share: options.share }) },
     labels: labelsOf(options.labels),
     mayLead: options.lead,
+    policy: policyOf(options.policy),
     unsandboxed: options.unsandboxed === true,
     ...(options.slots === undefined ? {} : { slots: slotsOf(options.slots) }),
     ...(options.name === undefined ? {} : { name: options.name }),
@@ -138,6 +147,12 @@ function signalled(): Promise<undefined> {
   return new Promise((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(undefined));
   });
+}
+
+function policyOf(text: string): PolicyName {
+  const policy = policyNames.find((name) => name === text);
+  if (policy !== undefined) return policy;
+  throw new MeshError('MESH_USAGE', `--policy "${text}" is unknown`, { mend: `use ${policyNames.join(' or ')}` });
 }
 
 function slotsOf(text: string): number {

@@ -16,7 +16,10 @@ import {
 import { holdModel } from '../foresight/shelf.ts';
 import { encodeFrame, readFrames } from '../frames.ts';
 
-type Start = Pick<VoterOptions, 'id' | 'bootId' | 'holders' | 'founders' | 'profile' | 'config' | 'publicKey'>;
+type Start = Pick<VoterOptions, 'id' | 'bootId' | 'holders' | 'founders' | 'profile' | 'config' | 'publicKey'> & {
+  /** Of its policy; what a release of before did not say is as it was then. */
+  readonly looksAhead?: boolean;
+};
 
 interface Beginning {
   readonly v: 1;
@@ -115,7 +118,8 @@ export async function replayJournal(
   if (first?.v !== 1 || first.start === undefined) throw invalid(file, 'this is not the journal of a voter');
   if (fault === 'damaged') throw invalid(file, `damaged after event ${lines.length}`);
   const { start, restored, release } = first;
-  const voter = createVoter({ ...start, policy }, restored);
+  const { looksAhead = policy.looksAhead } = start;
+  const voter = createVoter({ ...start, policy: { ...policy, looksAhead } }, restored);
   const head = { node: start.id, release, torn: fault === 'torn' };
   let effects = 0;
   for (const [number, { at, event, effects: expected }] of lines.entries()) {

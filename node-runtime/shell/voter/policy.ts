@@ -3,8 +3,9 @@ import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/p
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { learnedKinds, type PlannerPolicy, plannerDefaults } from '../../core/index.ts';
 import { modelOf } from '../foresight/shelf.ts';
+import type { PolicyName } from '../node-options.ts';
 
-/** What a leader forecasts, cuts and places with. */
+/** What a leader forecasts, cuts and places with, looking ahead. */
 export const planningPolicy: PlannerPolicy = {
   cut: (index, weights) => recordIndexProblem(index) ?? cutByWeights(index, weights),
   ...standardPlacement,
@@ -19,3 +20,7 @@ export const planningPolicy: PlannerPolicy = {
     });
   },
 };
+
+export function planningPolicyOf(name: PolicyName): PlannerPolicy {
+  return { ...planningPolicy, looksAhead: name === 'predictive' };
+}

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { asMeshError, MeshError, type Transport } from '../../contract/index.ts';
 import type { Home } from '../home.ts';
+import type { PolicyName } from '../node-options.ts';
 import type { VoterLink, VoterLinkOptions } from './voter-link.ts';
 import { checkVoterMark, markVoter } from './voter-mark.ts';
 
@@ -8,6 +9,7 @@ export interface VoterSeatOptions {
   readonly home: Home;
   readonly isFounder: boolean;
   readonly mayLead: boolean;
+  readonly policy: PolicyName;
   /** The connection, or undefined while there is none. */
   readonly connection: () => Transport | undefined;
   /** What a node hears as long as it does not vote: a voter hears it in another way. */
@@ -68,8 +70,11 @@ export class VoterSeat {
 
   /** Only a voter loads what it takes to lead: raft, ledger, planner, placement, forecasters. */
   async #open(): Promise<VoterLink> {
-    const [{ VoterLink }, { planningPolicy }] = await Promise.all([import('./voter-link.ts'), import('./policy.ts')]);
-    this.#voter = await VoterLink.open({ ...this.#options.voter(), policy: planningPolicy });
+    const [{ VoterLink }, { planningPolicyOf }] = await Promise.all([import('./voter-link.ts'), import('./policy.ts')]);
+    this.#voter = await VoterLink.open({
+      ...this.#options.voter(),
+      policy: planningPolicyOf(this.#options.policy),
+    });
     return this.#voter;
   }
 

@@ -77,7 +77,9 @@ export class Voter {
     if (tornBytes > 0)
       options.log.warn({ tornBytes }, 'the last write of the log was cut off; it had not been answered for');
     const { id, bootId, holders, founders, profile, config, publicKey, journalDirectory, log } = options;
-    const start = { id, bootId, holders, founders, profile, publicKey, ...(config === undefined ? {} : { config }) };
+    const { looksAhead } = options.policy;
+    const asked = config === undefined ? {} : { config };
+    const start = { id, bootId, holders, founders, profile, publicKey, looksAhead, ...asked };
     const begin = { release, start, restored: { ...restored, ledger } };
     const journal = journalDirectory === undefined ? undefined : await Journal.create(journalDirectory, begin, log);
     return new Voter(options, store, createVoter(options, begin.restored), journal);

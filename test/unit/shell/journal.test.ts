@@ -8,7 +8,7 @@ import { raftProfiles, type VoterEffect, type VoterEvent } from '../../../node-r
 import { holdModel } from '../../../node-runtime/shell/foresight/shelf.ts';
 import { encodeFrame, readFrames } from '../../../node-runtime/shell/frames.ts';
 import { replayJournal } from '../../../node-runtime/shell/voter/journal.ts';
-import { planningPolicy } from '../../../node-runtime/shell/voter/policy.ts';
+import { planningPolicy, planningPolicyOf } from '../../../node-runtime/shell/voter/policy.ts';
 import { Voter } from '../../../node-runtime/shell/voter/voter.ts';
 import { until } from '../../support/until.ts';
 import { endAll, meshError, scratch } from './scratch.ts';
@@ -17,7 +17,11 @@ const code = { engine: 'js' as const, blob: `sha256-${'0'.repeat(64)}`, sizeByte
 const limits = { memoryBytes: 1, cpuMs: 1, wallMs: 1, outputBytes: 1 };
 const stage = { stage: 'main', code, needs: [], priority: 5, retries: 1, limits, labels: [], sink: true };
 
-async function record(directory: string, feed: (voter: Voter) => Promise<void>): Promise<VoterEffect[]> {
+async function record(
+  directory: string,
+  feed: (voter: Voter) => Promise<void>,
+  policy = planningPolicy,
+): Promise<VoterEffect[]> {
   const effects: VoterEffect[] = [];
   const voter = await Voter.open({
     id: 'ada',
@@ -26,7 +30,7 @@ async function record(directory: string, feed: (voter: Voter) => Promise<void>):
     holders: ['broker'],
     profile: raftProfiles.lan,
     publicKey: 'A'.repeat(43),
-    policy: planningPolicy,
+    policy,
     logDirectory: await scratch(),
     journalDirectory: directory,
     log: pino({ level: 'silent' }),
@@ -57,6 +61,17 @@ async function oneJob(voter: Voter): Promise<void> {
 
 describe('Journal', () => {
   afterEach(endAll);
+
+  it('says whether its node looked ahead', async () => {
+    for (const name of ['reactive', 'predictive'] as const) {
+      const directory = await scratch();
+      await record(directory, oneJob, planningPolicyOf(name));
+      const file = join(directory, 'ada-boot.journal');
+      const [beginning] = readFrames(await readFile(file)).values as [{ start: { looksAhead: boolean } }];
+      assert.equal(beginning.start.looksAhead, name === 'predictive');
+      assert.equal((await replayJournal(file, planningPolicy)).differsAt, undefined);
+    }
+  });
 
   it('is lived through again with the same effects', async () => {
     const directory = await scratch();
