@@ -15,11 +15,11 @@ const busyMs = 12_000;
 /** Seen before anything is measured; of the last of them it is taken what the own work gets alone. */
 const learnedPeriods = 5;
 const alonePeriods = 2;
-/** The jobs of a run come over two periods and a half, at something over half of what the devices can do. */
-const spanMs = 2.5 * (idleMs + busyMs);
-const everyMs = 10_000;
-const chunkLines = 30;
-const deadlineSeconds = 14;
+/** The jobs of a run come over nearly two periods, at something over half of what the devices can do; in the third the other policy takes over. */
+const spanMs = 1.9 * (idleMs + busyMs);
+const everyMs = 7_500;
+const chunkLines = 24;
+const deadlineSeconds = 11;
 
 const policies = ['reactive', 'predictive'] as const satisfies readonly Policy[];
 

@@ -2,12 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectMesh, type MeshClient } from '@foremesh/node-runtime/sdk';
+import type { NodeOptions } from '@foremesh/node-runtime/shell';
 import { makeCgroup, type RealCgroup } from '../../test/support/cgroups.ts';
 import { until } from '../../test/support/until.ts';
 import { freePort } from '../spine/mesh.ts';
 import { LineProcess } from '../spine/processes.ts';
 
-export type Policy = 'reactive' | 'predictive';
+export type Policy = NonNullable<NodeOptions['policy']>;
 
 /** Cores of each device. The second has work of its own. */
 const devices = { ada: 0.25, bob: 0.4, cyd: 0.25, dan: 0.25 } as const;
@@ -15,8 +16,10 @@ const names = Object.keys(devices);
 /** It runs beside the broker, as `foremesh up` has it, and takes no tasks: that it starts anew disturbs no device. */
 const leader = 'hub';
 export const busyDevice = 'bob';
-/** So often it is measured that a step of a forecast, twelve samples, is a second. */
-const sampleIntervalMs = 1_000 / 12;
+/** So often it is measured that a step of a forecast, twelve samples, is two seconds. */
+const sampleIntervalMs = 2_000 / 12;
+/** Of the quotas: several times in a sample. */
+const quotaPeriodMs = 25;
 const launcher = join(import.meta.dirname, '../../node-runtime/bin/foremesh.mjs');
 const startWithinMs = 60_000;
 
@@ -113,10 +116,15 @@ export class ScopedMesh {
   static async start(): Promise<ScopedMesh | undefined> {
     const scopes = new Map<string, RealCgroup>();
     for (const [name, cores] of [...Object.entries(devices), [leader, undefined]] as const) {
-      const scope = makeCgroup(`foremesh-bench-${process.pid}-${name}`, cores === undefined ? {} : { cores });
+      const scope = makeCgroup(
+        `foremesh-bench-${process.pid}-${name}`,
+        cores === undefined ? {} : { cores, periodMs: quotaPeriodMs },
+      );
       if (scope !== undefined) scopes.set(name, scope);
     }
     if (scopes.size <= names.length) return undefined;
+    // Broker, leader and this client have their time whatever else the machine does, as the devices have.
+    scopes.get(leader)!.add(process.pid);
     const directory = await mkdtemp(join(tmpdir(), 'foremesh-foresight-live-'));
     const home = join(directory, leader);
     const port = String(await freePort());
@@ -125,7 +133,6 @@ export class ScopedMesh {
     const founding = run('init', 'init', '--home', home, '--name', leader, '--port', port);
     const connection = String((await founding.next()).connection);
     const broker = run('broker', 'broker', '--home', home, '--port', port, '--no-websocket', '--log-level', 'warn');
-    scopes.get(leader)!.add(broker.pid);
     await readyOf(broker);
     const client = await connectMesh(connection, { clientName: 'bench' });
     const mesh = new ScopedMesh(directory, connection, broker, client, scopes);
@@ -139,8 +146,6 @@ export class ScopedMesh {
     const words = [join(this.#directory, name), this.#connection, name, String(sampleIntervalMs), scope, policy];
     const node = new LineProcess(name, process.execPath, sourceWords('node-process.ts', ...words));
     this.#nodes.set(name, node);
-    // By hand, since it measures no scope: it is no device.
-    if (name === leader) this.scopes.get(leader)!.add(node.pid);
     await readyOf(node);
   }
 
@@ -169,6 +174,7 @@ export class ScopedMesh {
     await this.client.close();
     await Promise.all([...this.#nodes.values()].map((node) => node.end()));
     await this.#broker.end();
+    this.scopes.get(leader)!.release(process.pid);
     for (const scope of this.scopes.values()) await scope.remove();
     await rm(this.#directory, { recursive: true, force: true });
   }

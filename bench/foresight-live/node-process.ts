@@ -1,8 +1,7 @@
 /** A node that measures more often than one in earnest. Arguments: home, connection string, name, milliseconds between samples, device scope, policy. */
 import { parseConnection } from '@foremesh/node-runtime/contract';
-import { openHome, startNode } from '@foremesh/node-runtime/shell';
+import { type NodeOptions, openHome, startNode } from '@foremesh/node-runtime/shell';
 import { pino } from 'pino';
-import { planningPolicy } from '../../node-runtime/shell/voter/policy.ts';
 
 const [directory, connection, name, sampleIntervalMs, deviceScope, policy] = process.argv.slice(2) as [
   string,
@@ -10,9 +9,8 @@ const [directory, connection, name, sampleIntervalMs, deviceScope, policy] = pro
   string,
   string,
   string,
-  string,
+  NonNullable<NodeOptions['policy']>,
 ];
-Object.assign(planningPolicy, { looksAhead: policy === 'predictive' });
 const node = await startNode({
   home: openHome(directory, {}),
   connection: parseConnection(connection),
@@ -21,6 +19,7 @@ const node = await startNode({
   preferences: { share: 1 },
   mayLead: name === 'hub',
   sampleIntervalMs: Number(sampleIntervalMs),
+  policy,
   ...(name === 'hub' ? {} : { deviceScope }),
   log: pino({ level: 'warn' }, process.stderr),
 });
