@@ -13,7 +13,7 @@ const seed = numberOf('--seed', 1);
 const idleMs = 12_000;
 const busyMs = 12_000;
 /** Seen before anything is measured; of the last of them it is taken what the own work gets alone. */
-const learnedPeriods = 5;
+const learnedPeriods = 7;
 const alonePeriods = 2;
 /** The jobs of a run come over nearly two periods, at something over half of what the devices can do; in the third the other policy takes over. */
 const spanMs = 1.9 * (idleMs + busyMs);
