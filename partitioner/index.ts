@@ -15,4 +15,5 @@ export { finishQuantiles, meanOf } from './placement/expected-finish.ts';
 export { type RankedStage, rankStages } from './placement/rank-stages.ts';
 export { standardPlacement } from './placement/standard.ts';
 export * from './records/index.ts';
+export * from './repartition/index.ts';
 export * from './scheduling/index.ts';

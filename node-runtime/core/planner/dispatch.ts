@@ -276,7 +276,7 @@ function canEver(
   return wanted.labels.every((label) => labels.includes(label));
 }
 
-function assign(
+export function assign(
   state: PlannerState,
   to: string,
   task: TaskView,
