@@ -139,21 +139,23 @@ function table(summaries: Record<Policy, Run>, differences: Record<keyof Run, Di
     const edges = interval95 === null ? '' : ` (${interval95.map((edge) => round(edge, 2)).join(' to ')})`;
     return `  ${round(middle, 2)}${edges}`;
   };
-  return [
-    `${''.padEnd(28)}${policies.map(cell).join('')}  difference per run (95 %)`,
-    ...keys.map(
-      (key) =>
-        `${key.padEnd(28)}${policies.map((policy) => cell(summaries[policy][key])).join('')}${shown(differences[key])}`,
-    ),
-  ].join('\n');
+  const change = ({ reactive, predictive }: Record<Policy, number>) =>
+    reactive === 0 ? '-' : `${round(100 * (predictive / reactive - 1), 0)} %`;
+  const rows = keys.map((key) => {
+    const values = { reactive: summaries.reactive[key], predictive: summaries.predictive[key] };
+    const cells = [values.reactive, values.predictive, change(values)].map(cell);
+    return `${key.padEnd(28)}${cells.join('')}${shown(differences[key])}`;
+  });
+  return [`${''.padEnd(28)}${[...policies, 'change'].map(cell).join('')}  difference per run (95 %)`, ...rows].join(
+    '\n',
+  );
 }
 
 const notes = [`load average at the start: ${loadAverage()}`];
 const mesh = await ScopedMesh.start();
-if (mesh === undefined) throw new Error('no control groups of version 1 can be made here: run it as root');
 let own: OwnWork | undefined;
 try {
-  own = await OwnWork.start(mesh.scopes.get(busyDevice)!, busyMs, idleMs);
+  own = await OwnWork.start(mesh.scope(busyDevice), busyMs, idleMs);
   const { runs, aloneMs } = await measureAll(mesh, own);
   const summaries = { reactive: summaryOf(runs.reactive), predictive: summaryOf(runs.predictive) };
   const differences = differencesOf(runs);

@@ -91,92 +91,83 @@ export class OwnWork {
 
 /** A broker and four nodes as real processes, each node in a scope of its own; the second has work of its own. */
 export class ScopedMesh {
-  readonly client: MeshClient;
-  readonly scopes: ReadonlyMap<string, RealCgroup>;
-  readonly #directory: string;
-  readonly #connection: string;
-  readonly #broker: LineProcess;
+  client!: MeshClient;
+  readonly #scopes = new Map<string, RealCgroup>();
   readonly #nodes = new Map<string, LineProcess>();
+  /** What is to be undone, the last first. */
+  readonly #ends: (() => Promise<void>)[] = [];
+  #home!: (name: string) => string;
+  #connection = '';
 
-  private constructor(
-    directory: string,
-    connection: string,
-    broker: LineProcess,
-    client: MeshClient,
-    scopes: ReadonlyMap<string, RealCgroup>,
-  ) {
-    this.#directory = directory;
-    this.#connection = connection;
-    this.#broker = broker;
-    this.client = client;
-    this.scopes = scopes;
+  /** Throws where no control groups can be made. */
+  static async start(): Promise<ScopedMesh> {
+    const mesh = new ScopedMesh();
+    try {
+      await mesh.#start();
+      return mesh;
+    } catch (error) {
+      await mesh.end();
+      throw error;
+    }
   }
 
-  /** Undefined where no control groups can be made. */
-  static async start(): Promise<ScopedMesh | undefined> {
-    const scopes = new Map<string, RealCgroup>();
+  async #start(): Promise<void> {
     for (const [name, cores] of [...Object.entries(devices), [leader, undefined]] as const) {
-      const scope = makeCgroup(
-        `foremesh-bench-${process.pid}-${name}`,
-        cores === undefined ? {} : { cores, periodMs: quotaPeriodMs },
-      );
-      if (scope !== undefined) scopes.set(name, scope);
+      const quota = cores === undefined ? {} : { cores, periodMs: quotaPeriodMs };
+      const scope = makeCgroup(`foremesh-bench-${process.pid}-${name}`, quota);
+      if (scope === undefined) throw new Error('no control groups of version 1 can be made here: run it as root');
+      this.#scopes.set(name, scope);
+      this.#ends.push(() => scope.remove());
     }
-    if (scopes.size <= names.length) return undefined;
     // Broker, leader and this client have their time whatever else the machine does, as the devices have.
-    scopes.get(leader)!.add(process.pid);
+    this.scope(leader).add(process.pid);
+    this.#ends.push(async () => this.scope(leader).release(process.pid));
     const directory = await mkdtemp(join(tmpdir(), 'foremesh-foresight-live-'));
-    const home = join(directory, leader);
-    const port = String(await freePort());
-    const run = (name: string, ...words: string[]) =>
-      new LineProcess(name, process.execPath, [launcher, ...words, '--json']);
-    const founding = run('init', 'init', '--home', home, '--name', leader, '--port', port);
-    const connection = String((await founding.next()).connection);
-    const broker = run('broker', 'broker', '--home', home, '--port', port, '--no-websocket', '--log-level', 'warn');
+    this.#ends.push(() => rm(directory, { recursive: true, force: true }));
+    this.#home = (name) => join(directory, name);
+    const place = ['--home', this.#home(leader), '--port', String(await freePort())];
+    const run = (...words: string[]) => new LineProcess(words[0]!, process.execPath, [launcher, ...words, '--json']);
+    const founding = run('init', ...place, '--name', leader);
+    this.#connection = String((await founding.next()).connection);
+    const broker = run('broker', ...place, '--no-websocket', '--log-level', 'warn');
+    this.#ends.push(() => broker.end());
     await readyOf(broker);
-    const client = await connectMesh(connection, { clientName: 'bench' });
-    const mesh = new ScopedMesh(directory, connection, broker, client, scopes);
-    await mesh.#startNode(leader, 'predictive');
-    await Promise.all(names.map((name) => mesh.#startNode(name, 'predictive')));
-    return mesh;
+    this.#ends.push(async () => void (await Promise.all([...this.#nodes.values()].map((node) => node.end()))));
+    await this.#startNode(leader, 'predictive');
+    await Promise.all(names.map((name) => this.#startNode(name, 'predictive')));
+    this.client = await connectMesh(this.#connection, { clientName: 'bench' });
+    this.#ends.push(() => this.client.close());
+  }
+
+  scope(name: string): RealCgroup {
+    return this.#scopes.get(name)!;
   }
 
   async #startNode(name: string, policy: Policy): Promise<void> {
-    const scope = `cgroup:${this.scopes.get(name)!.name}`;
-    const words = [join(this.#directory, name), this.#connection, name, String(sampleIntervalMs), scope, policy];
+    const scope = name === leader ? [] : [`cgroup:${this.scope(name).name}`];
+    const words = [this.#home(name), this.#connection, name, String(sampleIntervalMs), policy, ...scope];
     const node = new LineProcess(name, process.execPath, sourceWords('node-process.ts', ...words));
     this.#nodes.set(name, node);
     await readyOf(node);
   }
 
-  /** The leader starts again, by another policy: it learns from its nodes what they remember. */
+  /** The leader starts again, by another policy: it learns from its nodes what they remember. Resolves when it foresees what they do. */
   async leadBy(policy: Policy): Promise<void> {
     await this.#nodes.get(leader)!.end();
     await this.#startNode(leader, policy);
-    await this.whole();
-  }
-
-  /** Resolves when all nodes are there, and are forecast. */
-  async whole(): Promise<void> {
     await until(
       'the leader foresees what all nodes do',
       async () => {
         const { rows } = await this.client.nodes();
-        return (
-          rows.filter(({ status, unforeseen }) => status.online && unforeseen === undefined).length === names.length
-        );
+        const foreseen = rows.filter(({ status, unforeseen }) => status.online && unforeseen === undefined);
+        return names.every((name) => foreseen.some(({ status }) => status.node === name));
       },
       startWithinMs,
     );
   }
 
   async end(): Promise<void> {
-    await this.client.close();
-    await Promise.all([...this.#nodes.values()].map((node) => node.end()));
-    await this.#broker.end();
-    this.scopes.get(leader)!.release(process.pid);
-    for (const scope of this.scopes.values()) await scope.remove();
-    await rm(this.#directory, { recursive: true, force: true });
+    for (const end of this.#ends.splice(0).reverse()) await end();
   }
 }
 

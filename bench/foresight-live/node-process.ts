@@ -1,26 +1,30 @@
-/** A node that measures more often than one in earnest. Arguments: home, connection string, name, milliseconds between samples, device scope, policy. */
+/**
+ * A node that measures more often than one in earnest. Arguments: home, connection string, name, milliseconds between samples, policy, and of a device its scope;
+ * without one it leads, and takes no tasks.
+ */
 import { parseConnection } from '@foremesh/node-runtime/contract';
 import { type NodeOptions, openHome, startNode } from '@foremesh/node-runtime/shell';
 import { pino } from 'pino';
 
-const [directory, connection, name, sampleIntervalMs, deviceScope, policy] = process.argv.slice(2) as [
-  string,
+const [directory, connection, name, sampleIntervalMs, policy, deviceScope] = process.argv.slice(2) as [
   string,
   string,
   string,
   string,
   NonNullable<NodeOptions['policy']>,
+  string?,
 ];
+const isDevice = deviceScope !== undefined;
 const node = await startNode({
   home: openHome(directory, {}),
   connection: parseConnection(connection),
   name,
-  slots: name === 'hub' ? 0 : 1,
+  slots: isDevice ? 1 : 0,
   preferences: { share: 1 },
-  mayLead: name === 'hub',
+  mayLead: !isDevice,
   sampleIntervalMs: Number(sampleIntervalMs),
   policy,
-  ...(name === 'hub' ? {} : { deviceScope }),
+  ...(isDevice ? { deviceScope } : {}),
   log: pino({ level: 'warn' }, process.stderr),
 });
 await node.online;

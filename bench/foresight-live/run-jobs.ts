@@ -32,9 +32,6 @@ export async function runJobs(
       if (JSON.stringify(value) !== JSON.stringify(sumsOf(lines)))
         throw new Error(`job ${handle.job} gave ${JSON.stringify(value)}`);
       const { tasks } = await client.job(handle.job);
-      process.stderr.write(
-        `   at ${atMs / 1000} lines ${lines / 3} ${tasks.map((t) => `${t.node} ${t.wallMs}`).join(', ')}\n`,
-      );
       const moves = tasks.reduce((sum, { attempts }) => sum + attempts - 1, 0);
       const job = { finishSeconds, missed: deadline?.missed === true, moves, tasksByNode };
       done += 1;
