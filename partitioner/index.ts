@@ -4,7 +4,13 @@ export type { ChunkDevice, ChunkOptions, RunningChunk } from './chunks/chunk-siz
 export { chunkSize, chunkToCopy } from './chunks/chunk-sizing.ts';
 export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
 export { buildTaskGraph, GraphError } from './graph/task-graph.ts';
-export type { Alternative, ForeseenDevice, ForeseenPlacement, ForeseenTask } from './placement/by-cost.ts';
+export type {
+  Alternative,
+  ForeseenDevice,
+  ForeseenPlacement,
+  ForeseenTask,
+  PlacingOptions,
+} from './placement/by-cost.ts';
 export { placeByCost } from './placement/by-cost.ts';
 export type { CostFunction, CostQuestion, CostTerms, CostWeights, ExpectedCost } from './placement/cost.ts';
 export { costWeightsDefault, expectedCost } from './placement/cost.ts';
@@ -15,4 +21,5 @@ export { finishQuantiles, meanOf } from './placement/expected-finish.ts';
 export { type RankedStage, rankStages } from './placement/rank-stages.ts';
 export { standardPlacement } from './placement/standard.ts';
 export * from './records/index.ts';
+export * from './repartition/index.ts';
 export * from './scheduling/index.ts';

@@ -26,6 +26,8 @@ const settleMs = 150_000;
 /** After the last fault: until nodes whose connection is dead have found out and have made another. */
 const reconnectMs = 40_000;
 const wantEveryMs = 1_000;
+/** Few, so that it matters in a mesh of a few nodes. */
+const movesPerInterval = 2;
 const lookEveryMs = 100;
 
 export interface RunResult {
@@ -40,6 +42,8 @@ export interface RunResult {
   readonly votersMost: number;
   /** In which somebody has led. */
   readonly terms: number;
+  /** Tasks that a leader has moved while they were out. */
+  readonly moves: number;
 }
 
 /** Runs a scenario: a phase with faults, then none, then every job must have ended. Never throws. */
@@ -61,6 +65,7 @@ export function runScenario(scenario: Scenario, options: { readonly trace?: bool
     virtualMs: time.nowMs,
     votersMost: checks.log.votersMost,
     terms: checks.log.terms,
+    moves: checks.moves,
   };
 }
 
@@ -110,6 +115,7 @@ class Simulation {
         inventoryIntervalMs: scenario.inventoryIntervalMs,
         inventoryGraceMs: scenario.inventoryGraceMs,
         forecastStepMs,
+        movesPerInterval,
       },
       profile: raftPaces[scenario.pace],
       traps: [],

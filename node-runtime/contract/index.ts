@@ -16,6 +16,7 @@ export * from './messages/job-spec.ts';
 export * from './messages/joining.ts';
 export * from './messages/manifest.ts';
 export * from './messages/matrix.ts';
+export * from './messages/moves.ts';
 export * from './messages/node.ts';
 export * from './messages/preferences.ts';
 export * from './messages/profiles.ts';

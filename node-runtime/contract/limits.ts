@@ -179,6 +179,8 @@ export const limits = {
   costWeightMost: 1_000,
   /** Blobs of a node's cache that the leader knows of, those that came last. */
   nearBlobsPerNode: 256,
+  /** Ways to move a task that are kept with the decision to move it, or to let it stay. */
+  moveAlternatives: 4,
   /** Nodes that a result names: those that finished most tasks. */
   nodesPerResult: 1_000,
 

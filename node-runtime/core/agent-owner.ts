@@ -39,6 +39,22 @@ export function release(state: AgentState, attempt: string, reason: string, effe
   effects.push({ type: 'stop', attempt, reason }, { type: 'report', message: { type: 'released', attempt, reason } });
 }
 
+/**
+ * Gives back what the leader wants elsewhere, unless it has started: then nothing of it is lost. What is not here, whatever became of
+ * it, is given back too, so that the leader need not wait for an inventory.
+ */
+export function giveBack(
+  state: AgentState,
+  { attempt, reason }: InboxMessage & { type: 'reclaim' },
+  effects: AgentEffect[],
+): void {
+  const outcome = state.outcomes.get(attempt);
+  if (outcome !== undefined) effects.push({ type: 'report', message: outcome });
+  else if (state.held.get(attempt)?.started === true)
+    effects.push({ type: 'report', message: { type: 'started', attempt } });
+  else release(state, attempt, reason, effects);
+}
+
 /** Why the owner does not let it run here, if so. */
 export function ownersRefusal({ stance, reason, offer }: AgentState, { labels = [] }: Assign): string | undefined {
   if (stance !== 'takes') return reason;

@@ -9,7 +9,7 @@ import {
   type Problem,
 } from '../contract/index.ts';
 import { fits, memoryOf } from './agent-memory.ts';
-import { followOwner, ownersRefusal, pressOut, reallocate, release } from './agent-owner.ts';
+import { followOwner, giveBack, ownersRefusal, pressOut, reallocate, release } from './agent-owner.ts';
 import type { Stance } from './owner/index.ts';
 
 /**
@@ -174,6 +174,9 @@ function obey(state: AgentState, message: InboxMessage, effects: AgentEffect[]):
     case 'cancel':
       if (state.held.delete(message.attempt))
         effects.push({ type: 'stop', attempt: message.attempt, reason: message.reason });
+      return;
+    case 'reclaim':
+      giveBack(state, message, effects);
       return;
     case 'reallocate':
       reallocate(state, message, effects);

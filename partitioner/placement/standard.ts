@@ -1,3 +1,4 @@
+import { repartitionTask } from '../repartition/repartition-task.ts';
 import { placeByCost } from './by-cost.ts';
 import { costWeightsDefault, expectedCost } from './cost.ts';
 import { placeByCurrentRoom } from './current-room.ts';
@@ -10,4 +11,5 @@ export const standardPlacement = {
   cost: expectedCost,
   weights: costWeightsDefault,
   rank: rankStages,
+  repartition: repartitionTask,
 };

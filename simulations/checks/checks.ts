@@ -36,6 +36,10 @@ export class Checks {
   readonly log: LogChecks;
   readonly #attempts = new Set<string>();
   readonly #commits = new Map<string, string>();
+  /** Attempts that their nodes were told to stop, or asked to give back. */
+  readonly #takenBack = new Set<string>();
+  /** When each task was moved last, by the clock of the leader that did it. */
+  readonly #movedMs = new Map<string, number>();
   /** The latest that count. */
   readonly #checkpoints = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
@@ -46,6 +50,7 @@ export class Checks {
   /** Phases of ended jobs, as published. */
   readonly ended = new Map<string, string>();
   runs = 0;
+  moves = 0;
   forecasts = 0;
 
   constructor(topics: Topics, blobs: Blobs, jobs: ReadonlyMap<string, VirtualJob>, founder: string) {
@@ -129,6 +134,7 @@ export class Checks {
   // What the leader says.
 
   leaderSends({ planner, raft }: VoterState, node: string, message: InboxMessage): void {
+    if (message.type === 'cancel' || message.type === 'reclaim') this.#takenBack.add(message.attempt);
     if (message.type !== 'assign') return;
     const { attempt, account, job, stage, task } = message;
     check(holdsLease(raft, planner.nowMs), 'lease', `${raft.id} assigns ${attempt}, and its lease has run out`);
@@ -149,6 +155,21 @@ export class Checks {
       `${node} offers room for ${room}, was given ${view?.attempts.size}`,
     );
     check(view?.confirmed === true, 'inventory', `${node} was given ${attempt} before it said what it has in hand`);
+  }
+
+  /** What people are told: of a task that moves, that it does not go to and fro. */
+  leaderTells(
+    { planner }: VoterState,
+    { kind, fields }: { readonly kind: string; readonly fields?: Readonly<Record<string, unknown>> | undefined },
+  ): void {
+    if (kind !== 'task-moved') return;
+    const { account, job, task } = fields!;
+    // Another leader does not know what was moved before it.
+    const key = `${account}/${job}/${task} of term ${planner.term}`;
+    const passedMs = planner.nowMs - (this.#movedMs.get(key) ?? Number.NEGATIVE_INFINITY);
+    check(passedMs >= planner.config.moveCoolDownMs, 'moves', `${key} moves again after ${passedMs} ms`);
+    this.#movedMs.set(key, planner.nowMs);
+    this.moves += 1;
   }
 
   /** Whoever reads it can draw it: no curve crosses another, none leaves the range of its resource. */
@@ -306,10 +327,13 @@ export class Checks {
   /** Nothing was lost, nobody died, no task threw: then nothing ran twice. */
   nothingRanTwice(): void {
     if (this.log.terms > 1) return; // a new leader may have to ask twice
+    const results = new Set(this.#commits.values());
+    const wild = [...this.#attempts].filter((attempt) => !results.has(attempt) && !this.#takenBack.has(attempt));
+    check(wild.length === 0, 'waste', `nobody has stopped ${wild.join(', ')}, whose tasks others did`);
     check(
-      this.runs === this.#commits.size,
+      this.runs - this.moves === this.#commits.size,
       'waste',
-      `${this.runs} attempts for ${this.#commits.size} results, and nothing had failed`,
+      `${this.runs} attempts, ${this.moves} moves, ${this.#commits.size} results, and nothing had failed`,
     );
   }
 }

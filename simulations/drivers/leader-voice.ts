@@ -105,6 +105,7 @@ export class VirtualLeaderVoice {
         this.#index(effect);
         return;
       case 'event':
+        world.checks.leaderTells(voter().state, effect.event);
         this.#publish(topics.events(), encode({ v: 1, source: life.machine.id, ...effect.event }, 'json'), { qos: 0 });
     }
   }

@@ -122,4 +122,22 @@ export const plannerMutants: readonly Mutant[] = [
     find: "else if (task.state === 'assigned' || task.state === 'running') makeReady(",
     replace: "else if (task.state === 'assigned') makeReady(",
   },
+  {
+    name: 'move a task, and let it run where it was',
+    file: 'planner/moves.ts',
+    find: "effects.push({ type: 'send', node, message: { type: 'cancel', attempt: key, reason } });",
+    replace: '',
+  },
+  {
+    name: 'move again what has moved but now',
+    file: 'planner/moves.ts',
+    find: 'task.movedMs = state.nowMs;',
+    replace: '',
+  },
+  {
+    name: 'move without an end',
+    file: 'planner/moves.ts',
+    find: 'return config.movesPerInterval - moves.made;',
+    replace: 'return 1_000;',
+  },
 ];

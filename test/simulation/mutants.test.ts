@@ -16,6 +16,7 @@ const byChecker: Readonly<Record<string, string>> = {
   inventory: 'assign before a node has said what it has',
   lease: 'assign when the lease has run out',
   ledger: 'forget in a snapshot which jobs have ended',
+  moves: 'move again what has moved but now',
   outcomes: 'report an outcome before it is kept',
   planner: 'take up no job of the leader before',
   profiles: 'learn again from an outcome that comes too late',

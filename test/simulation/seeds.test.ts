@@ -10,18 +10,21 @@ describe('simulation: the core under faults', function () {
   it(`keeps every promise in seeds 1 to ${seeds}`, () => {
     const kinds = new Set<string>();
     const runsBy = { voters: new Map<number, number>(), terms: 0 };
+    let moved = 0;
     for (let seed = 1; seed <= seeds; seed += 1) {
       const scenario = scenarioOf(seed);
-      const { violation, votersMost, terms } = runScenario(scenario);
+      const { violation, votersMost, terms, moves } = runScenario(scenario);
       const again = `foremesh sim run --seed ${seed}`;
       assert.equal(violation, undefined, `${again}: ${violation?.checker}: ${violation?.message}`);
       for (const { kind } of scenario.faults) kinds.add(kind);
       runsBy.voters.set(votersMost, (runsBy.voters.get(votersMost) ?? 0) + 1);
       if (terms > 1) runsBy.terms += 1;
+      moved += moves;
     }
     assert.deepEqual([...kinds].sort(), [...faultKinds].sort(), 'every kind of fault struck');
     for (const voters of [1, 3, 5]) assert.ok(runsBy.voters.get(voters)! > seeds / 6, `${voters} voters`);
     assert.ok(runsBy.terms > seeds / 3, 'leaders changed');
+    assert.ok(moved > seeds / 4, `tasks moved: ${moved}`);
   });
 
   it('runs the same seed the same way, to the byte', () => {

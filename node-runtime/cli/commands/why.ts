@@ -68,12 +68,27 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
   );
   if (truncated > 0) lines.push(`  and ${plural(truncated, 'node')} more`);
   if (answer.decidedBy !== undefined) lines.push(`  decided by: ${answer.decidedBy}`);
+  lines.push(...moveLines(answer));
   const others = stages.filter(({ reason }) => task === undefined || reason === 'needs' || reason === 'index');
   if (others.length > 0) lines.push(...others.map((each) => printable(`  stage ${each.stage} ${each.text}`)));
   if (estimate !== undefined && estimate.basis !== 'none') lines.push(`  it takes ${estimateText(estimate)}`);
   if (code !== undefined) lines.push(session.paintOut('dim', mend === undefined ? code : `${code}: ${mend}`));
   return lines;
 }
+
+/** When its node had too much of its work: that it was moved, or might have been. */
+function moveLines({ move, weights = equalWeights }: WhyAnswer): string[] {
+  if (move === undefined) return [];
+  const { decision, from, agoMs, text, stay, alternatives } = move;
+  const [best] = alternatives;
+  const what = decision === 'moved' ? `moved from ${from}` : `stayed on ${from}`;
+  const lines = [`  ${what} ${durationText(agoMs)} ago: ${text}`, `    ${from}  ${costText(stay, weights)}`];
+  if (best === undefined) return lines;
+  const { kind, to, cost, gainSeconds, chargeSeconds } = best;
+  const charge = `a ${kind} gains ${gainSeconds.toFixed(1)} s, and is charged ${chargeSeconds.toFixed(1)} s`;
+  return [...lines, `    ${to.join(', ')}  ${costText(cost, weights)}; ${charge}`];
+}
+const equalWeights = { makespan: 1, contention: 1, transfer: 1, risk: 1 };
 
 /** `first` is the node that has room first. */
 function nodeColumns(

@@ -78,6 +78,8 @@ export type Assign = z.infer<typeof assign>;
 export const inboxMessage = z.discriminatedUnion('type', [
   assign,
   z.object({ type: z.literal('cancel'), attempt: attemptKey, reason: z.string() }),
+  /** Give it back unless it has started: it shall go elsewhere. Answer: `released`, `started`, or what it came to. */
+  z.object({ type: z.literal('reclaim'), attempt: attemptKey, reason: z.string().max(limits.reasonCharacters) }),
   /** The log has these outcomes, or does not want them: forget them. */
   z.object({ type: z.literal('committed'), attempts: z.array(attemptKey) }),
   /** Report again what was not committed, then say what is in hand. */
@@ -132,7 +134,7 @@ export const outboxMessage = z.discriminatedUnion('type', [
     /** The node's wall clock when it said so, milliseconds since 1970: a leader whose own differs from most starts no schedule. */
     clockMs: count.optional(),
   }),
-  /** The node gives it back, through no fault of its task: its owner wants the device for himself. */
+  /** The node gives it back, through no fault of its task: its owner wants the device for himself, or the leader has asked for it. */
   z.object({ type: z.literal('released'), attempt: attemptKey, reason: z.string().max(limits.reasonCharacters) }),
   z.object({ type: z.literal('history'), request: count, page: historyPage }),
   z.object({ type: z.literal('preferences'), request: count, preferences: preferencesHeld }),

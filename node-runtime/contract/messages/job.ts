@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { catchUp, overlap } from './job-spec.ts';
+import { moveCounts } from './moves.ts';
 import { blobName, count, encodingOfOutput, fraction, identifier, version } from './shared.ts';
 
 export const jobPhase = z.enum(['accepted', 'scheduled', 'running', 'done', 'failed', 'cancelled', 'refused']);
@@ -79,6 +80,7 @@ export const jobState = z.object({
   /** Of the job of an occurrence: of which schedule, and when it was due. */
   occurrence: z.object({ schedule: identifier, atMs: count }).optional(),
   deadline: deadlineState.optional(),
+  moves: moveCounts.optional(),
 });
 export type JobState = z.infer<typeof jobState>;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { moveKind } from './moves.ts';
 import { taskEstimate } from './profiles.ts';
 import { count, identifier } from './shared.ts';
 
@@ -98,6 +99,29 @@ export const whyNode = z.object({
 });
 export type WhyNode = z.infer<typeof whyNode>;
 
+/** One way in which a task could have moved; its charge, for work done twice, transfer, stop and start, must be less than what it gains. */
+export const moveWay = z.object({
+  kind: moveKind,
+  to: z.array(identifier),
+  cost: placementCost,
+  gainSeconds: z.number(),
+  chargeSeconds: z.number().min(0),
+});
+
+/** What the leader decided of a task when its node had too much of its work, or was going to: to move it, or to let it stay. */
+export const whyMove = z.object({
+  decision: z.enum(['moved', 'stays']),
+  agoMs: count,
+  from: identifier,
+  /** Why that node had too much, and why the task stays, if it does. */
+  text: z.string(),
+  /** What it would have cost to stay. */
+  stay: placementCost,
+  /** The best first: the one that was taken, if it was moved. */
+  alternatives: z.array(moveWay).max(limits.moveAlternatives),
+});
+export type WhyMove = z.infer<typeof whyMove>;
+
 /** A stage that is not done yet, and what it waits for. */
 export const whyStage = z.object({ stage: identifier, reason: whyReason, text: z.string() });
 export type WhyStage = z.infer<typeof whyStage>;
@@ -127,6 +151,8 @@ export const whyAnswer = z.object({
   placed: z
     .object({ node: identifier, attempt: z.string(), assignedMs: count, startedMs: count.optional() })
     .optional(),
+  /** The last time that it was to be moved, or might have been. */
+  move: whyMove.optional(),
   /** Of a task that waits, how things are now; of one that was placed, how they were then. */
   nodes: z.array(whyNode).max(limits.queryRows),
   truncated: count,

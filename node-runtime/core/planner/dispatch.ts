@@ -16,7 +16,7 @@ import {
   foreseenTask,
   foreseenWork,
   hold,
-  type PlannedSlots,
+  type PlannedNodes,
   waitingMost,
   weightsOf,
 } from './ahead.ts';
@@ -36,7 +36,7 @@ const passedOverMost = 64;
 /** Assigns ready tasks, highest priority first, while nodes have room. */
 export function dispatch(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected || state.nowMs < state.graceUntilMs) return;
-  const planned: PlannedSlots = new Map();
+  const planned: PlannedNodes = new Map();
   for (const queue of [...state.ready].reverse()) if (queue.size > 0) dispatchQueue(state, queue, planned, effects);
 }
 
@@ -52,7 +52,7 @@ interface Look {
 function dispatchQueue(
   state: PlannerState,
   queue: Map<StageView, TaskView[]>,
-  planned: PlannedSlots,
+  planned: PlannedNodes,
   effects: PlannerEffect[],
 ): void {
   const turns = new Turns(state, queue);
@@ -99,7 +99,7 @@ function placeNext(
   lane: Lane,
   turns: Turns,
   left: number,
-  planned: PlannedSlots,
+  planned: PlannedNodes,
   effects: PlannerEffect[],
 ): Look {
   const { stage } = lane;
@@ -119,7 +119,8 @@ function placeNext(
   if (group.length === 0) return nothing;
   const work = slots === 0 ? undefined : foreseenWork(state, group[0]!);
   if (work === undefined) return placeByRoom(state, stage, group, devices, room, effects);
-  return placeAhead(state, stage, group, work, devices, planned, effects);
+  const ready = group.length + lane.tasks.length - lane.at;
+  return placeAhead(state, stage, group, ready, work, devices, planned, effects);
 }
 
 /** By what is free now: tasks of which nobody knows what they take, or that are over before it matters. */
@@ -154,18 +155,23 @@ function placeAhead(
   state: PlannerState,
   stage: StageView,
   group: readonly TaskView[],
+  ready: number,
   work: WorkSeconds,
   devices: readonly Device[],
-  planned: PlannedSlots,
+  planned: PlannedNodes,
   effects: PlannerEffect[],
 ): Look {
   const job = state.ledger.jobs.get(group[0]!.job.key)!;
   const needed = neededBlobs(inputOf(job, group[0]!));
+  // One by one: most of them are not reached.
+  const foreseenTasks = function* () {
+    for (const task of group) yield foreseenTask(state, task, placeable(state, task), work, needed);
+  };
   const placements = state.policy.placeByCost(
-    group.map((task) => foreseenTask(state, task, placeable(state, task), work, needed)),
+    foreseenTasks(),
     foreseenDevices(state, devices, needed, planned),
     weightsOf(state, job),
-    { waitingMost, alternativesKept: limits.alternativesKept },
+    { ready, waitingMost, alternativesKept: limits.alternativesKept },
   );
   const then = new Map(devices.map((device) => [device.device, device]));
   let [placed, held] = [0, 0];
@@ -276,7 +282,7 @@ function canEver(
   return wanted.labels.every((label) => labels.includes(label));
 }
 
-function assign(
+export function assign(
   state: PlannerState,
   to: string,
   task: TaskView,

@@ -1,4 +1,11 @@
-import { combinationsOf, type DataReference, limits, type Output, type RecordIndex } from '../../contract/index.ts';
+import {
+  combinationsOf,
+  type DataReference,
+  limits,
+  type MoveCounts,
+  type Output,
+  type RecordIndex,
+} from '../../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
 import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
 import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
@@ -243,9 +250,12 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
     case 'attempt-failed':
       retryOrGiveUp(state, job, view, event.task, event.attempt, effects);
       return;
-    case 'checkpoint-counted':
+    case 'checkpoint-counted': {
+      const task = view.tasks.get(event.task)!;
+      task.savedSeconds = Math.max(task.savedSeconds ?? 0, ...[...task.attempts].map(({ done }) => done?.seconds ?? 0));
       checkpointSettled(state, event.key, event.task);
       return;
+    }
     case 'checkpoint-dropped':
       return;
     case 'deadline-missed':
@@ -341,13 +351,13 @@ function closeJob(state: PlannerState, job: LedgerJob, view: JobView, effects: P
     if (task.state !== 'done') transition(task, 'cancelled', `the job is ${job.phase}`);
   }
   state.jobs.delete(view.key);
-  publishEnd(state, job, effects);
+  publishEnd(state, job, effects, view.moves);
 }
 
 /** The last words on a job: its state and its result. */
-export function publishEnd(state: PlannerState, job: LedgerJob, effects: PlannerEffect[]): void {
+export function publishEnd(state: PlannerState, job: LedgerJob, effects: PlannerEffect[], moves?: MoveCounts): void {
   effects.push(
     { type: 'publish-result', result: jobResultOf(job) },
-    { type: 'publish-state', state: jobStateOf(state, job) },
+    { type: 'publish-state', state: jobStateOf(state, job, moves) },
   );
 }

@@ -4,6 +4,7 @@ import { tell, transition } from '../task-states.ts';
 import { codeOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { hearHistory } from './foresight/index.ts';
+import { hearReclaimed } from './moves.ts';
 import { noteNear } from './near.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
 import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
@@ -24,6 +25,7 @@ export function hearReport(
       const attempt = state.attempts.get(message.attempt);
       if (attempt === undefined || attempt.node !== node.status.node) return;
       attempt.startedMs ??= state.nowMs;
+      delete attempt.leaving; // too late: it has begun
       if (message.type === 'progress') attempt.progress = Math.max(attempt.progress, message.fraction);
       if (attempt.task.state === 'assigned')
         transition(attempt.task, 'running', `${attempt.key} started on ${attempt.node}`);
@@ -35,7 +37,7 @@ export function hearReport(
       hearOutcome(state, node, message, effects);
       return;
     case 'released':
-      hearReleased(state, node, message);
+      hearReleased(state, node, message, effects);
       return;
     case 'inventory':
       hearInventory(state, node, message, effects);
@@ -62,10 +64,19 @@ function hearCheckpoint(
 }
 
 /** Its owner wants the device: nobody's fault. Its status says whether it takes other work, and comes before or soon. */
-function hearReleased(state: PlannerState, node: NodeView, message: OutboxMessage & { type: 'released' }): void {
+function hearReleased(
+  state: PlannerState,
+  node: NodeView,
+  message: OutboxMessage & { type: 'released' },
+  effects: PlannerEffect[],
+): void {
   const attempt = state.attempts.get(message.attempt);
   if (attempt === undefined || attempt.node !== node.status.node) return;
   const { task } = attempt;
+  if (attempt.leaving !== undefined && task.attempts.size === 1 && !task.committing) {
+    hearReclaimed(state, attempt, effects);
+    return;
+  }
   task.avoidUntilMs.set(attempt.node, state.nowMs + state.config.releasedBackoffMs);
   // Should no other node be able to: not at once to this one again.
   task.notBeforeMs = state.nowMs + state.config.nodeFaultBackoffMs / 2;
@@ -189,7 +200,8 @@ function hearInventory(
     const task = openTaskOf(state, key);
     const open =
       task !== undefined && (task.state === 'ready' || task.state === 'assigned' || task.state === 'running');
-    if (open && !task.committing && !hasFailed(task, key)) {
+    const isWanted = open && !task.committing && task.withdrawn?.has(key) !== true;
+    if (isWanted && !hasFailed(task, key)) {
       // Of an earlier leader, and still running: it goes on.
       const attempt = addAttempt(state, node, task, key);
       attempt.startedMs = state.nowMs;

@@ -5,16 +5,20 @@ import type {
   CostWeights,
   Device,
   ExpectedCost,
+  Move,
   PlaceableTask,
   Placement,
   placeByCost,
   Quantiles,
   RankedStage,
   RecordPiece,
+  repartitionTask,
+  Stay,
 } from '@foremesh/partitioner';
 import {
   limits,
   type MetricSample,
+  type MoveCounts,
   type NodeStatus,
   type Problem,
   type RecordIndex,
@@ -24,6 +28,7 @@ import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
 import { createForesightState, type Foresight, type ForesightState, type NodeSeries } from './foresight/index.ts';
+import { createMovesState, type MovesState } from './moves-state.ts';
 
 /** Every duration that the planner goes by, milliseconds. */
 export interface PlannerConfig {
@@ -45,6 +50,14 @@ export interface PlannerConfig {
   readonly releasedBackoffMs: number;
   /** A task that nodes could not run this often, through no fault of its own, fails its job. */
   readonly nodeFaultsMost: number;
+  /** A node with work is looked at at least this often, and so many of them at once: whether what it has in hand would end sooner elsewhere. */
+  readonly repartitionIntervalMs: number;
+  readonly repartitionNodes: number;
+  /** A task that was moved stays for so long. */
+  readonly moveCoolDownMs: number;
+  /** So many tasks move, at most, in each interval. */
+  readonly movesPerInterval: number;
+  readonly movesIntervalMs: number;
   /** Chunks per slot of the mesh when a stage does not say. */
   readonly chunksPerSlot: number;
   /** And however few slots there are, so that a node that joins finds work. */
@@ -67,6 +80,11 @@ export const plannerDefaults: PlannerConfig = {
   nodeFaultBackoffMs: 1_000,
   releasedBackoffMs: 5_000,
   nodeFaultsMost: 10,
+  repartitionIntervalMs: 2_000,
+  repartitionNodes: 64,
+  moveCoolDownMs: 30_000,
+  movesPerInterval: 16,
+  movesIntervalMs: 10_000,
   chunksPerSlot: 4,
   chunksLeast: 12,
   forecastStepMs: 60_000,
@@ -98,6 +116,8 @@ export interface PlannerPolicy {
   /** How long the way to the end is from each stage, itself included, in seconds of work: those it needs by their index. */
   readonly rank: (stages: readonly RankedStage[]) => ArrayLike<number>;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
+  /** What of the work that is out should be elsewhere. */
+  readonly repartition: typeof repartitionTask;
 }
 
 /** The occurrences of a schedule; milliseconds since 1970. */
@@ -119,6 +139,8 @@ export interface NodeView {
   requestedMs: number;
   /** It has an outcome that could not be settled when it came: it is asked again. */
   owes: boolean;
+  /** When it was looked at for what should be elsewhere, what its own work took then, and where its forecast began. */
+  looked?: { readonly atMs: number; readonly cpu: number; readonly originMs?: number };
   /** In the order of assignment. */
   readonly attempts: Set<AttemptView>;
   tasksDone: number;
@@ -175,6 +197,14 @@ export interface TaskView {
   /** After repeated faults of nodes: not assigned again before this. */
   notBeforeMs: number;
   readonly avoidUntilMs: Map<string, number>;
+  /** Attempts that were taken from their nodes: one that is heard of again is to be stopped. */
+  withdrawn?: Set<string>;
+  /** When it was moved last. */
+  movedMs?: number;
+  /** The last time that it was moved, or, before that, that it was looked at and stayed. */
+  decided?: { readonly atMs: number; readonly decision: Move | Stay };
+  /** What was done of it at the last checkpoint, seconds on a core of speed 1, as far as is known. */
+  savedSeconds?: number;
   /** It could have started, and rather waits for a better place, until then. */
   held?: { readonly untilMs: number; readonly waitsFor?: Alternative };
 }
@@ -197,6 +227,15 @@ export interface AttemptView {
   choice?: readonly Choice[];
   /** What was expected of it, from `assignedMs` on, if anything was. */
   expected?: ExpectedCost;
+  /** What of it is done, as far as its node was looked at: seconds on a core of speed 1. */
+  done?: { readonly atMs: number; readonly seconds: number };
+  /** Its node was asked to give it back. */
+  leaving?: {
+    readonly to: string;
+    readonly move: Move;
+    readonly choice: readonly Choice[];
+    readonly askedMs: number;
+  };
   /** The state that it was to go on from. */
   readonly resumed?: string;
   progress: number;
@@ -206,6 +245,8 @@ export interface JobView {
   readonly key: string;
   readonly stages: Map<string, StageView>;
   readonly tasks: Map<string, TaskView>;
+  /** Tasks of it that this leader has moved. */
+  moves?: MoveCounts;
   /** How many attempts it has: jobs of equal priority share what there is by it. */
   attempts: number;
   /** How long the way to its end is from each stage, as it was just now: seconds of work. */
@@ -267,6 +308,7 @@ export interface PlannerState {
   /** Ready tasks by priority and stage, each in the order they became ready. Entries whose state is not `ready` are passed over. */
   readonly ready: readonly Map<StageView, TaskView[]>[];
   foresight: ForesightState;
+  moves: MovesState;
   clock: ClockTrust;
   /** What is wrong with our clock, in words. */
   clockProblem?: Problem;
@@ -314,6 +356,7 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     stored: new Map(),
     ready: Array.from({ length: 10 }, () => new Map()),
     foresight: createForesightState(options.policy),
+    moves: createMovesState(),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },
     accepting: new Map(),

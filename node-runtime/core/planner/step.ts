@@ -5,8 +5,10 @@ import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
 import { createForesightState, useModel, watchForesight } from './foresight/index.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
+import { createMovesState } from './moves-state.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
 import { quotaProblem, scheduleQuotaProblem } from './quotas.ts';
+import { repartition } from './repartition.ts';
 import { hearReport } from './reports.ts';
 import { beginToAge, expireJobs, passedTime } from './retention.ts';
 import { runSchedules, watchDeadlines } from './schedules.ts';
@@ -113,6 +115,7 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       }
       goByTheClock(state, effects);
       watchForesight(state, effects);
+      if (state.leased) repartition(state, effects);
   }
 }
 
@@ -145,6 +148,7 @@ function forgetPlans(state: PlannerState): void {
   state.leading = false;
   state.nodes.clear();
   state.foresight = createForesightState(state.policy);
+  state.moves = createMovesState();
   state.jobs.clear();
   state.attempts.clear();
   state.tasksAtOnce.clear();

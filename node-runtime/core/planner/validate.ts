@@ -31,6 +31,8 @@ export function validatePlanner(state: PlannerState): void {
   for (const [key, job] of state.ledger.jobs) {
     if (job.phase === 'running' && !state.jobs.has(key)) fail(`job ${key} runs and is not planned`);
   }
+  const { moves, config } = state;
+  if (moves.made > config.movesPerInterval) fail(`${moves.made} moves, ${config.movesPerInterval} may be made at once`);
   for (const key of state.accepting.keys())
     if (state.ledger.jobs.has(key)) fail(`job ${key} is accepted and accepting`);
 }

@@ -5,6 +5,7 @@ import {
   type JobResult,
   type JobState,
   limits,
+  type MoveCounts,
   type NodeRow,
   type Output,
   type Problem,
@@ -26,10 +27,11 @@ import { scheduleProblem } from './schedules.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 import { explain } from './why.ts';
 
-/** The state of a job as clients see it. */
-export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
+/** The state of a job as clients see it; `moved`, of one that is planned no more. */
+export function jobStateOf(state: PlannerState, job: LedgerJob, moved?: MoveCounts): JobState {
   const view = state.jobs.get(jobKeyOf(job.account, job.job));
   const stages = job.plan.stages.map((plan) => stageStateOf(job, plan.stage, view));
+  const moves = view?.moves ?? moved;
   const started = stages.some((stage) => stage.done > 0 || stage.running > 0);
   const problem = job.problem ?? scheduleProblem(state, view) ?? firstUnplaceable(view);
   const remainingMs = view === undefined ? undefined : remainingOf(state, view);
@@ -53,6 +55,7 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
     ...scheduleStateOf(job, view),
     ...(job.occurrence === undefined ? {} : { occurrence: job.occurrence }),
     ...deadlineStateOf(job),
+    ...(moves === undefined ? {} : { moves }),
   };
 }
 

@@ -15,6 +15,7 @@ import { weightsOf } from './ahead.ts';
 import { costOn, decidedBy, toldCost } from './costs.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import { firstRoomOf } from './foresight/index.ts';
+import { whyMoveOf } from './moves.ts';
 import { profileOfTask } from './profiles.ts';
 import { tasksProblem } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
@@ -160,8 +161,14 @@ function ofAttempt(state: PlannerState, job: LedgerJob, task: TaskView, attempt:
     text: runs ? `runs on ${node}` : `is on its way to ${node}, or waits there behind others`,
     placed: { node, attempt: key, assignedMs: ago(attempt.assignedMs), ...(runs ? { startedMs: ago(startedMs) } : {}) },
     ...decision(state, job, nodes, node),
+    ...moveOf(state, task),
     nodes,
   };
+}
+
+function moveOf(state: PlannerState, task: TaskView): Pick<OfTask, 'move'> {
+  const move = whyMoveOf(state, task);
+  return move === undefined ? {} : { move };
 }
 
 /** How a node was when the task was placed. */

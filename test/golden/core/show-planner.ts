@@ -129,6 +129,8 @@ function showMessage(message: InboxMessage): string {
     }
     case 'cancel':
       return `cancel ${message.attempt} (${message.reason})`;
+    case 'reclaim':
+      return `reclaim ${message.attempt} (${message.reason})`;
     case 'committed':
       return `committed ${message.attempts.join(' ')}`;
     case 'inventory-request':

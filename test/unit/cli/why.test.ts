@@ -72,6 +72,26 @@ describe('cli: why', () => {
     ]);
   });
 
+  it('says of a task that was moved why, and what each place would have cost', async () => {
+    const cost = (startSeconds: number, finishSeconds: number, contentionSeconds: number) => ({
+      ...{ startSeconds, finishSeconds, contentionSeconds, transferSeconds: 0, riskSeconds: 0 },
+      finishQuantilesSeconds: { q10: finishSeconds - 10, q50: finishSeconds, q90: finishSeconds + 10 },
+      totalSeconds: finishSeconds + contentionSeconds,
+    });
+    const moved = { kind: 'restart' as const, to: ['pi-3'], gainSeconds: 70.04, chargeSeconds: 5.25 };
+    const move = {
+      ...{ decision: 'moved' as const, agoMs: 12_000, from: 'pi-4', text: 'pi-4 will be busy in 40 s' },
+      ...{ stay: cost(0, 60, 40), alternatives: [{ ...moved, cost: cost(0.25, 30, 0) }] },
+    };
+    const { room: _, ...rest } = answer;
+    why = { ...rest, text: 'runs on pi-3', nodes: [], move };
+    assert.deepEqual((await printed()).slice(1, -1), [
+      '  moved from pi-4 12 s ago: pi-4 will be busy in 40 s',
+      '    pi-4  cost 100: ends in 60.0 s (80 %: 50.0-70.0) + 40.0 contention',
+      '    pi-3  cost 30.0: ends in 30.0 s (80 %: 20.0-40.0); a restart gains 70.0 s, and is charged 5.3 s',
+    ]);
+  });
+
   it('says how little is sure where the end of what is foreseen comes first', async () => {
     for (const [room, said] of [
       [{ earliestMs: 0, afterMs: 5 * minuteMs }, 'first room at +5 (80 %: +0-later than +30)'],

@@ -1,0 +1,14 @@
+import type { AttemptView } from './state.ts';
+
+/** What a leader knows of the moves of its leadership. */
+export interface MovesState {
+  /** Moves since then. */
+  sinceMs: number;
+  made: number;
+  /** Attempts that their nodes were asked to give back. */
+  readonly leaving: Set<AttemptView>;
+}
+
+export function createMovesState(): MovesState {
+  return { sinceMs: Number.NEGATIVE_INFINITY, made: 0, leaving: new Set() };
+}
