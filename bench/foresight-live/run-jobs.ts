@@ -6,7 +6,7 @@ export interface RunJob {
   /** From accepted to ended, by the leader's clock. */
   readonly finishSeconds: number;
   readonly missed: boolean;
-  /** Attempts of its tasks beyond the first of each. */
+  /** Tasks that were moved, or begun anew, elsewhere. */
   readonly moves: number;
   readonly tasksByNode: Readonly<Record<string, number>>;
 }
@@ -31,8 +31,8 @@ export async function runJobs(
       if (phase !== 'done') throw new Error(`job ${handle.job} is ${phase}: ${problem?.message}`);
       if (JSON.stringify(value) !== JSON.stringify(sumsOf(lines)))
         throw new Error(`job ${handle.job} gave ${JSON.stringify(value)}`);
-      const { tasks } = await client.job(handle.job);
-      const moves = tasks.reduce((sum, { attempts }) => sum + attempts - 1, 0);
+      const { state } = await client.job(handle.job);
+      const moves = Object.values(state.moves ?? {}).reduce((sum, each) => sum + each, 0);
       const job = { finishSeconds, missed: deadline?.missed === true, moves, tasksByNode };
       done += 1;
       onDone(done, job);
