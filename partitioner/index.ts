@@ -5,7 +5,13 @@ export type { ChunkDevice, ChunkOptions, RunningChunk } from './chunks/chunk-siz
 export { chunkSize, chunkToCopy } from './chunks/chunk-sizing.ts';
 export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
 export { buildTaskGraph, GraphError } from './graph/task-graph.ts';
-export type { Alternative, ForeseenDevice, ForeseenPlacement, ForeseenTask } from './placement/by-cost.ts';
+export type {
+  Alternative,
+  ForeseenDevice,
+  ForeseenPlacement,
+  ForeseenTask,
+  PlacingOptions,
+} from './placement/by-cost.ts';
 export { placeByCost } from './placement/by-cost.ts';
 export type { CostFunction, CostQuestion, CostTerms, CostWeights, ExpectedCost } from './placement/cost.ts';
 export { costWeightsDefault, expectedCost } from './placement/cost.ts';

@@ -47,60 +47,119 @@ const freePart = 0.9;
 
 interface Candidate {
   readonly device: ForeseenDevice;
-  /** The slot that is free first, and since when or from when. */
+  /** The slot that is free first. */
   slot: number;
   expected: ExpectedCost;
+  startsNow: boolean;
+  /** It has the memory, as far as is known, and somebody knows when it has a slot. */
+  isUsable: boolean;
+}
+
+export interface PlacingOptions {
+  /** Tasks like these that are ready, those that are placed included: where they are many, a slow device is better than to wait behind them. */
+  readonly ready: number;
+  /** So many are placed, and so many wait, at most. */
+  readonly placedMost: number;
+  readonly waitingMost: number;
+  readonly alternativesKept: number;
 }
 
 /**
  * Places tasks, in the order given, each where it is expected to cost least, be it that a slot there has yet to become free, or the device to
  * have done with its own work: then it waits, and what comes after it sees the slot taken until it ends (list scheduling by earliest
- * finish, as in HEFT by Topcuoglu, Hariri and Wu 2002, without insertion, and by cost). Ends when no device has a free slot, or
- * `waitingMost` tasks wait: so many of the first tasks are answered for. Takes what it gives off the devices (`free...` and `slotsFree...`
- * are changed). Deterministic: ties go to the emptiest device, then the first.
+ * finish, as in HEFT by Topcuoglu, Hariri and Wu 2002, without insertion, and by cost). A task takes what is free now all the same where what
+ * is better cannot end all that are ready any cheaper. Ends when no device that could take it has a free slot, when a task fits
+ * none, or enough are placed or wait: so many of the first tasks are answered for. Takes what it gives off the devices (`free...` and `slotsFree...` are changed). Deterministic: ties go to
+ * the emptiest device, then the first.
  *
  * A group of equal tasks costs one look at each device, and one more for each task.
  */
 export function placeByCost(
-  tasks: readonly ForeseenTask[],
+  tasks: Iterable<ForeseenTask>,
   devices: readonly ForeseenDevice[],
   weights: CostWeights,
-  options: { readonly waitingMost: number; readonly alternativesKept: number },
+  options: PlacingOptions,
 ): ForeseenPlacement[] {
   const placements: ForeseenPlacement[] = [];
   let candidates: Candidate[] = [];
+  let free = 0;
   let before: ForeseenTask | undefined;
   let waiting = 0;
   for (const task of tasks) {
-    if (waiting >= options.waitingMost || devices.every(({ freeSlots }) => freeSlots <= 0)) break;
-    if (before === undefined || !isAlike(task, before)) candidates = candidatesOf(task, devices, weights);
+    if (before === undefined || !isAlike(task, before)) {
+      candidates = candidatesOf(task, devices, weights);
+      free = candidates.reduce((sum, { device }) => sum + device.freeSlots, 0);
+      if (candidates.length === 0) {
+        placements.push({ task: task.task, refusals: devices.map((device) => refusalOf(task, device)) });
+        break;
+      }
+    }
+    const placed = placements.length - waiting;
+    if (free <= 0 || placed >= options.placedMost || waiting >= options.waitingMost) break;
     before = task;
-    const avoided = candidates.filter(({ device }) => !task.avoid.includes(device.device));
-    const allowed = avoided.length > 0 ? avoided : candidates;
-    if (allowed.length === 0) {
-      placements.push({ task: task.task, refusals: devices.map((device) => refusalOf(task, device)) });
-      continue;
-    }
-    const best = pick(task, allowed);
-    if (best === undefined) {
-      waiting += 1;
-      placements.push({ task: task.task });
-      continue;
-    }
-    const { device } = best;
-    if (startsNow(best)) {
+    const allowed = without(candidates, task.avoid);
+    const best = choose(allowed, weights, options.ready - placements.length);
+    if (best?.startsNow === true) {
+      const { device } = best;
       const alternatives = alternativesOf(best, allowed, options.alternativesKept);
       placements.push({ task: task.task, device: device.device, alternatives });
       device.freeSlots -= 1;
       device.freeMemoryBytes -= task.memoryBytes;
+      free -= 1;
     } else {
       waiting += 1;
-      placements.push({ task: task.task, waitsFor: alternativeOf(best) });
+      placements.push(best === undefined ? { task: task.task } : { task: task.task, waitsFor: alternativeOf(best) });
     }
-    device.slotsFreeSeconds[best.slot] = best.expected.terms.finishSeconds;
-    Object.assign(best, candidateOf(task, device, weights));
+    if (best === undefined) continue;
+    best.device.slotsFreeSeconds[best.slot] = best.expected.terms.finishSeconds;
+    Object.assign(best, candidateOf(task, best.device, weights));
   }
   return placements;
+}
+
+/** Devices on which it failed: taken only when no other could ever run it. */
+function without(candidates: readonly Candidate[], avoid: readonly string[]): readonly Candidate[] {
+  if (avoid.length === 0) return candidates;
+  const others = candidates.filter(({ device }) => !avoid.includes(device.device));
+  return others.length > 0 ? others : candidates;
+}
+
+/** The best place; where it is not free, the best that is, unless all of `ready` tasks would end cheaper at better ones. */
+function choose(candidates: readonly Candidate[], weights: CostWeights, ready: number): Candidate | undefined {
+  let least = Number.POSITIVE_INFINITY;
+  let now: Candidate | undefined;
+  for (const candidate of candidates) {
+    if (!candidate.isUsable) continue;
+    const { total } = candidate.expected.terms;
+    least = Math.min(least, total);
+    if (candidate.startsNow && (now === undefined || total < now.expected.terms.total)) now = candidate;
+  }
+  if (now !== undefined && now.expected.terms.total > least * equalFactor) {
+    const { total } = now.expected.terms;
+    let better = 0;
+    for (const candidate of candidates) if (candidate !== now) better += endingBefore(candidate, total, weights);
+    if (better < ready) return now;
+  }
+  let best: Candidate | undefined;
+  for (const candidate of candidates) {
+    if (!candidate.isUsable || candidate.expected.terms.total > least * equalFactor) continue;
+    if (best === undefined || isRather(candidate, best)) best = candidate;
+  }
+  return best;
+}
+
+/** How many such tasks, one after the other in each of its slots, a device ends for less than that each. */
+function endingBefore({ device, slot, expected, isUsable }: Candidate, total: number, weights: CostWeights): number {
+  if (!isUsable || expected.terms.total >= total) return 0;
+  if (weights.makespan === 0) return Number.POSITIVE_INFINITY;
+  const runSeconds = expected.terms.finishSeconds - expected.startSeconds;
+  const first = device.slotsFreeSeconds[slot]!;
+  let tasks = 0;
+  for (const seconds of device.slotsFreeSeconds) {
+    const spareSeconds = (total - expected.terms.total) / weights.makespan - (seconds - first);
+    if (spareSeconds > 0) tasks += Math.ceil(spareSeconds / runSeconds);
+  }
+  return tasks;
 }
 
 function isAlike(one: ForeseenTask, other: ForeseenTask): boolean {
@@ -131,11 +190,27 @@ function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWe
       weights,
     );
   // One that waits no longer takes also what those before it would rather have later.
-  const expected = costFrom(!task.mayWait && device.freeSlots > 0 ? 0 : free);
-  if (!task.mayWait || expected.terms.contentionSeconds === 0) return { device, slot, expected };
-  const calm = calmFrom(capacity, free);
-  const later = calm === undefined ? expected : costFrom(calm);
-  return { device, slot, expected: later.terms.total < expected.terms.total ? later : expected };
+  let expected = costFrom(!task.mayWait && device.freeSlots > 0 ? 0 : free);
+  if (task.mayWait && expected.terms.contentionSeconds > 0) {
+    const calm = calmFrom(capacity, free);
+    const later = calm === undefined ? expected : costFrom(calm);
+    if (later.terms.total < expected.terms.total) expected = later;
+  }
+  const startsNow = expected.startSeconds === 0 && device.freeSlots > 0;
+  return { device, slot, expected, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
+}
+
+function isUsable(
+  task: ForeseenTask,
+  device: ForeseenDevice,
+  { terms, startSeconds, finish }: ExpectedCost,
+  startsNow: boolean,
+): boolean {
+  if (startsNow) {
+    if (device.freeMemoryBytes < task.memoryBytes) return false;
+    if (!task.mayWait) return true;
+  } else if (!task.mayWait || terms.total === Number.POSITIVE_INFINITY) return false;
+  return device.memoryFree === undefined || leastOf(device.memoryFree, startSeconds, finish.q50) >= task.memoryBytes;
 }
 
 /** When the device will have done with its own work, if it has not at that time. */
@@ -146,39 +221,11 @@ function calmFrom({ q50, demand }: SlotCapacity, fromSeconds: number): number | 
   return undefined;
 }
 
-function startsNow({ device, expected }: Candidate): boolean {
-  return expected.startSeconds === 0 && device.freeSlots > 0;
-}
-
-function pick(task: ForeseenTask, candidates: readonly Candidate[]): Candidate | undefined {
-  let least = Number.POSITIVE_INFINITY;
-  const usable = candidates.filter((candidate) => isUsable(task, candidate));
-  for (const { expected } of usable) least = Math.min(least, expected.terms.total);
-  let best: Candidate | undefined;
-  for (const candidate of usable) {
-    if (candidate.expected.terms.total > least * equalFactor) continue;
-    if (best === undefined || isRather(candidate, best)) best = candidate;
-  }
-  return best;
-}
-
 /** Of two that cost the same. */
 function isRather(one: Candidate, other: Candidate): boolean {
-  if (startsNow(one) !== startsNow(other)) return startsNow(one);
+  if (one.startsNow !== other.startsNow) return one.startsNow;
   if (one.device.freeSlots !== other.device.freeSlots) return one.device.freeSlots > other.device.freeSlots;
   return one.device.isNear === true && other.device.isNear !== true;
-}
-
-function isUsable(task: ForeseenTask, candidate: Candidate): boolean {
-  const { device, expected } = candidate;
-  if (startsNow(candidate)) {
-    if (device.freeMemoryBytes < task.memoryBytes) return false;
-    if (!task.mayWait) return true;
-  } else if (!task.mayWait || expected.terms.total === Number.POSITIVE_INFINITY) return false;
-  return (
-    device.memoryFree === undefined ||
-    leastOf(device.memoryFree, expected.startSeconds, expected.finish.q50) >= task.memoryBytes
-  );
 }
 
 function leastOf({ untilSeconds, rates }: CapacityCurve, from: number, to: number): number {

@@ -20,8 +20,11 @@ const patienceLeastMs = 1_000;
 /** Tasks that wait for better at once, in one look at the nodes. */
 export const waitingMost = 64;
 
-/** The slots of all nodes as one dispatch plans them: when each is free, seconds from now. */
-export type PlannedSlots = Map<string, number[]>;
+/** What nodes are expected to give, as one dispatch plans with it: the slots as they are planned so far, the rest as it is now. */
+export type PlannedNodes = Map<
+  string,
+  Pick<ForeseenDevice, 'capacity' | 'leavesPerSecond' | 'bytesPerSecond' | 'slotsFreeSeconds'>
+>;
 
 /** What the task takes, where that is worth looking ahead for: known, and not too short. */
 export function foreseenWork(state: PlannerState, task: TaskView): WorkSeconds | undefined {
@@ -36,30 +39,31 @@ export function foreseenDevices(
   state: PlannerState,
   devices: readonly Device[],
   needed: NeededBlobs,
-  planned: PlannedSlots,
+  planned: PlannedNodes,
 ): ForeseenDevice[] {
   return devices.map((device) => {
     const node = state.nodes.get(device.device)!;
     const memoryFree = memoryFreeAhead(state, node, device.freeMemoryBytes);
     return {
       ...device,
-      capacity: capacityOf(state, node),
-      leavesPerSecond: leavesPerSecondOf(state, node),
-      bytesPerSecond: linkBytesPerSecond(node),
+      ...plannedOf(state, node, planned),
       nearBytes: nearBytes(state, node, needed),
-      slotsFreeSeconds: plannedSlots(state, node, planned),
       ...(memoryFree === undefined ? {} : { memoryFree }),
     };
   });
 }
 
-function plannedSlots(state: PlannerState, node: NodeView, planned: PlannedSlots): number[] {
-  let slots = planned.get(node.status.node);
-  if (slots === undefined) {
-    slots = slotsFreeSeconds(state, node);
-    planned.set(node.status.node, slots);
-  }
-  return slots;
+function plannedOf(state: PlannerState, node: NodeView, planned: PlannedNodes) {
+  const known = planned.get(node.status.node);
+  if (known !== undefined) return known;
+  const made = {
+    capacity: capacityOf(state, node),
+    leavesPerSecond: leavesPerSecondOf(state, node),
+    bytesPerSecond: linkBytesPerSecond(node),
+    slotsFreeSeconds: slotsFreeSeconds(state, node),
+  };
+  planned.set(node.status.node, made);
+  return made;
 }
 
 /** `work` is what the task takes unless its input says otherwise. */

@@ -1,4 +1,4 @@
-import type { Device, PlaceableTask } from '@foremesh/partitioner';
+import type { Device, PlaceableTask, PlacingOptions } from '@foremesh/partitioner';
 import {
   type Assign,
   type CodeReference,
@@ -18,7 +18,7 @@ import {
   foreseenTask,
   foreseenWork,
   hold,
-  type PlannedSlots,
+  type PlannedNodes,
   waitingMost,
   weightsOf,
 } from './ahead.ts';
@@ -38,7 +38,7 @@ const passedOverMost = 64;
 /** Assigns ready tasks, highest priority first, while nodes have room. */
 export function dispatch(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected || state.nowMs < state.graceUntilMs) return;
-  const planned: PlannedSlots = new Map();
+  const planned: PlannedNodes = new Map();
   for (const queue of [...state.ready].reverse()) if (queue.size > 0) dispatchQueue(state, queue, planned, effects);
 }
 
@@ -54,7 +54,7 @@ interface Look {
 function dispatchQueue(
   state: PlannerState,
   queue: Map<StageView, TaskView[]>,
-  planned: PlannedSlots,
+  planned: PlannedNodes,
   effects: PlannerEffect[],
 ): void {
   const turns = new Turns(state, queue);
@@ -101,7 +101,7 @@ function placeNext(
   lane: Lane,
   turns: Turns,
   left: number,
-  planned: PlannedSlots,
+  planned: PlannedNodes,
   effects: PlannerEffect[],
 ): Look {
   const { stage } = lane;
@@ -115,13 +115,21 @@ function placeNext(
     slots += Math.max(0, device.freeSlots);
     room += device.freeSlots + device.freeQueue;
   }
-  // One more than there is room for, so that an unplaceable stage is noticed on a full mesh too.
-  const useful = room === 0 ? 1 : room + waitingMost;
-  const group = nextOf(state, lane, Math.min(left, limits.messagesPerEnvelope, useful, turns.share(lane, room)));
+  const share = Math.min(left, turns.share(lane, room));
+  const work = slots === 0 ? undefined : foreseenWork(state, lane.tasks[lane.at]!);
+  if (work === undefined) {
+    // One more than there is room for, so that an unplaceable stage is noticed on a full mesh too.
+    const group = nextOf(state, lane, Math.min(share, limits.messagesPerEnvelope, room + 1));
+    return group.length === 0 ? nothing : placeByRoom(state, stage, group, devices, room, effects);
+  }
+  const from = lane.at;
+  const group = nextOf(state, lane, Math.min(slots, share) + waitingMost);
   if (group.length === 0) return nothing;
-  const work = slots === 0 ? undefined : foreseenWork(state, group[0]!);
-  if (work === undefined) return placeByRoom(state, stage, group, devices, room, effects);
-  return placeAhead(state, stage, group, work, devices, planned, effects);
+  const ready = group.length + lane.tasks.length - lane.at;
+  const look = placeAhead(state, group, { ready, placedMost: share }, work, devices, planned, effects);
+  // It is somebody else's turn: the others are looked at again.
+  if (look.asked < group.length) lane.at = lane.tasks.indexOf(group[look.asked]!, from);
+  return look;
 }
 
 /** By what is free now: tasks of which nobody knows what they take, or that are over before it matters. */
@@ -134,16 +142,15 @@ function placeByRoom(
   effects: PlannerEffect[],
 ): Look {
   const choice = room === 0 ? [] : choiceOf(devices, stage);
-  const candidates = group.slice(0, room + 1);
   const placements = state.policy.place(
-    candidates.map((task) => placeable(state, task)),
+    group.map((task) => placeable(state, task)),
     devices,
   );
   let placed = 0;
   let refused: Problem | undefined;
   for (const [index, placement] of placements.entries()) {
     if ('device' in placement) {
-      assign(state, placement.device, candidates[index]!, choice, effects);
+      assign(state, placement.device, group[index]!, choice, effects);
       placed += 1;
     } else refused = refusedForGood(state, stage, placement.refusals) ?? refused;
   }
@@ -154,20 +161,25 @@ function placeByRoom(
 /** By what each node is expected to give: of the first of the group this is what it takes. */
 function placeAhead(
   state: PlannerState,
-  stage: StageView,
   group: readonly TaskView[],
+  most: Pick<PlacingOptions, 'ready' | 'placedMost'>,
   work: WorkSeconds,
   devices: readonly Device[],
-  planned: PlannedSlots,
+  planned: PlannedNodes,
   effects: PlannerEffect[],
 ): Look {
-  const job = state.ledger.jobs.get(group[0]!.job.key)!;
+  const { stage, job: view } = group[0]!;
+  const job = state.ledger.jobs.get(view.key)!;
   const needed = neededBlobs(inputOf(job, group[0]!));
+  // One by one: most of them are not reached.
+  const foreseenTasks = function* () {
+    for (const task of group) yield foreseenTask(state, task, placeable(state, task), work, needed);
+  };
   const placements = state.policy.placeByCost(
-    group.map((task) => foreseenTask(state, task, placeable(state, task), work, needed)),
+    foreseenTasks(),
     foreseenDevices(state, devices, needed, planned),
     weightsOf(state, job),
-    { waitingMost, alternativesKept: limits.alternativesKept },
+    { ...most, waitingMost, alternativesKept: limits.alternativesKept },
   );
   const then = new Map(devices.map((device) => [device.device, device]));
   let [placed, held] = [0, 0];
@@ -185,7 +197,7 @@ function placeAhead(
     }
   }
   noteRefusal(state, stage, group[0]!, refused);
-  return { asked: group.length, placed, held };
+  return { asked: placed === most.placedMost ? placements.length : group.length, placed, held };
 }
 
 /** A stage that fits no node is not tried again before a node offers something else. */

@@ -98,8 +98,8 @@ describe('planner: placement ahead', () => {
     const started = assigned(mesh.step({ type: 'indexed', ...job, source: blobNamed('a'), index: recordIndex(12) }));
     assert.deepEqual(
       started.map(({ task, node }) => `${task} ${node}`),
-      // Each takes 1 s on the fast one and 10 s on the slow one: nine end there before one would here.
-      ['s-0 fast', 's-9 slow'],
+      // Each takes 1 s on the fast one and 10 s on the slow one: nine end there before one would here, and eleven more are ready.
+      ['s-0 fast', 's-1 slow'],
     );
   });
 
