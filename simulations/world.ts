@@ -29,7 +29,11 @@ export interface World {
   readonly checkpointPercent: number;
   /** Of the proposals: those that come with one that is too late. */
   readonly strayPercent: number;
-  readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs' | 'forecastStepMs' | 'movesPerInterval'>;
+  readonly rivalCutPercent: number;
+  readonly planner: Pick<
+    PlannerConfig,
+    'inventoryIntervalMs' | 'inventoryGraceMs' | 'forecastStepMs' | 'movesPerInterval'
+  >;
   readonly profile: RaftProfile;
   /** Every machine loses its power, and has it back at some moment within this time. */
   blackout(forMs: number): void;

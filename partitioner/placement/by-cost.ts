@@ -58,6 +58,8 @@ interface Candidate {
 export interface PlacingOptions {
   /** Tasks like these that are ready, those that are placed included: where they are many, a slow device is better than to wait behind them. */
   readonly ready: number;
+  /** So many are placed, and so many wait, at most. */
+  readonly placedMost: number;
   readonly waitingMost: number;
   readonly alternativesKept: number;
 }
@@ -67,7 +69,7 @@ export interface PlacingOptions {
  * have done with its own work: then it waits, and what comes after it sees the slot taken until it ends (list scheduling by earliest
  * finish, as in HEFT by Topcuoglu, Hariri and Wu 2002, without insertion, and by cost). A task takes what is free now all the same where what
  * is better cannot end all that are ready any cheaper. Ends when no device that could take it has a free slot, when a task fits
- * none, or `waitingMost` tasks wait: so many of the first tasks are answered for. Takes what it gives off the devices (`free...` and `slotsFree...` are changed). Deterministic: ties go to
+ * none, or enough are placed or wait: so many of the first tasks are answered for. Takes what it gives off the devices (`free...` and `slotsFree...` are changed). Deterministic: ties go to
  * the emptiest device, then the first.
  *
  * A group of equal tasks costs one look at each device, and one more for each task.
@@ -92,7 +94,8 @@ export function placeByCost(
         break;
       }
     }
-    if (free <= 0 || waiting >= options.waitingMost) break;
+    const placed = placements.length - waiting;
+    if (free <= 0 || placed >= options.placedMost || waiting >= options.waitingMost) break;
     before = task;
     const allowed = without(candidates, task.avoid);
     const best = choose(allowed, weights, options.ready - placements.length);

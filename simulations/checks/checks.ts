@@ -25,6 +25,7 @@ import {
 } from '@foremesh/node-runtime/core';
 import { plainText } from '../engine/plain-text.ts';
 import { type Blobs, expectedOutputs, type VirtualJob } from '../scenario/virtual-jobs.ts';
+import { CutChecks } from './cut-checks.ts';
 import { LogChecks } from './log-checks.ts';
 import { check } from './violation.ts';
 
@@ -40,6 +41,12 @@ export class Checks {
   readonly #takenBack = new Set<string>();
   /** When each task was moved last, by the clock of the leader that did it. */
   readonly #movedMs = new Map<string, number>();
+  readonly #cuts: CutChecks;
+  /** Attempts of tasks that another attempt was at already, at the leader's choice. */
+  #copies = 0;
+  /** Tasks that were taken from their nodes and not assigned again yet; and attempts that there are for that. */
+  readonly #moving = new Set<string>();
+  #runsMoved = 0;
   /** The latest that count. */
   readonly #checkpoints = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
@@ -58,6 +65,7 @@ export class Checks {
     this.#topics = topics;
     this.#blobs = blobs;
     this.#jobs = jobs;
+    this.#cuts = new CutChecks(this.log.ledger, blobs);
   }
 
   // I3, I4, I5.
@@ -70,6 +78,7 @@ export class Checks {
   #ledgerMoved(event: LedgerEvent): void {
     if (event.type === 'checkpoint-counted') this.#checkpointCounts(event);
     if (event.type === 'attempt-failed' || event.type === 'checkpoint-dropped') this.#checkpointIsOver(event);
+    if (event.type === 'task-retired') this.#cuts.retired(event);
     if (event.type !== 'task-committed') return;
     const task = `${event.key}/${event.task}`;
     const before = this.#commits.get(task);
@@ -79,6 +88,7 @@ export class Checks {
       `${task} was committed by ${before} and ${event.attempt}`,
     );
     this.#commits.set(task, event.attempt);
+    this.#cuts.committed(event, this.#taskOf(event));
     let learned = 0;
     for (const { tasks } of this.log.ledger.profiles.values()) learned += tasks;
     check(
@@ -141,6 +151,10 @@ export class Checks {
     check(!this.#attempts.has(attempt), 'attempts', `${attempt} was assigned before`);
     this.#attempts.add(attempt);
     this.runs += 1;
+    const others = planner.jobs.get(`${account}/${job}`)?.tasks.get(task)?.attempts.size ?? 0;
+    check(others <= 2, 'copies', `${attempt} was assigned, and ${others - 1} others go on`);
+    if (others > 1) this.#copies += 1;
+    else if (this.#moving.delete(`${account}/${job}/${task}`)) this.#runsMoved += 1;
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
     const assigned = tasks.find((each) => each.task === task);
@@ -170,6 +184,9 @@ export class Checks {
     check(passedMs >= planner.config.moveCoolDownMs, 'moves', `${key} moves again after ${passedMs} ms`);
     this.#movedMs.set(key, planner.nowMs);
     this.moves += 1;
+    // Of one that is split anew nothing is run again by its name.
+    if (fields!.kind === 'resplit') this.#runsMoved += 1;
+    else this.#moving.add(`${account}/${job}/${task}`);
   }
 
   /** Whoever reads it can draw it: no curve crosses another, none leaves the range of its resource. */
@@ -331,9 +348,9 @@ export class Checks {
     const wild = [...this.#attempts].filter((attempt) => !results.has(attempt) && !this.#takenBack.has(attempt));
     check(wild.length === 0, 'waste', `nobody has stopped ${wild.join(', ')}, whose tasks others did`);
     check(
-      this.runs - this.moves === this.#commits.size,
+      this.runs - this.#copies - this.#runsMoved === this.#commits.size,
       'waste',
-      `${this.runs} attempts, ${this.moves} moves, ${this.#commits.size} results, and nothing had failed`,
+      `${this.runs} attempts, of them ${this.#copies} copies and ${this.#runsMoved} moved, for ${this.#commits.size} results, and nothing had failed`,
     );
   }
 }

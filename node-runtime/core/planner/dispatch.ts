@@ -1,4 +1,4 @@
-import type { Device, PlaceableTask } from '@foremesh/partitioner';
+import type { Device, PlaceableTask, PlacingOptions } from '@foremesh/partitioner';
 import {
   type Assign,
   type CodeReference,
@@ -7,10 +7,12 @@ import {
   type Output,
   type Problem,
   type TaskInput,
+  untrusted,
 } from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
-import { transition } from '../task-states.ts';
+import { partsOf } from '../ledger-cuts.ts';
+import { tell, transition } from '../task-states.ts';
 import {
   foreseenDevices,
   foreseenTask,
@@ -113,14 +115,21 @@ function placeNext(
     slots += Math.max(0, device.freeSlots);
     room += device.freeSlots + device.freeQueue;
   }
-  // One more than there is room for, so that an unplaceable stage is noticed on a full mesh too.
-  const useful = room === 0 ? 1 : room + waitingMost;
-  const group = nextOf(state, lane, Math.min(left, limits.messagesPerEnvelope, useful, turns.share(lane, room)));
+  const share = Math.min(left, turns.share(lane, room));
+  const work = slots === 0 ? undefined : foreseenWork(state, lane.tasks[lane.at]!);
+  if (work === undefined) {
+    // One more than there is room for, so that an unplaceable stage is noticed on a full mesh too.
+    const group = nextOf(state, lane, Math.min(share, limits.messagesPerEnvelope, room + 1));
+    return group.length === 0 ? nothing : placeByRoom(state, stage, group, devices, room, effects);
+  }
+  const from = lane.at;
+  const group = nextOf(state, lane, Math.min(slots, share) + waitingMost);
   if (group.length === 0) return nothing;
-  const work = slots === 0 ? undefined : foreseenWork(state, group[0]!);
-  if (work === undefined) return placeByRoom(state, stage, group, devices, room, effects);
   const ready = group.length + lane.tasks.length - lane.at;
-  return placeAhead(state, stage, group, ready, work, devices, planned, effects);
+  const look = placeAhead(state, group, { ready, placedMost: share }, work, devices, planned, effects);
+  // It is somebody else's turn: the others are looked at again.
+  if (look.asked < group.length) lane.at = lane.tasks.indexOf(group[look.asked]!, from);
+  return look;
 }
 
 /** By what is free now: tasks of which nobody knows what they take, or that are over before it matters. */
@@ -133,16 +142,15 @@ function placeByRoom(
   effects: PlannerEffect[],
 ): Look {
   const choice = room === 0 ? [] : choiceOf(devices, stage);
-  const candidates = group.slice(0, room + 1);
   const placements = state.policy.place(
-    candidates.map((task) => placeable(state, task)),
+    group.map((task) => placeable(state, task)),
     devices,
   );
   let placed = 0;
   let refused: Problem | undefined;
   for (const [index, placement] of placements.entries()) {
     if ('device' in placement) {
-      assign(state, placement.device, candidates[index]!, choice, effects);
+      assign(state, placement.device, group[index]!, choice, effects);
       placed += 1;
     } else refused = refusedForGood(state, stage, placement.refusals) ?? refused;
   }
@@ -153,15 +161,15 @@ function placeByRoom(
 /** By what each node is expected to give: of the first of the group this is what it takes. */
 function placeAhead(
   state: PlannerState,
-  stage: StageView,
   group: readonly TaskView[],
-  ready: number,
+  most: Pick<PlacingOptions, 'ready' | 'placedMost'>,
   work: WorkSeconds,
   devices: readonly Device[],
   planned: PlannedNodes,
   effects: PlannerEffect[],
 ): Look {
-  const job = state.ledger.jobs.get(group[0]!.job.key)!;
+  const { stage, job: view } = group[0]!;
+  const job = state.ledger.jobs.get(view.key)!;
   const needed = neededBlobs(inputOf(job, group[0]!));
   // One by one: most of them are not reached.
   const foreseenTasks = function* () {
@@ -171,7 +179,7 @@ function placeAhead(
     foreseenTasks(),
     foreseenDevices(state, devices, needed, planned),
     weightsOf(state, job),
-    { ready, waitingMost, alternativesKept: limits.alternativesKept },
+    { ...most, waitingMost, alternativesKept: limits.alternativesKept },
   );
   const then = new Map(devices.map((device) => [device.device, device]));
   let [placed, held] = [0, 0];
@@ -189,7 +197,7 @@ function placeAhead(
     }
   }
   noteRefusal(state, stage, group[0]!, refused);
-  return { asked: group.length, placed, held };
+  return { asked: placed === most.placedMost ? placements.length : group.length, placed, held };
 }
 
 /** A stage that fits no node is not tried again before a node offers something else. */
@@ -252,7 +260,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
 }
 
 /** Short tasks wait at the node, so that its slots never run dry between two messages; long ones wait here, undecided. */
-function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): number {
+export function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): number {
   const { slots, queue } = node.status;
   if (stage.meanWallMs === undefined) return 0;
   return Math.min(queue, Math.floor((state.config.pipelineMs * slots) / Math.max(0.25, stage.meanWallMs)));
@@ -273,15 +281,18 @@ function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Cho
   return best.map((device) => ({ device }));
 }
 
-function canEver(
-  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes }: Device,
+/** Whether the node could take parts of the stage, as soon as it has room. */
+export function canEver(
+  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes, trusts = [] }: Device,
   { code, ...wanted }: StageView['plan'],
 ): boolean {
+  if (code.engine === 'node' && untrusted(code.manifest, trusts) !== undefined) return false;
   if (isWithheld === true || onlyLabels?.some((label) => wanted.labels.includes(label)) === false) return false;
   if (!engines.includes(code.engine) || wanted.limits.memoryBytes > offeredMemoryBytes) return false;
   return wanted.labels.every((label) => labels.includes(label));
 }
 
+/** The task is ready, or runs elsewhere and this is a copy. */
 export function assign(
   state: PlannerState,
   to: string,
@@ -300,7 +311,8 @@ export function assign(
   const expected = choice.find(({ device }) => device.device === to)?.expected;
   if (expected !== undefined) attempt.expected = expected;
   delete task.held;
-  transition(task, 'assigned', `${key} to ${to}`);
+  if (task.state === 'ready') transition(task, 'assigned', `${key} to ${to}`);
+  else tell(task.story, `${key}, a copy, to ${to}`);
   const { plan } = task.stage;
   const code = codeOf(task);
   const input = inputOf(job, task);
@@ -342,7 +354,7 @@ export function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
 export function inputOf(job: LedgerJob, task: TaskView): TaskInput {
   const { plan } = task.stage;
   const stage = job.stages.get(plan.stage)!;
-  if (task.ledger.merges) return { kind: 'parts', parts: stage.tasks.slice(0, -1).map((part) => part.output!) };
+  if (task.ledger.merges) return { kind: 'parts', parts: partsOf(stage).map((part) => part.output!) };
   if (task.ledger.range !== undefined)
     return { kind: 'records', by: plan.split!.by, source: stage.source!, ...task.ledger.range };
   if (plan.input !== undefined) return { kind: 'whole', source: plan.input };

@@ -1,11 +1,15 @@
 import type { Move, Overload, Stay, Way } from '@foremesh/partitioner';
 import { limits, type WhyMove } from '../../contract/index.ts';
 import { tell } from '../task-states.ts';
+import { splitAnew } from './chunks.ts';
 import { toldCost } from './costs.ts';
 import { assign, deviceOf, placeable } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import type { AttemptView, Choice, NodeView, PlannerState, TaskView } from './state.ts';
 import { forgetAttempt, makeReady } from './tasks.ts';
+
+/** How long an answer of a node, or of the log, is waited for before a task may be moved again. */
+const answerWaitMs = 10_000;
 
 /** How many moves may still be made in this interval. */
 export function movesLeft({ moves, config, nowMs }: PlannerState): number {
@@ -19,7 +23,7 @@ export function slotsPromised(state: PlannerState, { status }: NodeView): number
   for (const attempt of state.moves.leaving) {
     const { leaving } = attempt;
     const isOver = leaving === undefined || !state.attempts.has(attempt.key);
-    if (isOver || state.nowMs - leaving.askedMs > state.config.inventoryIntervalMs) {
+    if (isOver || state.nowMs - leaving.askedMs > answerWaitMs) {
       // No answer, whatever became of it: it may be asked for again.
       state.moves.leaving.delete(attempt);
       delete attempt.leaving;
@@ -40,16 +44,52 @@ export function perform(
   const leaving = { to: to[0]!.device, move, choice: choiceOf(move, devices), askedMs: state.nowMs };
   const reason = `it goes to ${leaving.to}: ${overloadText(move.overload)}`.slice(0, limits.reasonCharacters);
   const { task, node, key } = attempt;
+  if (kind === 'resplit') {
+    // Where nobody here knows where its records begin they are asked for: a later look finds them.
+    if (!splitAnew(state, task, sizesOf(task, move), effects)) return;
+  }
   state.moves.made += 1;
-  if (kind === 'reassign') {
-    attempt.leaving = leaving;
-    state.moves.leaving.add(attempt);
+  if (kind === 'resplit') leave(state, attempt, leaving);
+  else if (kind === 'reassign') {
+    leave(state, attempt, leaving);
     tell(task.story, `${key} is asked back: ${reason}`);
     effects.push({ type: 'send', node, message: { type: 'reclaim', attempt: key, reason } });
   } else if (kind === 'restart') {
     effects.push({ type: 'send', node, message: { type: 'cancel', attempt: key, reason } });
     goElsewhere(state, attempt, leaving, effects);
   } else throw new Error(`${key}: a move of kind ${kind} was offered by nobody`);
+}
+
+function leave({ moves }: PlannerState, attempt: AttemptView, leaving: NonNullable<AttemptView['leaving']>): void {
+  attempt.leaving = leaving;
+  moves.leaving.add(attempt);
+}
+
+/** Of all parts but the last, which is what is left. */
+function sizesOf({ ledger }: TaskView, { move: { to } }: Move): number[] {
+  return to.slice(0, -1).map(({ share }) => Math.max(1, Math.round(share * ledger.range!.records)));
+}
+
+/** The log has new parts in the place of a task: was that a move? */
+export function followRetired(task: TaskView, effects: PlannerEffect[]): void {
+  for (const { leaving } of task.attempts)
+    if (leaving?.move.move.kind === 'resplit') tellMove(task, leaving.move, effects);
+}
+
+/** Counted, and told to people. */
+function tellMove(task: TaskView, move: Move, effects: PlannerEffect[]): string {
+  const { job, ledger } = task;
+  const { kind, to } = move.move;
+  job.moves = { ...job.moves, [kind]: (job.moves?.[kind] ?? 0) + 1 };
+  const text = `${overloadText(move.overload)} -> ${ledger.task} to ${to.map(({ device }) => device).join(', ')}`;
+  const event = {
+    kind: 'task-moved',
+    severity: 'info' as const,
+    text: text.slice(0, 1_000),
+    fields: fieldsOf(task, move),
+  };
+  effects.push({ type: 'event', event });
+  return text;
 }
 
 /** Its node gives back what it was asked for. */
@@ -72,12 +112,7 @@ function goElsewhere(
   task.avoidUntilMs.set(from, state.nowMs + state.config.moveCoolDownMs);
   task.movedMs = state.nowMs;
   task.decided = { atMs: state.nowMs, decision: move };
-  const { job } = task;
-  const { kind } = move.move;
-  job.moves = { ...job.moves, [kind]: (job.moves?.[kind] ?? 0) + 1 };
-  const text = `${overloadText(move.overload)} -> ${task.ledger.task} to ${to}`;
-  effects.push({ type: 'event', event: { kind: 'task-moved', severity: 'info', text, fields: fieldsOf(task, move) } });
-  makeReady(state, task, `${key} leaves ${from}: ${text}`);
+  makeReady(state, task, `${key} leaves ${from}: ${tellMove(task, move, effects)}`);
   if (hasRoom(state, task, to)) assign(state, to, task, choice, effects);
 }
 

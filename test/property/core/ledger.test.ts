@@ -167,6 +167,7 @@ class Model {
         this.missed.add(event.key);
         return;
       case 'stage-cut':
+      case 'task-retired':
       case 'node-enrolled':
       case 'node-removed':
       case 'voters-certified':

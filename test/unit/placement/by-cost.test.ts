@@ -59,7 +59,7 @@ function said(placement: ForeseenPlacement): string {
   return 'device' in placement ? placement.device : `(${placement.waitsFor?.device ?? ''})`;
 }
 const byCost = (some: ForeseenTask[], devices: ForeseenDevice[], weights = costWeightsDefault) =>
-  placeByCost(some, devices, weights, { ready: some.length, waitingMost: 64, alternativesKept: 16 });
+  placeByCost(some, devices, weights, { ready: some.length, placedMost: 512, waitingMost: 64, alternativesKept: 16 });
 const place = (...of: Parameters<typeof byCost>) => byCost(...of).map(said);
 
 describe('placement by cost', () => {

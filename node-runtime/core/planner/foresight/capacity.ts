@@ -49,16 +49,17 @@ function ahead(
 
 /**
  * What a node is expected to have free for more tasks, bytes, where `freeBytes` are so now: by the middle of what the device itself will take,
- * as if all that runs there stayed. Undefined without a forecast, or where the policy does not look ahead.
+ * as if all that runs there stayed. Undefined where that is never less than now, without a forecast, or where the policy does not look ahead.
  */
 export function memoryFreeAhead(state: PlannerState, node: NodeView, freeBytes: number): CapacityCurve | undefined {
   const { outlook } = node.series;
   if (!state.policy.looksAhead || outlook === undefined) return undefined;
   const { offeredMemoryBytes, memoryBytes } = node.status;
   const promisedBytes = Math.min(offeredMemoryBytes, memoryFreeNow(node)) - freeBytes;
-  const free = ownMemoryOf(outlook).q50.map(
-    (own) => Math.min(offeredMemoryBytes, (1 - own) * memoryBytes) - promisedBytes,
-  );
+  const { q50 } = ownMemoryOf(outlook);
+  // As good as always.
+  if (Math.min(offeredMemoryBytes, (1 - Math.max(...q50)) * memoryBytes) - promisedBytes >= freeBytes) return undefined;
+  const free = q50.map((own) => Math.min(offeredMemoryBytes, (1 - own) * memoryBytes) - promisedBytes);
   return ahead(state, node, outlook, freeBytes, free);
 }
 
