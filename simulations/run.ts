@@ -111,6 +111,7 @@ class Simulation {
       fetchFailPercent: scenario.fetchFailPercent,
       checkpointPercent: scenario.checkpointPercent,
       strayPercent: scenario.strayPercent,
+      rivalCutPercent: scenario.rivalCutPercent,
       planner: {
         inventoryIntervalMs: scenario.inventoryIntervalMs,
         inventoryGraceMs: scenario.inventoryGraceMs,

@@ -38,30 +38,33 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
   }
 }
 
-/** What another leader might propose of a stage: to split a task anew, or to cut the same records once more. Undefined: of none. */
+/** What another leader might propose of a stage: to split a task anew, be it done, or to cut the same records once more. Undefined: there is none. */
 export function rivalCutOf(ledger: Ledger, chance: Chance): LedgerCommand | undefined {
-  const parts = [...ledger.jobs.values()].flatMap((job) =>
-    [...job.stages.values()].flatMap((stage) => partsOf(stage).map((task) => ({ job, stage, task }))),
+  const running = [...ledger.jobs.values()].filter(({ phase }) => phase === 'running');
+  const ranged = running.flatMap((job) =>
+    [...job.stages.values()].flatMap((stage) =>
+      partsOf(stage).flatMap(({ task, range }) => (range === undefined ? [] : { job, stage, task, range })),
+    ),
   );
-  if (parts.length === 0) return undefined;
-  const { job, stage, task } = chance.pick(parts);
-  if (task.range === undefined) return undefined;
-  const { start, end, firstRecord, records } = task.range;
+  const large = ranged.filter(({ range }) => range.records > 1);
+  const splits = large.length > 0 && chance.percent(60);
+  if (ranged.length === 0) return undefined;
+  const { job, stage, task, range } = chance.pick(splits ? large : ranged);
+  const { start, end, firstRecord, records } = range;
   const next = stage.tasks.filter(({ merges }) => !merges).length;
   const piece = (number: number, from: number, to: number) => {
     const byte = (record: number) => start + ((end - start) / records) * record;
-    const range = { start: byte(from), end: byte(to), firstRecord: firstRecord + from, records: to - from };
-    return { task: partName(stage.stage, next + number), range };
+    const of = { start: byte(from), end: byte(to), firstRecord: firstRecord + from, records: to - from };
+    return { task: partName(stage.stage, next + number), range: of };
   };
   const head = { account: job.account, job: job.job, atMs: 0 };
-  if (chance.percent(50)) {
-    const { totalRecords } = stage.rest ?? {};
-    const of = totalRecords === undefined ? {} : { totalRecords };
-    return { type: 'cut-stage', ...head, stage: stage.stage, ...of, tasks: [piece(0, 0, records)] };
+  if (splits) {
+    const middle = chance.between(1, records - 1);
+    return { type: 'retire-task', ...head, task, into: [piece(0, 0, middle), piece(1, middle, records)] };
   }
-  if (records < 2) return undefined;
-  const middle = chance.between(1, records - 1);
-  return { type: 'retire-task', ...head, task: task.task, into: [piece(0, 0, middle), piece(1, middle, records)] };
+  const { totalRecords } = stage.rest ?? {};
+  const of = totalRecords === undefined ? {} : { totalRecords };
+  return { type: 'cut-stage', ...head, stage: stage.stage, ...of, tasks: [piece(0, 0, records)] };
 }
 
 export function describeCommand(command: LedgerCommand): string {

@@ -34,7 +34,8 @@ function lateTasks(state: PlannerState): Map<StageView, TaskView[]> {
   const late = new Map<StageView, TaskView[]>();
   for (const { task } of state.attempts.values()) {
     const { stage, ledger, attempts } = task;
-    if (ledger.merges || attempts.size > 1 || task.committing || task.job.ending) continue;
+    // Of tasks of a matrix one may well take a hundred times as long as another.
+    if (ledger.range === undefined || attempts.size > 1 || task.committing || task.job.ending) continue;
     // Nobody can say of what talks to the world that it may happen twice.
     if (stage.plan.code.manifest?.capabilities.includes('network') === true) continue;
     const known = late.get(stage);
@@ -79,8 +80,7 @@ function copyFor(
     if (attempt === undefined || at === undefined || at === node || task.attempts.size > 1) continue;
     if (isSpared(state, node, task) || tasksLeft(state, task.job) === 0) continue;
     const ageSeconds = (state.nowMs - (attempt.startedMs ?? attempt.assignedMs)) / 1_000;
-    const items = task.ledger.range?.records ?? 1;
-    running.push({ items, ageSeconds, device: deviceOfNode(at, 1) - 1, copies: 1, task });
+    running.push({ items: task.ledger.range!.records, ageSeconds, device: deviceOfNode(at, 1) - 1, copies: 1, task });
   }
   const chosen = state.policy.chunks.copy(running, devices, asking);
   return running.find((each) => each === chosen)?.task;

@@ -15,6 +15,8 @@ const driftMost = 0.25;
 const lookedAtLeastMs = 1_000;
 /** Below this what an attempt says of its progress tells little of how long it will take. */
 const progressLeast = 0.02;
+/** Of less input it does not matter where it is: any link carries it in a moment. */
+const nearLeastBytes = 100_000;
 /** What is left of an attempt that has taken as long as was expected: nobody knows, at least so much of the whole. */
 const leftLeast = 0.1;
 
@@ -24,11 +26,13 @@ const leftLeast = 0.1;
  */
 export function repartition(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected || state.nowMs < state.graceUntilMs) return;
+  const due = nodesToLookAt(state);
+  if (due.length === 0) return;
   const attempts = new Map<string, AttemptView>();
   const assignments: Assignment[] = [];
   const busy: NodeView[] = [];
   const idle = idleNodes(state);
-  for (const node of nodesToLookAt(state)) {
+  for (const node of due) {
     const before = assignments.length;
     for (const attempt of node.attempts) {
       const assignment = assignmentOf(state, node, attempt, idle);
@@ -121,7 +125,9 @@ function assignmentOf(
     leftSeconds: attempt.progress > progressLeast ? scaled(all, 1 - attempt.progress) : without(all, doneSeconds),
     elsewhereSeconds: without(all, task.ledger.checkpoint === undefined ? 0 : (task.savedSeconds ?? 0)),
     inputBytes: needed.totalBytes,
-    nearBytes: new Map(idle.map((each) => [each.status.node, nearBytes(state, each, needed)])),
+    ...(needed.totalBytes < nearLeastBytes
+      ? {}
+      : { nearBytes: new Map(idle.map((each) => [each.status.node, nearBytes(state, each, needed)])) }),
     weights: weightsOf(state, job),
     ageSeconds: ageMs / 1_000,
     ...(expected === undefined ? {} : { expectedEndSeconds: expected.terms.finishSeconds - ageMs / 1_000 }),

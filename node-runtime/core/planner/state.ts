@@ -90,7 +90,7 @@ export const plannerDefaults: PlannerConfig = {
   releasedBackoffMs: 5_000,
   nodeFaultsMost: 10,
   repartitionIntervalMs: 2_000,
-  repartitionNodes: 64,
+  repartitionNodes: 32,
   moveCoolDownMs: 30_000,
   movesPerInterval: 16,
   movesIntervalMs: 10_000,

@@ -10,7 +10,19 @@ import {
   type PlannerPolicy,
   stepAgent,
 } from '@foremesh/node-runtime/core';
-import { assigned, code, done, Leader, nodeStatus, planOf, stagePlan } from './samples.ts';
+import { standardPlanning } from '@foremesh/partitioner';
+import {
+  assigned,
+  blobNamed,
+  code,
+  done,
+  Leader,
+  mergeCode,
+  nodeStatus,
+  planOf,
+  recordIndex,
+  stagePlan,
+} from './samples.ts';
 
 const gibibyte = 1024 ** 3;
 const stepMs = 60_000;
@@ -214,6 +226,47 @@ describe('planner: moves', () => {
     assert.equal(assigned(tick()).length, 1);
     assert.equal(assigned(tick(5_000)).length, 0);
     assert.equal(assigned(tick(5_001)).length, 1);
+  });
+
+  it('split a running part anew where several nodes would end it sooner than one', () => {
+    const { chunks } = standardPlanning;
+    // It goes out whole, and nobody copies it.
+    leader = start({ chunks: { ...chunks, size: (remaining) => remaining, copy: () => undefined } });
+    join('bob');
+    const split = { by: 'lines' as const };
+    leader.submit('j', slow('s', { input: blobNamed('a', 400), split, merge: mergeCode }));
+    const head = { account: 'me', job: 'j', stage: 's', source: blobNamed('a', 400) };
+    const [whole] = assigned(leader.step({ type: 'indexed', ...head, index: recordIndex(40) }));
+    leader.report('bob', [{ type: 'started', attempt: whole!.attempt }]);
+    join('cyd');
+    join('dan');
+    tick();
+    measure('bob', 0.99);
+    assert.ok(
+      tick().some(({ type }) => type === 'index'),
+      'nobody knows any more where its records begin',
+    );
+    leader.step({ type: 'indexed', ...head, index: recordIndex(40) });
+    const effects = tick(2_000);
+    assert.deepEqual(
+      sentTo(effects, 'bob').map(({ type }) => type),
+      ['cancel', 'committed'],
+    );
+    assert.deepEqual(
+      assigned(effects).map(({ node, task }) => [node, task]),
+      [
+        ['cyd', 's-1'],
+        ['dan', 's-2'],
+      ],
+    );
+    assert.deepEqual(eventsOf(effects)[0]!.fields!.kind, 'resplit');
+    const { tasks } = leader.planner.ledger.jobs.get('me/j')!.stages.get('s')!;
+    const records = tasks.map(({ task, range }) => [task, range?.records]);
+    assert.deepEqual(records.slice(1, 3), [
+      ['s-1', 20],
+      ['s-2', 20],
+    ]);
+    assert.deepEqual(leader.planner.jobs.get('me/j')!.moves, { resplit: 1 });
   });
 
   describe('with forecasts', () => {

@@ -3,8 +3,8 @@ import type { NodeView, PlannerState } from '../state.ts';
 import { currentCpu, memoryFreeNow, ownCpuOf, ownMemoryOf } from './availability.ts';
 import type { Outlook } from './node-series.ts';
 
-/** However much the device itself takes, a task gets a little: nothing ends it, and it is not worth nothing. */
-const slotShareLeast = 0.05;
+/** However much the device itself takes, a task gets this part of the device: nothing ends it, and it is not worth nothing. */
+const shareLeast = 0.05;
 /** What was measured last holds for this part of a step after it was heard; from then on what is forecast. */
 const measuredShare = 1 / 4;
 
@@ -16,7 +16,7 @@ const measuredShare = 1 / 4;
 export function capacityOf(state: PlannerState, node: NodeView): SlotCapacity {
   const { share, cores, slots } = node.status;
   const perSlot = (own: number) =>
-    Math.max(slotShareLeast, Math.min(1, (Math.min(share, 1 - own) * cores) / Math.max(1, slots)));
+    Math.min(1, (Math.max(shareLeast, Math.min(share, 1 - own)) * cores) / Math.max(1, slots));
   const now = perSlot(currentCpu(node));
   const demand = perSlot(0);
   const { outlook } = node.series;

@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MeshClient } from '@foremesh/node-runtime/sdk';
+import { type PlannedJob, specOf, sumsOf } from './job-list.ts';
+
+export interface RunJob {
+  /** From accepted to ended, by the leader's clock. */
+  readonly finishSeconds: number;
+  readonly missed: boolean;
+  /** Tasks that were moved, or begun anew, elsewhere. */
+  readonly moves: number;
+  readonly tasksByNode: Readonly<Record<string, number>>;
+}
+
+/** Submits each job at its time, and waits for all. Throws when one does not end as it must. */
+export async function runJobs(
+  client: MeshClient,
+  jobs: readonly PlannedJob[],
+  fromMs: number,
+  deadlineSeconds: number,
+  onDone: (done: number, job: RunJob) => void,
+): Promise<RunJob[]> {
+  let done = 0;
+  return Promise.all(
+    jobs.map(async ({ atMs, lines }) => {
+      await sleep(Math.max(0, fromMs + atMs - Date.now()));
+      const handle = client.submit(specOf(lines, deadlineSeconds));
+      const { phase, problem, outputs, deadline, tasksByNode, elapsedMs } = await handle.result();
+      const finishSeconds = elapsedMs / 1_000;
+      const output = outputs?.sums;
+      const value = output !== undefined && 'value' in output ? output.value : undefined;
+      if (phase !== 'done') throw new Error(`job ${handle.job} is ${phase}: ${problem?.message}`);
+      if (JSON.stringify(value) !== JSON.stringify(sumsOf(lines)))
+        throw new Error(`job ${handle.job} gave ${JSON.stringify(value)}`);
+      const { state } = await client.job(handle.job);
+      const moves = Object.values(state.moves ?? {}).reduce((sum, each) => sum + each, 0);
+      const job = { finishSeconds, missed: deadline?.missed === true, moves, tasksByNode };
+      done += 1;
+      onDone(done, job);
+      return job;
+    }),
+  );
+}
