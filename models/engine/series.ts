@@ -13,20 +13,26 @@ import { Scoreboard } from './scoreboard.ts';
 import { Slab } from './slab.ts';
 import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 
-/** How losses of before fade with each value, in the weights of the members. */
-const keep = 0.999;
+/**
+ * Values over which losses fade in the weights of the members: a week of minutes. Most is lost at rare changes, and one must not be
+ * forgotten before the next: what comes back weekly is met again.
+ */
+const valuesKept = 10_080;
+const keep = 1 - 1 / valuesKept;
 /** How fast weights answer losses: one series says less than all, but only it is forecast. */
 const pace = 3;
 /** What the pooled weights are worth: this many values. */
 const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
-const calibrationStep = 0.005;
+const calibrationStep = 0.0025;
 const calibrationDecay = 0.003;
 /** A series of fewer values may still do anything: its bands reach towards the ends of its range. */
 const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
+/** Speaks for members that have nothing to say. */
+const aside = bases.indexOf('smoothing-slow');
 /** Values of a series itself that a learned model must have been compared with before it is used there. */
 const duelLeast = 30;
 
@@ -193,10 +199,10 @@ export class Series {
       }
   }
 
-  /** A member that stands aside says what the moving average does: it neither helps nor harms. */
+  /** A member that stands aside says what the slow smoothing does: it neither helps nor harms. */
   #stand(expert: number): void {
     for (let cell = 0; cell < this.#pool.cells; cell += 1)
-      this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + 1]!;
+      this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + aside]!;
   }
 
   #mix(experts: number): void {
