@@ -14,8 +14,8 @@ const kinds = [
   { kind: 'memory', range: { low: 0, high: 100 } },
   { kind: 'network', range: { low: 0, high: Number.POSITIVE_INFINITY } },
 ];
-/** Rounds before the measured ones: all members speak then, and all memory is taken but that of the long history. */
-const warmRounds = 60;
+/** Rounds before the measured ones: all windows are full then, and all memory is taken but that of coarser history and of seasons. */
+const warmRounds = 350;
 /** Beyond this many nodes the warm-up is cut, since windows that fill cost no less than full ones. */
 const warmNodesMost = 1_000;
 const measuredRounds = 20;

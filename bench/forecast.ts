@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { type Estimate, type Judgement, judge } from './forecast/judge.ts';
 import { contestants, engine, modelNames } from './forecast/models.ts';
 import { readWindows, writePredictions } from './forecast/predictions.ts';
-import { type Origins, simulate } from './forecast/simulate.ts';
+import { type Origins, type Simulated, simulate } from './forecast/simulate.ts';
 import { readSet, type SetName, setNames, type TraceSet, tracesFolder } from './forecast/traces.ts';
 import { loadAverage } from './spine/proc.ts';
 
@@ -49,12 +49,12 @@ function say(label: string): (share: number) => void {
   };
 }
 
-function predict(name: SetName, windows: string, out: string): void {
+async function predict(name: SetName, windows: string, out: string): Promise<void> {
   const traces = readSet(folder, name);
   const origins = readWindows(windows, traces);
   const [contestant] = contestants(traces, [asked.model ?? engine]);
   if (contestant === undefined) fail(`${asked.model} needs longer series than those of ${name}`);
-  const simulated = simulate(traces, contestant, origins, say(`${name} ${contestant.name}`));
+  const simulated = await simulate(traces, contestant, origins, say(`${name} ${contestant.name}`));
   const lines = writePredictions(out, origins, simulated);
   process.stderr.write(`${out}: ${lines} predictions\n`);
 }
@@ -64,16 +64,16 @@ function originsOf({ series, originsOf }: TraceSet): Origins {
   return new Map(all.filter(([, list]) => list.length > 0));
 }
 
-type Row = Judgement & { readonly fitMs: number; readonly forecastMs: number };
+type Row = Judgement & Pick<Simulated, 'learnMs' | 'fitMs' | 'forecastMs'>;
 
-function compare(name: SetName): Map<string, Row> {
+async function compare(name: SetName): Promise<Map<string, Row>> {
   const traces = readSet(folder, name);
   const origins = originsOf(traces);
   const rows = new Map<string, Row>();
   for (const contestant of contestants(traces, asked.model === undefined ? modelNames : ['last', asked.model])) {
-    const simulated = simulate(traces, contestant, origins, say(`${name} ${contestant.name}`));
-    const { fitMs, forecastMs } = simulated;
-    rows.set(contestant.name, { ...judge(traces, origins, simulated), fitMs, forecastMs });
+    const simulated = await simulate(traces, contestant, origins, say(`${name} ${contestant.name}`));
+    const { learnMs, fitMs, forecastMs } = simulated;
+    rows.set(contestant.name, { ...judge(traces, origins, simulated), learnMs, fitMs, forecastMs });
   }
   return rows;
 }
@@ -89,6 +89,7 @@ function figures(name: SetName, rows: ReadonlyMap<string, Row>): Record<string, 
       found[`${key}.${measure}Error`] = digits(row[measure].error, 5);
     }
     found[`${key}.windows`] = row.windows;
+    found[`${key}.learnMs`] = digits(row.learnMs, 0);
     found[`${key}.fitMs`] = digits(row.fitMs, 2);
     found[`${key}.forecastMs`] = digits(row.forecastMs);
   }
@@ -105,18 +106,19 @@ function table(name: SetName, rows: ReadonlyMap<string, Row>): string {
       show(row.pb, 4).padStart(18),
       show(row.coverage, 3).padStart(15),
       show(row.coverageHalf, 3).padStart(15),
+      (row.learnMs / 1_000).toFixed(1).padStart(8),
       row.fitMs.toFixed(1).padStart(9),
       row.forecastMs.toFixed(3).padStart(9),
     ].join(' '),
   );
   const windows = rows.values().next().value?.windows;
-  const head = `${'model'.padEnd(12)} ${'MAE'.padStart(18)} ${'MASE'.padStart(16)} ${'PB'.padStart(18)} ${'80 %, edges in'.padStart(15)} ${'edges half'.padStart(15)} ${'fit ms'.padStart(9)} ${'fore. ms'.padStart(9)}`;
+  const head = `${'model'.padEnd(12)} ${'MAE'.padStart(18)} ${'MASE'.padStart(16)} ${'PB'.padStart(18)} ${'80 %, edges in'.padStart(15)} ${'edges half'.padStart(15)} ${'learn s'.padStart(8)} ${'fit ms'.padStart(9)} ${'fore. ms'.padStart(9)}`;
   return [`${name}: ${windows} windows (+- two standard errors, clustered by series)`, head, ...lines, ''].join('\n');
 }
 
 if (asked.windows !== undefined && asked.out !== undefined) {
   try {
-    predict(set ?? fail('--windows needs --set'), asked.windows, asked.out);
+    await predict(set ?? fail('--windows needs --set'), asked.windows, asked.out);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exit(1);
@@ -124,7 +126,7 @@ if (asked.windows !== undefined && asked.out !== undefined) {
 } else {
   const report: Record<string, number | string[]> = { notes: [`load average at the start: ${loadAverage()}`] };
   for (const name of set === undefined ? setNames : [set]) {
-    const rows = compare(name);
+    const rows = await compare(name);
     Object.assign(report, figures(name, rows));
     if (!asked.json) process.stdout.write(`${table(name, rows)}\n`);
   }

@@ -26,25 +26,49 @@ const single = new Map(
     .filter(([name]) => name !== engine)
     .map(([name, factory]) => [protocolNames[name] ?? name, factory]),
 );
-const ridge = 'ridge';
-export const modelNames: readonly string[] = [...single.keys(), ridge, engine];
 /** Of values before the first origin, ridge learns from every so many-th where they are many. */
 const ridgeValues = 100_000;
+type Training = (histories: readonly SeriesWindow[], first: number) => Promise<GlobalModel | undefined>;
+/** Models that are trained on all series of a set at once. */
+const global = new Map<string, Training>([
+  [
+    'ridge',
+    async (histories, first) => {
+      const stride = Math.max(1, Math.ceil((first * histories.length) / ridgeValues));
+      const weights = trainRidge(histories, { steps: horizon, stride });
+      return weights && ridgeModel(weights);
+    },
+  ],
+  [
+    'lstm',
+    async (histories) => {
+      // TensorFlow.js is an optional package, and a large one: only who asks for it needs it.
+      const { lstmModel, trainLstm } = await import('@foremesh/models/lstm');
+      const weights = await trainLstm(histories, { steps: horizon });
+      return weights && lstmModel(weights);
+    },
+  ],
+]);
+export const modelNames: readonly string[] = [...single.keys(), ...global.keys(), engine];
 
 /** A model under test on all series of a set. */
 export interface Contestant {
   readonly name: string;
   readonly forecasters: ReadonlyMap<string, Forecaster>;
   /** Called before each step until the first origin of the set, `step`, for what is learned on all series. */
-  readonly learn: (step: number, first: number) => void;
+  readonly learn: (step: number, first: number) => void | Promise<void>;
 }
 
 /** Series shorter than two seasons have no seasonal naive: their models are those that remain. */
 export function contestants(set: TraceSet, names: readonly string[]): Contestant[] {
   const longest = Math.max(...[...set.series.values()].map((values) => values.length));
-  return names
-    .filter((name) => name !== 'snaive288' || longest > 2 * 288)
-    .map((name) => (name === engine ? theEngine(set) : name === ridge ? ridgeOn(set) : alone(set, name)));
+  return names.filter((name) => name !== 'snaive288' || longest > 2 * 288).map((name) => contestant(set, name));
+}
+
+function contestant(set: TraceSet, name: string): Contestant {
+  if (name === engine) return theEngine(set);
+  const train = global.get(name);
+  return train === undefined ? alone(set, name) : trainedOn(set, name, train);
 }
 
 function alone(set: TraceSet, name: string): Contestant {
@@ -66,32 +90,31 @@ function theEngine({ name, intervalMs, range, series }: TraceSet): Contestant {
   };
 }
 
-/** One linear map, trained once on what lies before the first origin. */
-function ridgeOn({ intervalMs, range, series }: TraceSet): Contestant {
+/** One model of all series, trained once on what lies before the first origin. */
+function trainedOn({ name: set, intervalMs, range, series }: TraceSet, name: string, train: Training): Contestant {
   let model: GlobalModel | undefined;
   const seen = new Map<string, number[]>([...series.keys()].map((key) => [key, []]));
   const forecaster = (values: number[]): Forecaster => ({
-    model: ridge,
+    model: name,
     observe: (value) => values.push(value),
     forecast() {
-      const lags = Float64Array.from(values.slice(-model!.lags));
-      return model!.predict([{ intervalMs, range, values: lags }])[0]!;
+      const { lags, context = lags } = model!;
+      return model!.predict([{ intervalMs, range, values: Float64Array.from(values.slice(-context)) }])[0]!;
     },
   });
   return {
-    name: ridge,
+    name,
     forecasters: new Map([...seen].map(([key, values]) => [key, forecaster(values)])),
-    learn(step, first) {
+    async learn(step, first) {
       if (step < first) return;
       const histories: SeriesWindow[] = [...seen.values()].map((values) => ({
         intervalMs,
         range,
         values: Float64Array.from(values),
       }));
-      const stride = Math.max(1, Math.ceil((first * series.size) / ridgeValues));
-      const weights = trainRidge(histories, { steps: horizon, stride });
-      if (weights === undefined) throw new Error(`${first} values before the first origin are too few for ridge`);
-      model = ridgeModel(weights);
+      model = await train(histories, first);
+      if (model === undefined)
+        throw new Error(`${first} values before the first origin of ${set} are too few for ${name}`);
     },
   };
 }

@@ -8,6 +8,15 @@ export function anchorsUpTo(steps: number): number[] {
   return [...anchors, steps];
 }
 
+/** Farther steps are scored at every third value alone: what follows each other there says nearly the same, and waits long. */
+const everyValueMost = 12;
+const farStride = 3;
+
+/** Forecasts for `anchor` steps ahead are kept and scored after every so many-th value; a divisor of `anchor`. */
+export function strideOf(anchor: number): number {
+  return anchor > everyValueMost && anchor % farStride === 0 ? farStride : 1;
+}
+
 /** Where step `step` lies among `anchors`: between `index` and the next one, `share` of the way. */
 export function placeOf(anchors: readonly number[], step: number): { readonly index: number; readonly share: number } {
   const last = anchors.length - 1;

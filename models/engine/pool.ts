@@ -1,6 +1,6 @@
 import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, SeriesOptions } from '../forecaster.ts';
-import { anchorsUpTo } from './anchors.ts';
+import { anchorsUpTo, strideOf } from './anchors.ts';
 import type { Member } from './foresight.ts';
 import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
 import { type PooledCoefficients, PooledRegression, pooledModels } from './pooled-regression.ts';
@@ -100,7 +100,7 @@ export class Pool {
     const first = bases.length + pooledModels.length;
     this.challengers = members.flatMap(({ challenges }, index) => (challenges === true ? [first + index] : []));
     let origins = 0;
-    this.origins = [0, ...this.anchors.map((step) => (origins += step))];
+    this.origins = [0, ...this.anchors.map((step) => (origins += step / strideOf(step)))];
     this.now = new Float32Array(this.cells * this.row);
     this.weights = new Float32Array(this.cells * this.experts.length);
     this.reading = readingOf(this.anchors);

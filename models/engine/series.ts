@@ -3,7 +3,7 @@ import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { isWorthUsing } from '../global/retrain.ts';
 import { pinballLoss } from '../scoring/scores.ts';
-import { placeOf } from './anchors.ts';
+import { placeOf, strideOf } from './anchors.ts';
 import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 import { Duel } from './duel.ts';
 import { Mixture, slopeAt } from './mixture.ts';
@@ -13,20 +13,26 @@ import { Scoreboard } from './scoreboard.ts';
 import { Slab } from './slab.ts';
 import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 
-/** How losses of before fade with each value, in the weights of the members. */
-const keep = 0.999;
+/**
+ * Values over which losses fade in the weights of the members: a week of minutes. Most is lost at rare changes, and one must not be
+ * forgotten before the next: what comes back weekly is met again.
+ */
+const valuesKept = 10_080;
+const keep = 1 - 1 / valuesKept;
 /** How fast weights answer losses: one series says less than all, but only it is forecast. */
 const pace = 3;
 /** What the pooled weights are worth: this many values. */
 const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
-const calibrationStep = 0.005;
+const calibrationStep = 0.0025;
 const calibrationDecay = 0.003;
 /** A series of fewer values may still do anything: its bands reach towards the ends of its range. */
 const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
+/** Speaks for members that have nothing to say. */
+const aside = bases.indexOf('smoothing-slow');
 /** Values of a series itself that a learned model must have been compared with before it is used there. */
 const duelLeast = 30;
 
@@ -53,7 +59,9 @@ export class Series {
   readonly #kept: number;
   /** Numbers that an origin keeps at an anchor: those of its levels, then the scale. */
   readonly #pendingLength: number;
-  /** Per anchor, as many origins as the anchor is far. */
+  /** What was said last, per cell. */
+  readonly #latest: Float32Array;
+  /** Per anchor, as many origins as the anchor is far, in its strides. */
   readonly #pending: Float32Array;
   /** Of the same origins, how far from the mix with own weights the members are, in half the bits: they are only weighed by it. */
   readonly #spoken: Uint16Array;
@@ -84,6 +92,7 @@ export class Series {
     const origins = pool.origins.at(-1)!;
     this.#kept = pool.row - pool.experts.length;
     this.#pendingLength = levels.length * this.#kept + 1;
+    this.#latest = slab.take(pool.cells);
     this.#pending = slab.take(origins * this.#pendingLength);
     const spoken = origins * levels.length * pool.experts.length;
     const { buffer, byteOffset } = slab.take(Math.ceil(spoken / 2));
@@ -197,10 +206,10 @@ export class Series {
       }
   }
 
-  /** A member that stands aside says what the moving average does: it neither helps nor harms. */
+  /** A member that stands aside says what the slow smoothing does: it neither helps nor harms. */
   #stand(expert: number): void {
     for (let cell = 0; cell < this.#pool.cells; cell += 1)
-      this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + 1]!;
+      this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + aside]!;
   }
 
   #mix(experts: number): void {
@@ -242,9 +251,12 @@ export class Series {
 
   /** Puts the forecasts of now where the values that they are about will find them. */
   #remember(): void {
-    const experts = this.#pool.experts.length;
-    let cell = 0;
-    for (let anchor = 0; anchor < this.#pool.anchors.length; anchor += 1) {
+    const { anchors, cells, experts: names } = this.#pool;
+    const experts = names.length;
+    for (let cell = 0; cell < cells; cell += 1) this.#latest[cell] = this.#now[cell * this.#row + experts + 2]!;
+    for (let anchor = 0; anchor < anchors.length; anchor += 1) {
+      if (this.#count % strideOf(anchors[anchor]!) !== 0) continue;
+      let cell = anchor * levels.length;
       const origin = this.#origin(anchor);
       let at = origin * this.#pendingLength;
       let spoken = origin * levels.length * experts;
@@ -259,10 +271,11 @@ export class Series {
     }
   }
 
-  /** Which of the origins is that of the forecasts at an anchor for the value `#count`; after `#remember`, that of the newest. */
+  /** Which of the origins is that of the forecasts at an anchor for the value `#count`, at a whole stride; after `#remember`, that of the newest. */
   #origin(anchor: number): number {
     const { anchors, origins } = this.#pool;
-    return origins[anchor]! + (this.#count % anchors[anchor]!);
+    const step = anchors[anchor]!;
+    return origins[anchor]! + (this.#count % step) / strideOf(step);
   }
 
   #score(value: number, isFamiliar: boolean): void {
@@ -274,6 +287,7 @@ export class Series {
     const experts = pool.experts.length;
     const heard = this.#now;
     for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
+      if (this.#count % strideOf(anchors[anchor]!) !== 0) continue;
       const origin = this.#origin(anchor);
       const scale = pending[(origin + 1) * this.#pendingLength - 1]!;
       for (let level = 0; level < levels.length; level += 1) {
@@ -326,8 +340,7 @@ export class Series {
     const young = Math.max(0, 1 - this.#count / youngValues) ** 2;
     const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
     const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
-    const at = (anchor: number, level: number) =>
-      this.#pending[this.#origin(anchor) * this.#pendingLength + level * this.#kept + 2]!;
+    const at = (anchor: number, level: number) => this.#latest[anchor * levels.length + level]!;
     for (let step = 0; step < steps; step += 1) {
       const { index, share } = placeOf(anchors, step + 1 + this.#missing);
       const on = (level: number) =>

@@ -5,7 +5,6 @@ import type { Take } from './slab.ts';
 
 /** Values that a track remembers: windows are no longer than this. */
 export const historyLength = 288;
-const averaged = 12;
 const meanSpans = [3, 6, 12, 24, 48, 96, 288];
 const changeSpans = [3, 12, 48, 288];
 const windowSpans = [12, 48, historyLength];
@@ -15,15 +14,9 @@ const newest = 6;
 const smoothings = [0.1, 0.2, 0.4, 0.6];
 
 /** Simple models whose quantiles, at each anchor, are members and regressors. */
-export const bases = [
-  'last',
-  'moving-average',
-  'smoothing-slow',
-  'smoothing-fast',
-  'climatology',
-  'recent-climatology',
-] as const;
-const pointBases = 4;
+export const bases = ['last', 'smoothing-slow', 'smoothing-fast', 'climatology', 'recent-climatology'] as const;
+/** The first bases: points, with the quantiles of their own errors. */
+const pointBases = 3;
 export const levels = [0.1, 0.5, 0.9];
 export const baseColumns = bases.length * levels.length;
 /** Columns of `features` that move with the level of the series, and those that move with its spread alone. */
@@ -91,9 +84,8 @@ export class Track implements Reading {
       else this.#smooth[index]! += smoothing * (value - this.#smooth[index]!);
     }
     this.#values.push(value);
-    this.#points[1]!.push(this.#meanOf(averaged));
-    this.#points[2]!.push(this.#smooth[1]!);
-    this.#points[3]!.push(this.#smooth[3]!);
+    this.#points[1]!.push(this.#smooth[1]!);
+    this.#points[2]!.push(this.#smooth[3]!);
     this.#errors.update();
   }
 
@@ -165,12 +157,5 @@ export class Track implements Reading {
       for (const sorted of [this.#windows[2]!, this.#windows[1]!])
         for (const level of levels) baseQuantiles[at++] = sorted.quantile(level);
     }
-  }
-
-  #meanOf(span: number): number {
-    const count = Math.min(span, this.size);
-    let sum = 0;
-    for (let age = 1; age <= count; age += 1) sum += this.#values.back(age);
-    return sum / count;
   }
 }
