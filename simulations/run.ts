@@ -106,6 +106,7 @@ class Simulation {
       fetchFailPercent: scenario.fetchFailPercent,
       checkpointPercent: scenario.checkpointPercent,
       strayPercent: scenario.strayPercent,
+      rivalCutPercent: scenario.rivalCutPercent,
       planner: {
         inventoryIntervalMs: scenario.inventoryIntervalMs,
         inventoryGraceMs: scenario.inventoryGraceMs,

@@ -29,6 +29,7 @@ export interface World {
   readonly checkpointPercent: number;
   /** Of the proposals: those that come with one that is too late. */
   readonly strayPercent: number;
+  readonly rivalCutPercent: number;
   readonly planner: Pick<PlannerConfig, 'inventoryIntervalMs' | 'inventoryGraceMs' | 'forecastStepMs'>;
   readonly profile: RaftProfile;
   /** Every machine loses its power, and has it back at some moment within this time. */

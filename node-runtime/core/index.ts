@@ -5,6 +5,7 @@ export * from './job-plan.ts';
 export * from './ledger.ts';
 export { lateBlobOf, lateLogOf, unneededBlobs } from './ledger-blobs.ts';
 export * from './ledger-commands.ts';
+export { isWhole, mergeName, partName, partsOf } from './ledger-cuts.ts';
 export { admissionProblem, votersToCertify } from './ledger-members.ts';
 export type { LedgerRetention } from './ledger-retention.ts';
 export { occurrenceId } from './ledger-schedules.ts';

@@ -31,6 +31,8 @@ export interface Cut {
   readonly stage: string;
   /** What the ranges are of, or what the one task reads. */
   readonly source?: DataReference;
+  /** Of a stage that is cut while it runs: how many records it has in all. Absent: these tasks are all of it. */
+  readonly totalRecords?: number;
   readonly tasks: readonly CutTask[];
 }
 
@@ -81,8 +83,10 @@ export type JobCommand =
       readonly plan: JobPlan;
       readonly cuts: readonly Cut[];
     })
-  /** Names the tasks of a stage, before the first of them is assigned. */
+  /** Names the tasks of a stage, or the next ones, before the first of them is assigned. */
   | (OfJob & Cut & { readonly type: 'cut-stage' })
+  /** A task that is not done is split anew: its records go to these, and no result of it counts. */
+  | (OfJob & { readonly type: 'retire-task'; readonly task: string; readonly into: readonly CutTask[] })
   | (OfJob & {
       readonly type: 'commit-task';
       readonly task: string;
@@ -130,7 +134,21 @@ export type LedgerEvent =
   | (NodeKey & { readonly type: 'node-removed' })
   | { readonly type: 'voters-certified'; readonly index: number }
   | { readonly type: 'job-accepted'; readonly key: string }
-  | { readonly type: 'stage-cut'; readonly key: string; readonly stage: string; readonly stageDone: boolean }
+  | {
+      readonly type: 'stage-cut';
+      readonly key: string;
+      readonly stage: string;
+      /** Those that are new. */
+      readonly tasks: readonly string[];
+      readonly stageDone: boolean;
+    }
+  | {
+      readonly type: 'task-retired';
+      readonly key: string;
+      readonly stage: string;
+      readonly task: string;
+      readonly into: readonly string[];
+    }
   | {
       readonly type: 'task-committed';
       readonly key: string;

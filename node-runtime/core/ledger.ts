@@ -9,17 +9,10 @@ import {
   type Usage,
   type VotersLink,
 } from '../contract/index.ts';
-import { hasParts, type JobPlan, jobKeyOf, type StagePlan } from './job-plan.ts';
+import { hasParts, type JobPlan, jobKeyOf } from './job-plan.ts';
 import { type CheckpointedTask, countCheckpoint, dropCheckpoint } from './ledger-checkpoints.ts';
-import type {
-  Cut,
-  CutTask,
-  JobCommand,
-  LedgerCommand,
-  LedgerEvent,
-  RecordRange,
-  VoterSettings,
-} from './ledger-commands.ts';
+import type { JobCommand, LedgerCommand, LedgerEvent, RecordRange, VoterSettings } from './ledger-commands.ts';
+import { applyCut, cutStage, findCutFault, isDone, partsOf, retireTask, stagePlanOf } from './ledger-cuts.ts';
 import { keptLog } from './ledger-logs.ts';
 import { applyMeshCommand, isAboutMesh } from './ledger-members.ts';
 import type { LedgerModel } from './ledger-models.ts';
@@ -46,6 +39,8 @@ export interface LedgerTask extends CheckpointedTask {
   };
   /** Dropped once the job has ended, unless it is a result. */
   output?: Output;
+  /** It was split anew: the tasks that have its records now. */
+  replacedBy?: readonly string[];
 }
 
 export interface LedgerStage {
@@ -53,9 +48,11 @@ export interface LedgerStage {
   cut: boolean;
   done: boolean;
   source?: DataReference;
-  /** In record order; the merge task, if there is one, is last. */
+  /** What is in no task yet of a stage that is cut while it runs; absent: every record is in one, once it is cut at all. */
+  rest?: { readonly firstRecord: number; readonly start: number; readonly totalRecords: number };
+  /** Part by part as they were named, those that were split anew included; the merge task, if it is there, is last. */
   readonly tasks: LedgerTask[];
-  /** Parts (the merge task not counted) that are not committed yet. */
+  /** Parts (the merge task not counted) that are named, not committed yet and not split anew. */
   openParts: number;
 }
 
@@ -154,24 +151,12 @@ export function findTask(job: LedgerJob, task: string): LedgerTask | undefined {
   return undefined;
 }
 
-export function stagePlanOf(job: LedgerJob, stage: string): StagePlan {
-  return job.plan.stages.find((each) => each.stage === stage)!;
-}
-
-/** The name of part `number` of a stage, and of the task that merges its parts. */
-export function partName(stage: string, number: number): string {
-  return `${stage}-${number}`;
-}
-export function mergeName(stage: string): string {
-  return `${stage}-merge`;
-}
-
 /** The output(s) of a stage that is done: one, or one per part in record order when nothing merges them. */
-export function stageOutput(job: LedgerJob, stage: string): Output | Output[] {
-  const { tasks } = job.stages.get(stage)!;
-  const plan = stagePlanOf(job, stage);
-  if (plan.merge !== undefined || !hasParts(plan)) return tasks.at(-1)!.output!;
-  return tasks.map((task) => task.output!);
+export function stageOutput(job: LedgerJob, name: string): Output | Output[] {
+  const stage = job.stages.get(name)!;
+  const plan = stagePlanOf(job, name);
+  if (plan.merge !== undefined || !hasParts(plan)) return stage.tasks.at(-1)!.output!;
+  return partsOf(stage).map((task) => task.output!);
 }
 
 /** Applies one committed command; returns what it did. Never throws on any command: a bad one is `dropped`. */
@@ -188,9 +173,10 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
   if (job.phase !== 'running') return [{ type: 'dropped', command, reason: `the job is ${job.phase}` }];
   switch (command.type) {
     case 'cut-stage':
-      return cut(job, key, command);
+      return [applyCut(job, key, command)];
     case 'commit-task':
       return commit(ledger, job, key, command);
+    case 'retire-task':
     case 'fail-attempt':
     case 'count-checkpoint':
     case 'drop-checkpoint': {
@@ -198,6 +184,7 @@ function applyToJob(ledger: Ledger, command: JobCommand): LedgerEvent[] {
       const fault = findOutcomeFault(job, task);
       if (task === undefined || fault !== undefined)
         return [{ type: 'dropped', command, reason: fault ?? 'no such task' }];
+      if (command.type === 'retire-task') return [retireTask(job, key, task, command)];
       if (command.type === 'count-checkpoint') return [countCheckpoint(task, key, command)];
       if (command.type === 'drop-checkpoint') return [dropCheckpoint(task, key, command)];
       // Reported twice, an attempt has still failed once.
@@ -239,7 +226,7 @@ function accept(ledger: Ledger, key: string, command: JobCommand & { type: 'acce
   const job = createJob(ledger, command);
   for (const each of job.schedule === undefined ? command.cuts : []) {
     const stage = job.stages.get(each.stage);
-    if (stage !== undefined && findCutFault(stage, each.tasks) === undefined) cutStage(job, stage, each);
+    if (stage !== undefined && findCutFault(stage, each) === undefined) cutStage(job, stage, each);
   }
   return [{ type: 'job-accepted', key }];
 }
@@ -270,49 +257,6 @@ export function ledgerJobOf(
     ...(plan.schedule === undefined ? {} : { schedule: { started: 0, skipped: 0 } }),
     ...(occurrence === undefined ? {} : { occurrence }),
   };
-}
-
-function cut(job: LedgerJob, key: string, command: JobCommand & { type: 'cut-stage' }): LedgerEvent[] {
-  const stage = job.schedule === undefined ? job.stages.get(command.stage) : undefined;
-  if (stage === undefined) return [{ type: 'dropped', command, reason: 'no such stage' }];
-  const fault = findCutFault(stage, command.tasks);
-  if (fault !== undefined) return [{ type: 'dropped', command, reason: fault }];
-  cutStage(job, stage, command);
-  return [{ type: 'stage-cut', key, stage: stage.stage, stageDone: stage.done }];
-}
-
-function cutStage(job: LedgerJob, stage: LedgerStage, { source, tasks }: Cut): void {
-  stage.cut = true;
-  if (source !== undefined) stage.source = source;
-  stage.openParts = tasks.length;
-  for (const { task, range } of tasks) {
-    stage.tasks.push({
-      task,
-      stage: stage.stage,
-      merges: false,
-      failures: [],
-      ...(range === undefined ? {} : { range }),
-    });
-  }
-  if (stagePlanOf(job, stage.stage).merge !== undefined) {
-    stage.tasks.push({ task: mergeName(stage.stage), stage: stage.stage, merges: true, failures: [] });
-  }
-  // Nothing to read and nothing to merge: the stage has no task and is done with an empty list of outputs.
-  stage.done = isDone(stage);
-}
-
-/** Ranges must follow each other without a gap or an overlap, and names must be the numbered ones. */
-function findCutFault({ stage, cut }: LedgerStage, tasks: readonly CutTask[]): string | undefined {
-  // One stage, one cut: whatever a second leader proposed, no record is in two tasks.
-  if (cut) return 'the stage is cut already';
-  let nextRecord = 0;
-  for (const [number, { task, range }] of tasks.entries()) {
-    if (task !== partName(stage, number)) return `task ${number} is called ${task}`;
-    if (range === undefined) continue;
-    if (range.firstRecord !== nextRecord) return `record ${nextRecord} is skipped or cut twice`;
-    nextRecord += range.records;
-  }
-  return undefined;
 }
 
 function commit(
@@ -369,12 +313,8 @@ function learn(ledger: Ledger, job: LedgerJob, task: LedgerTask, command: JobCom
 function findOutcomeFault(job: LedgerJob, task: LedgerTask | undefined): string | undefined {
   if (task === undefined) return 'no such task';
   if (task.committed !== undefined) return 'the task is done';
+  if (task.replacedBy !== undefined) return 'its records are in other tasks now';
   return task.merges && job.stages.get(task.stage)!.openParts > 0 ? 'its parts are not done' : undefined;
-}
-
-function isDone(stage: LedgerStage): boolean {
-  const last = stage.tasks.at(-1);
-  return stage.openParts === 0 && (last === undefined || last.committed !== undefined);
 }
 
 function end(

@@ -28,6 +28,27 @@ export function cutRecords(index: RecordIndex, targets: readonly number[]): Reco
 }
 
 /**
+ * The next pieces of a range, of about so many records each: they end at the marks nearest to that, but hold one mark's records at
+ * least, follow each other from the begin of the range, and stop at its end or when the sizes are used up.
+ */
+export function cutRange(index: RecordIndex, range: RecordPiece, sizes: readonly number[]): RecordPiece[] {
+  const { records, offsets } = index;
+  const end = range.firstRecord + range.records;
+  const found: RecordPiece[] = [];
+  let { firstRecord, start } = range;
+  for (const size of sizes) {
+    if (firstRecord >= end) break;
+    let mark = nearest(records, Math.min(end, firstRecord + size), end);
+    if (mark < records.length && records[mark]! <= firstRecord) mark += 1; // the one behind it is the next
+    const isLast = mark >= records.length || records[mark]! >= end;
+    const [next, byte] = isLast ? [end, range.end] : [records[mark]!, offsets[mark]!];
+    found.push({ start, end: byte, firstRecord, records: next - firstRecord });
+    [firstRecord, start] = [next, byte];
+  }
+  return found;
+}
+
+/**
  * Cuts all records into pieces whose shares follow the weights (0 or more, at least one above 0), as near as the marks
  * allow. `measure` says what is shared: the number of records (unless said) or the bytes.
  *

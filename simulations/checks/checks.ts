@@ -25,6 +25,7 @@ import {
 } from '@foremesh/node-runtime/core';
 import { plainText } from '../engine/plain-text.ts';
 import { type Blobs, expectedOutputs, type VirtualJob } from '../scenario/virtual-jobs.ts';
+import { CutChecks } from './cut-checks.ts';
 import { LogChecks } from './log-checks.ts';
 import { check } from './violation.ts';
 
@@ -36,6 +37,9 @@ export class Checks {
   readonly log: LogChecks;
   readonly #attempts = new Set<string>();
   readonly #commits = new Map<string, string>();
+  readonly #cuts: CutChecks;
+  /** Attempts of tasks that another attempt was at already, at the leader's choice. */
+  #copies = 0;
   /** The latest that count. */
   readonly #checkpoints = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
@@ -53,6 +57,7 @@ export class Checks {
     this.#topics = topics;
     this.#blobs = blobs;
     this.#jobs = jobs;
+    this.#cuts = new CutChecks(this.log.ledger, blobs);
   }
 
   // I3, I4, I5.
@@ -65,6 +70,7 @@ export class Checks {
   #ledgerMoved(event: LedgerEvent): void {
     if (event.type === 'checkpoint-counted') this.#checkpointCounts(event);
     if (event.type === 'attempt-failed' || event.type === 'checkpoint-dropped') this.#checkpointIsOver(event);
+    if (event.type === 'task-retired') this.#cuts.retired(event);
     if (event.type !== 'task-committed') return;
     const task = `${event.key}/${event.task}`;
     const before = this.#commits.get(task);
@@ -74,6 +80,7 @@ export class Checks {
       `${task} was committed by ${before} and ${event.attempt}`,
     );
     this.#commits.set(task, event.attempt);
+    this.#cuts.committed(event, this.#taskOf(event));
     let learned = 0;
     for (const { tasks } of this.log.ledger.profiles.values()) learned += tasks;
     check(
@@ -135,6 +142,9 @@ export class Checks {
     check(!this.#attempts.has(attempt), 'attempts', `${attempt} was assigned before`);
     this.#attempts.add(attempt);
     this.runs += 1;
+    const others = planner.jobs.get(`${account}/${job}`)?.tasks.get(task)?.attempts.size ?? 0;
+    check(others <= 2, 'copies', `${attempt} was assigned, and ${others - 1} others go on`);
+    if (others > 1) this.#copies += 1;
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
     const assigned = tasks.find((each) => each.task === task);
@@ -307,9 +317,9 @@ export class Checks {
   nothingRanTwice(): void {
     if (this.log.terms > 1) return; // a new leader may have to ask twice
     check(
-      this.runs === this.#commits.size,
+      this.runs - this.#copies === this.#commits.size,
       'waste',
-      `${this.runs} attempts for ${this.#commits.size} results, and nothing had failed`,
+      `${this.runs} attempts, of them ${this.#copies} copies, for ${this.#commits.size} results, and nothing had failed`,
     );
   }
 }

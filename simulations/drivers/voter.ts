@@ -18,7 +18,7 @@ import {
 } from '@foremesh/node-runtime/core';
 import { cutByWeights, recordIndexProblem, standardPlacement } from '@foremesh/partitioner';
 import type { Lifetime } from '../engine/machine.ts';
-import { describeCommand, rivalOf } from '../scenario/commands.ts';
+import { describeCommand, rivalCutOf, rivalOf } from '../scenario/commands.ts';
 import { publicKeyOf } from '../scenario/keys.ts';
 import type { World } from '../world.ts';
 import { VirtualLogStore } from './log-store.ts';
@@ -215,7 +215,10 @@ export class VirtualVoter {
     switch (effect.type) {
       case 'persist':
         this.#store.persist(effect.hard, effect.entries, this.#written(effect.sequence));
-        if (effect.entries.some(({ command }) => command !== undefined)) this.#stray();
+        if (effect.entries.some(({ command }) => command !== undefined)) {
+          this.#stray();
+          this.#rivalCut();
+        }
         return;
       case 'install-snapshot':
         this.#store.replace(effect, effect.tail, this.#written(effect.sequence));
@@ -254,6 +257,15 @@ export class VirtualVoter {
     const { chance } = life.machine;
     if (!this.isElected || !world.faulty || !chance.percent(world.strayPercent) || this.#settled.length === 0) return;
     this.state.proposals.push(chance.pick(this.#settled));
+  }
+
+  /** Or it cuts what is cut, or splits what runs, as another leader might. */
+  #rivalCut(): void {
+    const { world, life } = this.#options;
+    const { chance } = life.machine;
+    if (!this.isElected || !world.faulty || world.rivalCutPercent === 0) return;
+    const cut = chance.percent(world.rivalCutPercent) ? rivalCutOf(this.state.ledger, chance) : undefined;
+    if (cut !== undefined) this.state.proposals.push(cut);
   }
 
   /** One that is there already and not too late may stay: an early tick does no harm. */

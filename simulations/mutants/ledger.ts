@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.ts';
 
 const file = 'ledger.ts';
+const cuts = 'ledger-cuts.ts';
 
 /** Bugs of what the mesh has promised. */
 export const ledgerMutants: readonly Mutant[] = [
@@ -12,9 +13,52 @@ export const ledgerMutants: readonly Mutant[] = [
   },
   {
     name: 'commit two cuts of one stage',
-    file,
-    find: "if (cut) return 'the stage is cut already';",
+    file: cuts,
+    find: "if (cut && rest === undefined) return 'the stage is cut already';",
     replace: '',
+  },
+  {
+    name: 'cut the same records once more',
+    file: cuts,
+    find: 'if (range.firstRecord !== at.record || (at.byte !== undefined && range.start !== at.byte))',
+    replace: "if (task === '')",
+  },
+  {
+    name: 'commit what was split anew',
+    file,
+    find: "if (task.replacedBy !== undefined) return 'its records are in other tasks now';",
+    replace: '',
+  },
+  {
+    name: 'split anew what is done',
+    file,
+    find: "const fault = findOutcomeFault(job, task); if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }]; if (command.type === 'retire-task')",
+    replace:
+      "const fault = command.type === 'retire-task' && task !== undefined ? undefined : findOutcomeFault(job, task); if (task === undefined || fault !== undefined) return [{ type: 'dropped', command, reason: fault ?? 'no such task' }]; if (command.type === 'retire-task')",
+  },
+  {
+    name: 'merge before all is cut',
+    file: cuts,
+    find: 'else if (stagePlanOf(job, stage.stage).merge !== undefined)',
+    replace: 'if (stagePlanOf(job, stage.stage).merge !== undefined && !stage.tasks.some(({ merges }) => merges))',
+  },
+  {
+    name: 'a stage is done before all of it is cut',
+    file: cuts,
+    find: 'return isWhole(stage) && stage.openParts === 0 &&',
+    replace: 'return stage.openParts === 0 &&',
+  },
+  {
+    name: 'split anew and lose the last records',
+    file: cuts,
+    find: 'const added = command.into.map((each) => newTask(stage.stage, each));',
+    replace: 'const added = command.into.slice(0, -1).map((each) => newTask(stage.stage, each));',
+  },
+  {
+    name: 'name the parts of a merge in the order of their names',
+    file: cuts,
+    find: 'return parts.sort((a, b) => (a.range?.firstRecord ?? 0) - (b.range?.firstRecord ?? 0));',
+    replace: 'return parts;',
   },
   {
     name: 'count the merge as a part',
@@ -24,9 +68,9 @@ export const ledgerMutants: readonly Mutant[] = [
   },
   {
     name: 'a stage is done without its merge',
-    file,
-    find: 'return stage.openParts === 0 && (last === undefined || last.committed !== undefined);',
-    replace: 'return stage.openParts === 0;',
+    file: cuts,
+    find: 'return isWhole(stage) && stage.openParts === 0 && (last === undefined || last.committed !== undefined);',
+    replace: 'return isWhole(stage) && stage.openParts === 0;',
   },
   {
     name: 'a job is done with its first stage',

@@ -35,8 +35,8 @@ export const plannerMutants: readonly Mutant[] = [
   {
     name: 'merge the parts in another order',
     file: 'planner/dispatch.ts',
-    find: 'stage.tasks.slice(0, -1).map((part) => part.output!)',
-    replace: 'stage.tasks.slice(0, -1).reverse().map((part) => part.output!)',
+    find: 'partsOf(stage).map((part) => part.output!)',
+    replace: 'partsOf(stage).reverse().map((part) => part.output!)',
   },
   {
     name: 'promise more than a node offers',
@@ -85,6 +85,30 @@ export const plannerMutants: readonly Mutant[] = [
     file: 'planner/jobs.ts',
     find: 'if (!last.merges || stage.openParts > 0) return;',
     replace: 'if (!last.merges) return;',
+  },
+  {
+    name: 'forget under another leader what is not cut yet',
+    file: 'planner/jobs.ts',
+    find: 'if (ledger.rest !== undefined) effects.push(askForIndex(job, stage, ledger.source!));',
+    replace: '',
+  },
+  {
+    name: 'go on cutting from the beginning',
+    file: 'planner/chunks.ts',
+    find: 'const { firstRecord, start } = rest ?? {',
+    replace: 'const { firstRecord, start } = {',
+  },
+  {
+    name: 'copy without end',
+    file: 'planner/copies.ts',
+    find: 'at === node || task.attempts.size > 1) continue;',
+    replace: 'at === node) continue;',
+  },
+  {
+    name: 'go on with what was split anew',
+    file: 'planner/jobs.ts',
+    find: "for (const attempt of [...task.attempts]) stopAttempt(state, attempt, 'its records were split anew', effects);",
+    replace: '',
   },
   {
     name: 'begin a stage before what it needs',

@@ -1,4 +1,5 @@
-import type { LedgerCommand } from '@foremesh/node-runtime/core';
+import { type Ledger, type LedgerCommand, partName, partsOf } from '@foremesh/node-runtime/core';
+import type { Chance } from '../engine/chance.ts';
 
 /** What another leader might have proposed in its place. */
 export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
@@ -20,6 +21,7 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
       // An earlier one, as of a leader that does not know of the last.
       return { ...command, occurrenceMs: command.occurrenceMs - 1_000 };
     case 'certify-voters':
+    case 'retire-task':
     case 'drop-checkpoint':
     case 'begin-schedule':
     case 'miss-deadline':
@@ -36,6 +38,35 @@ export function rivalOf(command: LedgerCommand): LedgerCommand | undefined {
   }
 }
 
+/** What another leader might propose of a stage: to split a task anew, be it done, or to cut the same records once more. Undefined: there is none. */
+export function rivalCutOf(ledger: Ledger, chance: Chance): LedgerCommand | undefined {
+  const running = [...ledger.jobs.values()].filter(({ phase }) => phase === 'running');
+  const ranged = running.flatMap((job) =>
+    [...job.stages.values()].flatMap((stage) =>
+      partsOf(stage).flatMap(({ task, range }) => (range === undefined ? [] : { job, stage, task, range })),
+    ),
+  );
+  const large = ranged.filter(({ range }) => range.records > 1);
+  const splits = large.length > 0 && chance.percent(60);
+  if (ranged.length === 0) return undefined;
+  const { job, stage, task, range } = chance.pick(splits ? large : ranged);
+  const { start, end, firstRecord, records } = range;
+  const next = stage.tasks.filter(({ merges }) => !merges).length;
+  const piece = (number: number, from: number, to: number) => {
+    const byte = (record: number) => start + ((end - start) / records) * record;
+    const of = { start: byte(from), end: byte(to), firstRecord: firstRecord + from, records: to - from };
+    return { task: partName(stage.stage, next + number), range: of };
+  };
+  const head = { account: job.account, job: job.job, atMs: 0 };
+  if (splits) {
+    const middle = chance.between(1, records - 1);
+    return { type: 'retire-task', ...head, task, into: [piece(0, 0, middle), piece(1, middle, records)] };
+  }
+  const { totalRecords } = stage.rest ?? {};
+  const of = totalRecords === undefined ? {} : { totalRecords };
+  return { type: 'cut-stage', ...head, stage: stage.stage, ...of, tasks: [piece(0, 0, records)] };
+}
+
 export function describeCommand(command: LedgerCommand): string {
   switch (command.type) {
     case 'commit-task':
@@ -47,6 +78,8 @@ export function describeCommand(command: LedgerCommand): string {
       return `drop-checkpoint of ${command.job}/${command.task}`;
     case 'cut-stage':
       return `cut-stage ${command.job}/${command.stage} into ${command.tasks.length}`;
+    case 'retire-task':
+      return `retire-task ${command.job}/${command.task} into ${command.into.map(({ task }) => task).join(' ')}`;
     case 'accept-job':
       return `accept-job ${command.job}`;
     case 'end-job':

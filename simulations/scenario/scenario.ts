@@ -71,6 +71,8 @@ export interface Scenario {
   readonly checkpointPercent: number;
   /** Of the proposals: those that come with one that is too late, as of another leader. */
   readonly strayPercent: number;
+  /** Of the proposals: those that come with a cut of what is cut, or a split of what is not done. */
+  readonly rivalCutPercent: number;
   /** How wrong clocks run: at most this, in thousandths. */
   readonly driftPermille: number;
   readonly syncMostMs: number;
@@ -147,6 +149,7 @@ export function scenarioOf(seed: number): Scenario {
     throwPercent: none([0, 20]),
     checkpointPercent,
     strayPercent: none([0, 0, 10]),
+    rivalCutPercent: quiet ? 0 : new Chance(seed).fork('cuts').pick([0, 0, 50]),
     driftPermille: none([0, 1, 30]),
     syncMostMs: chance.pick([2, 30, 200]),
     inventoryIntervalMs: chance.pick([usualInventories.inventoryIntervalMs, usualInventories.inventoryIntervalMs, 300]),

@@ -164,7 +164,7 @@ function inventStages(kind: JobKind, chance: Chance, blobs: Blobs): StagePlan[] 
     limits: { memoryBytes: chance.pick([4, 20, 40]) * mebibyte, cpuMs: 1_000, wallMs: 1_000, outputBytes: 10_000 },
   });
   const input = () =>
-    blobs.putNumbers(Array.from({ length: chance.pick([0, 1, 5, 30]) }, () => chance.between(0, 999)));
+    blobs.putNumbers(Array.from({ length: chance.pick([0, 1, 30, 40]) }, () => chance.between(0, 999)));
   const split = { by: 'items' as const, ...(chance.percent(50) ? { chunks: chance.between(1, 12) } : {}) };
   const cut = (stage: string, change: Partial<StagePlan>) =>
     stagePlan(stage, { ...common(), split, merge: mergeCode, ...change });

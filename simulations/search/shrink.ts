@@ -78,6 +78,7 @@ function simpler(from: Scenario): ((best: Scenario) => Scenario)[] {
     'throwPercent',
     'checkpointPercent',
     'strayPercent',
+    'rivalCutPercent',
     'driftPermille',
   ] as const) {
     if (from[key] > 0) ways.push((best) => ({ ...best, [key]: 0 }));

@@ -68,7 +68,7 @@ export function keyIdOf(key: string): string {
 /** Why a node that trusts these keys would not run code with this manifest; undefined when it would. */
 export function untrusted(
   manifest: CodeManifest | undefined,
-  trusts: readonly TrustedKey[],
+  trusts: readonly { readonly key: string; readonly capabilities: readonly string[] }[],
 ): { readonly reason: 'unsigned' | 'key' | 'capability'; readonly text: string } | undefined {
   if (manifest === undefined) return { reason: 'unsigned', text: 'the code is not signed' };
   const trusted = trusts.find(({ key }) => key === manifest.key);

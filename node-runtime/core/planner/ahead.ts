@@ -75,7 +75,9 @@ export function foreseenTask(
   work: WorkSeconds,
   { totalBytes }: NeededBlobs,
 ): ForeseenTask {
-  const mayWait = task.held === undefined || state.nowMs < task.held.untilMs;
+  // While there are records for all, whoever is free takes some: later pieces even out what it is slower.
+  const isScarce = !state.cutting.has(task.stage);
+  const mayWait = isScarce && (task.held === undefined || state.nowMs < task.held.untilMs);
   return { ...placeable, workSeconds: workSecondsOf(state, task) ?? work, inputBytes: totalBytes, mayWait };
 }
 

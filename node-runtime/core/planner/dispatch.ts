@@ -7,10 +7,12 @@ import {
   type Output,
   type Problem,
   type TaskInput,
+  untrusted,
 } from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
-import { transition } from '../task-states.ts';
+import { partsOf } from '../ledger-cuts.ts';
+import { tell, transition } from '../task-states.ts';
 import {
   foreseenDevices,
   foreseenTask,
@@ -258,7 +260,7 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
 }
 
 /** Short tasks wait at the node, so that its slots never run dry between two messages; long ones wait here, undecided. */
-function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): number {
+export function queueAllowance(state: PlannerState, node: NodeView, stage: StageView): number {
   const { slots, queue } = node.status;
   if (stage.meanWallMs === undefined) return 0;
   return Math.min(queue, Math.floor((state.config.pipelineMs * slots) / Math.max(0.25, stage.meanWallMs)));
@@ -279,16 +281,19 @@ function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Cho
   return best.map((device) => ({ device }));
 }
 
-function canEver(
-  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes }: Device,
+/** Whether the node could take parts of the stage, as soon as it has room. */
+export function canEver(
+  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes, trusts = [] }: Device,
   { code, ...wanted }: StageView['plan'],
 ): boolean {
+  if (code.engine === 'node' && untrusted(code.manifest, trusts) !== undefined) return false;
   if (isWithheld === true || onlyLabels?.some((label) => wanted.labels.includes(label)) === false) return false;
   if (!engines.includes(code.engine) || wanted.limits.memoryBytes > offeredMemoryBytes) return false;
   return wanted.labels.every((label) => labels.includes(label));
 }
 
-function assign(
+/** The task is ready, or runs elsewhere and this is a copy. */
+export function assign(
   state: PlannerState,
   to: string,
   task: TaskView,
@@ -306,7 +311,8 @@ function assign(
   const expected = choice.find(({ device }) => device.device === to)?.expected;
   if (expected !== undefined) attempt.expected = expected;
   delete task.held;
-  transition(task, 'assigned', `${key} to ${to}`);
+  if (task.state === 'ready') transition(task, 'assigned', `${key} to ${to}`);
+  else tell(task.story, `${key}, a copy, to ${to}`);
   const { plan } = task.stage;
   const code = codeOf(task);
   const input = inputOf(job, task);
@@ -348,7 +354,7 @@ export function codeOf({ ledger, stage: { plan } }: TaskView): CodeReference {
 export function inputOf(job: LedgerJob, task: TaskView): TaskInput {
   const { plan } = task.stage;
   const stage = job.stages.get(plan.stage)!;
-  if (task.ledger.merges) return { kind: 'parts', parts: stage.tasks.slice(0, -1).map((part) => part.output!) };
+  if (task.ledger.merges) return { kind: 'parts', parts: partsOf(stage).map((part) => part.output!) };
   if (task.ledger.range !== undefined)
     return { kind: 'records', by: plan.split!.by, source: stage.source!, ...task.ledger.range };
   if (plan.input !== undefined) return { kind: 'whole', source: plan.input };

@@ -1,3 +1,4 @@
+export { splitAnew } from './chunks.ts';
 export { committedTogether } from './committed.ts';
 export type { PlannerEffect, PlannerEvent } from './events.ts';
 export { type Foresight, foresightBy, historiesOf, learnedKinds, type SeriesName } from './foresight/index.ts';

@@ -1,15 +1,18 @@
-import { combinationsOf, type DataReference, limits, type Output, type RecordIndex } from '../../contract/index.ts';
+import { combinationsOf, type DataReference, limits, type Output } from '../../contract/index.ts';
 import { type JobPlan, jobKeyOf, type StagePlan, taskKeyOf } from '../job-plan.ts';
-import { type LedgerJob, type LedgerTask, partName, stageOutput } from '../ledger.ts';
-import type { Cut, CutTask, LedgerEvent } from '../ledger-commands.ts';
+import { findTask, type LedgerJob, type LedgerTask, stageOutput } from '../ledger.ts';
+import type { Cut, CutTask, JobCommand, LedgerEvent } from '../ledger-commands.ts';
+import { partName } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
 import { tell, transition } from '../task-states.ts';
+import { askForIndex, awaitsIndex, cutSettled, isCutAsItRuns, keepRecords } from './chunks.ts';
 import type { PlannerEffect } from './events.ts';
 import { dropNode } from './nodes.ts';
+import { notePace } from './pace.ts';
 import { foreseeAtOnce } from './plan/index.ts';
 import { followAge } from './retention.ts';
 import { deadlineDueMs, followSchedule, openSchedule, scheduleDropped } from './schedules.ts';
-import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
+import type { AttemptView, JobView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
 import { endJob, forgetAttempt, makeReady } from './tasks.ts';
 import { jobResultOf, jobStateOf } from './views.ts';
 
@@ -33,9 +36,13 @@ export function openJob(state: PlannerState, job: LedgerJob, effects: PlannerEff
   };
   state.jobs.set(key, view);
   if (schedule !== undefined) return; // its occurrences are run, each as a job of its own
-  for (const plan of job.plan.stages) view.stages.set(plan.stage, { plan, phase: 'needs' });
-  for (const stage of view.stages.values())
-    if (job.stages.get(stage.plan.stage)!.cut) openStage(state, job, view, stage);
+  for (const plan of job.plan.stages)
+    view.stages.set(plan.stage, { plan, phase: 'needs', atNodes: 0, pace: { byNode: new Map() } });
+  for (const stage of view.stages.values()) {
+    const ledger = job.stages.get(stage.plan.stage)!;
+    if (ledger.cut) openStage(state, job, view, stage, ledger.tasks);
+    if (ledger.rest !== undefined) effects.push(askForIndex(job, stage, ledger.source!));
+  }
   advance(state, job, view, effects);
 }
 
@@ -44,7 +51,6 @@ function advance(state: PlannerState, job: LedgerJob, view: JobView, effects: Pl
   for (const stage of view.stages.values()) {
     if (stage.phase !== 'needs') continue;
     if (!stage.plan.needs.every((need) => job.stages.get(need)!.done)) continue;
-    const { account, job: id } = job;
     if (stage.plan.split === undefined) {
       proposeCut(state, job, stage, unindexedTasks(stage.plan), stage.plan.input, effects);
       continue;
@@ -58,9 +64,7 @@ function advance(state: PlannerState, job: LedgerJob, view: JobView, effects: Pl
       return;
     }
     stage.phase = 'index';
-    const { by, blockBytes } = stage.plan.split;
-    const block = blockBytes === undefined ? {} : { blockBytes };
-    effects.push({ type: 'index', account, job: id, stage: stage.plan.stage, source, by, ...block });
+    effects.push(askForIndex(job, stage, source));
   }
 }
 
@@ -101,24 +105,30 @@ function unindexedTasks({ stage, matrix }: StagePlan): CutTask[] {
   return Array.from({ length: count }, (_, number) => ({ task: partName(stage, number) }));
 }
 
-/** The holder knows where the records are: cut the stage for the mesh as it is now. */
+/** The holder knows where the records are: the stage is cut, or can be as it runs. */
 export function cutIndexedStage(
   state: PlannerState,
   job: LedgerJob,
   stage: StageView,
-  source: DataReference,
-  index: RecordIndex,
+  { source, index }: StageRecords,
   effects: PlannerEffect[],
 ): void {
-  if (stage.phase !== 'index') return; // an answer that came twice
+  const ledger = job.stages.get(stage.plan.stage)!;
+  if (!awaitsIndex(stage, ledger)) return; // an answer that came twice
+  if (ledger.cut || (isCutAsItRuns(stage.plan) && index.totalRecords > 0)) {
+    const view = state.jobs.get(jobKeyOf(job.account, job.job))!;
+    const problem = keepRecords(state, view, stage, ledger, { source, index });
+    if (problem !== undefined) effects.push(contradiction(state, job, stage, problem));
+    return;
+  }
+  const { chunks = index.totalRecords } = stage.plan.split!;
+  const count = Math.max(1, Math.min(chunks, index.totalRecords, limits.tasksPerStage));
   const pieces = state.policy.cut(
     index,
-    Array.from({ length: chunkCount(state, stage.plan, index) }, () => 1),
+    Array.from({ length: count }, () => 1),
   );
   if (typeof pieces === 'string') {
-    // Cut by it, records would be lost without a word.
-    const message = `the holder's record index of stage ${stage.plan.stage} contradicts itself: ${pieces}`;
-    effects.push(endJob(state, job, { code: 'MESH_INPUT_INVALID', message }));
+    effects.push(contradiction(state, job, stage, pieces));
     return;
   }
   const tasks = pieces.map((range, number) => ({ task: partName(stage.plan.stage, number), range }));
@@ -133,23 +143,24 @@ export function cutIndexedStage(
   proposeCut(state, job, stage, tasks, source, effects);
 }
 
-/** A few chunks for every slot, so that fast nodes take more, and some for nodes that join; an estimate keeps them from being shorter than half a second. */
-function chunkCount(state: PlannerState, plan: StagePlan, index: RecordIndex): number {
-  let slots = 0;
-  for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
-  const bySlots = Math.max(state.config.chunksLeast, slots * state.config.chunksPerSlot);
-  const byEstimate = plan.estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(plan.estimateSeconds / 0.5));
-  const { by, chunks } = plan.split!;
-  // Whoever splits by files or blocks has said how large a task is.
-  const wanted = chunks ?? (by === 'files' || by === 'bytes' ? index.totalRecords : Math.min(bySlots, byEstimate));
-  return Math.max(1, Math.min(wanted, index.totalRecords, limits.tasksPerStage));
+/** Cut by it, records would be lost without a word. */
+function contradiction(state: PlannerState, job: LedgerJob, { plan }: StageView, problem: string): PlannerEffect {
+  const message = `the holder's record index of stage ${plan.stage} contradicts itself: ${problem}`;
+  return endJob(state, job, { code: 'MESH_INPUT_INVALID', message });
 }
 
-/** The log has the cut: its tasks can be assigned. */
-function openStage(state: PlannerState, job: LedgerJob, view: JobView, stage: StageView): void {
+/** The log has tasks of the stage: they can be assigned. */
+function openStage(
+  state: PlannerState,
+  job: LedgerJob,
+  view: JobView,
+  stage: StageView,
+  tasks: Iterable<LedgerTask>,
+): void {
   const ledger = job.stages.get(stage.plan.stage)!;
   stage.phase = ledger.done ? 'done' : 'open';
-  for (const task of ledger.tasks) {
+  for (const task of tasks) {
+    if (task.replacedBy !== undefined) continue;
     const taskView = createTask(job, view, stage, task);
     view.tasks.set(task.task, taskView);
     if (task.committed !== undefined) transition(taskView, 'done', 'already in the log');
@@ -181,6 +192,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
   if (event.type === 'dropped') {
     if (event.command.type === 'accept-job') state.accepting.delete(jobKeyOf(event.command.account, event.command.job));
     if ('job' in event.command) scheduleDropped(state, event.command);
+    if (event.command.type === 'cut-stage') cutRefused(state, event.command);
     if (event.command.type === 'count-checkpoint') {
       const { account, job, task } = event.command;
       checkpointSettled(state, jobKeyOf(account, job), task);
@@ -231,10 +243,16 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
   view.dirty = true;
   switch (event.type) {
     case 'stage-cut': {
-      openStage(state, job, view, view.stages.get(event.stage)!);
+      const stage = view.stages.get(event.stage)!;
+      cutSettled(state, stage, job.stages.get(event.stage)!);
+      openStage(state, job, view, stage, tasksNamed(job, event.tasks));
       if (event.stageDone) advance(state, job, view, effects);
       return;
     }
+    case 'task-retired':
+      dropRetired(state, view, event.task, effects);
+      openStage(state, job, view, view.stages.get(event.stage)!, tasksNamed(job, event.into));
+      return;
     case 'task-committed': {
       finishTask(state, job, view, event.task, event.attempt, effects);
       if (event.stageDone) {
@@ -269,6 +287,35 @@ function checkpointSettled(state: PlannerState, key: string, name: string): void
   if (task !== undefined) task.counting = false;
 }
 
+/** Another cut was first. */
+function cutRefused(state: PlannerState, { account, job: id, stage }: JobCommand & { type: 'cut-stage' }): void {
+  const view = state.jobs.get(jobKeyOf(account, id))?.stages.get(stage);
+  const ledger = state.ledger.jobs.get(jobKeyOf(account, id))?.stages.get(stage);
+  if (view !== undefined && ledger !== undefined) cutSettled(state, view, ledger);
+}
+
+function tasksNamed(job: LedgerJob, names: readonly string[]): LedgerTask[] {
+  return names.map((name) => findTask(job, name)!);
+}
+
+/** Its records are in other tasks now: nobody wants what its attempts come to. */
+function dropRetired(state: PlannerState, view: JobView, name: string, effects: PlannerEffect[]): void {
+  const task = view.tasks.get(name);
+  if (task === undefined) return; // cut and split anew in one batch
+  for (const attempt of [...task.attempts]) stopAttempt(state, attempt, 'its records were split anew', effects);
+  transition(task, 'cancelled', `its records are in ${task.ledger.replacedBy!.join(', ')}`);
+  view.tasks.delete(name);
+}
+
+/** Nobody wants what comes of it: should it have ended, its outcome is settled by that. */
+function stopAttempt(state: PlannerState, attempt: AttemptView, reason: string, effects: PlannerEffect[]): void {
+  forgetAttempt(state, attempt);
+  effects.push(
+    { type: 'send', node: attempt.node, message: { type: 'cancel', attempt: attempt.key, reason } },
+    { type: 'send', node: attempt.node, message: { type: 'committed', attempts: [attempt.key] } },
+  );
+}
+
 function finishTask(
   state: PlannerState,
   job: LedgerJob,
@@ -284,25 +331,20 @@ function finishTask(
   const before = task.stage.meanWallMs;
   if (!task.ledger.merges)
     task.stage.meanWallMs = before === undefined ? usage.wallMs : before * 0.8 + usage.wallMs * 0.2;
+  notePace(state, task);
   const nodeView = state.nodes.get(node);
   if (nodeView !== undefined) nodeView.tasksDone += 1;
   effects.push({ type: 'send', node, message: { type: 'committed', attempts: [attempt] } });
   for (const other of [...task.attempts]) {
-    forgetAttempt(state, other);
-    if (other.key !== attempt) {
-      const reason = 'another attempt was first';
-      effects.push(
-        { type: 'send', node: other.node, message: { type: 'cancel', attempt: other.key, reason } },
-        { type: 'send', node: other.node, message: { type: 'committed', attempts: [other.key] } }, // should it have ended
-      );
-    }
+    if (other.key === attempt) forgetAttempt(state, other);
+    else stopAttempt(state, other, 'another attempt was first', effects);
   }
   const stage = job.stages.get(task.ledger.stage)!;
   const last = stage.tasks.at(-1)!;
   if (!last.merges || stage.openParts > 0) return;
   // The ledger is ahead of the events of one batch: the first of them that sees no open part is enough.
-  const merge = view.tasks.get(last.task)!;
-  if (merge.state === 'waiting') makeReady(state, merge, 'every part is done');
+  const merge = view.tasks.get(last.task);
+  if (merge?.state === 'waiting') makeReady(state, merge, 'every part is done');
 }
 
 function retryOrGiveUp(
@@ -345,6 +387,7 @@ function closeJob(state: PlannerState, job: LedgerJob, view: JobView, effects: P
     if (task.state !== 'done') transition(task, 'cancelled', `the job is ${job.phase}`);
   }
   state.jobs.delete(view.key);
+  for (const stage of view.stages.values()) state.cutting.delete(stage);
   publishEnd(state, job, effects);
 }
 

@@ -2,7 +2,8 @@ import type { TaskPrediction, TaskPredictor } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, type Output, type ProfileRow } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
-import { type LedgerJob, type LedgerTask, stagePlanOf } from '../ledger.ts';
+import type { LedgerJob, LedgerTask } from '../ledger.ts';
+import { partsOf, stagePlanOf } from '../ledger-cuts.ts';
 import type { LedgerProfile } from '../ledger-profiles.ts';
 import type { PlannerState, TaskView } from './state.ts';
 
@@ -28,8 +29,8 @@ export function profileOf(
   plan: StagePlan,
   foreseen: Foreseen = new Map(),
 ): TaskPrediction {
-  const readers = plan.split === undefined ? 1 : Math.max(1, partsOf(job, plan));
-  return predict(state, plan, inputBytesOf(state, job, plan, foreseen) / readers);
+  const readers = plan.split === undefined ? 1 : Math.max(1, partCountOf(job, plan));
+  return profileOfInput(state, plan, inputBytesOf(state, job, plan, foreseen) / readers);
 }
 
 /** The same of one task that the log has: a part, or the merge. */
@@ -41,7 +42,7 @@ export function profileOfTask(
 ): TaskPrediction {
   const plan = stagePlanOf(job, stage);
   if (!merges && range === undefined) return profileOf(state, job, plan, foreseen);
-  if (range !== undefined) return predict(state, plan, range.end - range.start);
+  if (range !== undefined) return profileOfInput(state, plan, range.end - range.start);
   const { engine, blob: code } = plan.merge!;
   const inputBytes = partsOutputBytes(state, job, plan, foreseen);
   return predictorOf(state)({ engine, code, category: 'merge', inputBytes });
@@ -80,11 +81,12 @@ export function workSecondsOf(state: PlannerState, { job: { key }, stage, ledger
 /** By its author's estimate, what one task of a stage takes. */
 export function workByEstimate(job: LedgerJob, plan: StagePlan): WorkSeconds | undefined {
   if (plan.estimateSeconds === undefined) return undefined;
-  const seconds = plan.estimateSeconds / Math.max(1, partsOf(job, plan));
+  const seconds = plan.estimateSeconds / Math.max(1, partCountOf(job, plan));
   return { q10: seconds / estimateOffBy, q50: seconds, q90: seconds * estimateOffBy };
 }
 
-function predict(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {
+/** What one task of a stage takes that reads so much of its input. */
+export function profileOfInput(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {
   const category = profile === undefined ? {} : { category: profile };
   return predictorOf(state)({ engine: code.engine, code: code.blob, ...category, inputBytes });
 }
@@ -111,16 +113,19 @@ function outputBytesOf(state: PlannerState, job: LedgerJob, plan: StagePlan, for
 }
 
 function partsOutputBytes(state: PlannerState, job: LedgerJob, plan: StagePlan, foreseen: Foreseen): number {
-  const outputs = job.stages.get(plan.stage)!.tasks.flatMap(({ merges, output }) => (merges ? [] : (output ?? [])));
+  const outputs = partsOf(job.stages.get(plan.stage)!).flatMap(({ output }) => output ?? []);
   const bytes = outputs.reduce((sum, output) => sum + sizeOf(output), 0);
-  const open = partsOf(job, plan) - outputs.length;
+  const open = partCountOf(job, plan) - outputs.length;
   return open === 0 ? bytes : bytes + open * (profileOf(state, job, plan, foreseen).outputBytes?.q50 ?? 0);
 }
 
-/** Tasks that it is, or will be, cut into. */
-function partsOf(job: LedgerJob, { stage, split, matrix }: StagePlan): number {
-  const { cut, tasks } = job.stages.get(stage)!;
-  if (cut) return tasks.filter(({ merges }) => !merges).length;
+/** Tasks that it is, or will be, cut into: as many for what is in none yet as for as much of what is. */
+function partCountOf(job: LedgerJob, { stage: name, split, matrix }: StagePlan): number {
+  const stage = job.stages.get(name)!;
+  if (stage.cut) {
+    const cut = partsOf(stage).length;
+    return stage.rest === undefined ? cut : Math.ceil((cut * stage.rest.totalRecords) / stage.rest.firstRecord);
+  }
   return split?.chunks ?? (matrix === undefined ? 1 : combinationsOf(matrix));
 }
 

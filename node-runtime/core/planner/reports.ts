@@ -5,6 +5,7 @@ import { codeOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { hearHistory } from './foresight/index.ts';
 import { noteNear } from './near.ts';
+import { noteStart } from './pace.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
 import { addAttempt, boundedProblem, endJob, loseAttempt } from './tasks.ts';
 
@@ -23,7 +24,10 @@ export function hearReport(
     case 'progress': {
       const attempt = state.attempts.get(message.attempt);
       if (attempt === undefined || attempt.node !== node.status.node) return;
-      attempt.startedMs ??= state.nowMs;
+      if (attempt.startedMs === undefined) {
+        attempt.startedMs = state.nowMs;
+        noteStart(node, attempt);
+      }
       if (message.type === 'progress') attempt.progress = Math.max(attempt.progress, message.fraction);
       if (attempt.task.state === 'assigned')
         transition(attempt.task, 'running', `${attempt.key} started on ${attempt.node}`);

@@ -1,6 +1,7 @@
 import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
 import type {
   Alternative,
+  ChunkPolicy,
   CostFunction,
   CostWeights,
   Device,
@@ -15,6 +16,7 @@ import type {
   RecordPiece,
 } from '@foremesh/partitioner';
 import {
+  type DataReference,
   limits,
   type MetricSample,
   type NodeStatus,
@@ -26,6 +28,7 @@ import type { StagePlan } from '../job-plan.ts';
 import type { Ledger, LedgerTask } from '../ledger.ts';
 import type { Story, TaskState } from '../task-states.ts';
 import { createForesightState, type Foresight, type ForesightState, type NodeSeries } from './foresight/index.ts';
+import type { StagePace } from './pace.ts';
 
 /** Every duration that the planner goes by, milliseconds. */
 export interface PlannerConfig {
@@ -47,10 +50,8 @@ export interface PlannerConfig {
   readonly releasedBackoffMs: number;
   /** A task that nodes could not run this often, through no fault of its own, fails its job. */
   readonly nodeFaultsMost: number;
-  /** Chunks per slot of the mesh when a stage does not say. */
-  readonly chunksPerSlot: number;
-  /** And however few slots there are, so that a node that joins finds work. */
-  readonly chunksLeast: number;
+  /** Into how many pieces a stage is cut that does not say so, as long as nobody is there to size them for. */
+  readonly chunksUnsized: number;
   /** How long a step of a forecast is, and how many there are. */
   readonly forecastStepMs: number;
   readonly forecastSteps: number;
@@ -69,8 +70,7 @@ export const plannerDefaults: PlannerConfig = {
   nodeFaultBackoffMs: 1_000,
   releasedBackoffMs: 5_000,
   nodeFaultsMost: 10,
-  chunksPerSlot: 4,
-  chunksLeast: 12,
+  chunksUnsized: 12,
   forecastStepMs: 60_000,
   forecastSteps: 30,
   tasksAtOncePerAccount: limits.tasksAtOncePerAccount,
@@ -95,6 +95,8 @@ export interface PlannerPolicy {
   readonly looksAhead: boolean;
   /** Plans all that is left of a job. Throws RangeError where a task can run nowhere. */
   readonly plan: (request: PlanRequest) => PlannedJob;
+  /** How stages are cut that do not say into how many. */
+  readonly chunks: ChunkPolicy;
   /** How much each of its terms counts where a job does not say. */
   readonly weights: CostWeights;
   /** Tasks whose work is known, where it costs least, be it later. */
@@ -142,9 +144,24 @@ export interface NodeView {
   receivedBytesPerSecondMost: number;
 }
 
+/** Where the records of a stage are, and where they begin. */
+export interface StageRecords {
+  readonly source: DataReference;
+  readonly index: RecordIndex;
+}
+
 export interface StageView {
   readonly plan: StagePlan;
   phase: 'needs' | 'index' | 'cut' | 'open' | 'done';
+  /** While some are in no task yet, or a task is to be split anew; absent too while a holder is asked. */
+  records?: StageRecords;
+  /** A task of it is to be split anew. */
+  isAsked?: boolean;
+  /** A cut of it is on its way into the log, since then. */
+  cuttingSinceMs?: number;
+  /** How many of its tasks are at nodes. */
+  atNodes: number;
+  readonly pace: StagePace;
   /** Exponentially weighted mean of what its finished parts took, milliseconds. */
   meanWallMs?: number;
   /** What its tasks take, by their input, as it was just now: see `workSecondsOf`. */
@@ -283,6 +300,10 @@ export interface PlannerState {
   readonly stored: Map<string, { readonly blobs: Set<string>; bytes: number; readonly atMs: number }>;
   /** Ready tasks by priority and stage, each in the order they became ready. Entries whose state is not `ready` are passed over. */
   readonly ready: readonly Map<StageView, TaskView[]>[];
+  /** Stages of which some records are in no task yet, and it is known where these begin. */
+  readonly cutting: Map<StageView, JobView>;
+  /** From the proposal of a cut until the log had it, lately, milliseconds. */
+  logMs: number;
   foresight: ForesightState;
   clock: ClockTrust;
   /** What is wrong with our clock, in words. */
@@ -332,6 +353,8 @@ export function createPlanner(options: PlannerOptions): PlannerState {
     tasksAtOnce: new Map(),
     stored: new Map(),
     ready: Array.from({ length: 10 }, () => new Map()),
+    cutting: new Map(),
+    logMs: 0,
     foresight: createForesightState(options.policy),
     clock: 'unheard',
     ageing: { fromMs: 0, lookedMs: 0, isProposed: false },

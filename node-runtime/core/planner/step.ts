@@ -1,6 +1,9 @@
 import { limits, type Problem } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
+import { isWhole } from '../ledger-cuts.ts';
+import { awaitsIndex, cutAhead } from './chunks.ts';
 import { watchClock } from './clock.ts';
+import { copyLate } from './copies.ts';
 import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
 import { createForesightState, useModel, watchForesight } from './foresight/index.ts';
@@ -32,7 +35,11 @@ export function stepPlanner(state: PlannerState, event: PlannerEvent, at: Instan
     hearConnection(state, event.type === 'connected', effects);
   else if (state.leading) handle(state, event, effects);
   if (state.leading) {
-    if (state.leased) dispatch(state, effects);
+    if (state.leased) {
+      dispatch(state, effects);
+      cutAhead(state, effects);
+      if (event.type === 'tick') copyLate(state, effects);
+    }
     publishDirty(state, effects);
   }
   return effects;
@@ -76,8 +83,11 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
       const job = state.ledger.jobs.get(key);
       const stage = state.jobs.get(key)?.stages.get(event.stage);
       if (job === undefined || stage === undefined) return; // the job has ended meanwhile
-      if (event.type === 'indexed') cutIndexedStage(state, job, stage, event.source, event.index, effects);
-      else if (stage.phase === 'index') effects.push(endJob(state, job, event.problem)); // else it comes late
+      const ledger = job.stages.get(event.stage)!;
+      if (event.type === 'indexed') cutIndexedStage(state, job, stage, event, effects);
+      else if (isWhole(ledger))
+        delete stage.isAsked; // it can do without
+      else if (awaitsIndex(stage, ledger)) effects.push(endJob(state, job, event.problem)); // else it comes late
       return;
     }
     case 'model-trained': {
@@ -148,6 +158,7 @@ function forgetPlans(state: PlannerState): void {
   state.nodes.clear();
   state.foresight = createForesightState(state.policy);
   state.jobs.clear();
+  state.cutting.clear();
   state.attempts.clear();
   state.tasksAtOnce.clear();
   state.stored.clear();

@@ -68,6 +68,7 @@ export function addAttempt(
   countTask(state, task.job, 1);
   node.attempts.add(attempt);
   task.attempts.add(attempt);
+  if (task.attempts.size === 1) task.stage.atNodes += 1;
   task.attemptsMade += 1;
   task.job.attempts += 1;
   task.job.dirty = true;
@@ -80,8 +81,9 @@ export function forgetAttempt(state: PlannerState, attempt: AttemptView): void {
     attempt.task.job.attempts -= 1;
   }
   state.nodes.get(attempt.node)?.attempts.delete(attempt);
-  attempt.task.attempts.delete(attempt);
-  attempt.task.job.dirty = true;
+  const { task } = attempt;
+  if (task.attempts.delete(attempt) && task.attempts.size === 0) task.stage.atNodes -= 1;
+  task.job.dirty = true;
 }
 
 /** The attempt will never report: its task is ready again, unless another attempt of it goes on. */

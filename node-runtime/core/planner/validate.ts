@@ -1,4 +1,5 @@
 import { findTask } from '../ledger.ts';
+import { isWhole } from '../ledger-cuts.ts';
 import type { AttemptView, JobView, NodeView, PlannerState, TaskView } from './state.ts';
 
 /** Throws when the planner's indexes contradict each other or the ledger. For tests and simulation. */
@@ -112,7 +113,13 @@ function checkStages(state: PlannerState, view: JobView): void {
       fail(`stage ${name} of ${view.key}: cut is wrong`);
     if (ledger.done !== (stage.phase === 'done')) fail(`stage ${name} of ${view.key} is ${stage.phase}`);
     for (const task of ledger.tasks)
-      if (!view.tasks.has(task.task)) fail(`task ${task.task} of ${view.key} is not planned`);
+      if (view.tasks.has(task.task) === (task.replacedBy !== undefined))
+        fail(`task ${task.task} of ${view.key} is not planned`);
+    const atNodes = ledger.tasks.filter(({ task }) => (view.tasks.get(task)?.attempts.size ?? 0) > 0).length;
+    if (stage.atNodes !== atNodes)
+      fail(`stage ${name} of ${view.key} counts ${stage.atNodes} at nodes, has ${atNodes}`);
+    if (state.cutting.has(stage) !== (stage.records !== undefined && !isWhole(ledger)))
+      fail(`stage ${name} of ${view.key} is to be cut as it runs, or not?`);
     if (stage.phase === 'needs' && !view.ending && stage.plan.needs.every((need) => job.stages.get(need)!.done)) {
       fail(`stage ${name} of ${view.key} has what it needs and was not begun`);
     }

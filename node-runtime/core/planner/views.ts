@@ -17,8 +17,8 @@ import {
 } from '../../contract/index.ts';
 import { type JobPlan, jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, ledgerJobOf, stageOutput } from '../ledger.ts';
+import { partsOf } from '../ledger-cuts.ts';
 import { quotaFault } from '../ledger-quotas.ts';
-import { estimatedWallMs } from './foresight/index.ts';
 import { logRowsOf } from './logs.ts';
 import { lateProblem, planAnswerOf, probabilityOf, promiseStateOf } from './plan/index.ts';
 import { profileRowsOf } from './profiles.ts';
@@ -33,7 +33,7 @@ export function jobStateOf(state: PlannerState, job: LedgerJob): JobState {
   const stages = job.plan.stages.map((plan) => stageStateOf(job, plan.stage, view));
   const started = stages.some((stage) => stage.done > 0 || stage.running > 0);
   const problem = job.problem ?? scheduleProblem(state, view) ?? firstUnplaceable(view) ?? lateProblem(view);
-  const remainingMs = view === undefined ? undefined : remainingOf(state, view);
+  const remainingMs = view === undefined ? undefined : remainingOf(state, job, view);
   const elapsedMs = (job.endedAtMs ?? state.wallMs) - job.acceptedAtMs;
   return {
     v: 1,
@@ -92,8 +92,9 @@ function stageStateOf(job: LedgerJob, stage: string, view: JobView | undefined):
   const ledger = job.stages.get(stage)!;
   const counts = { waiting: 0, running: 0, done: 0, failed: 0 };
   let weightDone = 0;
-  let weight = 0;
-  for (const task of ledger.tasks) {
+  let weight = ledger.rest === undefined ? 0 : ledger.rest.totalRecords - ledger.rest.firstRecord;
+  const tasks = ledger.tasks.filter(({ replacedBy }) => replacedBy === undefined);
+  for (const task of tasks) {
     const taskView = view?.tasks.get(task.task);
     const taskWeight = task.merges ? 0 : (task.range?.records ?? 1);
     weight += taskWeight;
@@ -113,7 +114,7 @@ function stageStateOf(job: LedgerJob, stage: string, view: JobView | undefined):
     job.phase === 'running' && !ledger.done ? reasonOf(view?.stages.get(stage), counts.running) : undefined;
   return {
     stage,
-    tasks: ledger.tasks.length,
+    tasks: tasks.length,
     ...counts,
     progress: ledger.done ? 1 : weight === 0 ? 0 : Math.min(1, weightDone / weight),
     ...(reason === undefined ? {} : { reason }),
@@ -139,38 +140,60 @@ function progressOf(task: TaskView): number {
 }
 
 /**
- * Work left, over the slots of the mesh: by what the finished parts of a stage took, else by what its running parts seem to
+ * Work left, over the slots of the mesh: by what the finished parts of a stage took for each record, else by what its running parts seem to
  * take, else by the author's estimate. Merges are not counted. Undefined while a stage with open tasks tells nothing.
  */
-function remainingOf(state: PlannerState, job: JobView): number | undefined {
+function remainingOf(state: PlannerState, job: LedgerJob, view: JobView): number | undefined {
   let slots = 0;
   for (const node of state.nodes.values()) if (node.online) slots += node.status.slots;
   if (slots === 0) return undefined;
-  const open = new Map<StageView, TaskView[]>();
-  for (const task of job.tasks.values()) {
-    if (task.state === 'done' || task.ledger.merges) continue;
-    const tasks = open.get(task.stage);
-    if (tasks === undefined) open.set(task.stage, [task]);
-    else tasks.push(task);
-  }
   let workMs = 0;
-  for (const [stage, tasks] of open) {
-    const wallMs = stage.meanWallMs ?? projectedWallMs(state, tasks) ?? estimatedWallMs(stage, job);
-    if (wallMs === undefined) return undefined;
-    for (const task of tasks) workMs += wallMs * (1 - progressOf(task));
+  let isOpen = false;
+  for (const stage of view.stages.values()) {
+    const ledger = job.stages.get(stage.plan.stage)!;
+    const parts = partsOf(ledger);
+    const open = parts.flatMap(({ task }) => view.tasks.get(task) ?? []).filter((task) => task.state !== 'done');
+    const uncut = ledger.rest === undefined ? 0 : ledger.rest.totalRecords - ledger.rest.firstRecord;
+    if (open.length === 0 && uncut === 0) continue;
+    isOpen = true;
+    const eachMs = takenOf(parts) ?? projectedMs(state, open) ?? estimateOf(stage, parts, uncut);
+    if (eachMs === undefined) return undefined;
+    workMs += eachMs * open.reduce((sum, task) => sum + sizeOf(task.ledger) * (1 - progressOf(task)), uncut);
   }
-  return open.size === 0 ? undefined : Math.min(Number.MAX_SAFE_INTEGER, Math.round(workMs / slots));
+  return isOpen ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(workMs / slots)) : undefined;
 }
 
-/** The mean of what running tasks will have taken when they go on as they do. */
-function projectedWallMs(state: PlannerState, tasks: readonly TaskView[]): number | undefined {
-  const projected: number[] = [];
-  for (const task of tasks) {
-    for (const { startedMs, progress } of task.attempts) {
-      if (startedMs !== undefined && progress > 0.02) projected.push((state.nowMs - startedMs) / progress);
+/** Records; a task that has none is as large as another. */
+function sizeOf({ range }: LedgerTask): number {
+  return range?.records ?? 1;
+}
+
+/** What finished parts took for each record, milliseconds. */
+function takenOf(parts: readonly LedgerTask[]): number | undefined {
+  const done = parts.filter(({ committed }) => committed !== undefined);
+  return meanOf(done.map((task) => [task.committed!.usage.wallMs, sizeOf(task)]));
+}
+
+/** The same of running tasks, when they go on as they do. */
+function projectedMs(state: PlannerState, tasks: readonly TaskView[]): number | undefined {
+  const projected: [number, number][] = [];
+  for (const { attempts, ledger } of tasks) {
+    for (const { startedMs, progress } of attempts) {
+      if (startedMs !== undefined && progress > 0.02)
+        projected.push([(state.nowMs - startedMs) / progress, sizeOf(ledger)]);
     }
   }
-  return projected.length === 0 ? undefined : projected.reduce((sum, each) => sum + each, 0) / projected.length;
+  return meanOf(projected);
+}
+
+function estimateOf({ plan }: StageView, parts: readonly LedgerTask[], uncut: number): number | undefined {
+  if (plan.estimateSeconds === undefined) return undefined;
+  return meanOf([[plan.estimateSeconds * 1_000, parts.reduce((sum, part) => sum + sizeOf(part), uncut)]]);
+}
+
+function meanOf(taken: readonly (readonly [ms: number, size: number])[]): number | undefined {
+  const size = taken.reduce((sum, [, each]) => sum + each, 0);
+  return size === 0 ? undefined : taken.reduce((sum, [ms]) => sum + ms, 0) / size;
 }
 
 /** The result of a job that has ended; it always fits one payload. */
@@ -235,6 +258,7 @@ function taskRowsOf(state: PlannerState, job: LedgerJob): TaskRow[] {
   const rows: TaskRow[] = [];
   for (const stage of job.stages.values()) {
     for (const task of stage.tasks) {
+      if (task.replacedBy !== undefined) continue;
       const taskView = view?.tasks.get(task.task);
       const node = task.committed?.node ?? [...(taskView?.attempts ?? [])].at(-1)?.node;
       const problem = task.committed === undefined ? task.failures.at(-1)?.problem : undefined;

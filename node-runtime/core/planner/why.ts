@@ -12,6 +12,7 @@ import {
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
+import { partsOf } from '../ledger-cuts.ts';
 import { weightsOf } from './ahead.ts';
 import { costOn, decidedBy, toldCost } from './costs.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
@@ -137,14 +138,17 @@ function ofTask(state: PlannerState, job: LedgerJob, task: TaskView | undefined,
     const { node, usage } = ledger.committed;
     return { reason: 'done', text: `done by ${node} in ${Math.round(usage.wallMs)} ms`, nodes: [] };
   }
+  if (ledger.replacedBy !== undefined) {
+    const text = `its records were split anew: they are in ${ledger.replacedBy.join(', ')}`;
+    return { reason: 'cancelled', text, nodes: [] };
+  }
   if (task === undefined) return ofJob(job, []);
-  const attempt = [...task.attempts].at(-1);
+  const [attempt] = task.attempts;
   if (attempt !== undefined) return ofAttempt(state, job, task, attempt);
   if (task.committing) return { reason: 'running', text: 'its result is on the way into the log', nodes: [] };
   if (task.state === 'waiting') {
-    const missing = job.stages
-      .get(ledger.stage)!
-      .tasks.filter((part) => !part.merges && part.committed === undefined)
+    const missing = partsOf(job.stages.get(ledger.stage)!)
+      .filter((part) => part.committed === undefined)
       .map((part) => part.task);
     return { reason: 'parts', text: `waits for ${missing.length} parts of its stage`, waitsFor: missing, nodes: [] };
   }
@@ -155,10 +159,12 @@ function ofAttempt(state: PlannerState, job: LedgerJob, task: TaskView, attempt:
   const { node, startedMs, choice, key } = attempt;
   const ago = (atMs: number) => Math.max(0, Math.round(state.nowMs - atMs));
   const runs = startedMs !== undefined;
+  const copy = [...task.attempts].find((each) => each !== attempt);
+  const text = runs ? `runs on ${node}` : `is on its way to ${node}, or waits there behind others`;
   const nodes = (choice ?? []).map((each) => thenOf(each, each.device.device === node, task));
   return {
     reason: runs ? 'running' : 'assigned',
-    text: runs ? `runs on ${node}` : `is on its way to ${node}, or waits there behind others`,
+    text: copy === undefined ? text : `${text}; ${copy.node} runs it too, and the first result counts`,
     placed: { node, attempt: key, assignedMs: ago(attempt.assignedMs), ...(runs ? { startedMs: ago(startedMs) } : {}) },
     ...decision(state, job, nodes, node),
     nodes,

@@ -12,6 +12,7 @@ import {
   restoreLedger,
   type StagePlan,
   snapshotLedger,
+  splitAnew,
 } from '@foremesh/node-runtime/core';
 import {
   blobNamed,
@@ -30,7 +31,7 @@ import { showEffect, showPlanner, showWhy } from './show-planner.ts';
  * Commands: leader [term=], elected, connected, disconnected, hold, apply, tick [ms=],
  * join <node> [slots= queue= labels= engines= memory= boot=] (status, then an empty inventory), status <node> [... seq= online=],
  * metrics <node> [boot= seq= ms= own= free=] (of a CPU, and MiB of 1024), no-history <node>, why <task>, submit <job> [hash= schedule= overlap= deadline= retention=] <stage>..., cancel <job>, indexed <job> <stage> records=, index-failed <job> <stage>,
- * checkpointed <node> <attempt> [sequence=],
+ * checkpointed <node> <attempt> [sequence=], split-anew <job> <task> <records>...,
  * started, progress <node> <attempt> [fraction=], done <node> <attempt>..., failed <node> <attempt> [fault= code=], inventory <node> [request=] <attempt>...
  * A stage: name[:split[/chunks]][:needs/a/b][:label/x][:priority/9][:retries/0][:memory/900][:parts]; an attempt `s-0#1.1` is of job j.
  */
@@ -109,6 +110,13 @@ function execute(leader: Leader, command: string, words: string[], options: Opti
       return report({ type: 'started', attempt: full(second) });
     case 'progress':
       return report({ type: 'progress', attempt: full(second), fraction: options.number('fraction', 0.5) });
+    case 'split-anew': {
+      const effects: PlannerEffect[] = [];
+      const task = leader.planner.jobs.get(`me/${first}`)!.tasks.get(second)!;
+      splitAnew(leader.planner, task, rest.map(Number), effects);
+      for (const effect of effects) if (effect.type === 'propose') leader.proposed.push(...effect.commands);
+      return leader.holds ? effects : [...effects, ...leader.commit()];
+    }
     case 'checkpointed': {
       const sequence = options.number('sequence', 1);
       return report({

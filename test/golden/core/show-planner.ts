@@ -91,8 +91,11 @@ function showCommand(command: LedgerCommand): string {
       const tasks = command.tasks.map(({ task, range }) =>
         range === undefined ? task : `${task}:${range.firstRecord}+${range.records}`,
       );
-      return `cut ${command.stage} [${tasks.join(' ')}]`;
+      const of = command.totalRecords === undefined ? '' : ` of ${command.totalRecords}`;
+      return `cut ${command.stage} [${tasks.join(' ')}]${of}`;
     }
+    case 'retire-task':
+      return `retire ${command.task} into ${command.into.map(({ task, range }) => `${task}:${range?.firstRecord}+${range?.records}`).join(' ')}`;
     case 'commit-task':
       return `commit ${command.task} of ${command.attempt} by ${command.node}`;
     case 'fail-attempt':

@@ -67,6 +67,34 @@ const cuts = fc.record({
   source: fc.constant(blobNamed('b')),
   tasks: cutTasks,
 });
+const pieceCuts = fc.record({
+  type: fc.constant('cut-stage' as const),
+  ...head,
+  stage: fc.constantFrom('s', 's-1'),
+  source: fc.constant(blobNamed('b')),
+  totalRecords: fc.integer({ min: 0, max: 6 }),
+  tasks: cutTasks,
+});
+/** Of the first task of a stage most often, into what may be its records. */
+const retirements = fc.record({
+  type: fc.constant('retire-task' as const),
+  ...head,
+  task: taskName,
+  into: fc.oneof(
+    fc
+      .record({
+        stage: fc.constantFrom('s', 's-1'),
+        first: fc.nat(4),
+        middle: fc.integer({ min: 1, max: 2 }),
+        end: fc.nat(3),
+      })
+      .map(({ stage, first, middle, end }) => [
+        { task: `${stage}-${first}`, range: { start: 0, end: middle, firstRecord: 0, records: middle } },
+        { task: `${stage}-${first + 1}`, range: { start: middle, end, firstRecord: middle, records: end - middle } },
+      ]),
+    cutTasks,
+  ),
+});
 const log = fc.constantFrom(100, limits.logBytesPerJob / 2).map((sizeBytes) => blobNamed('9', sizeBytes));
 const commits = fc.record(
   {
@@ -182,6 +210,8 @@ const commands: fc.Arbitrary<LedgerCommand> = fc.oneof(
   { weight: 2, arbitrary: links },
   { weight: 4, arbitrary: accepts },
   { weight: 6, arbitrary: cuts },
+  { weight: 3, arbitrary: pieceCuts },
+  { weight: 4, arbitrary: retirements },
   { weight: 10, arbitrary: commits },
   { weight: 8, arbitrary: failures },
   { weight: 8, arbitrary: checkpoints },

@@ -172,6 +172,7 @@ class Model {
         this.promised.add(event.key);
         return;
       case 'stage-cut':
+      case 'task-retired':
       case 'node-enrolled':
       case 'node-removed':
       case 'voters-certified':

@@ -91,11 +91,17 @@ function leftMs({ task: { stage, job }, expected }: AttemptView, ranMs: number):
 }
 
 /** By its author's estimate. */
-export function estimatedWallMs({ plan }: StageView, job: TaskView['job']): number | undefined {
+function estimatedWallMs({ plan, records }: StageView, job: TaskView['job']): number | undefined {
   if (plan.estimateSeconds === undefined) return undefined;
   let parts = 0;
-  for (const task of job.tasks.values()) if (task.stage.plan === plan && !task.ledger.merges) parts += 1;
-  return (plan.estimateSeconds * 1000) / Math.max(1, parts);
+  let cut = 0;
+  for (const { stage, ledger } of job.tasks.values()) {
+    if (stage.plan !== plan || ledger.merges) continue;
+    parts += 1;
+    cut += ledger.range?.records ?? 0;
+  }
+  const cutShare = records === undefined ? 1 : cut / records.index.totalRecords;
+  return (plan.estimateSeconds * 1000 * cutShare) / Math.max(1, parts);
 }
 
 export function takenOf(promised: readonly Occupation[], atMs: number): Taken {

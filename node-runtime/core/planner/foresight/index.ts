@@ -1,4 +1,4 @@
-export { estimatedWallMs, memoryFreeNow, ownCpuAhead, slotsFreeSeconds } from './availability.ts';
+export { memoryFreeNow, ownCpuAhead, slotsFreeSeconds } from './availability.ts';
 export { capacityOf, leavesPerSecondOf, memoryFreeAhead } from './capacity.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';

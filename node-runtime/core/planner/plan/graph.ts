@@ -1,7 +1,8 @@
 import type { GraphEdge, PlanKind, PlanTask } from '@foremesh/partitioner';
 import { limits, type PlanStage } from '../../../contract/index.ts';
 import { jobKeyOf, type StagePlan } from '../../job-plan.ts';
-import { type LedgerJob, type LedgerTask, mergeName, partName, stageOutput } from '../../ledger.ts';
+import { type LedgerJob, type LedgerTask, stageOutput } from '../../ledger.ts';
+import { isWhole, mergeName, partName, partsNamed, partsOf } from '../../ledger-cuts.ts';
 import type { NodeView, PlannerState, TaskView } from '../state.ts';
 import { partsExpected, type Work, withExpectedChunks, workOfTask } from './work.ts';
 
@@ -76,21 +77,23 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
     const ledger = job.stages.get(plan.stage)!;
     if (ledger.done) continue;
     const merges = plan.merge !== undefined;
-    const parts = ledger.cut
-      ? ledger.tasks.filter(({ merges: isMerge }) => !isMerge)
-      : Array.from({ length: partsExpected(state, job, plan.stage) }, (_, number) =>
-          pseudoTask(plan, partName(plan.stage, number)),
-        );
+    const parts = partsOf(ledger);
+    if (!isWhole(ledger)) {
+      const more = Math.max(1, partsExpected(state, job, plan.stage) - parts.length);
+      const first = partsNamed(ledger);
+      for (let part = 0; part < more; part += 1) parts.push(pseudoTask(plan, partName(plan.stage, first + part)));
+    }
     const open = parts.filter(({ committed }) => committed === undefined);
     const merge = merges
       ? (ledger.tasks.find((task) => task.merges) ?? pseudoTask(plan, mergeName(plan.stage), true))
       : undefined;
     const isReady = plan.needs.every((need) => job.stages.get(need)!.done || ends.has(need));
-    const work = open[0] === undefined ? undefined : workOfTask(state, expected, open[0]);
+    const workOf = worksOf(state, expected);
+    const work = open[0] === undefined ? undefined : workOf(open[0]);
     const mergeWork = merge === undefined ? undefined : workOfTask(state, expected, merge);
     const own: number[] = [];
     const said = job.plan.stages.find(({ stage }) => stage === plan.stage)!.split;
-    const isExact = ledger.cut || said === undefined || said.chunks !== undefined || said.by === 'bytes';
+    const isExact = isWhole(ledger) || said === undefined || said.chunks !== undefined || said.by === 'bytes';
     stages.push({ plan, isExact, open: open.length, merges, work: open.length > 0 ? work : mergeWork, tasks: own });
     if (!isReady || (open.length > 0 && work === undefined) || (merge !== undefined && mergeWork === undefined))
       continue;
@@ -110,18 +113,20 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
       for (let at = 0; at < open.length; at += each) {
         const members = open.slice(at, at + each);
         const { task } = members[0]!;
+        // Pieces of a stage may differ in size: the first and the last are small.
+        const theirs = workOf(members[0]!) ?? work!;
         const runs = each === 1 ? runningOn(state, view?.tasks.get(task), views, kinds[kind]!) : undefined;
         add(
           {
             task,
             kind,
-            workSeconds: scaled(work!, runs?.share ?? members.length),
+            workSeconds: scaled(theirs, runs?.share ?? members.length),
             inputBytes: runs === undefined ? doneBytes * share * members.length : 0,
             ...(runs === undefined ? {} : { runsOn: runs.node }),
           },
           members.length,
         );
-        last.push({ task, bytes: work!.outputBytes * members.length });
+        last.push({ task, bytes: theirs.outputBytes * members.length });
       }
       join(
         read,
@@ -143,6 +148,18 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
   }
   return { stages, kinds, tasks, edges, stands };
 }
+
+/** What tasks of a stage take; those that read about as much take the same. */
+function worksOf(state: PlannerState, job: LedgerJob): (task: LedgerTask) => Work | undefined {
+  const known = new Map<number, Work | undefined>();
+  return (task) => {
+    const size =
+      task.range === undefined ? -1 : Math.round(Math.log2(1 + task.range.end - task.range.start) * sizesPerDoubling);
+    if (!known.has(size)) known.set(size, workOfTask(state, job, task));
+    return known.get(size);
+  };
+}
+const sizesPerDoubling = 8;
 
 /** What the log does not have yet. */
 function pseudoTask({ stage }: StagePlan, task: string, merges = false): LedgerTask {

@@ -1,0 +1,92 @@
+import type { ChunkDevice, RunningChunk } from '@foremesh/partitioner';
+import { isWhole } from '../ledger-cuts.ts';
+import { assign, canEver, deviceOf } from './dispatch.ts';
+import type { PlannerEffect } from './events.ts';
+import { takersOf } from './pace.ts';
+import { tasksLeft } from './quotas.ts';
+import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
+
+/** A copy is begun where it would be earlier even at this share of the speed that is expected: it takes what others could use. */
+const cautiousShare = 0.8;
+
+/**
+ * When nobody has records left for them, idle nodes run what still runs elsewhere once more, where they would end it earlier: the first result
+ * counts. After the dispatch: what a node could have begun it has.
+ */
+export function copyLate(state: PlannerState, effects: PlannerEffect[]): void {
+  if (!state.connected || state.nowMs < state.graceUntilMs) return;
+  // Slots that are free until the log has more for them are not idle.
+  for (const { cuttingSinceMs } of state.cutting.keys()) if (cuttingSinceMs !== undefined) return;
+  const late = lateTasks(state);
+  for (const node of late.size === 0 ? [] : state.nodes.values()) {
+    if (!node.online || !node.confirmed) continue;
+    for (const [stage, tasks] of late) {
+      for (let task = copyFor(state, node, stage, tasks); task !== undefined; ) {
+        assign(state, node.status.node, task, [], effects);
+        task = copyFor(state, node, stage, tasks);
+      }
+    }
+  }
+}
+
+/** By their stages the tasks that run once, of stages that have nothing else to hand out. */
+function lateTasks(state: PlannerState): Map<StageView, TaskView[]> {
+  const late = new Map<StageView, TaskView[]>();
+  for (const { task } of state.attempts.values()) {
+    const { stage, ledger, attempts } = task;
+    // Of tasks of a matrix one may well take a hundred times as long as another.
+    if (ledger.range === undefined || attempts.size > 1 || task.committing || task.job.ending) continue;
+    // Nobody can say of what talks to the world that it may happen twice.
+    if (stage.plan.code.manifest?.capabilities.includes('network') === true) continue;
+    const known = late.get(stage);
+    if (known !== undefined) known.push(task);
+    else if (stage.pace.anywhere !== undefined && isAllOut(state, task)) late.set(stage, [task]);
+  }
+  return late;
+}
+
+function isAllOut(state: PlannerState, { job, stage }: TaskView): boolean {
+  const ledger = state.ledger.jobs.get(job.key)!.stages.get(stage.plan.stage)!;
+  return isWhole(ledger) && ledger.openParts === stage.atNodes;
+}
+
+/** The task of which the node should run a copy now, if it has a slot for one. */
+function copyFor(
+  state: PlannerState,
+  node: NodeView,
+  stage: StageView,
+  tasks: readonly TaskView[],
+): TaskView | undefined {
+  const offer = deviceOf(state, node, stage);
+  const hasRoom = offer.freeSlots > 0 && offer.freeMemoryBytes >= stage.plan.limits.memoryBytes;
+  if (!hasRoom || !canEver(offer, stage.plan)) return undefined;
+  const { range } = tasks[0]!.ledger;
+  const { source } = state.ledger.jobs.get(tasks[0]!.job.key)!.stages.get(stage.plan.stage)!;
+  const recordBytes = (range!.end - range!.start) / range!.records;
+  const taker = takersOf(state, stage, { source: source!, recordBytes });
+  const own = taker(node);
+  const devices: ChunkDevice[] = [{ ...own, itemsPerSecond: own.itemsPerSecond * cautiousShare }];
+  const running: (RunningChunk & { readonly task: TaskView })[] = [];
+  for (const task of tasks) {
+    const [attempt] = task.attempts;
+    const at = state.nodes.get(attempt?.node ?? '');
+    if (attempt === undefined || at === undefined || at === node || task.attempts.size > 1) continue;
+    if (isSpared(state, node, task) || tasksLeft(state, task.job) === 0) continue;
+    const ageSeconds = (state.nowMs - (attempt.startedMs ?? attempt.assignedMs)) / 1_000;
+    running.push({
+      items: task.ledger.range!.records,
+      ageSeconds,
+      device: devices.push(taker(at)) - 1,
+      copies: 1,
+      task,
+    });
+  }
+  const chosen = state.policy.chunks.copy(running, devices, 0);
+  return running.find((each) => each === chosen)?.task;
+}
+
+/** It failed there, or the node could not run it. */
+function isSpared({ nowMs }: PlannerState, { status }: NodeView, { ledger, avoidUntilMs }: TaskView): boolean {
+  if (ledger.failures.some((failure) => failure.node === status.node)) return true;
+  return (avoidUntilMs.get(status.node) ?? 0) > nowMs;
+}

@@ -1,0 +1,129 @@
+import type { CapacityCurve, ChunkDevice } from '@foremesh/partitioner';
+import type { DataReference } from '../../contract/index.ts';
+import { capacityOf, leavesPerSecondOf } from './foresight/index.ts';
+import { linkBytesPerSecond, nearBytes } from './near.ts';
+import { profileOfInput } from './profiles.ts';
+import type { AttemptView, NodeView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
+
+/** What the parts of a stage have told so far of how fast it goes. */
+export interface StagePace {
+  /** Seconds that a record takes on a whole core of a node, once it is there. */
+  readonly byNode: Map<string, number>;
+  /** The same on a core of speed 1, of whichever node. */
+  anywhere?: number;
+  /** From the assignment of a part to its first record, milliseconds, when nothing was ahead of it. */
+  startMs?: number;
+}
+
+/** What the newest part says counts so much. */
+const newestShare = 0.5;
+/** Starts that take longer were waiting for data: they hardly count, or large pieces would ask for larger ones. */
+const slowStartShare = 0.1;
+/** Until a part of the stage has been seen to start. */
+const unknownStartMs = 50;
+
+/** A part has begun on a node where nothing was ahead of it. */
+export function noteStart({ status, attempts }: NodeView, { task, startedMs, assignedMs }: AttemptView): void {
+  if (startedMs === undefined || attempts.size > status.slots || task.ledger.merges) return;
+  const { pace } = task.stage;
+  const tookMs = startedMs - assignedMs;
+  const before = pace.startMs ?? tookMs;
+  pace.startMs = tookMs < before ? tookMs : before + (tookMs - before) * slowStartShare;
+}
+
+/** A part is done: it says how fast the node is at this stage, whatever else the device had to do meanwhile. */
+export function notePace(state: PlannerState, { ledger, stage }: TaskView): void {
+  const { committed, checkpointedBy, range } = ledger;
+  const node = state.nodes.get(committed?.node ?? '');
+  if (node === undefined || committed === undefined || ledger.merges) return;
+  // One that went on from the state of another attempt has not done all of the work.
+  if (checkpointedBy !== undefined && checkpointedBy !== committed.attempt) return;
+  const seconds = Math.max(1, committed.usage.wallMs) / 1_000;
+  const each = (seconds * capacityOf(state, node).q50.rates[0]!) / (range?.records ?? 1);
+  const { pace } = stage;
+  const mix = (before = each) => before + (each - before) * newestShare;
+  pace.byNode.set(node.status.node, mix(pace.byNode.get(node.status.node)));
+  const atSpeed1 = each * speedOf(node, stage);
+  pace.anywhere = pace.anywhere === undefined ? atSpeed1 : pace.anywhere + (atSpeed1 - pace.anywhere) * newestShare;
+}
+
+/** From the assignment of a part to its first record, and until the log has what came of it, seconds. */
+function overheadSeconds({ logMs }: PlannerState, { pace }: StageView): number {
+  return ((pace.startMs ?? unknownStartMs) + logMs) / 1_000;
+}
+
+interface RecordRate {
+  /** Records per second that one slot of a node will do, in the middle of what is foreseen. */
+  readonly recordsPerSecond: number;
+  /** Parts that it has finished say so; or parts of others, or of other jobs; or nothing does, and it tells nodes apart at most. */
+  readonly basis: 'measured' | 'expected' | 'none';
+}
+
+/** What the records of a stage are fetched from, and how large one is in the mean. */
+export interface RecordSource {
+  readonly source: DataReference;
+  readonly recordBytes: number;
+}
+
+/** The slots of nodes, as takers of pieces of a stage. */
+export function takersOf(
+  state: PlannerState,
+  stage: StageView,
+  { source, recordBytes }: RecordSource,
+): (node: NodeView) => ChunkDevice {
+  const rate = ratesOf(state, stage, (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000);
+  const needed = { blobs: new Map([[source.blob, recordBytes]]), totalBytes: recordBytes };
+  return (node) => {
+    const { recordsPerSecond, basis } = rate(node);
+    const fetchedBytes = recordBytes - nearBytes(state, node, needed);
+    const isKnown = basis !== 'none';
+    return {
+      itemsPerSecond: recordsPerSecond,
+      isMeasured: basis === 'measured',
+      // As long as nobody knows how long a record takes, all else would be compared with nothing.
+      overheadSeconds: isKnown ? overheadSeconds(state, stage) : 0,
+      leavesPerSecond: isKnown ? leavesPerSecondOf(state, node) : 0,
+      transferSecondsPerItem: isKnown ? fetchedBytes / linkBytesPerSecond(node) : 0,
+    };
+  };
+}
+
+/** How fast nodes will be at a stage within `forSeconds`. Of which nobody has seen a part: by what is known of its code, at its slowest, else by its author. */
+function ratesOf(state: PlannerState, stage: StageView, forSeconds: number): (node: NodeView) => RecordRate {
+  const { pace, records } = stage;
+  const atSpeed1 = pace.anywhere ?? (records && foreseen(state, stage, records));
+  return (node) => {
+    const share = meanUntil(capacityOf(state, node).q50, forSeconds);
+    const own = pace.byNode.get(node.status.node);
+    if (own !== undefined) return { recordsPerSecond: share / own, basis: 'measured' };
+    const speed = share * speedOf(node, stage);
+    if (atSpeed1 === undefined) return { recordsPerSecond: speed, basis: 'none' };
+    return { recordsPerSecond: speed / atSpeed1, basis: 'expected' };
+  };
+}
+
+/** Seconds per record on a core of speed 1, before a part of the stage is done. */
+function foreseen(state: PlannerState, { plan }: StageView, { index, source }: StageRecords): number | undefined {
+  const { basis, workSeconds } = profileOfInput(state, plan, source.sizeBytes);
+  // The author knows his code better than any mean over the code of others.
+  if (workSeconds === undefined || (basis !== 'own' && plan.estimateSeconds !== undefined))
+    return plan.estimateSeconds === undefined ? undefined : plan.estimateSeconds / index.totalRecords;
+  // At the slowest that is likely: a piece that turns out too large is worse than one too small.
+  return workSeconds.q90 / index.totalRecords;
+}
+
+function speedOf({ status }: NodeView, { plan }: StageView): number {
+  return status.speed[plan.code.engine] ?? 1;
+}
+
+/** The mean of a curve from now on. */
+function meanUntil({ untilSeconds, rates }: CapacityCurve, forSeconds: number): number {
+  let sum = 0;
+  let from = 0;
+  for (let phase = 0; phase < rates.length && from < forSeconds; phase += 1) {
+    const until = Math.min(forSeconds, untilSeconds[phase] ?? forSeconds);
+    sum += rates[phase]! * Math.max(0, until - from);
+    from = Math.max(from, until);
+  }
+  return sum / forSeconds;
+}

@@ -1,0 +1,18 @@
+import { cutRange, recordIndexProblem } from '../records/index.ts';
+import { chunkSize, chunkToCopy } from './chunk-sizing.ts';
+
+/** How data-parallel work is cut while it is done: what a leader needs for it, in one hand. */
+export interface ChunkPolicy {
+  readonly problemOf: typeof recordIndexProblem;
+  readonly cut: typeof cutRange;
+  readonly size: typeof chunkSize;
+  readonly copy: typeof chunkToCopy;
+}
+
+/** Adaptive weighted factoring, and late copies. */
+export const chunkPolicy: ChunkPolicy = {
+  problemOf: recordIndexProblem,
+  cut: cutRange,
+  size: chunkSize,
+  copy: chunkToCopy,
+};
