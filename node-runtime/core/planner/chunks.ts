@@ -7,8 +7,8 @@ import { isWhole, partName, partsNamed } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
 import { canEver, deviceOf, queueAllowance } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
-import { leavesPerSecondOf, slotsFreeSeconds } from './foresight/index.ts';
-import { overheadSeconds, ratesOf } from './pace.ts';
+import { slotsFreeSeconds } from './foresight/index.ts';
+import { takersOf } from './pace.ts';
 import type { JobView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
 import { endJob } from './tasks.ts';
 
@@ -212,22 +212,13 @@ function devicesOf(
   const devices: ChunkDevice[] = [];
   const asking: Asking[] = [];
   let room = 0;
-  const aheadSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000;
-  const rate = ratesOf(state, stage, aheadSeconds);
-  const overhead = overheadSeconds(state, stage);
+  const { source, index } = stage.records!;
+  const taker = takersOf(state, stage, { source, recordBytes: index.endOffset / index.totalRecords });
   for (const node of state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
     const offer = deviceOf(state, node, stage);
     if (!canEver(offer, stage.plan)) continue;
-    const { recordsPerSecond, basis } = rate(node);
-    const device: ChunkDevice = {
-      itemsPerSecond: recordsPerSecond,
-      isMeasured: basis === 'measured',
-      // As long as it is not known how long anything takes, these would be compared with nothing.
-      overheadSeconds: basis === 'none' ? 0 : overhead,
-      leavesPerSecond: basis === 'none' ? 0 : leavesPerSecondOf(state, node),
-      transferSecondsPerItem: 0, // it is part of what was measured
-    };
+    const device = taker(node);
     const { slots } = node.status;
     const { freeQueue } = offer;
     const byMemory = Math.floor(offer.freeMemoryBytes / stage.plan.limits.memoryBytes);

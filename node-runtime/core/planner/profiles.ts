@@ -2,7 +2,7 @@ import type { TaskPrediction, TaskPredictor } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, type Output, type ProfileRow } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
-import type { LedgerJob, LedgerStage, LedgerTask } from '../ledger.ts';
+import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { partsOf, stagePlanOf } from '../ledger-cuts.ts';
 import type { LedgerProfile } from '../ledger-profiles.ts';
 import type { PlannerState, TaskView } from './state.ts';
@@ -119,17 +119,14 @@ function partsOutputBytes(state: PlannerState, job: LedgerJob, plan: StagePlan, 
   return open === 0 ? bytes : bytes + open * (profileOf(state, job, plan, foreseen).outputBytes?.q50 ?? 0);
 }
 
-/** Tasks that it is, or will be, cut into. */
+/** Tasks that it is, or will be, cut into: as many for what is in none yet as for as much of what is. */
 function partCountOf(job: LedgerJob, { stage: name, split, matrix }: StagePlan): number {
   const stage = job.stages.get(name)!;
-  if (stage.cut) return partsCut(stage);
+  if (stage.cut) {
+    const cut = partsOf(stage).length;
+    return stage.rest === undefined ? cut : Math.ceil((cut * stage.rest.totalRecords) / stage.rest.firstRecord);
+  }
   return split?.chunks ?? (matrix === undefined ? 1 : combinationsOf(matrix));
-}
-
-/** Of a stage that is cut at least in part: as many for what is in no task yet as for as much of what is. */
-export function partsCut(stage: LedgerStage): number {
-  const cut = partsOf(stage).length;
-  return stage.rest === undefined ? cut : Math.ceil((cut * stage.rest.totalRecords) / stage.rest.firstRecord);
 }
 
 function sizeOf(output: Output): number {

@@ -61,7 +61,7 @@ describe('planner: the plan of a job', () => {
     assert.deepEqual(
       stages.map(({ tasks: many, isExact, needs }) => [many, isExact, needs]),
       [
-        [16, false, []],
+        [32, false, []],
         [300, true, ['map']],
       ],
     );

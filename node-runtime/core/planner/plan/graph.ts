@@ -1,8 +1,8 @@
 import type { GraphEdge, PlanKind, PlanTask } from '@foremesh/partitioner';
 import { limits, type PlanStage } from '../../../contract/index.ts';
 import { jobKeyOf, type StagePlan } from '../../job-plan.ts';
-import { type LedgerJob, type LedgerStage, type LedgerTask, stageOutput } from '../../ledger.ts';
-import { isWhole, mergeName, partName, partsOf } from '../../ledger-cuts.ts';
+import { type LedgerJob, type LedgerTask, stageOutput } from '../../ledger.ts';
+import { isWhole, mergeName, partName, partsNamed, partsOf } from '../../ledger-cuts.ts';
 import type { NodeView, PlannerState, TaskView } from '../state.ts';
 import { partsExpected, type Work, withExpectedChunks, workOfTask } from './work.ts';
 
@@ -77,20 +77,19 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
     const ledger = job.stages.get(plan.stage)!;
     if (ledger.done) continue;
     const merges = plan.merge !== undefined;
-    const known = partsOf(ledger);
-    const unknown = Math.max(0, partsExpected(state, job, plan.stage) - known.length);
-    const parts = [
-      ...known,
-      ...Array.from({ length: unknown }, (_, number) =>
-        pseudoTask(plan, partName(plan.stage, ledger.tasks.length + number)),
-      ),
-    ];
+    const parts = partsOf(ledger);
+    if (!isWhole(ledger)) {
+      const more = Math.max(1, partsExpected(state, job, plan.stage) - parts.length);
+      const first = partsNamed(ledger);
+      for (let part = 0; part < more; part += 1) parts.push(pseudoTask(plan, partName(plan.stage, first + part)));
+    }
     const open = parts.filter(({ committed }) => committed === undefined);
     const merge = merges
       ? (ledger.tasks.find((task) => task.merges) ?? pseudoTask(plan, mergeName(plan.stage), true))
       : undefined;
     const isReady = plan.needs.every((need) => job.stages.get(need)!.done || ends.has(need));
-    const work = open[0] === undefined ? undefined : workOfTask(state, expected, meanOf(open, ledger));
+    const workOf = worksOf(state, expected);
+    const work = open[0] === undefined ? undefined : workOf(open[0]);
     const mergeWork = merge === undefined ? undefined : workOfTask(state, expected, merge);
     const own: number[] = [];
     const said = job.plan.stages.find(({ stage }) => stage === plan.stage)!.split;
@@ -114,18 +113,20 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
       for (let at = 0; at < open.length; at += each) {
         const members = open.slice(at, at + each);
         const { task } = members[0]!;
+        // Pieces of a stage may differ in size: the first and the last are small.
+        const theirs = workOf(members[0]!) ?? work!;
         const runs = each === 1 ? runningOn(state, view?.tasks.get(task), views, kinds[kind]!) : undefined;
         add(
           {
             task,
             kind,
-            workSeconds: scaled(work!, runs?.share ?? members.length),
+            workSeconds: scaled(theirs, runs?.share ?? members.length),
             inputBytes: runs === undefined ? doneBytes * share * members.length : 0,
             ...(runs === undefined ? {} : { runsOn: runs.node }),
           },
           members.length,
         );
-        last.push({ task, bytes: work!.outputBytes * members.length });
+        last.push({ task, bytes: theirs.outputBytes * members.length });
       }
       join(
         read,
@@ -148,19 +149,21 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
   return { stages, kinds, tasks, edges, stands };
 }
 
+/** What tasks of a stage take; those that read about as much take the same. */
+function worksOf(state: PlannerState, job: LedgerJob): (task: LedgerTask) => Work | undefined {
+  const known = new Map<number, Work | undefined>();
+  return (task) => {
+    const size =
+      task.range === undefined ? -1 : Math.round(Math.log2(1 + task.range.end - task.range.start) * sizesPerDoubling);
+    if (!known.has(size)) known.set(size, workOfTask(state, job, task));
+    return known.get(size);
+  };
+}
+const sizesPerDoubling = 8;
+
 /** What the log does not have yet. */
 function pseudoTask({ stage }: StagePlan, task: string, merges = false): LedgerTask {
   return { task, stage, merges, failures: [] };
-}
-
-/** One of the tasks, of the mean size of all of them; of what is not cut yet the log knows the bytes. */
-function meanOf(open: readonly LedgerTask[], { rest, source }: LedgerStage): LedgerTask {
-  const [first] = open;
-  const ranges = open.flatMap(({ range }) => range ?? []);
-  if (ranges[0] === undefined) return first!;
-  const bytes = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-  const restBytes = rest === undefined ? 0 : Math.max(0, source!.sizeBytes - rest.start);
-  return { ...first!, range: { ...ranges[0], start: 0, end: Math.round((bytes + restBytes) / open.length) } };
 }
 
 function scaled({ workSeconds: { q10, q50, q90 } }: Work, factor: number) {

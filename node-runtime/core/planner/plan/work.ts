@@ -3,8 +3,8 @@ import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
 import type { StagePlan } from '../../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../../ledger.ts';
-import { stagePlanOf } from '../../ledger-cuts.ts';
-import { partsCut, profileOfTask, workByEstimate } from '../profiles.ts';
+import { partsOf, stagePlanOf } from '../../ledger-cuts.ts';
+import { profileOfTask, workByEstimate } from '../profiles.ts';
 import type { PlannerState } from '../state.ts';
 
 /** What one task takes, as far as anybody can tell. */
@@ -19,11 +19,11 @@ export interface Work {
 
 /** A merge of which nothing is known puts together what is there: seconds. */
 const mergeSeconds: Quantiles = { q10: 0.005, q50: 0.05, q90: 0.5 };
+/** Into how many tasks a stage is cut, as long as it runs, for each slot of the mesh, and at least: by factoring, about. */
+const chunksPerSlot = 8;
+const chunksLeast = 12;
 /** An output of which nothing is known. */
 const outputBytesUnknown = 4_096;
-
-/** Chunks that a slot usually gets of a stage that is cut as it runs: a small one, then ever smaller parts of what is left. */
-const chunksPerSlot = 8;
 
 /** Of a task that the log has, or will have. Undefined: nobody knows. */
 export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask): Work | undefined {
@@ -53,17 +53,21 @@ function workBy(known: TaskPrediction, job: LedgerJob, plan: StagePlan): Work | 
 /** How many tasks a stage has, its merge not counted, or will probably be cut into. */
 export function partsExpected(state: PlannerState, job: LedgerJob, stage: string): number {
   const ledger = job.stages.get(stage)!;
-  if (ledger.cut) return partsCut(ledger);
+  const { cut, rest, source } = ledger;
+  // As many for what is in none yet as for as much of what is.
+  if (cut && rest === undefined) return partsOf(ledger).length;
+  if (rest !== undefined && rest.firstRecord > 0)
+    return Math.ceil((partsOf(ledger).length * rest.totalRecords) / rest.firstRecord);
   const { split, matrix, input, estimateSeconds } = stagePlanOf(job, stage);
   if (matrix !== undefined) return combinationsOf(matrix);
   if (split === undefined) return 1;
   if (split.chunks !== undefined) return split.chunks;
-  const sizeBytes = (ledger.source ?? input)?.sizeBytes;
+  const sizeBytes = (source ?? input)?.sizeBytes;
   if (split.blockBytes !== undefined && sizeBytes !== undefined)
     return Math.max(1, Math.min(limits.tasksPerStage, Math.ceil(sizeBytes / split.blockBytes)));
   let slots = 0;
   for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
-  const bySlots = Math.max(1, slots) * chunksPerSlot;
+  const bySlots = Math.max(chunksLeast, slots * chunksPerSlot);
   const byEstimate = estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(estimateSeconds / 0.5));
   return Math.max(1, Math.min(bySlots, byEstimate, limits.tasksPerStage, sizeBytes ?? limits.tasksPerStage));
 }
