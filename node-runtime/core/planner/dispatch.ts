@@ -209,7 +209,7 @@ function noteRefusal(state: PlannerState, stage: StageView, { job }: TaskView, r
   if (before?.message !== stage.unplaceable?.message) job.dirty = true;
 }
 
-export function placeable(state: PlannerState, task: TaskView): PlaceableTask {
+function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
