@@ -70,7 +70,7 @@ export function splitAnew(
     return false;
   }
   const pieces = state.policy.chunks.cut(stage.records.index, range, [...sizes, range.records]);
-  if (pieces.length < 2 || tasksOf(job) + pieces.length > limits.tasksPerJob) return false;
+  if (pieces.length < 2 || pieces.length > chunksMost(job, of)) return false;
   const into = named(of, pieces);
   const head = { account: job.account, job: job.job, atMs: state.wallMs };
   effects.push({ type: 'propose', commands: [{ type: 'retire-task', ...head, task: ledger.task, into }] });

@@ -26,7 +26,7 @@ export function hearReport(
       if (attempt === undefined || attempt.node !== node.status.node) return;
       if (attempt.startedMs === undefined) {
         attempt.startedMs = state.nowMs;
-        noteStart(node, attempt);
+        if (message.type === 'started') noteStart(node, attempt);
       }
       if (message.type === 'progress') attempt.progress = Math.max(attempt.progress, message.fraction);
       if (attempt.task.state === 'assigned')
