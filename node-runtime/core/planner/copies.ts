@@ -2,7 +2,7 @@ import type { ChunkDevice, RunningChunk } from '@foremesh/partitioner';
 import { isWhole } from '../ledger-cuts.ts';
 import { assign, canEver, deviceOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
-import { overheadSeconds, ratesOf } from './pace.ts';
+import { takersOf } from './pace.ts';
 import { tasksLeft } from './quotas.ts';
 import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
 
@@ -60,19 +60,12 @@ function copyFor(
   const offer = deviceOf(state, node, stage);
   const hasRoom = offer.freeSlots > 0 && offer.freeMemoryBytes >= stage.plan.limits.memoryBytes;
   if (!hasRoom || !canEver(offer, stage.plan)) return undefined;
-  const rate = ratesOf(state, stage, (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000);
-  const devices: ChunkDevice[] = [];
-  const deviceOfNode = (at: NodeView, share: number) => {
-    const { recordsPerSecond, basis } = rate(at);
-    return devices.push({
-      itemsPerSecond: recordsPerSecond * share,
-      isMeasured: basis === 'measured',
-      overheadSeconds: overheadSeconds(state, stage),
-      transferSecondsPerItem: 0,
-      leavesPerSecond: 0,
-    });
-  };
-  const asking = deviceOfNode(node, cautiousShare) - 1;
+  const { range } = tasks[0]!.ledger;
+  const { source } = state.ledger.jobs.get(tasks[0]!.job.key)!.stages.get(stage.plan.stage)!;
+  const recordBytes = (range!.end - range!.start) / range!.records;
+  const taker = takersOf(state, stage, { source: source!, recordBytes });
+  const own = taker(node);
+  const devices: ChunkDevice[] = [{ ...own, itemsPerSecond: own.itemsPerSecond * cautiousShare }];
   const running: (RunningChunk & { readonly task: TaskView })[] = [];
   for (const task of tasks) {
     const [attempt] = task.attempts;
@@ -80,9 +73,15 @@ function copyFor(
     if (attempt === undefined || at === undefined || at === node || task.attempts.size > 1) continue;
     if (isSpared(state, node, task) || tasksLeft(state, task.job) === 0) continue;
     const ageSeconds = (state.nowMs - (attempt.startedMs ?? attempt.assignedMs)) / 1_000;
-    running.push({ items: task.ledger.range!.records, ageSeconds, device: deviceOfNode(at, 1) - 1, copies: 1, task });
+    running.push({
+      items: task.ledger.range!.records,
+      ageSeconds,
+      device: devices.push(taker(at)) - 1,
+      copies: 1,
+      task,
+    });
   }
-  const chosen = state.policy.chunks.copy(running, devices, asking);
+  const chosen = state.policy.chunks.copy(running, devices, 0);
   return running.find((each) => each === chosen)?.task;
 }
 

@@ -1,11 +1,13 @@
-import type { CapacityCurve } from '@foremesh/partitioner';
-import { capacityOf } from './foresight/index.ts';
+import type { CapacityCurve, ChunkDevice } from '@foremesh/partitioner';
+import type { DataReference } from '../../contract/index.ts';
+import { capacityOf, leavesPerSecondOf } from './foresight/index.ts';
+import { linkBytesPerSecond, nearBytes } from './near.ts';
 import { profileOfInput } from './profiles.ts';
 import type { AttemptView, NodeView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
 
 /** What the parts of a stage have told so far of how fast it goes. */
 export interface StagePace {
-  /** Seconds that a record takes on a whole core of a node, wherever its data comes from. */
+  /** Seconds that a record takes on a whole core of a node, once it is there. */
   readonly byNode: Map<string, number>;
   /** The same on a core of speed 1, of whichever node. */
   anywhere?: number;
@@ -17,6 +19,8 @@ export interface StagePace {
 const newestShare = 0.5;
 /** Starts that take longer were waiting for data: they hardly count, or large pieces would ask for larger ones. */
 const slowStartShare = 0.1;
+/** No input is nothing to do. */
+const workSecondsLeast = 0.001;
 /** Until a part of the stage has been seen to start. */
 const unknownStartMs = 50;
 
@@ -46,19 +50,48 @@ export function notePace(state: PlannerState, { ledger, stage }: TaskView): void
 }
 
 /** From the assignment of a part to its first record, and until the log has what came of it, seconds. */
-export function overheadSeconds({ logMs }: PlannerState, { pace }: StageView): number {
+function overheadSeconds({ logMs }: PlannerState, { pace }: StageView): number {
   return ((pace.startMs ?? unknownStartMs) + logMs) / 1_000;
 }
 
-export interface RecordRate {
+interface RecordRate {
   /** Records per second that one slot of a node will do, in the middle of what is foreseen. */
   readonly recordsPerSecond: number;
   /** Parts that it has finished say so; or parts of others, or of other jobs; or nothing does, and it tells nodes apart at most. */
   readonly basis: 'measured' | 'expected' | 'none';
 }
 
+/** What the records of a stage are fetched from, and how large one is in the mean. */
+export interface RecordSource {
+  readonly source: DataReference;
+  readonly recordBytes: number;
+}
+
+/** The slots of nodes, as takers of pieces of a stage. */
+export function takersOf(
+  state: PlannerState,
+  stage: StageView,
+  { source, recordBytes }: RecordSource,
+): (node: NodeView) => ChunkDevice {
+  const rate = ratesOf(state, stage, (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000);
+  const needed = { blobs: new Map([[source.blob, recordBytes]]), totalBytes: recordBytes };
+  return (node) => {
+    const { recordsPerSecond, basis } = rate(node);
+    const fetchedBytes = recordBytes - nearBytes(state, node, needed);
+    const isKnown = basis !== 'none';
+    return {
+      itemsPerSecond: recordsPerSecond,
+      isMeasured: basis === 'measured',
+      // As long as nobody knows how long a record takes, all else would be compared with nothing.
+      overheadSeconds: isKnown ? overheadSeconds(state, stage) : 0,
+      leavesPerSecond: isKnown ? leavesPerSecondOf(state, node) : 0,
+      transferSecondsPerItem: isKnown ? fetchedBytes / linkBytesPerSecond(node) : 0,
+    };
+  };
+}
+
 /** How fast nodes will be at a stage within `forSeconds`. Of which nobody has seen a part: by what is known of its code, at its slowest, else by its author. */
-export function ratesOf(state: PlannerState, stage: StageView, forSeconds: number): (node: NodeView) => RecordRate {
+function ratesOf(state: PlannerState, stage: StageView, forSeconds: number): (node: NodeView) => RecordRate {
   const { pace, records } = stage;
   const atSpeed1 = pace.anywhere ?? (records && foreseen(state, stage, records));
   return (node) => {
@@ -78,7 +111,7 @@ function foreseen(state: PlannerState, { plan }: StageView, { index, source }: S
   if (workSeconds === undefined || (basis !== 'own' && plan.estimateSeconds !== undefined))
     return plan.estimateSeconds === undefined ? undefined : plan.estimateSeconds / index.totalRecords;
   // At the slowest that is likely: a piece that turns out too large is worse than one too small.
-  return workSeconds.q90 / index.totalRecords;
+  return Math.max(workSecondsLeast, workSeconds.q90) / index.totalRecords;
 }
 
 function speedOf({ status }: NodeView, { plan }: StageView): number {
