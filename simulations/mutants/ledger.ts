@@ -43,12 +43,6 @@ export const ledgerMutants: readonly Mutant[] = [
     replace: 'if (stagePlanOf(job, stage.stage).merge !== undefined && !stage.tasks.some(({ merges }) => merges))',
   },
   {
-    name: 'a stage is done before all of it is cut',
-    file: cuts,
-    find: 'return isWhole(stage) && stage.openParts === 0 &&',
-    replace: 'return stage.openParts === 0 &&',
-  },
-  {
     name: 'split anew and lose the last records',
     file: cuts,
     find: 'const added = command.into.map((each) => newTask(stage.stage, each));',

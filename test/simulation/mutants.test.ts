@@ -12,6 +12,7 @@ const byChecker: Readonly<Record<string, string>> = {
   I9: 'no entry of the new term',
   agent: 'run again what has ended',
   attempts: 'use the number of an attempt again',
+  copies: 'copy without end',
   'early vote': 'vote at once after a restart',
   inventory: 'assign before a node has said what it has',
   lease: 'assign when the lease has run out',

@@ -21,7 +21,7 @@ export const waiting = z.enum(['needs', 'index', 'queued', 'unplaceable']);
 
 export const stageState = z.object({
   stage: identifier,
-  /** 0 until the stage is cut. */
+  /** So far: 0 until the stage is cut, more with each piece of one that is cut while it runs. */
   tasks: count,
   waiting: count,
   running: count,

@@ -70,7 +70,7 @@ export function splitAnew(
     return false;
   }
   const pieces = state.policy.chunks.cut(stage.records.index, range, [...sizes, range.records]);
-  if (pieces.length < 2 || tasksOf(job) + pieces.length > limits.tasksPerJob) return false;
+  if (pieces.length < 2 || pieces.length > chunksMost(job, of)) return false;
   const into = named(of, pieces);
   const head = { account: job.account, job: job.job, atMs: state.wallMs };
   effects.push({ type: 'propose', commands: [{ type: 'retire-task', ...head, task: ledger.task, into }] });
@@ -96,7 +96,12 @@ function findChange({ rest }: LedgerStage, { totalRecords, records, offsets }: R
 export function cutAhead(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected || state.nowMs < state.graceUntilMs) return;
   for (const [stage, view] of state.cutting)
-    if (stage.cuttingSinceMs === undefined && !view.ending) cutMore(state, view, stage, effects);
+    if (
+      stage.cuttingSinceMs === undefined &&
+      (stage.cutsAgainMs ?? Number.NEGATIVE_INFINITY) <= state.nowMs &&
+      !view.ending
+    )
+      cutMore(state, view, stage, effects);
 }
 
 function cutMore(state: PlannerState, view: JobView, stage: StageView, effects: PlannerEffect[]): void {
@@ -141,6 +146,14 @@ export function cutSettled(state: PlannerState, stage: StageView, ledger: Ledger
 }
 
 const logNewestShare = 0.25;
+
+/** Another cut was first, or a task was split anew meanwhile. Whatever it is, the log is not filled with what it refuses. */
+export function cutRefused(state: PlannerState, stage: StageView, ledger: LedgerStage): void {
+  cutSettled(state, stage, ledger);
+  stage.cutsAgainMs = state.nowMs + refusedRestMs;
+}
+
+const refusedRestMs = 200;
 
 function restOf({ rest }: LedgerStage, { totalRecords, endOffset, offsets }: RecordIndex): RecordRange {
   const { firstRecord, start } = rest ?? { firstRecord: 0, start: offsets[0]! };

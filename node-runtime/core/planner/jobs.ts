@@ -5,7 +5,7 @@ import type { Cut, CutTask, JobCommand, LedgerEvent } from '../ledger-commands.t
 import { partName } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
 import { tell, transition } from '../task-states.ts';
-import { askForIndex, awaitsIndex, cutSettled, isCutAsItRuns, keepRecords } from './chunks.ts';
+import { askForIndex, awaitsIndex, cutRefused, cutSettled, isCutAsItRuns, keepRecords } from './chunks.ts';
 import type { PlannerEffect } from './events.ts';
 import { followRetired } from './moves.ts';
 import { dropNode } from './nodes.ts';
@@ -193,7 +193,7 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
   if (event.type === 'dropped') {
     if (event.command.type === 'accept-job') state.accepting.delete(jobKeyOf(event.command.account, event.command.job));
     if ('job' in event.command) scheduleDropped(state, event.command);
-    if (event.command.type === 'cut-stage') cutRefused(state, event.command);
+    if (event.command.type === 'cut-stage') refuseCut(state, event.command);
     if (event.command.type === 'count-checkpoint') {
       const { account, job, task } = event.command;
       checkpointSettled(state, jobKeyOf(account, job), task);
@@ -292,11 +292,12 @@ function checkpointSettled(state: PlannerState, key: string, name: string): void
   if (task !== undefined) task.counting = false;
 }
 
-/** Another cut was first. */
-function cutRefused(state: PlannerState, { account, job: id, stage }: JobCommand & { type: 'cut-stage' }): void {
-  const view = state.jobs.get(jobKeyOf(account, id))?.stages.get(stage);
-  const ledger = state.ledger.jobs.get(jobKeyOf(account, id))?.stages.get(stage);
-  if (view !== undefined && ledger !== undefined) cutSettled(state, view, ledger);
+/** While its job is planned. */
+function refuseCut(state: PlannerState, { account, job, stage }: JobCommand & { type: 'cut-stage' }): void {
+  const key = jobKeyOf(account, job);
+  const view = state.jobs.get(key)?.stages.get(stage);
+  const ledger = state.ledger.jobs.get(key)?.stages.get(stage);
+  if (view !== undefined && ledger !== undefined) cutRefused(state, view, ledger);
 }
 
 function tasksNamed(job: LedgerJob, names: readonly string[]): LedgerTask[] {

@@ -19,6 +19,8 @@ export interface StagePace {
 const newestShare = 0.5;
 /** Starts that take longer were waiting for data: they hardly count, or large pieces would ask for larger ones. */
 const slowStartShare = 0.1;
+/** No input is nothing to do. */
+const workSecondsLeast = 0.001;
 /** Until a part of the stage has been seen to start. */
 const unknownStartMs = 50;
 
@@ -109,7 +111,7 @@ function foreseen(state: PlannerState, { plan }: StageView, { index, source }: S
   if (workSeconds === undefined || (basis !== 'own' && plan.estimateSeconds !== undefined))
     return plan.estimateSeconds === undefined ? undefined : plan.estimateSeconds / index.totalRecords;
   // At the slowest that is likely: a piece that turns out too large is worse than one too small.
-  return workSeconds.q90 / index.totalRecords;
+  return Math.max(workSecondsLeast, workSeconds.q90) / index.totalRecords;
 }
 
 function speedOf({ status }: NodeView, { plan }: StageView): number {

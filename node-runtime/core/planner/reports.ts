@@ -27,7 +27,7 @@ export function hearReport(
       if (attempt === undefined || attempt.node !== node.status.node) return;
       if (attempt.startedMs === undefined) {
         attempt.startedMs = state.nowMs;
-        noteStart(node, attempt);
+        if (message.type === 'started') noteStart(node, attempt);
       }
       if (attempt.leaving?.move.move.kind === 'reassign') delete attempt.leaving; // too late: it has begun
       if (message.type === 'progress') attempt.progress = Math.max(attempt.progress, message.fraction);

@@ -189,6 +189,8 @@ export interface StageView {
   isAsked?: boolean;
   /** A cut of it is on its way into the log, since then. */
   cuttingSinceMs?: number;
+  /** The log has refused one: the next is not proposed before this. */
+  cutsAgainMs?: number;
   /** How many of its tasks are at nodes. */
   atNodes: number;
   readonly pace: StagePace;

@@ -92,6 +92,30 @@ describe('cli: why', () => {
     ]);
   });
 
+  it('says what each node would cost, what counts how much, and which term decided', async () => {
+    const cost = {
+      startSeconds: 0,
+      finishQuantilesSeconds: { q10: 8.04, q50: 12, q90: 320.4 },
+      finishSeconds: 12.34,
+      contentionSeconds: 3.1,
+      transferSeconds: 0.04,
+      riskSeconds: 0.2,
+      totalSeconds: 18.78,
+    };
+    const weights = { makespan: 1, contention: 2, transfer: 1, risk: 1 };
+    const text = "2.00 of a Raspberry Pi 4's core for each slot, 1 free";
+    const bob: WhyNode = { node: 'bob', verdict: 'chosen', reason: 'room', text, cost };
+    const cyd: WhyNode = { node: 'cyd', verdict: 'could', reason: 'room', text };
+    why = { ...answer, text: 'runs on bob', nodes: [bob, cyd], weights, decidedBy: 'contention' };
+    delete why.room;
+    assert.deepEqual((await printed()).slice(0, 4), [
+      'blur-12 (job photos) runs on bob',
+      "  bob  2.00 of a Raspberry Pi 4's core for each slot, 1 free  cost 18.8: ends in 12.3 s (80 %: 8.0-320) + 2 x 3.1 contention + 0.2 risk  <- chosen",
+      "  cyd  2.00 of a Raspberry Pi 4's core for each slot, 1 free",
+      '  decided by: contention',
+    ]);
+  });
+
   it('says how little is sure where the end of what is foreseen comes first', async () => {
     for (const [room, said] of [
       [{ earliestMs: 0, afterMs: 5 * minuteMs }, 'first room at +5 (80 %: +0-later than +30)'],

@@ -37,6 +37,11 @@ describe('intake', () => {
     assert.equal(fed.at(-1)!.type, 'spec-cleared');
   });
 
+  it('fills in the weights that a job does not say', async () => {
+    const { weights } = await plan({ stages: { main: { code } }, weights: { contention: 0 } });
+    assert.deepEqual(weights, { makespan: 1, contention: 0, transfer: 1, risk: 1 });
+  });
+
   it('fills in every default', async () => {
     const { stages, ...job } = await plan({ stages: { main: { code } } });
     assert.deepEqual(job, {});
