@@ -62,8 +62,8 @@ async function measure(
   jobs: readonly PlannedJob[],
   title: string,
 ): Promise<Run> {
-  const fromMs = own.idleFrom(Date.now());
   say(`${title}: the forecast of ${busyDevice} rises by ${round(await foreseen(mesh, own), 2)}`);
+  const fromMs = own.idleFrom(Date.now());
   await sleep(fromMs - Date.now());
   const results = await runJobs(mesh.client, jobs, fromMs, deadlineSeconds, (done, { finishSeconds, tasksByNode }) => {
     const bar = '#'.repeat(Math.round((30 * done) / jobs.length)).padEnd(30, '.');
@@ -154,6 +154,12 @@ function table(summaries: Record<Policy, Run>, differences: Record<keyof Run, Di
 const notes = [`load average at the start: ${loadAverage()}`];
 const mesh = await ScopedMesh.start();
 let own: OwnWork | undefined;
+const finish = async () => {
+  await own?.process.end();
+  await mesh.end();
+};
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void finish().then(() => process.exit(1)));
 try {
   own = await OwnWork.start(mesh.scope(busyDevice), busyMs, idleMs);
   const { runs, aloneMs } = await measureAll(mesh, own);
@@ -167,6 +173,5 @@ try {
   const isWon = keys.slice(0, 3).every((key) => summaries.predictive[key] < summaries.reactive[key]);
   process.exitCode = isWon ? 0 : 1;
 } finally {
-  await own?.process.end();
-  await mesh.end();
+  await finish();
 }

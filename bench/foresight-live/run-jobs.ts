@@ -31,8 +31,10 @@ export async function runJobs(
       if (phase !== 'done') throw new Error(`job ${handle.job} is ${phase}: ${problem?.message}`);
       if (JSON.stringify(value) !== JSON.stringify(sumsOf(lines)))
         throw new Error(`job ${handle.job} gave ${JSON.stringify(value)}`);
-      const { state } = await client.job(handle.job);
-      const moves = Object.values(state.moves ?? {}).reduce((sum, each) => sum + each, 0);
+      let moves = 0;
+      // The last state tells of all of them.
+      for await (const state of handle.states())
+        moves = Object.values(state.moves ?? {}).reduce((sum, each) => sum + each, 0);
       const job = { finishSeconds, missed: deadline?.missed === true, moves, tasksByNode };
       done += 1;
       onDone(done, job);

@@ -43,7 +43,7 @@ export type ForeseenPlacement =
 /** Of devices that differ by less than this in what they cost, the emptiest: calibrated speeds of equal machines differ by as much. */
 const equalFactor = 1.05;
 /** A device counts as free of its own work when a slot gives this part of what it can. */
-const freePart = 0.9;
+const freePart = 0.75;
 
 interface Candidate {
   readonly device: ForeseenDevice;

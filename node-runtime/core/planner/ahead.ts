@@ -16,8 +16,8 @@ import type { NodeView, PlannerState, TaskView } from './state.ts';
 /** Tasks shorter than that are over before any forecast is about them: they go by what is free now. */
 const foreseenSecondsLeast = 1;
 /** A task waits for better this much longer than it was told it would, at least so long: a promise that was not kept is not believed again. */
-const patience = 1.25;
-const patienceLeastMs = 1_000;
+const patience = 2;
+const patienceLeastMs = 2_000;
 /** Tasks that wait for better at once, in one look at the nodes. */
 export const waitingMost = 64;
 

@@ -2,12 +2,15 @@ import type { ChunkDevice, RunningChunk } from '@foremesh/partitioner';
 import { isWhole } from '../ledger-cuts.ts';
 import { assign, canEver, deviceOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
-import { takersOf } from './pace.ts';
+import { capacityOf } from './foresight/index.ts';
+import { meanUntil, takersOf } from './pace.ts';
 import { tasksLeft } from './quotas.ts';
 import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
 
 /** A copy is begun where it would be earlier even at this share of the speed that is expected: it takes what others could use. */
 const cautiousShare = 0.8;
+/** It takes nothing from the device's own work: a slot must give at least this part of what it can, on the average of the time that a part takes. */
+const calmShare = 0.75;
 
 /**
  * When nobody has records left for them, idle nodes run what still runs elsewhere once more, where they would end it earlier: the first result
@@ -60,6 +63,9 @@ function copyFor(
   const offer = deviceOf(state, node, stage);
   const hasRoom = offer.freeSlots > 0 && offer.freeMemoryBytes >= stage.plan.limits.memoryBytes;
   if (!hasRoom || !canEver(offer, stage.plan)) return undefined;
+  const forSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000;
+  const { q50, demand } = capacityOf(state, node);
+  if (meanUntil(q50, forSeconds) < calmShare * demand) return undefined;
   const { range } = tasks[0]!.ledger;
   const { source } = state.ledger.jobs.get(tasks[0]!.job.key)!.stages.get(stage.plan.stage)!;
   const recordBytes = (range!.end - range!.start) / range!.records;

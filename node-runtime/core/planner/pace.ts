@@ -119,7 +119,7 @@ function speedOf({ status }: NodeView, { plan }: StageView): number {
 }
 
 /** The mean of a curve from now on. */
-function meanUntil({ untilSeconds, rates }: CapacityCurve, forSeconds: number): number {
+export function meanUntil({ untilSeconds, rates }: CapacityCurve, forSeconds: number): number {
   let sum = 0;
   let from = 0;
   for (let phase = 0; phase < rates.length && from < forSeconds; phase += 1) {

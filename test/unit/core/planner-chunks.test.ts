@@ -182,6 +182,24 @@ describe('planner: late copies', () => {
     assert.equal(leader.planner.attempts.has(hung.attempt), false);
   });
 
+  it('are not made where they would take from what the device needs itself', () => {
+    const { leader, hung } = stuck();
+    const idle = hung.node === 'bob' ? 'cyd' : 'bob';
+    const measured = (seq: number, cpuBackgroundShare: number) => {
+      const memory = { memoryAvailableBytes: 2 ** 29, memoryMeshBytes: 0 };
+      const network = { networkReceivedBytesPerSecond: 0, networkSentBytesPerSecond: 0 };
+      const sample = { ageMs: 0, cpuShare: cpuBackgroundShare, cpuBackgroundShare, ...memory, ...network };
+      leader.step({ type: 'node-metrics', metrics: { v: 1, node: idle, bootId: `${idle}-1`, seq, samples: [sample] } });
+    };
+    measured(1, 0.9);
+    assert.deepEqual(assigned(leader.step({ type: 'tick' }, 10_000)), []);
+    measured(2, 0.1);
+    assert.deepEqual(
+      assigned(leader.step({ type: 'tick' }, 100)).map(({ task, node }) => `${task} ${node}`),
+      [`s-3 ${idle}`],
+    );
+  });
+
   it('are not made of what talks to the world', () => {
     const signed = { engine: 'node' as const, ...blobNamed('c') };
     const manifest = { capabilities: ['network'], key: 'k' } as never;
