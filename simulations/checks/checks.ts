@@ -42,11 +42,10 @@ export class Checks {
   /** When each task was moved last, by the clock of the leader that did it. */
   readonly #movedMs = new Map<string, number>();
   readonly #cuts: CutChecks;
-  /** Attempts of tasks that another attempt was at already, at the leader's choice. */
-  #copies = 0;
-  /** Tasks that were taken from their nodes and not assigned again yet; and attempts that there are for that. */
+  /** Tasks that were taken from their nodes and not assigned again yet. */
   readonly #moving = new Set<string>();
-  #runsMoved = 0;
+  /** How many attempts of a task there are at the leader's choice: copies, and those that went on elsewhere. */
+  readonly #chosen = new Map<string, number>();
   /** The latest that count. */
   readonly #checkpoints = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
@@ -153,8 +152,8 @@ export class Checks {
     this.runs += 1;
     const others = planner.jobs.get(`${account}/${job}`)?.tasks.get(task)?.attempts.size ?? 0;
     check(others <= 2, 'copies', `${attempt} was assigned, and ${others - 1} others go on`);
-    if (others > 1) this.#copies += 1;
-    else if (this.#moving.delete(`${account}/${job}/${task}`)) this.#runsMoved += 1;
+    const key = `${account}/${job}/${task}`;
+    if (others > 1 || this.#moving.delete(key)) this.#chosen.set(key, (this.#chosen.get(key) ?? 0) + 1);
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
     const assigned = tasks.find((each) => each.task === task);
@@ -185,8 +184,7 @@ export class Checks {
     this.#movedMs.set(key, planner.nowMs);
     this.moves += 1;
     // Of one that is split anew nothing is run again by its name.
-    if (fields!.kind === 'resplit') this.#runsMoved += 1;
-    else this.#moving.add(`${account}/${job}/${task}`);
+    if (fields!.kind !== 'resplit') this.#moving.add(`${account}/${job}/${task}`);
   }
 
   /** Whoever reads it can draw it: no curve crosses another, none leaves the range of its resource. */
@@ -347,10 +345,15 @@ export class Checks {
     const results = new Set(this.#commits.values());
     const wild = [...this.#attempts].filter((attempt) => !results.has(attempt) && !this.#takenBack.has(attempt));
     check(wild.length === 0, 'waste', `nobody has stopped ${wild.join(', ')}, whose tasks others did`);
+    // What was done of a task before it was split anew is nobody's fault.
+    const isWhole = (task: string) => !this.#cuts.isRetired(task);
+    const runs = [...this.#attempts].filter((attempt) => isWhole(attempt.slice(0, attempt.lastIndexOf('#')))).length;
+    let chosen = 0;
+    for (const [task, attempts] of this.#chosen) if (isWhole(task)) chosen += attempts;
     check(
-      this.runs - this.#copies - this.#runsMoved === this.#commits.size,
+      runs - chosen === this.#commits.size,
       'waste',
-      `${this.runs} attempts, of them ${this.#copies} copies and ${this.#runsMoved} moved, for ${this.#commits.size} results, and nothing had failed`,
+      `${runs} attempts, of them ${chosen} copies or moved, for ${this.#commits.size} results, and nothing had failed`,
     );
   }
 }

@@ -19,6 +19,10 @@ export class CutChecks {
     this.#retired.add(`${key}/${task}`);
   }
 
+  isRetired(task: string): boolean {
+    return this.#retired.has(task);
+  }
+
   committed({ key, stage, task }: LedgerEvent & { type: 'task-committed' }, ledger: LedgerTask | undefined): void {
     const name = `${key}/${task}`;
     check(!this.#retired.has(name), 'I4', `${name} was split anew, and its result counts`);
