@@ -94,15 +94,15 @@ describe('foremesh plan, on a mesh', function () {
   it('says of a deadline that it will not be met, runs the job, and keeps the promise that it made', async () => {
     await job(
       'late',
-      `deadline: 1s\nconfidence: 0.8\n${stages('merge: array, estimate: 2000s, limits: { memoryMiB: 48 }')}`,
+      `deadline: 100ms\nconfidence: 0.8\n${stages('merge: array, estimate: 2000s, limits: { memoryMiB: 48 }')}`,
     );
-    // Other code, so that nothing is known of it but what its author says.
-    await writeFile(join(folder, 'late', 'task.js'), code.replace('9973', '9967'));
+    // Other code, so that nothing is known of it but what its author says; and so long that a promise is worth while.
+    await writeFile(join(folder, 'late', 'task.js'), code.replace('9973', '9967').replace('400000', '2000000'));
     const dry = await foremesh('plan', 'late');
     assert.equal(dry.code, 0, dry.stderr);
     assert.match(
       dry.stdout,
-      /MESH_DEADLINE_UNLIKELY the deadline in 1\.0 s is met with 0 %, asked for were 80 %; .* \(50 %\), .* \(80 %\)/,
+      /MESH_DEADLINE_UNLIKELY the deadline in 0\.1 s is met with 0 %, asked for were 80 %; .* \(50 %\), .* \(80 %\)/,
     );
     const ran = await foremesh('submit', 'late/job.yaml', '--id', 'late', '--json');
     assert.equal(ran.code, 0, ran.stderr);
