@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { encode, type JobState, type PlanAnswer, type QueryAnswer, queryAnswer } from '@foremesh/node-runtime/contract';
 import { answerQuery, type JobPlan, jobStateOf, type PlannerEffect } from '@foremesh/node-runtime/core';
-import { blobNamed, done, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
+import { assigned, blobNamed, done, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
 
 const MiB = 1024 ** 2;
 
@@ -102,6 +102,19 @@ describe('planner: the plan of a job', () => {
       problems.map(({ code }) => code),
       ['MESH_WORK_UNKNOWN'],
     );
+  });
+
+  it('takes a merge for short until some merge was seen, however long other code computes', () => {
+    leader.join('ada');
+    const [long] = assigned(
+      leader.submit('long', planOf(stagePlan('s', { code: { ...blobNamed('c'), engine: 'js' } }))),
+    );
+    const outcome = done(long!.attempt);
+    assert.ok(outcome.type === 'done');
+    leader.report('ada', [{ ...outcome, usage: { ...outcome.usage, cpuMs: 600_000 } }]);
+    const { tasks } = plan(planOf(splitStage('map', 4, { estimateSeconds: 8 })));
+    const { startMs, finishMs } = tasks.at(-1)!;
+    assert.ok(finishMs - startMs < 10_000, `${finishMs - startMs} ms`);
   });
 
   it('plans around what runs, and what other jobs of a higher priority wait for', () => {

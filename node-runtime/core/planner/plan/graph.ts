@@ -1,7 +1,7 @@
 import type { GraphEdge, PlanKind, PlanTask } from '@foremesh/partitioner';
 import { limits, type PlanStage } from '../../../contract/index.ts';
 import { jobKeyOf, type StagePlan } from '../../job-plan.ts';
-import { type LedgerJob, type LedgerTask, stageOutput } from '../../ledger.ts';
+import { type LedgerJob, type LedgerStage, type LedgerTask, stageOutput } from '../../ledger.ts';
 import { isWhole, mergeName, partName, partsNamed, partsOf } from '../../ledger-cuts.ts';
 import type { NodeView, PlannerState, TaskView } from '../state.ts';
 import { partsExpected, type Work, withExpectedChunks, workOfTask } from './work.ts';
@@ -81,7 +81,8 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
     if (!isWhole(ledger)) {
       const more = Math.max(1, partsExpected(state, job, plan.stage) - parts.length);
       const first = partsNamed(ledger);
-      for (let part = 0; part < more; part += 1) parts.push(pseudoTask(plan, partName(plan.stage, first + part)));
+      for (let part = 0; part < more; part += 1)
+        parts.push({ ...pseudoTask(plan, partName(plan.stage, first + part)), ...shareOfRest(ledger, more) });
     }
     const open = parts.filter(({ committed }) => committed === undefined);
     const merge = merges
@@ -164,6 +165,15 @@ const sizesPerDoubling = 8;
 /** What the log does not have yet. */
 function pseudoTask({ stage }: StagePlan, task: string, merges = false): LedgerTask {
   return { task, stage, merges, failures: [] };
+}
+
+/** The records that are in no task yet, shared out evenly among so many; before anything is cut nobody knows how many there are. */
+function shareOfRest({ rest, source }: LedgerStage, parts: number): Pick<LedgerTask, 'range'> {
+  if (rest === undefined || source === undefined) return {};
+  const { start, firstRecord, totalRecords } = rest;
+  const bytes = Math.max(0, source.sizeBytes - start) / parts;
+  const records = Math.ceil((totalRecords - firstRecord) / parts);
+  return { range: { start, end: start + Math.ceil(bytes), firstRecord, records } };
 }
 
 function scaled({ workSeconds: { q10, q50, q90 } }: Work, factor: number) {

@@ -32,8 +32,10 @@ export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask
 }
 
 function workOfMerge({ workSeconds, outputBytes, basis, evidence }: TaskPrediction): Work {
+  // What other code took says nothing of it: that computes, a merge puts together.
+  const isKnown = workSeconds !== undefined && (basis === 'own' || basis === 'category');
   return {
-    workSeconds: workSeconds ?? mergeSeconds,
+    workSeconds: isKnown ? workSeconds : mergeSeconds,
     basis,
     sharedVariance: 1 / (1 + evidence.tasks),
     outputBytes: outputBytes?.q50 ?? outputBytesUnknown,
@@ -54,10 +56,13 @@ function workBy(known: TaskPrediction, job: LedgerJob, plan: StagePlan): Work | 
 export function partsExpected(state: PlannerState, job: LedgerJob, stage: string): number {
   const ledger = job.stages.get(stage)!;
   const { cut, rest, source } = ledger;
-  // As many for what is in none yet as for as much of what is.
   if (cut && rest === undefined) return partsOf(ledger).length;
-  if (rest !== undefined && rest.firstRecord > 0)
-    return Math.ceil((partsOf(ledger).length * rest.totalRecords) / rest.firstRecord);
+  if (rest !== undefined && rest.firstRecord > 0) {
+    const known = partsOf(ledger).length;
+    // The first pieces are small: of what is in none yet there will be fewer than as many for as much.
+    const alike = Math.ceil((known * rest.totalRecords) / rest.firstRecord) - known;
+    return known + Math.max(1, Math.min(alike, Math.max(slotsOf(state), chunksBySlots(state) - known)));
+  }
   const { split, matrix, input, estimateSeconds } = stagePlanOf(job, stage);
   if (matrix !== undefined) return combinationsOf(matrix);
   if (split === undefined) return 1;
@@ -65,11 +70,20 @@ export function partsExpected(state: PlannerState, job: LedgerJob, stage: string
   const sizeBytes = (source ?? input)?.sizeBytes;
   if (split.blockBytes !== undefined && sizeBytes !== undefined)
     return Math.max(1, Math.min(limits.tasksPerStage, Math.ceil(sizeBytes / split.blockBytes)));
-  let slots = 0;
-  for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
-  const bySlots = Math.max(chunksLeast, slots * chunksPerSlot);
+  const bySlots = chunksBySlots(state);
   const byEstimate = estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(estimateSeconds / 0.5));
   return Math.max(1, Math.min(bySlots, byEstimate, limits.tasksPerStage, sizeBytes ?? limits.tasksPerStage));
+}
+
+/** How many chunks a stage that is cut as it runs will probably have. */
+function chunksBySlots(state: PlannerState): number {
+  return Math.max(chunksLeast, slotsOf(state) * chunksPerSlot);
+}
+
+function slotsOf(state: PlannerState): number {
+  let slots = 0;
+  for (const node of state.nodes.values()) if (node.online && node.confirmed) slots += node.status.slots;
+  return slots;
 }
 
 /** The job as if every split said how many chunks there will be: what is known of tasks is asked for by that. */
