@@ -44,7 +44,7 @@ export class Checks {
   readonly #cuts: CutChecks;
   /** Tasks that were taken from their nodes and not assigned again yet. */
   readonly #moving = new Set<string>();
-  /** How many attempts of a task there are at the leader's choice: copies, and those that went on elsewhere. */
+  /** Of each task that was assigned, how many attempts there are at the leader's choice: copies, and those that went on elsewhere. */
   readonly #chosen = new Map<string, number>();
   /** The latest that count. */
   readonly #checkpoints = new Map<string, number>();
@@ -153,7 +153,10 @@ export class Checks {
     const others = planner.jobs.get(`${account}/${job}`)?.tasks.get(task)?.attempts.size ?? 0;
     check(others <= 2, 'copies', `${attempt} was assigned, and ${others - 1} others go on`);
     const key = `${account}/${job}/${task}`;
-    if (others > 1 || this.#moving.delete(key)) this.#chosen.set(key, (this.#chosen.get(key) ?? 0) + 1);
+    // The first is none, even when one look at the task made a copy of it too.
+    const chosen = this.#chosen.get(key);
+    if (chosen === undefined) this.#chosen.set(key, 0);
+    else if (others > 1 || this.#moving.delete(key)) this.#chosen.set(key, chosen + 1);
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
     const assigned = tasks.find((each) => each.task === task);
