@@ -117,7 +117,9 @@ function ranksOf(state: PlannerState, job: LedgerJob): Map<string, number> {
   const { stages } = job.plan;
   const foreseen = new Map<string, number>();
   const known = stages.map(
-    (plan) => (profileOf(state, job, plan, foreseen).workSeconds ?? workByEstimate(job, plan))?.q50,
+    (plan) =>
+      (profileOf(state, job, plan, foreseen).workSeconds ?? workByEstimate(job, { stage: plan.stage, merges: false }))
+        ?.q50,
   );
   const some = known.filter((seconds) => seconds !== undefined);
   // Of stages of which nothing is known one is as long as the others are.

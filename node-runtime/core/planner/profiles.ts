@@ -71,17 +71,32 @@ export function workSecondsOf(state: PlannerState, { job: { key }, stage, ledger
   const input = merges ? -1 : bucket;
   if (byInput.has(input)) return byInput.get(input);
   const job = state.ledger.jobs.get(key)!;
-  const { basis, workSeconds } = profileOfTask(state, job, ledger);
-  const isKnown = workSeconds !== undefined && (basis === 'own' || basis === 'category');
-  const work = isKnown ? workSeconds : merges ? undefined : workByEstimate(job, stage.plan);
+  const known = profileOfTask(state, job, ledger);
+  const work = isOfItsKind(known) ? known.workSeconds : workByEstimate(job, ledger);
   byInput.set(input, work);
   return work;
 }
 
-/** By its author's estimate, what one task of a stage takes. */
-export function workByEstimate(job: LedgerJob, plan: StagePlan): WorkSeconds | undefined {
-  if (plan.estimateSeconds === undefined) return undefined;
-  const seconds = plan.estimateSeconds / Math.max(1, partCountOf(job, plan));
+/** Whether tasks of its code, or at least of its category, say what it takes: what other code took is worth less than what its author thinks. */
+export function isOfItsKind(
+  known: TaskPrediction,
+): known is TaskPrediction & Required<Pick<TaskPrediction, 'workSeconds'>> {
+  return known.workSeconds !== undefined && (known.basis === 'own' || known.basis === 'category');
+}
+
+/** By its author's estimate, what a task takes: as much of that as it reads of the input of its stage. Nobody has estimated merges. */
+export function workByEstimate(
+  job: LedgerJob,
+  { stage, merges, range }: Pick<LedgerTask, 'stage' | 'merges' | 'range'>,
+): WorkSeconds | undefined {
+  const plan = stagePlanOf(job, stage);
+  if (plan.estimateSeconds === undefined || merges) return undefined;
+  const { source } = job.stages.get(stage)!;
+  const share =
+    range === undefined || source === undefined
+      ? 1 / Math.max(1, partCountOf(job, plan))
+      : (range.end - range.start) / Math.max(1, source.sizeBytes);
+  const seconds = plan.estimateSeconds * share;
   return { q10: seconds / estimateOffBy, q50: seconds, q90: seconds * estimateOffBy };
 }
 

@@ -131,6 +131,20 @@ describe('planner: the plan of a job', () => {
     assert.equal(plan(job).finish!.q50Ms, behind);
   });
 
+  it('gives a task as much of what its author said of the stage as it reads of the input', () => {
+    leader.join('ada', { slots: 1, queue: 0 });
+    leader.submit('j', planOf(splitStage('map', 2, { estimateSeconds: 110 })));
+    const index = { ...recordIndex(2), offsets: [0, 100], endOffset: 1_100 };
+    const of = { account: 'me', job: 'j', stage: 'map', source: blobNamed('a', 1_100) };
+    leader.step({ type: 'indexed', ...of, index });
+    const { tasks } = plan(undefined, { job: 'j' });
+    const [small, large] = ['map-0', 'map-1'].map((name) => {
+      const { startMs, finishMs } = tasks.find(({ task }) => task === name)!;
+      return finishMs - startMs;
+    }) as [number, number];
+    assert.ok(large > 9 * small && large < 11 * small, `${small} and ${large} ms`);
+  });
+
   it('plans what is left of a job, its running tasks where they run', () => {
     leader.join('ada', { slots: 2, queue: 0 });
     leader.submit('j', planOf(splitStage('map', 4, { estimateSeconds: 40 })));

@@ -1,6 +1,8 @@
 import type { QuantileCurves } from '@foremesh/models';
 import type { ForecastBands } from '../../../contract/index.ts';
-import type { AttemptView, NodeView, PlannerState, StageView, TaskView } from '../state.ts';
+import type { LedgerJob } from '../../ledger.ts';
+import { workByEstimate } from '../profiles.ts';
+import type { AttemptView, NodeView, PlannerState, TaskView } from '../state.ts';
 import type { Outlook } from './node-series.ts';
 import { givenBackMs, slotsMost, slotsWithin } from './offers.ts';
 import { resources } from './steps.ts';
@@ -92,7 +94,7 @@ function occupy(state: PlannerState, node: NodeView, slots: number) {
     if (slot < 0) break;
     const fromMs = freeAtMs[slot]!;
     const ranMs = fromMs === state.nowMs ? state.nowMs - (attempt.startedMs ?? attempt.assignedMs) : 0;
-    const untilMs = Math.min(endMs, fromMs + leftMs(attempt, ranMs));
+    const untilMs = Math.min(endMs, fromMs + leftMs(state, attempt, ranMs));
     freeAtMs[slot] = untilMs;
     occupations.push({ fromMs, untilMs, memoryBytes: attempt.task.stage.plan.limits.memoryBytes });
   }
@@ -100,26 +102,17 @@ function occupy(state: PlannerState, node: NodeView, slots: number) {
 }
 
 /** What an attempt still takes that has run for so long; without anything to go by, for ever. */
-function leftMs({ task: { stage, job }, expected }: AttemptView, ranMs: number): number {
+function leftMs({ ledger }: PlannerState, { task, expected }: AttemptView, ranMs: number): number {
   const expectedMs = expected && (expected.finish.q50 - expected.startSeconds) * 1_000;
-  const wallMs = expectedMs ?? stage.meanWallMs ?? estimatedWallMs(stage, job);
+  const wallMs = expectedMs ?? task.stage.meanWallMs ?? byAuthorMs(ledger.jobs.get(task.job.key)!, task);
   if (wallMs === undefined) return Number.POSITIVE_INFINITY;
   // One that takes longer than others did will go on for a while, nobody knows how long.
   return Math.max(wallMs - ranMs, wallMs / 10);
 }
 
-/** By its author's estimate. */
-function estimatedWallMs({ plan, records }: StageView, job: TaskView['job']): number | undefined {
-  if (plan.estimateSeconds === undefined) return undefined;
-  let parts = 0;
-  let cut = 0;
-  for (const { stage, ledger } of job.tasks.values()) {
-    if (stage.plan !== plan || ledger.merges) continue;
-    parts += 1;
-    cut += ledger.range?.records ?? 0;
-  }
-  const cutShare = records === undefined ? 1 : cut / records.index.totalRecords;
-  return (plan.estimateSeconds * 1000 * cutShare) / Math.max(1, parts);
+function byAuthorMs(job: LedgerJob, { ledger }: TaskView): number | undefined {
+  const work = workByEstimate(job, ledger);
+  return work && work.q50 * 1_000;
 }
 
 function takenOf(promised: readonly Occupation[], atMs: number): Taken {

@@ -1,10 +1,9 @@
 import type { TaskPrediction } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
-import type { StagePlan } from '../../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../../ledger.ts';
 import { partsOf, stagePlanOf } from '../../ledger-cuts.ts';
-import { profileOfTask, workByEstimate } from '../profiles.ts';
+import { isOfItsKind, profileOfTask, workByEstimate } from '../profiles.ts';
 import type { PlannerState } from '../state.ts';
 
 /** What one task takes, as far as anybody can tell. */
@@ -28,28 +27,22 @@ const outputBytesUnknown = 4_096;
 /** Of a task that the log has, or will have. Undefined: nobody knows. */
 export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask): Work | undefined {
   const known = profileOfTask(state, job, task);
-  return task.merges ? workOfMerge(known) : workBy(known, job, stagePlanOf(job, task.stage));
+  return task.merges ? workOfMerge(known) : workOfPart(known, job, task);
 }
 
-function workOfMerge({ workSeconds, outputBytes, basis, evidence }: TaskPrediction): Work {
+function workOfMerge(known: TaskPrediction): Work {
   // What other code took says nothing of it: that computes, a merge puts together.
-  const isKnown = workSeconds !== undefined && (basis === 'own' || basis === 'category');
-  return {
-    workSeconds: isKnown ? workSeconds : mergeSeconds,
-    basis,
-    sharedVariance: 1 / (1 + evidence.tasks),
-    outputBytes: outputBytes?.q50 ?? outputBytesUnknown,
-  };
+  return { ...restOf(known), workSeconds: isOfItsKind(known) ? known.workSeconds : mergeSeconds };
 }
 
-function workBy(known: TaskPrediction, job: LedgerJob, plan: StagePlan): Work | undefined {
-  const { workSeconds, basis, evidence } = known;
-  const outputBytes = known.outputBytes?.q50 ?? outputBytesUnknown;
-  // The same order as where tasks are placed: what other code of any kind took is worth less than what the author thinks.
-  const byAuthor = basis === 'own' || basis === 'category' ? undefined : workByEstimate(job, plan);
-  if (byAuthor !== undefined) return { workSeconds: byAuthor, basis: 'author', sharedVariance: 1, outputBytes };
-  if (workSeconds === undefined) return undefined;
-  return { workSeconds, basis, sharedVariance: 1 / (1 + evidence.tasks), outputBytes };
+function workOfPart(known: TaskPrediction, job: LedgerJob, task: LedgerTask): Work | undefined {
+  const byAuthor = isOfItsKind(known) ? undefined : workByEstimate(job, task);
+  if (byAuthor !== undefined) return { ...restOf(known), workSeconds: byAuthor, basis: 'author', sharedVariance: 1 };
+  return known.workSeconds === undefined ? undefined : { ...restOf(known), workSeconds: known.workSeconds };
+}
+
+function restOf({ basis, evidence, outputBytes }: TaskPrediction): Omit<Work, 'workSeconds'> {
+  return { basis, sharedVariance: 1 / (1 + evidence.tasks), outputBytes: outputBytes?.q50 ?? outputBytesUnknown };
 }
 
 /** How many tasks a stage has, its merge not counted, or will probably be cut into. */
