@@ -74,12 +74,18 @@ export function expectedCost(question: CostQuestion, weights: CostWishes = costW
     q90: lackUnder(capacity.q10, beginSeconds, finish.q90, capacity.demand),
   });
   const riskSeconds = lostSeconds(finishSeconds - beginSeconds, leavesPerSecond);
+  const terms = { finishSeconds, contentionSeconds, transferSeconds, riskSeconds };
+  return { terms: withTotal(terms, weights), finish, startSeconds };
+}
+
+/** With their weighted sum. */
+export function withTotal(terms: Omit<CostTerms, 'total'>, weights: CostWeights): CostTerms {
   const total =
-    weighted(weights.makespan, finishSeconds) +
-    weighted(weights.contention, contentionSeconds) +
-    weighted(weights.transfer, transferSeconds) +
-    weighted(weights.risk, riskSeconds);
-  return { terms: { finishSeconds, contentionSeconds, transferSeconds, riskSeconds, total }, finish, startSeconds };
+    weighted(weights.makespan, terms.finishSeconds) +
+    weighted(weights.contention, terms.contentionSeconds) +
+    weighted(weights.transfer, terms.transferSeconds) +
+    weighted(weights.risk, terms.riskSeconds);
+  return { ...terms, total };
 }
 
 /** What does not count does not count without end either. */

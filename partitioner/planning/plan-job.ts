@@ -1,10 +1,10 @@
 import { buildTaskGraph, type GraphEdge, type TaskGraph } from '../graph/task-graph.ts';
-import { type CostTerms, type CostWeights, costWeightsDefault, expectedCost } from '../placement/cost.ts';
+import { type CostTerms, type CostWeights, costWeightsDefault, expectedCost, withTotal } from '../placement/cost.ts';
 import type { Quantiles, SlotCapacity } from '../placement/expected-finish.ts';
 import { planSchedule, type SchedulingAlgorithm } from '../scheduling/algorithms.ts';
 import { finishUnder } from '../scheduling/capacity.ts';
 import { PlanBuilder } from '../scheduling/plan-builder.ts';
-import type { Schedule, SchedulingProblem } from '../scheduling/problem.ts';
+import { orderByStart, type Schedule, type SchedulingProblem } from '../scheduling/problem.ts';
 import { randomSource } from '../scheduling/random.ts';
 import { curveAt, deviationsFor, normalSource, spreadBy } from './uncertain.ts';
 
@@ -134,7 +134,7 @@ export function planJob(request: PlanRequest): PlannedJob {
   const before = request.incumbent === undefined ? undefined : replan(request, request.incumbent, problem, slots);
   if (before !== undefined && before.makespanSeconds <= schedule.makespanSeconds) schedule = before;
 
-  const order = orderOf(graph, schedule);
+  const order = orderByStart(graph, schedule.startSeconds);
   const middle = new Future(request, graph, slots, schedule, order);
   middle.run(() => 0, undefined);
   const futures = Math.max(
@@ -250,24 +250,10 @@ function replan(
       return undefined;
     where.push(device);
   }
-  const place = new Int32Array(tasks.length);
-  for (const [at, task] of problem.graph.order.entries()) place[task] = at;
-  const startOf = (task: number) => before.get(tasks[task]!.task)?.startSeconds ?? 0;
-  const order = Int32Array.from(problem.graph.order).sort(
-    (one, other) => startOf(one) - startOf(other) || place[one]! - place[other]!,
-  );
+  const starts = tasks.map(({ task }) => before.get(task)?.startSeconds ?? 0);
   const plan = new PlanBuilder(problem);
-  for (const task of order) plan.place(task, where[task]!);
+  for (const task of orderByStart(problem.graph, starts)) plan.place(task, where[task]!);
   return plan.toSchedule();
-}
-
-/** By when tasks start, each after all that it needs. */
-function orderOf({ order }: TaskGraph, { startSeconds }: Schedule): Int32Array {
-  const place = new Int32Array(order.length);
-  for (const [at, task] of order.entries()) place[task] = at;
-  return Int32Array.from(order).sort(
-    (one, other) => startSeconds[one]! - startSeconds[other]! || place[one]! - place[other]!,
-  );
 }
 
 /** What the plan costs, its tasks where and when they are planned. */
@@ -290,12 +276,7 @@ function costOf(
     for (const term of Object.keys(sums) as (keyof typeof sums)[]) sums[term] += terms[term];
   }
   const finishSeconds = finishes.reduce((sum, each) => sum + each, 0) / Math.max(1, finishes.length);
-  const total =
-    weights.makespan * finishSeconds +
-    weights.contention * sums.contentionSeconds +
-    weights.transfer * sums.transferSeconds +
-    weights.risk * sums.riskSeconds;
-  return { finishSeconds, ...sums, total };
+  return withTotal({ finishSeconds, ...sums }, weights);
 }
 
 /** One way in which the plan may go. A node takes its tasks in the order of the plan, each in the first of its slots that is free. */

@@ -1,4 +1,4 @@
-import { costWeightsDefault, type ExpectedCost, expectedCost } from '../placement/cost.ts';
+import { costWeightsDefault, type ExpectedCost, expectedCost, withTotal } from '../placement/cost.ts';
 import { refusalForGood } from '../placement/current-room.ts';
 import { meanOf, type Quantiles } from '../placement/expected-finish.ts';
 import { type DeviceLoad, speedOf } from './device-load.ts';
@@ -132,17 +132,14 @@ function resplit(
   const mean = (of: (each: Way) => number) => sum((each, at) => to[at]!.share * of(each));
   const together = (quantile: keyof Quantiles) =>
     1 / sum(({ expected }) => 1 / expected.finish[quantile]) + resplitSeconds;
-  const finishSeconds = 1 / rates + resplitSeconds;
-  const contentionSeconds = mean(({ expected }) => expected.terms.contentionSeconds);
-  const transferSeconds = mean(({ expected }) => expected.terms.transferSeconds);
-  const riskSeconds = mean(({ expected }) => expected.terms.riskSeconds);
-  const total =
-    weights.makespan * finishSeconds +
-    weights.contention * contentionSeconds +
-    weights.transfer * transferSeconds +
-    weights.risk * riskSeconds;
+  const terms = {
+    finishSeconds: 1 / rates + resplitSeconds,
+    contentionSeconds: mean(({ expected }) => expected.terms.contentionSeconds),
+    transferSeconds: mean(({ expected }) => expected.terms.transferSeconds),
+    riskSeconds: mean(({ expected }) => expected.terms.riskSeconds),
+  };
   const expected: ExpectedCost = {
-    terms: { finishSeconds, contentionSeconds, transferSeconds, riskSeconds, total },
+    terms: withTotal(terms, weights),
     finish: { q10: together('q10'), q50: together('q50'), q90: together('q90') },
     startSeconds: mean((each) => each.expected.startSeconds) + resplitSeconds,
   };

@@ -37,6 +37,15 @@ export interface Schedule {
   readonly makespanSeconds: number;
 }
 
+/** Every task by when it starts, and after all that it needs: what a plan is decoded by. */
+export function orderByStart({ order }: TaskGraph, startSeconds: ArrayLike<number>): Int32Array {
+  const place = new Int32Array(order.length);
+  for (const [at, task] of order.entries()) place[task] = at;
+  return Int32Array.from(order).sort(
+    (one, other) => startSeconds[one]! - startSeconds[other]! || place[one]! - place[other]!,
+  );
+}
+
 /** A problem of devices that differ in speed alone: a task of work `w` takes `w / speed`. */
 export function problemBySpeeds(
   graph: TaskGraph,

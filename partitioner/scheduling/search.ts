@@ -1,5 +1,5 @@
 import { PlanBuilder } from './plan-builder.ts';
-import type { Schedule, SchedulingProblem } from './problem.ts';
+import { orderByStart, type Schedule, type SchedulingProblem } from './problem.ts';
 import { randomSource } from './random.ts';
 
 export interface SearchOptions {
@@ -69,11 +69,7 @@ class SearchState {
     this.problem = problem;
     this.random = random;
     this.plan = new PlanBuilder(problem);
-    const topological = new Int32Array(graph.size);
-    for (const [at, task] of graph.order.entries()) topological[task] = at;
-    this.order = Int32Array.from(graph.order).sort(
-      (one, other) => from.startSeconds[one]! - from.startSeconds[other]! || topological[one]! - topological[other]!,
-    );
+    this.order = orderByStart(graph, from.startSeconds);
     this.device = from.device.slice();
     this.triedOrder = this.order.slice();
     this.triedDevice = this.device.slice();
