@@ -57,14 +57,21 @@ export function foreseenDevices(
 function plannedOf(state: PlannerState, node: NodeView, planned: PlannedNodes) {
   const known = planned.get(node.status.node);
   if (known !== undefined) return known;
-  const made = {
+  const made = { ...expectedOf(state, node), slotsFreeSeconds: slotsFreeSeconds(state, node) };
+  planned.set(node.status.node, made);
+  return made;
+}
+
+/** What a cost is reckoned with, of a node: what a slot will give, how often it leaves, what its link carries. */
+export function expectedOf(
+  state: PlannerState,
+  node: NodeView,
+): Pick<ForeseenDevice, 'capacity' | 'leavesPerSecond' | 'bytesPerSecond'> {
+  return {
     capacity: capacityOf(state, node),
     leavesPerSecond: leavesPerSecondOf(state, node),
     bytesPerSecond: linkBytesPerSecond(node),
-    slotsFreeSeconds: slotsFreeSeconds(state, node),
   };
-  planned.set(node.status.node, made);
-  return made;
 }
 
 /** `work` is what the task takes unless its input says otherwise. */

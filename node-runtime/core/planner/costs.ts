@@ -1,10 +1,10 @@
 import type { CostWeights, ExpectedCost } from '@foremesh/partitioner';
 import { type CostTerm, costTerm, type PlacementCost } from '../../contract/index.ts';
 import type { LedgerJob } from '../ledger.ts';
-import { foreseenWork, weightsOf } from './ahead.ts';
+import { expectedOf, foreseenWork, weightsOf } from './ahead.ts';
 import { codeOf, inputOf } from './dispatch.ts';
-import { capacityOf, leavesPerSecondOf, slotsFreeSeconds } from './foresight/index.ts';
-import { linkBytesPerSecond, nearBytes, neededBlobs } from './near.ts';
+import { slotsFreeSeconds } from './foresight/index.ts';
+import { nearBytes, neededBlobs } from './near.ts';
 import type { NodeView, PlannerState, TaskView } from './state.ts';
 
 /** What a task that waits would cost on a node, from now; undefined where that is not looked ahead, or nobody knows when a slot is free. */
@@ -14,13 +14,11 @@ export function costOn(state: PlannerState, job: LedgerJob, task: TaskView, node
   if (workSeconds === undefined || startSeconds === Number.POSITIVE_INFINITY) return undefined;
   const needed = neededBlobs(inputOf(job, task));
   const question = {
+    ...expectedOf(state, node),
     workSeconds,
-    capacity: capacityOf(state, node),
     speed: node.status.speed[codeOf(task).engine] ?? 1,
     startSeconds,
     inputBytes: needed.totalBytes - nearBytes(state, node, needed),
-    bytesPerSecond: linkBytesPerSecond(node),
-    leavesPerSecond: leavesPerSecondOf(state, node),
   };
   return state.policy.cost(question, weightsOf(state, job));
 }

@@ -44,25 +44,20 @@ export function perform(
   const leaving = { to: to[0]!.device, move, choice: choiceOf(move, devices), askedMs: state.nowMs };
   const reason = `it goes to ${leaving.to}: ${overloadText(move.overload)}`.slice(0, limits.reasonCharacters);
   const { task, node, key } = attempt;
-  if (kind === 'resplit') {
-    // Where nobody here knows where its records begin they are asked for: a later look finds them.
-    if (!splitAnew(state, task, sizesOf(task, move), effects)) return;
-  }
+  // Where nobody here knows where its records begin they are asked for: a later look finds them.
+  if (kind === 'resplit' && !splitAnew(state, task, sizesOf(task, move), effects)) return;
   state.moves.made += 1;
-  if (kind === 'resplit') leave(state, attempt, leaving);
-  else if (kind === 'reassign') {
-    leave(state, attempt, leaving);
-    tell(task.story, `${key} is asked back: ${reason}`);
-    effects.push({ type: 'send', node, message: { type: 'reclaim', attempt: key, reason } });
-  } else if (kind === 'restart') {
+  if (kind === 'restart') {
     effects.push({ type: 'send', node, message: { type: 'cancel', attempt: key, reason } });
     goElsewhere(state, attempt, leaving, effects);
-  } else throw new Error(`${key}: a move of kind ${kind} was offered by nobody`);
-}
-
-function leave({ moves }: PlannerState, attempt: AttemptView, leaving: NonNullable<AttemptView['leaving']>): void {
+    return;
+  }
+  if (kind === 'live') throw new Error(`${key}: a move of kind ${kind} was offered by nobody`);
   attempt.leaving = leaving;
-  moves.leaving.add(attempt);
+  state.moves.leaving.add(attempt);
+  if (kind === 'resplit') return;
+  tell(task.story, `${key} is asked back: ${reason}`);
+  effects.push({ type: 'send', node, message: { type: 'reclaim', attempt: key, reason } });
 }
 
 /** Of all parts but the last, which is what is left. */

@@ -1,11 +1,11 @@
 import type { Assignment, MonitoredDevice, Quantiles } from '@foremesh/partitioner';
-import { weightsOf } from './ahead.ts';
+import { expectedOf, weightsOf } from './ahead.ts';
 import { isCutAsItRuns } from './chunks.ts';
 import { codeOf, deviceOf, inputOf, placeable } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
-import { capacityOf, currentCpu, leavesPerSecondOf } from './foresight/index.ts';
+import { capacityOf, currentCpu } from './foresight/index.ts';
 import { movesLeft, noteStay, perform, slotsPromised } from './moves.ts';
-import { linkBytesPerSecond, nearBytes, neededBlobs } from './near.ts';
+import { nearBytes, neededBlobs } from './near.ts';
 import { workSecondsOf } from './profiles.ts';
 import type { AttemptView, NodeView, PlannerState, StageView } from './state.ts';
 
@@ -93,9 +93,7 @@ function monitoredOf(state: PlannerState, node: NodeView, stage: StageView): Mon
     ...(trusts === undefined ? {} : { trusts }), // what one stage is refused is told by its tasks
     freeSlots: device.freeSlots - slotsPromised(state, node),
     slots,
-    capacity: capacityOf(state, node),
-    bytesPerSecond: linkBytesPerSecond(node),
-    leavesPerSecond: leavesPerSecondOf(state, node),
+    ...expectedOf(state, node),
   };
 }
 

@@ -1,8 +1,8 @@
 import type { PlanNode } from '@foremesh/partitioner';
 import { jobKeyOf } from '../../job-plan.ts';
 import type { LedgerJob } from '../../ledger.ts';
-import { capacityOf, leavesPerSecondOf, slotsFreeSeconds } from '../foresight/index.ts';
-import { linkBytesPerSecond } from '../near.ts';
+import { expectedOf } from '../ahead.ts';
+import { slotsFreeSeconds } from '../foresight/index.ts';
 import type { NodeView, PlannerState } from '../state.ts';
 import { workOfTask } from './work.ts';
 
@@ -31,18 +31,16 @@ export function planNodesOf(
       seconds === Number.POSITIVE_INFINITY ? unknownTaskSeconds : seconds,
     ),
   );
-  const capacities = views.map((node) => capacityOf(state, node));
+  const expected = views.map((node) => expectedOf(state, node));
   // Of the engines of a node the first is as good as any: what is ahead may be of all of them.
   const rates = views.map(
-    ({ status }, index) => (Object.values(status.speed)[0] ?? 1) * capacities[index]!.q50.rates[0]!,
+    ({ status }, index) => (Object.values(status.speed)[0] ?? 1) * expected[index]!.capacity.q50.rates[0]!,
   );
   spreadWork(free, rates, secondsMeanwhile(state, job, ownSeconds));
   return views.map((node, index) => ({
     node: node.status.node,
     freeSeconds: free[index]!,
-    capacity: capacities[index]!,
-    bytesPerSecond: linkBytesPerSecond(node),
-    leavesPerSecond: leavesPerSecondOf(state, node),
+    ...expected[index]!,
   }));
 }
 
