@@ -3,7 +3,7 @@ import { type CodeReference, type Problem, trustMend, untrusted } from '../../co
 import type { PlannerState, StageView } from './state.ts';
 
 /** Nodes that a message about a lack of room names one by one. */
-const devicesNamedMost = 8;
+const nodesNamedMost = 8;
 
 type Refusals = readonly { readonly device: string; readonly refusal: Refusal }[];
 
@@ -31,19 +31,25 @@ function noRoom(state: PlannerState, stage: StageView, refusals: Refusals): Prob
     if (refusal === 'reserved') return `takes only what asks for ${onlyLabels.join(', ')}`;
     return lacks[refusal as keyof typeof lacks] ?? refusal;
   };
-  const each = refusals.slice(0, devicesNamedMost).map(({ device, refusal }) => `${device}: ${why(device, refusal)}`);
-  if (refusals.length > each.length) each.push(`and ${refusals.length - each.length} more`);
-  if (refusals.length === 0) {
-    const online = [...state.nodes.values()].some((node) => node.online);
-    each.push(online ? 'no node has said yet what it has in hand' : 'no node is online');
-  }
-  return {
-    code: 'MESH_NO_ROOM',
-    message: `stage ${stage.plan.stage} fits no node (${each.join('; ')})`,
-    mend:
-      trustMendOf(stage, signed, refusals) ??
-      'start a node that can take it (`foremesh node`), or lower what the stage asks for; the job waits',
-  };
+  const said = refusals.map(({ device, refusal }) => `${device}: ${why(device, refusal)}`);
+  const isOnline = [...state.nodes.values()].some((node) => node.online);
+  const none = isOnline ? 'no node has said yet what it has in hand' : 'no node is online';
+  return fitsNoNode(
+    stage.plan.stage,
+    said,
+    none,
+    trustMendOf(stage, signed, refusals) ?? `${startMend}; the job waits`,
+  );
+}
+
+const startMend = 'start a node that can take it (`foremesh node`), or lower what the stage asks for';
+
+/** `said` is what keeps it from each node; `none`, that there is no node. */
+export function fitsNoNode(stage: string, said: readonly string[], none: string, mend = startMend): Problem {
+  const named = said.slice(0, nodesNamedMost);
+  if (said.length > named.length) named.push(`and ${said.length - named.length} more`);
+  const why = said.length === 0 ? none : named.join('; ');
+  return { code: 'MESH_NO_ROOM', message: `stage ${stage} fits no node (${why})`, mend };
 }
 
 /** When nothing but trust keeps it from a node. */

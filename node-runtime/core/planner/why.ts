@@ -233,8 +233,10 @@ function ofHeld(
   };
 }
 
-function secondsText(seconds: number): string {
-  return seconds < 100 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
+/** `0.1 s`, `98 s`, `12 min`. */
+export function secondsText(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  return seconds < 600 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
 function ofReady(state: PlannerState, job: LedgerJob, task: TaskView): OfTask {

@@ -11,13 +11,11 @@ import {
 import type { StagePlan } from '../../job-plan.ts';
 import { deadlineOf, type LedgerJob } from '../../ledger.ts';
 import { weightsOf } from '../ahead.ts';
+import { fitsNoNode } from '../no-room.ts';
 import type { NodeView, PlannerState } from '../state.ts';
-import { neverOf } from '../why.ts';
+import { neverOf, secondsText } from '../why.ts';
 import { graphOf, type JobGraph, type StageGraph, stageRowOf } from './graph.ts';
 import { nodesToPlan, planNodesOf } from './nodes.ts';
-
-/** Nodes that a message about a lack of room names one by one. */
-const nodesNamedMost = 8;
 
 export interface PlanOptions {
   readonly algorithm?: PlanAlgorithm;
@@ -109,16 +107,13 @@ export function deadlineProblem(job: LedgerJob, planned: PlannedJob, withinMs: n
   const [even, sure] = [0.5, confidence].map((share) => millisecondsOf(planned.finishQuantile(share)));
   if (probability >= confidence || (sure !== undefined && sure <= withinMs)) return undefined;
   const percent = (share: number) => `${Math.floor(100 * share)} %`;
-  const when = (ms: number | undefined) => (ms === undefined ? 'later than is foreseen' : `in ${seconds(ms)}`);
+  const when = (ms: number | undefined) =>
+    ms === undefined ? 'later than is foreseen' : `in ${secondsText(ms / 1_000)}`;
   return {
     code: 'MESH_DEADLINE_UNLIKELY',
-    message: `the deadline in ${seconds(withinMs)} is met with ${percent(probability)}, asked for were ${percent(confidence)}; as things are it is done ${when(even)} (50 %), ${when(sure)} (${percent(confidence)})`,
+    message: `the deadline in ${secondsText(withinMs / 1_000)} is met with ${percent(probability)}, asked for were ${percent(confidence)}; as things are it is done ${when(even)} (50 %), ${when(sure)} (${percent(confidence)})`,
     mend: 'allow more time, give it a higher `priority`, or start more nodes; it runs all the same',
   };
-}
-
-function seconds(ms: number): string {
-  return `${ms < 10_000 ? (ms / 1_000).toFixed(1) : Math.round(ms / 1_000)} s`;
 }
 
 export function finishTimesOf(planned: PlannedJob): FinishTimes {
@@ -212,12 +207,5 @@ function noRoom(state: PlannerState, job: LedgerJob, plan: StagePlan, merges: bo
         : 'has not said yet what it has in hand';
     return `${status.node}: ${never?.text ?? now}`;
   });
-  const named = said.slice(0, nodesNamedMost);
-  if (said.length > named.length) named.push(`and ${said.length - named.length} more`);
-  if (said.length === 0) named.push('there is no node');
-  return {
-    code: 'MESH_NO_ROOM',
-    message: `stage ${plan.stage} fits no node (${named.join('; ')})`,
-    mend: mend ?? 'start a node that can take it (`foremesh node`), or lower what the stage asks for',
-  };
+  return fitsNoNode(plan.stage, said, 'there is no node', mend);
 }
