@@ -1,8 +1,7 @@
 import type { JobPromise, JobState, StageState } from '../contract/index.ts';
 import type { UploadProgress } from './job-payload.ts';
-import { timeOfDay } from './plan/summary.ts';
 import type { Paint } from './style.ts';
-import { bytesText, durationText, oneLine, percentText, plural, widthOf } from './text.ts';
+import { bytesText, durationText, oneLine, percentText, plural, timeOfDay, widthOf } from './text.ts';
 
 export interface JobProgress {
   readonly state: JobState;

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   type Address,
   type Connection,
@@ -26,7 +26,7 @@ interface NodeCommandOptions extends PreferenceOptions {
   readonly deviceScope?: string;
   readonly sensors?: string;
   readonly lead: boolean;
-  readonly policy: string;
+  readonly policy: PolicyName;
   readonly unsandboxed?: boolean;
   readonly journal?: string;
   readonly logLevel: string;
@@ -66,10 +66,10 @@ export const nodeCommand: CommandModule = {
         'run trusted code of engine node without walls where the system has none (see docs/security.md)',
       )
       .option('--no-lead', 'never lead the mesh')
-      .option(
-        '--policy <policy>',
-        'what it places tasks by, should it lead: forecasts (predictive), or what is measured now (reactive)',
-        'predictive',
+      .addOption(
+        new Option('--policy <policy>', 'what it places tasks by, should it lead: forecasts, or what is measured now')
+          .choices(policyNames)
+          .default('predictive'),
       )
       .option('--journal <folder>', 'record what this node decides from, should it vote; foremesh replay reads it')
       .option('--log-level <level>', levels.join(', '), 'info')
@@ -89,7 +89,7 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     preferences: { ...changeOf(options), ...(options.share === undefined ? {} : { share: options.share }) },
     labels: labelsOf(options.labels),
     mayLead: options.lead,
-    policy: policyOf(options.policy),
+    policy: options.policy,
     unsandboxed: options.unsandboxed === true,
     ...(options.slots === undefined ? {} : { slots: slotsOf(options.slots) }),
     ...(options.name === undefined ? {} : { name: options.name }),
@@ -147,12 +147,6 @@ function signalled(): Promise<undefined> {
   return new Promise((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(undefined));
   });
-}
-
-function policyOf(text: string): PolicyName {
-  const policy = policyNames.find((name) => name === text);
-  if (policy !== undefined) return policy;
-  throw new MeshError('MESH_USAGE', `--policy "${text}" is unknown`, { mend: `use ${policyNames.join(' or ')}` });
 }
 
 function slotsOf(text: string): number {

@@ -11,7 +11,7 @@ import { estimateText } from '../estimates.ts';
 import { ExitWith, exitCodeOf } from '../exit-codes.ts';
 import { usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
-import { durationText, plural, printable } from '../text.ts';
+import { durationText, hourOfDay, plural, printable } from '../text.ts';
 
 const examples = `
 Tasks are named as \`foremesh job ID\` lists them. Of several jobs with such a task the newest is meant, unless the
@@ -129,7 +129,7 @@ function costText(cost: PlacementCost, weights: NonNullable<WhyAnswer['weights']
 
 /** `at 14:20 (80 %: 14:12-14:31)`, by the clock of this machine: the leader tells durations. */
 function roomText({ earliestMs, afterMs, latestMs, horizonMs }: FirstRoom, nowMs: number): string {
-  const at = (ms: number) => timeOfDay(nowMs + ms);
+  const at = (ms: number) => hourOfDay(nowMs + ms);
   if (earliestMs === undefined) return `later than ${at(horizonMs)}, as far as is foreseen`;
   const latest = latestMs === undefined ? `later than ${at(horizonMs)}` : at(latestMs);
   const range = `80 %: ${at(earliestMs)}-${latest}`;
@@ -139,10 +139,5 @@ function roomText({ earliestMs, afterMs, latestMs, horizonMs }: FirstRoom, nowMs
 /** `, 1200 MiB at 14:20`. */
 function thenText(room: FirstRoom | undefined, nowMs: number): string {
   if (room?.afterMs === undefined || room.memoryBytes === undefined) return '';
-  return `, ${Math.floor(room.memoryBytes / 1024 ** 2)} MiB at ${timeOfDay(nowMs + room.afterMs)}`;
-}
-
-function timeOfDay(atMs: number): string {
-  const at = new Date(atMs);
-  return [at.getHours(), at.getMinutes()].map((each) => String(each).padStart(2, '0')).join(':');
+  return `, ${Math.floor(room.memoryBytes / 1024 ** 2)} MiB at ${hourOfDay(nowMs + room.afterMs)}`;
 }

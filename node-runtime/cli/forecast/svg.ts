@@ -1,3 +1,4 @@
+import { escaped, rounded } from '../svg.ts';
 import { durationText } from '../text.ts';
 import type { SeriesView } from './view.ts';
 
@@ -23,9 +24,9 @@ export function svgOf(heading: string, views: readonly SeriesView[], pastMs: num
 function panelOf({ title, text, top, past, future, stepMs, why }: SeriesView, pastMs: number, y: number): string {
   const futureMs = (future.at(-1)?.fromMs ?? 0) + stepMs;
   const span = width - plot.left - plot.right;
-  const x = (ms: number) => round(plot.left + ((ms + pastMs) / (pastMs + futureMs)) * span);
+  const x = (ms: number) => rounded(plot.left + ((ms + pastMs) / (pastMs + futureMs)) * span);
   const bottom = plot.top + plot.height;
-  const height = (value: number) => round(bottom - (top <= 0 ? 0 : Math.min(1, value / top)) * plot.height);
+  const height = (value: number) => rounded(bottom - (top <= 0 ? 0 : Math.min(1, value / top)) * plot.height);
   const shown = past.filter(({ ageMs }) => ageMs <= pastMs);
   const pastLine = shown.map(({ ageMs, value }) => `${x(-ageMs)},${height(value)}`).join(' ');
   // Each step is a stretch of time, not a point.
@@ -53,12 +54,4 @@ function panelOf({ title, text, top, past, future, stepMs, why }: SeriesView, pa
     label(width - plot.right, bottom + 16, `+${durationText(futureMs)}`, 'end'),
     '</g>',
   ].join('\n');
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

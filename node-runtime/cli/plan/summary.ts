@@ -2,7 +2,7 @@ import type { PlanAnswer, PlanStage } from '../../contract/index.ts';
 import { secondsText } from '../estimates.ts';
 import type { Paint } from '../style.ts';
 import { type Column, renderTable } from '../table.ts';
-import { durationText, plural } from '../text.ts';
+import { durationText, plural, timeOfDay } from '../text.ts';
 
 const basisTexts: Readonly<Record<PlanStage['basis'], string>> = {
   own: 'by what its tasks took',
@@ -66,18 +66,6 @@ export function promiseText({ nodes, promise, finish }: PlanAnswer, nowMs: numbe
   const used = plural(nodes.filter(({ tasks }) => tasks > 0).length, 'node');
   if (promise === undefined) return `plan: ${used}, later than is foreseen`;
   return `plan: ${used}, ${timeOfDay(nowMs + promise.withinMs, nowMs)} (${percent(promise.confidence)})`;
-}
-
-/** `14:02:31`, and the day where it is another. */
-export function timeOfDay(atMs: number, nowMs = Date.now()): string {
-  const at = new Date(atMs);
-  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(twoDigits).join(':');
-  if (at.toDateString() === new Date(nowMs).toDateString()) return time;
-  return `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())} ${time}`;
-}
-
-function twoDigits(value: number): string {
-  return String(value).padStart(2, '0');
 }
 
 /** Whole per cent, never all or nothing: nobody is so sure. */

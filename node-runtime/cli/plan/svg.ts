@@ -1,4 +1,5 @@
 import type { PlanAnswer } from '../../contract/index.ts';
+import { escaped, rounded } from '../svg.ts';
 import { durationText } from '../text.ts';
 import { type Lane, lanesOf, ticksOf } from './lanes.ts';
 
@@ -16,7 +17,7 @@ export function planSvgOf(heading: string, plan: PlanAnswer): string {
   const spanMs = Math.max(1, ...ends);
   const bottom = margin.top + lanes.length * laneHeight;
   const height = bottom + margin.bottom;
-  const x = (ms: number) => round(margin.left + (ms / spanMs) * (width - margin.left - margin.right));
+  const x = (ms: number) => rounded(margin.left + (ms / spanMs) * (width - margin.left - margin.right));
   const fillOf = new Map(stages.map(({ stage }, index) => [stage, fills[index % fills.length]!]));
   const text = (atX: number, atY: number, said: string, anchor: 'start' | 'middle' | 'end', size = 12) =>
     `<text x="${atX}" y="${atY}" text-anchor="${anchor}" font-size="${size}">${escaped(said)}</text>`;
@@ -24,7 +25,7 @@ export function planSvgOf(heading: string, plan: PlanAnswer): string {
     finish?.q10Ms === undefined || finish.q90Ms === undefined
       ? []
       : [
-          `<rect x="${x(finish.q10Ms)}" y="${margin.top}" width="${round(x(finish.q90Ms) - x(finish.q10Ms))}" height="${bottom - margin.top}" fill="${colours.band}"><title>done here with 80 %</title></rect>`,
+          `<rect x="${x(finish.q10Ms)}" y="${margin.top}" width="${rounded(x(finish.q90Ms) - x(finish.q10Ms))}" height="${bottom - margin.top}" fill="${colours.band}"><title>done here with 80 %</title></rect>`,
         ];
   const grid = ticksOf(spanMs, 8).flatMap((ms) => [
     `<path d="M${x(ms)} ${margin.top}V${bottom}" stroke="${colours.grid}"/>`,
@@ -58,18 +59,10 @@ export function planSvgOf(heading: string, plan: PlanAnswer): string {
     return [
       text(margin.left - 8, y + 15, title, 'end'),
       ...own.map(({ task, stage, startMs, finishMs, isMerge }) => {
-        const wide = Math.max(1, round(x(finishMs) - x(startMs) - 1));
+        const wide = Math.max(1, rounded(x(finishMs) - x(startMs) - 1));
         const said = `${task}: ${durationText(startMs)} to ${durationText(finishMs)}`;
         return `<rect x="${x(startMs)}" y="${y + 3}" width="${wide}" height="${laneHeight - 6}" rx="2" fill="${fillOf.get(stage)}"${isMerge ? ' fill-opacity="0.6"' : ''}><title>${escaped(said)}</title></rect>`;
       }),
     ];
   }
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
