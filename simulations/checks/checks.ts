@@ -15,9 +15,11 @@ import {
 import {
   findTask,
   holdsLease,
+  isWhole,
   type LedgerCommand,
   type LedgerEvent,
   type LogEntry,
+  type PlannerState,
   type RaftState,
   type VoterEffect,
   type VoterEvent,
@@ -150,14 +152,8 @@ export class Checks {
     check(!this.#attempts.has(attempt), 'attempts', `${attempt} was assigned before`);
     this.#attempts.add(attempt);
     this.runs += 1;
-    const others = planner.jobs.get(`${account}/${job}`)?.tasks.get(task)?.attempts.size ?? 0;
-    check(others <= 2, 'copies', `${attempt} was assigned, and ${others - 1} others go on`);
-    const key = `${account}/${job}/${task}`;
-    // The first is none, even when one look at the task made a copy of it too.
-    const chosen = this.#chosen.get(key);
-    if (chosen === undefined) this.#chosen.set(key, 0);
-    else if (others > 1 || this.#moving.delete(key)) this.#chosen.set(key, chosen + 1);
     const ledger = planner.ledger.jobs.get(`${account}/${job}`);
+    this.#counts(message, planner);
     const tasks = ledger?.stages.get(stage)?.tasks ?? [];
     const assigned = tasks.find((each) => each.task === task);
     check(assigned !== undefined, 'cut', `${attempt} was assigned, the log has no such task`);
@@ -171,6 +167,22 @@ export class Checks {
       `${node} offers room for ${room}, was given ${view?.attempts.size}`,
     );
     check(view?.confirmed === true, 'inventory', `${node} was given ${attempt} before it said what it has in hand`);
+  }
+
+  /** One attempt of a task, and at most one copy: when all of its stage is out. */
+  #counts({ attempt, account, job, stage, task }: Assign, { jobs, ledger }: PlannerState): void {
+    const key = `${account}/${job}`;
+    const view = jobs.get(key);
+    const others = view?.tasks.get(task)?.attempts.size ?? 0;
+    check(others <= 2, 'copies', `${attempt} was assigned, and ${others - 1} others go on`);
+    const open = ledger.jobs.get(key)?.stages.get(stage);
+    const isAllOut = open !== undefined && isWhole(open) && open.openParts === view?.stages.get(stage)?.atNodes;
+    check(others < 2 || isAllOut, 'copies', `${attempt} is a copy, and others of its stage wait`);
+    const name = `${key}/${task}`;
+    // The first is no copy, even when one look at the task made a copy of it too.
+    const chosen = this.#chosen.get(name);
+    if (chosen === undefined) this.#chosen.set(name, 0);
+    else if (others > 1 || this.#moving.delete(name)) this.#chosen.set(name, chosen + 1);
   }
 
   /** What people are told: of a task that moves, that it does not go to and fro. */
