@@ -104,6 +104,7 @@ async function learn(mesh: ScopedMesh, own: OwnWork): Promise<Learned> {
     jobOf((1 + before) * own.periodMs, chunkLines),
   );
   const idle = await runJobs(mesh.client, alone, fromMs, undefined, () => undefined);
+  say(`on idle devices jobs took ${idle.map(({ finishSeconds }) => round(finishSeconds, 1)).join(', ')} s`);
   const untilMs = fromMs + learnedPeriods * own.periodMs;
   await sleep(untilMs - Date.now());
   return {

@@ -20,8 +20,13 @@ export interface ForeseenDevice extends Device {
 export interface ForeseenTask extends PlaceableTask {
   readonly workSeconds: Quantiles;
   readonly inputBytes: number;
-  /** False: it has waited for better long enough, and takes the best of what is free now. */
+  /** False: it takes the best of what is free now. */
   readonly mayWait: boolean;
+  /**
+   * It has waited for better so long, longer than it was told: what is not free now is believed to take as long again. So it waits no more than
+   * about twice as long as was worth while (as who rents skis buys them when the rents come to their price: Karlin, Manasse, Rudolph and Sleator 1988). 0: not yet.
+   */
+  readonly overdueSeconds: number;
 }
 
 /** What it would cost on one of the devices that could take it. */
@@ -163,7 +168,12 @@ function endingBefore({ device, slot, expected, isUsable }: Candidate, total: nu
 }
 
 function isAlike(one: ForeseenTask, other: ForeseenTask): boolean {
-  return one.workSeconds === other.workSeconds && one.inputBytes === other.inputBytes && one.mayWait === other.mayWait;
+  return (
+    one.workSeconds === other.workSeconds &&
+    one.inputBytes === other.inputBytes &&
+    one.mayWait === other.mayWait &&
+    one.overdueSeconds === other.overdueSeconds
+  );
 }
 
 function candidatesOf(task: ForeseenTask, devices: readonly ForeseenDevice[], weights: CostWishes): Candidate[] {
@@ -189,15 +199,21 @@ function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWi
       },
       weights,
     );
-  // One that waits no longer takes also what those before it would rather have later.
-  let expected = costFrom(!task.mayWait && device.freeSlots > 0 ? 0 : free);
+  const costLater = (seconds: number) => costFrom(seconds > 0 ? Math.max(seconds, task.overdueSeconds) : 0);
+  // One that has waited takes also what those before it would rather have later.
+  let expected = isHasty(task) && device.freeSlots > 0 ? costFrom(0) : costLater(free);
   if (task.mayWait && expected.terms.contentionSeconds > 0) {
     const calm = calmFrom(capacity, free);
-    const later = calm === undefined ? expected : costFrom(calm);
+    const later = calm === undefined ? expected : costLater(calm);
     if (later.terms.total < expected.terms.total) expected = later;
   }
   const startsNow = expected.startSeconds === 0 && device.freeSlots > 0;
   return { device, slot, expected, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
+}
+
+/** What is free now it takes, whatever is expected of the memory there. */
+function isHasty({ mayWait, overdueSeconds }: ForeseenTask): boolean {
+  return !mayWait || overdueSeconds > 0;
 }
 
 function isUsable(
@@ -208,7 +224,7 @@ function isUsable(
 ): boolean {
   if (startsNow) {
     if (device.freeMemoryBytes < task.memoryBytes) return false;
-    if (!task.mayWait) return true;
+    if (isHasty(task)) return true;
   } else if (!task.mayWait || terms.total === Number.POSITIVE_INFINITY) return false;
   return device.memoryFree === undefined || leastOf(device.memoryFree, startSeconds, finish.q50) >= task.memoryBytes;
 }

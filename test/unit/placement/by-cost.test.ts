@@ -49,6 +49,7 @@ function tasks(count: number, seconds: number, change: Partial<ForeseenTask> = {
     workSeconds,
     inputBytes: 0,
     mayWait: true,
+    overdueSeconds: 0,
     ...change,
   }));
 }
@@ -99,6 +100,16 @@ describe('placement by cost', () => {
     assert.deepEqual(place(tasks(1, 30, { mayWait: false }), [soon, device('slow')]), ['slow']);
   });
 
+  it('that has waited longer than it was told expects as much again, and takes what is free where that is better', () => {
+    // 30 s of work: on the one that was to be free in a second 3 s, on the slow one 30 s.
+    const two = () => [device('soon', { speed: { js: 10 }, slotsFreeSeconds: [1] }), device('slow')];
+    assert.deepEqual(place(tasks(1, 30, { overdueSeconds: 20 }), two()), ['(soon)']);
+    assert.deepEqual(place(tasks(1, 30, { overdueSeconds: 28 }), two()), ['slow']);
+    const starved = device('starved', { capacity: always(0.05) });
+    const late = device('late', { slotsFreeSeconds: [5] });
+    assert.deepEqual(place(tasks(1, 30, { overdueSeconds: 60 }), [late, starved]), ['(late)']);
+  });
+
   it('goes where its input is, where it does not fail, and where nobody leaves', () => {
     const input = { inputBytes: 20e6 };
     assert.deepEqual(place(tasks(1, 30, input), [device('far'), device('near', { nearBytes: 20e6 })]), ['near']);
@@ -117,6 +128,7 @@ describe('placement by cost', () => {
     assert.deepEqual(place(tasks(1, 30, large), [tight(), device('roomy')]), ['tight'], 'it ends before that');
     assert.deepEqual(place(tasks(1, 60, large), [tight()]), ['()']);
     assert.deepEqual(place(tasks(1, 60, { ...large, mayWait: false }), [tight()]), ['tight']);
+    assert.deepEqual(place(tasks(1, 60, { ...large, overdueSeconds: 1 }), [tight()]), ['tight']);
   });
 
   it('spreads equal tasks over equal devices', () => {
