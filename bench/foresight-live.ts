@@ -15,6 +15,8 @@ const busyMs = 12_000;
 /** Seen before anything is measured; of the last of them it is taken what the own work gets alone. */
 const learnedPeriods = 7;
 const alonePeriods = 2;
+/** Before that, one after the other; it counts what they take in the middle. */
+const idleJobs = 5;
 /** The jobs of a run come over nearly two periods, at something over half of what the devices can do; in the third the other policy takes over. */
 const spanMs = 1.9 * (idleMs + busyMs);
 const everyMs = 7_500;
@@ -93,28 +95,29 @@ async function measure(
   };
 }
 
-async function learn(mesh: ScopedMesh, own: OwnWork): Promise<Learned> {
-  say(`${learnedPeriods} periods of ${(idleMs + busyMs) / 1_000} s are learned first, and what a task takes`);
-  const fromMs = own.idleFrom(Date.now());
-  await sleep(fromMs - Date.now());
-  // Always in the idle time of all devices: in the first what the code takes, then how long a job takes when it is known.
-  const unmeasured = jobList(seed, idleMs / 2, 3_000, chunkLines / 2);
-  await runJobs(mesh.client, unmeasured, fromMs, undefined, () => undefined);
-  const alone = Array.from({ length: learnedPeriods - alonePeriods - 1 }, (_, before) =>
-    jobOf((1 + before) * own.periodMs, chunkLines),
-  );
-  const idle = await runJobs(mesh.client, alone, fromMs, undefined, () => undefined);
-  say(`on idle devices jobs took ${idle.map(({ finishSeconds }) => round(finishSeconds, 1)).join(', ')} s`);
-  const untilMs = fromMs + learnedPeriods * own.periodMs;
-  await sleep(untilMs - Date.now());
-  return {
-    aloneMs: mean(await own.between(untilMs - alonePeriods * own.periodMs, untilMs)),
-    idleSecondsPerLine: median(idle.map(({ finishSeconds, lines }) => finishSeconds / lines)),
-  };
+/** How long a job takes for each of its lines while no device has work of its own, and processes for tasks are there, as they are when jobs come one after the other. */
+async function learnJobs({ client }: ScopedMesh): Promise<number> {
+  say(`what a job takes on idle devices is learned first`);
+  const secondsPerLine: number[] = [];
+  for (let job = 0; job <= idleJobs; job += 1) {
+    const [done] = await runJobs(client, [jobOf(0, chunkLines)], Date.now(), undefined, () => undefined);
+    say(
+      `  ${done!.lines} lines: ${round(done!.finishSeconds, 1)} s${job === 0 ? ', with the start of processes' : ''}`,
+    );
+    if (job > 0) secondsPerLine.push(done!.finishSeconds / done!.lines);
+  }
+  return median(secondsPerLine);
 }
 
-async function measureAll(mesh: ScopedMesh, own: OwnWork) {
-  const learned = await learn(mesh, own);
+/** What the own work gets alone in a busy time, milliseconds of CPU. */
+async function learnOwnWork(own: OwnWork): Promise<number> {
+  say(`${learnedPeriods} periods of ${(idleMs + busyMs) / 1_000} s are learned`);
+  const untilMs = own.idleFrom(Date.now()) + learnedPeriods * own.periodMs;
+  await sleep(untilMs - Date.now());
+  return mean(await own.between(untilMs - alonePeriods * own.periodMs, untilMs));
+}
+
+async function measureAll(mesh: ScopedMesh, own: OwnWork, learned: Learned): Promise<Record<Policy, Run[]>> {
   const runs: Record<Policy, Run[]> = { reactive: [], predictive: [] };
   for (let pair = 1; pair <= pairs; pair += 1) {
     const jobs = jobList(seed + pair, spanMs, everyMs, chunkLines);
@@ -126,7 +129,7 @@ async function measureAll(mesh: ScopedMesh, own: OwnWork) {
       runs[policy].push(run);
     }
   }
-  return { runs, learned };
+  return runs;
 }
 
 function summaryOf(runs: readonly Run[]): Figures {
@@ -175,11 +178,12 @@ const finish = async () => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void finish().then(() => process.exit(1)));
 try {
+  const idleSecondsPerLine = await learnJobs(mesh);
   own = await OwnWork.start(mesh.scope(busyDevice), busyMs, idleMs);
-  const { runs, learned } = await measureAll(mesh, own);
+  const aloneMs = await learnOwnWork(own);
+  const runs = await measureAll(mesh, own, { aloneMs, idleSecondsPerLine });
   const summaries = { reactive: summaryOf(runs.reactive), predictive: summaryOf(runs.predictive) };
   const differences = differencesOf(runs);
-  const { aloneMs, idleSecondsPerLine } = learned;
   notes.push(`${pairs} pairs; alone the own work gets ${round(aloneMs / 1_000, 2)} s of CPU in ${busyMs / 1_000} s`);
   const { lines } = jobOf(0, chunkLines);
   const idleSeconds = round(lines * idleSecondsPerLine, 2);
