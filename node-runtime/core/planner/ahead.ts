@@ -109,6 +109,7 @@ export function hold(state: PlannerState, task: TaskView, work: WorkSeconds, wai
   const { sinceMs = state.nowMs, untilMs = state.nowMs + Math.max(patienceLeastMs, seconds * 1_000 * patience) } =
     task.held ?? {};
   task.held = { sinceMs, untilMs, ...(waitsFor === undefined ? {} : { waitsFor }) };
+  state.moves.awaiting.add(task);
 }
 
 /** How much each term of a placement's cost counts for a job, and, if it has a deadline, how sure it wants to be of when tasks end. */

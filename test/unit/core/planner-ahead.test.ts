@@ -216,7 +216,7 @@ describe('planner: placement ahead', () => {
     assert.deepEqual(mesh.tell('short', planOf(taking(0.5, 'c'))), ['c-0 slow']);
   });
 
-  it('ends a stage no later where there is one node more, but for what counts as equal', () => {
+  describe('whatever the nodes are', () => {
     const share = fc.constantFrom(0, 0, 0.3, 0.9);
     const anyNode = fc.record({
       speed: fc.double({ min: 0.2, max: 4, noNaN: true }),
@@ -225,48 +225,65 @@ describe('planner: placement ahead', () => {
       ahead: fc.array(share, { minLength: 1, maxLength: 4 }),
       busySeconds: fc.constantFrom(undefined, 5, 60, 400),
     });
-    const wishes = fc.constantFrom(
-      { makespan: 1, contention: 0, transfer: 0, risk: 0 },
-      { makespan: 1, contention: 1, transfer: 1, risk: 1 },
-    );
-    /** What each task of the stage is expected to cost, where it is or will be; those that nobody has looked at yet are left out. */
-    const costs = (
-      nodes: readonly (typeof anyNode extends fc.Arbitrary<infer Node> ? Node : never)[],
-      plan: JobPlan,
-    ) => {
+    type Some = typeof anyNode extends fc.Arbitrary<infer Node> ? Node : never;
+    const someNodes = fc.array(anyNode, { minLength: 1, maxLength: 4 });
+    const someWork = fc.record({
+      tasks: fc.integer({ min: 1, max: 12 }),
+      seconds: fc.constantFrom(5, 60, 600),
+      others: fc.constantFrom(0, 1),
+    });
+
+    /** Nodes, some with a task that takes one slot of them, and then a stage of equal tasks. */
+    function meshWith(
+      nodes: readonly Some[],
+      { tasks, seconds, others }: { tasks: number; seconds: number; others: number },
+    ) {
       const some = new Mesh();
       for (const [index, { speed, slots, now, ahead, busySeconds }] of nodes.entries()) {
         const name = `n${index}`;
         some.add(name, { speed: { js: speed }, slots, cores: slots, labels: [name] }, now);
         some.foresee(name, [now, ...ahead]);
-        if (busySeconds === undefined) continue;
-        some.tell(`busy-${name}`, planOf(taking(busySeconds, `busy-${name}`, { labels: [name] })));
+        if (busySeconds !== undefined) some.tell(name, planOf(taking(busySeconds, `busy-${name}`, { labels: [name] })));
       }
-      some.submit('j', plan);
-      const tasks = [...some.planner.jobs.get('me/j')!.tasks.values()];
-      return tasks.flatMap(({ attempts, held }) => {
-        const [attempt] = attempts;
-        return (attempt?.expected ?? held?.waitsFor?.expected)?.terms.total ?? [];
-      });
-    };
-    fc.assert(
-      fc.property(
-        fc.array(anyNode, { minLength: 1, maxLength: 4 }),
-        anyNode,
-        fc.integer({ min: 1, max: 12 }),
-        fc.constantFrom(5, 60, 600),
-        wishes,
-        (nodes, newcomer, count, seconds, weights) => {
-          const matrix = { number: Array.from({ length: count }, (_, number) => number) };
-          const plan = { ...planOf(taking(count * seconds, 's', { matrix, merge: undefined as never })), weights };
-          const [few, more] = [nodes, [...nodes, newcomer]].map((each) => costs(each, plan));
-          assert.ok(more!.length >= few!.length);
-          const last = Math.max(...few!);
-          assert.ok(Math.max(...more!.slice(0, few!.length)) <= last * 1.05 + 1e-9, `${few} -> ${more}`);
-        },
-      ),
-      { numRuns: 300 },
-    );
+      const matrix = { number: Array.from({ length: tasks }, (_, number) => number) };
+      const stage = taking(tasks * seconds, 's', { matrix, merge: undefined as never });
+      const weights = { makespan: 1, contention: others, transfer: others, risk: others };
+      some.submit('j', { ...planOf(stage), weights });
+      return some;
+    }
+
+    it('one more ends a stage no later, but for what counts as equal', () => {
+      /** What each task is expected to cost, where it is or will be; those that nobody has looked at yet are left out. */
+      const costs = (some: Mesh) =>
+        [...some.planner.jobs.get('me/j')!.tasks.values()].flatMap(({ attempts, held }) => {
+          const [attempt] = attempts;
+          return (attempt?.expected ?? held?.waitsFor?.expected)?.terms.total ?? [];
+        });
+      fc.assert(
+        fc.property(someNodes, anyNode, someWork, (nodes, newcomer, work) => {
+          const few = costs(meshWith(nodes, work));
+          const more = costs(meshWith([...nodes, newcomer], work));
+          assert.ok(more.length >= few.length);
+          const last = Math.max(...few);
+          assert.ok(Math.max(...more.slice(0, few.length)) <= last * 1.05 + 1e-9, `${few} -> ${more}`);
+        }),
+        { numRuns: 200 },
+      );
+    });
+
+    it('nothing is moved while all is as it was when it was placed', () => {
+      fc.assert(
+        fc.property(someNodes, someWork, fc.integer({ min: 250, max: 4_000 }), (nodes, work, afterMs) => {
+          const some = meshWith(nodes, work);
+          for (const { node, key } of [...some.planner.attempts.values()])
+            some.report(node, [{ type: 'started', attempt: key }]);
+          const effects = some.step({ type: 'tick' }, afterMs);
+          const moved = effects.filter((effect) => effect.type === 'event' && effect.event.kind === 'task-moved');
+          assert.deepEqual(moved, []);
+        }),
+        { numRuns: 200 },
+      );
+    });
   });
 
   it('tries a task elsewhere that failed, and waits for better anew', () => {
