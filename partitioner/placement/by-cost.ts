@@ -1,7 +1,7 @@
-import type { CapacityCurve } from '../scheduling/capacity.ts';
+import { type CapacityCurve, givenBetween } from '../scheduling/capacity.ts';
 import { type CostWishes, type ExpectedCost, expectedCost } from './cost.ts';
 import { type Device, type PlaceableTask, type Refusal, refusalForGood } from './current-room.ts';
-import type { Quantiles, SlotCapacity } from './expected-finish.ts';
+import { meanOf, type Quantiles, type SlotCapacity } from './expected-finish.ts';
 
 /** A device, and what is expected of it. Seconds count from now. */
 export interface ForeseenDevice extends Device {
@@ -103,7 +103,7 @@ export function placeByCost(
     if (free <= 0 || placed >= options.placedMost || waiting >= options.waitingMost) break;
     before = task;
     const allowed = without(candidates, task.avoid);
-    const best = choose(allowed, weights, options.ready - placements.length);
+    const best = choose(task, allowed, weights, options.ready - placements.length);
     if (best?.startsNow === true) {
       const { device } = best;
       const alternatives = alternativesOf(best, allowed, options.alternativesKept);
@@ -130,7 +130,12 @@ function without(candidates: readonly Candidate[], avoid: readonly string[]): re
 }
 
 /** The best place; where it is not free, the best that is, unless all of `ready` tasks would end cheaper at better ones. */
-function choose(candidates: readonly Candidate[], weights: CostWishes, ready: number): Candidate | undefined {
+function choose(
+  task: ForeseenTask,
+  candidates: readonly Candidate[],
+  weights: CostWishes,
+  ready: number,
+): Candidate | undefined {
   let least = Number.POSITIVE_INFINITY;
   let now: Candidate | undefined;
   for (const candidate of candidates) {
@@ -142,7 +147,7 @@ function choose(candidates: readonly Candidate[], weights: CostWishes, ready: nu
   if (now !== undefined && now.expected.terms.total > least * equalFactor) {
     const { total } = now.expected.terms;
     let better = 0;
-    for (const candidate of candidates) if (candidate !== now) better += endingBefore(candidate, total, weights);
+    for (const candidate of candidates) if (candidate !== now) better += endingBefore(task, candidate, total, weights);
     if (better < ready) return now;
   }
   let best: Candidate | undefined;
@@ -154,15 +159,28 @@ function choose(candidates: readonly Candidate[], weights: CostWishes, ready: nu
 }
 
 /** How many such tasks, one after the other in each of its slots, a device ends for less than that each. */
-function endingBefore({ device, slot, expected, isUsable }: Candidate, total: number, weights: CostWishes): number {
+function endingBefore(
+  { workSeconds, engine }: ForeseenTask,
+  { device, slot, expected, isUsable }: Candidate,
+  total: number,
+  weights: CostWishes,
+): number {
   if (!isUsable || expected.terms.total >= total) return 0;
   if (weights.makespan === 0) return Number.POSITIVE_INFINITY;
-  const runSeconds = expected.terms.finishSeconds - expected.startSeconds;
+  const { finishSeconds, contentionSeconds } = expected.terms;
+  const { q50, demand } = device.capacity;
+  const lastSeconds = finishSeconds + (total - expected.terms.total) / weights.makespan;
+  // Those that nobody minds any more may end later for the same cost.
+  const lastCalmSeconds = lastSeconds + (weights.contention * contentionSeconds) / weights.makespan;
   const first = device.slotsFreeSeconds[slot]!;
+  const eachSeconds = meanOf(workSeconds) / (device.speed[engine] ?? 1);
   let tasks = 0;
-  for (const seconds of device.slotsFreeSeconds) {
-    const spareSeconds = (total - expected.terms.total) / weights.makespan - (seconds - first);
-    if (spareSeconds > 0) tasks += Math.ceil(spareSeconds / runSeconds);
+  for (const freeSeconds of device.slotsFreeSeconds) {
+    const endSeconds = finishSeconds + freeSeconds - first;
+    if (!(endSeconds < lastSeconds)) continue;
+    const seconds =
+      givenBetween(q50, endSeconds, lastSeconds) + givenBetween(q50, lastSeconds, lastCalmSeconds, freePart * demand);
+    tasks += Math.max(1, Math.ceil(seconds / eachSeconds));
   }
   return tasks;
 }
