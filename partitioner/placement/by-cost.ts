@@ -221,9 +221,10 @@ function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWi
   // One that has waited takes also what those before it would rather have later.
   let expected = isHasty(task) && device.freeSlots > 0 ? costFrom(0) : costLater(free);
   if (task.mayWait && expected.terms.contentionSeconds > 0) {
-    const calm = calmFrom(capacity, free);
-    const later = calm === undefined ? expected : costLater(calm);
-    if (later.terms.total < expected.terms.total) expected = later;
+    for (const seconds of calmerFrom(capacity, free)) {
+      const later = costLater(seconds);
+      if (later.terms.total < expected.terms.total) expected = later;
+    }
   }
   const startsNow = expected.startSeconds === 0 && device.freeSlots > 0;
   return { device, slot, expected, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
@@ -247,12 +248,14 @@ function isUsable(
   return device.memoryFree === undefined || leastOf(device.memoryFree, startSeconds, finish.q50) >= task.memoryBytes;
 }
 
-/** When the device will have done with its own work, if it has not at that time. */
-function calmFrom({ q50, demand }: SlotCapacity, fromSeconds: number): number | undefined {
+/** When the device will have done with its own work, if it has not at that time; and the step before, in the midst of which it may be done. */
+function calmerFrom({ q50, demand }: SlotCapacity, fromSeconds: number): number[] {
   const { untilSeconds, rates } = q50;
-  for (let phase = 1; phase < rates.length; phase += 1)
-    if (untilSeconds[phase - 1]! > fromSeconds && rates[phase]! >= freePart * demand) return untilSeconds[phase - 1];
-  return undefined;
+  for (let phase = 1; phase < rates.length; phase += 1) {
+    const [before, calm] = [phase < 2 ? 0 : untilSeconds[phase - 2]!, untilSeconds[phase - 1]!];
+    if (calm > fromSeconds && rates[phase]! >= freePart * demand) return before > fromSeconds ? [before, calm] : [calm];
+  }
+  return [];
 }
 
 /** Of two that cost the same. */

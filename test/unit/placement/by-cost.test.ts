@@ -88,6 +88,10 @@ describe('placement by cost', () => {
     const busy = () => device('busy', { capacity: sure({ untilSeconds: [60], rates: [0.2, 1] }) });
     assert.deepEqual(place(tasks(1, 30), [busy()]), ['(busy)']);
     assert.deepEqual(place(tasks(1, 30), [busy()], { ...costWeightsDefault, contention: 0 }), ['busy']);
+    const edge = device('edge', { capacity: sure({ untilSeconds: [10, 12], rates: [0.05, 0.6, 1] }) });
+    const [placement] = byCost(tasks(1, 10), [edge]);
+    const waitsFor = placement !== undefined && 'waitsFor' in placement ? placement.waitsFor : undefined;
+    assert.equal(waitsFor?.expected.startSeconds, 10, 'in the step in the midst of which the own work ends');
     const ever = device('ever', { capacity: always(0.2) });
     assert.deepEqual(place(tasks(1, 30), [ever]), ['ever'], 'where there is no better time, none is waited for');
   });
