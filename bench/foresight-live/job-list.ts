@@ -27,15 +27,18 @@ export function jobList(seed: number, spanMs: number, everyMs: number, chunkLine
   const uniform = randomSource(seed);
   const about = (value: number) => value * (0.75 + 0.5 * uniform());
   const jobs: PlannedJob[] = [];
-  for (let atMs = about(everyMs) / 2; atMs < spanMs; atMs += about(everyMs))
-    jobs.push({ atMs, lines: chunks * Math.round(about(chunkLines)) });
+  for (let atMs = about(everyMs) / 2; atMs < spanMs; atMs += about(everyMs)) jobs.push(jobOf(atMs, about(chunkLines)));
   return jobs;
 }
 
-export function specOf(lines: number, deadlineSeconds: number): JobSpecInput {
+export function jobOf(atMs: number, chunkLines: number): PlannedJob {
+  return { atMs, lines: chunks * Math.round(chunkLines) };
+}
+
+export function specOf(lines: number, deadlineSeconds?: number): JobSpecInput {
   const inline = Array.from({ length: lines }, (_, index) => `${firstLine + index}\n`).join('');
   return {
-    deadline: deadlineSeconds,
+    ...(deadlineSeconds === undefined ? {} : { deadline: deadlineSeconds }),
     stages: { sums: { code: { inline: code }, input: { inline }, split: { by: 'lines', chunks } } },
   };
 }

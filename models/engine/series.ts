@@ -4,6 +4,7 @@ import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../f
 import { isWorthUsing } from '../global/retrain.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { placeOf, strideOf } from './anchors.ts';
+import { Bends } from './bends.ts';
 import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 import { Duel } from './duel.ts';
 import { Mixture, slopeAt } from './mixture.ts';
@@ -72,6 +73,9 @@ export class Series {
   /** Of each challenger, what it said, for the time of a cell; and whether it takes part. */
   readonly #challengersSaid: number[] = [];
   readonly #awake: boolean[];
+  /** Of members that know every step, what they said, for the time of a `predict`; and how that bends the mix between its anchors. */
+  readonly #curves: (readonly [expert: number, curves: QuantileCurves])[] = [];
+  #bends: Bends | undefined;
   #open: Origin[] = [];
   #count = 0;
   #missing = 0;
@@ -164,6 +168,7 @@ export class Series {
     for (const index of globals.keys()) this.#enter(expert++, answers[index]);
     if (this.#pool.hasSlot) this.#hearLearned(answers[globals.length]);
     this.#mix(experts.length);
+    this.#bend();
     this.#remember();
     const offered = regression.offer(this.#track, 1 / this.#unit());
     const { centre, scale } = this.#track;
@@ -193,12 +198,14 @@ export class Series {
       curves !== undefined &&
       scored >= duelLeast &&
       isWorthUsing({ scored: this.#pool.learnedScored, loss, challengerLoss: Math.min(...others) });
+    if (curves !== undefined) this.#curves.push([this.#entrants, curves]);
   }
 
   /** The curves of a member at the anchors; it stands aside where it has none, or knows nothing but an open range. */
   #enter(expert: number, curves: QuantileCurves | undefined): void {
     this.#stand(expert);
     if (curves === undefined) return;
+    this.#curves.push([expert, curves]);
     for (const [anchor, step] of this.#pool.anchors.entries())
       for (const [level, curve] of [curves.q10, curves.q50, curves.q90].entries()) {
         const value = curve[Math.min(step, curve.length) - 1]!;
@@ -231,6 +238,26 @@ export class Series {
       this.#now[at + experts + 1] = own;
       this.#now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
     }
+  }
+
+  #bend(): void {
+    const { anchors, experts, weights } = this.#pool;
+    const heard = this.#curves.filter(([expert]) => !this.#sleeps(expert));
+    this.#bends = heard.length === 0 ? undefined : (this.#bends ?? new Bends(anchors));
+    this.#bends?.clear();
+    const awake = experts.flatMap((_, expert) => (this.#sleeps(expert) ? [] : [expert]));
+    for (const [member, curves] of heard)
+      this.#bends!.add(curves, (anchor, level) => {
+        const cell = (anchor * levels.length + level) * experts.length;
+        return weights[cell + member]! / awake.reduce((sum, expert) => sum + weights[cell + expert]!, 0);
+      });
+    this.#curves.length = 0;
+  }
+
+  /** Whether what an expert says has no part in the forecasts. */
+  #sleeps(expert: number): boolean {
+    const challenger = this.#pool.challengers.indexOf(expert);
+    return challenger === -1 ? expert === this.#entrants && !this.#isUsed : !this.#awake[challenger];
   }
 
   #silence(forecasts: Float32Array, at: number): void {
@@ -342,9 +369,14 @@ export class Series {
     const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
     const at = (anchor: number, level: number) => this.#latest[anchor * levels.length + level]!;
     for (let step = 0; step < steps; step += 1) {
-      const { index, share } = placeOf(anchors, step + 1 + this.#missing);
-      const on = (level: number) =>
-        share === 0 ? at(index, level) : (1 - share) * at(index, level) + share * at(index + 1, level);
+      const ahead = step + 1 + this.#missing;
+      const { index, share } = placeOf(anchors, ahead);
+      const on = (level: number) => {
+        if (share === 0) return at(index, level);
+        const line = (1 - share) * at(index, level) + share * at(index + 1, level);
+        const bent = line + (this.#bends?.at(ahead, level) ?? 0);
+        return Math.min(range.high, Math.max(range.low, bent));
+      };
       const one = on(0);
       const two = on(1);
       const three = on(2);
@@ -364,8 +396,7 @@ export class Series {
     const sums = new Array<number>(experts).fill(0);
     for (let cell = 0; cell < this.#pool.cells; cell += 1) this.#weigh(cell);
     for (const [index, weight] of this.#mixture.weights.entries()) sums[index % experts]! += weight;
-    for (const [index, expert] of this.#pool.challengers.entries()) if (!this.#awake[index]) sums[expert] = 0;
-    if (this.#pool.hasSlot && !this.#isUsed) sums[experts - 1] = 0;
+    for (let expert = 0; expert < experts; expert += 1) if (this.#sleeps(expert)) sums[expert] = 0;
     const awake = sums.reduce((sum, weight) => sum + weight, 0);
     return sums.map((weight) => weight / awake);
   }

@@ -19,6 +19,8 @@ export interface ProcessReading {
 
 /** How a machine is read; one implementation per kind of system. */
 export interface Machine {
+  /** Its cores are a quota for all that runs there: what one takes another lacks, whatever its priority. */
+  readonly hasQuota?: boolean;
   read(): Promise<MachineReading>;
   /** Processes that have ended are left out. */
   readProcesses(processIds: readonly number[]): Promise<Map<number, ProcessReading>>;

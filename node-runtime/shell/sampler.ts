@@ -13,6 +13,12 @@ export interface Sample extends Omit<MetricSample, 'ageMs'> {
   readonly atMs: number;
 }
 
+/**
+ * Of a quota that is used up: work of the device that has nearly half of it or more may want any amount. Every smaller part it would have got
+ * beside as many others (what each wants that wants less than its part, the rest in equal parts: max-min fairness, Bertsekas and Gallager 1992).
+ */
+const contention = { usedLeast: 0.95, ownLeast: 0.4 };
+
 /** Turns two readings of the machine into one sample. The first call has nothing to compare with and gives none. */
 export class Sampler {
   readonly #machine: Machine;
@@ -65,10 +71,14 @@ export class Sampler {
     if (seconds <= 0 || totalMs <= 0) return undefined;
     const cpuShare = share(machine.cpuBusyMs - before.machine.cpuBusyMs, totalMs);
     const meshShare = share(this.#meshCpuMs - before.meshCpuMs, totalMs);
+    const ownShare = Math.max(0, cpuShare - meshShare);
+    // How much it wants is seen once it has room, and whoever gives it room goes by this: it counts as wanting all.
+    const isHeldDown =
+      this.#machine.hasQuota === true && cpuShare >= contention.usedLeast && ownShare >= contention.ownLeast;
     return {
       atMs,
       cpuShare,
-      cpuBackgroundShare: Math.max(0, cpuShare - meshShare),
+      cpuBackgroundShare: isHeldDown ? cpuShare : ownShare,
       memoryAvailableBytes: Math.round(machine.memoryAvailableBytes),
       memoryMeshBytes: residentBytes,
       networkReceivedBytesPerSecond: rate(machine.networkReceivedBytes, before.machine.networkReceivedBytes, seconds),

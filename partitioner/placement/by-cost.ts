@@ -1,7 +1,7 @@
-import type { CapacityCurve } from '../scheduling/capacity.ts';
+import { type CapacityCurve, givenBetween } from '../scheduling/capacity.ts';
 import { type CostWishes, type ExpectedCost, expectedCost } from './cost.ts';
 import { type Device, type PlaceableTask, type Refusal, refusalForGood } from './current-room.ts';
-import type { Quantiles, SlotCapacity } from './expected-finish.ts';
+import { meanOf, type Quantiles, type SlotCapacity } from './expected-finish.ts';
 
 /** A device, and what is expected of it. Seconds count from now. */
 export interface ForeseenDevice extends Device {
@@ -20,8 +20,13 @@ export interface ForeseenDevice extends Device {
 export interface ForeseenTask extends PlaceableTask {
   readonly workSeconds: Quantiles;
   readonly inputBytes: number;
-  /** False: it has waited for better long enough, and takes the best of what is free now. */
+  /** False: it takes the best of what is free now. */
   readonly mayWait: boolean;
+  /**
+   * It has waited for better so long, longer than it was told: what is not free now is believed to take as long again. So it waits no more than
+   * about twice as long as was worth while (as who rents skis buys them when the rents come to their price: Karlin, Manasse, Rudolph and Sleator 1988). 0: not yet.
+   */
+  readonly overdueSeconds: number;
 }
 
 /** What it would cost on one of the devices that could take it. */
@@ -98,7 +103,7 @@ export function placeByCost(
     if (free <= 0 || placed >= options.placedMost || waiting >= options.waitingMost) break;
     before = task;
     const allowed = without(candidates, task.avoid);
-    const best = choose(allowed, weights, options.ready - placements.length);
+    const best = choose(task, allowed, weights, options.ready - placements.length);
     if (best?.startsNow === true) {
       const { device } = best;
       const alternatives = alternativesOf(best, allowed, options.alternativesKept);
@@ -125,7 +130,12 @@ function without(candidates: readonly Candidate[], avoid: readonly string[]): re
 }
 
 /** The best place; where it is not free, the best that is, unless all of `ready` tasks would end cheaper at better ones. */
-function choose(candidates: readonly Candidate[], weights: CostWishes, ready: number): Candidate | undefined {
+function choose(
+  task: ForeseenTask,
+  candidates: readonly Candidate[],
+  weights: CostWishes,
+  ready: number,
+): Candidate | undefined {
   let least = Number.POSITIVE_INFINITY;
   let now: Candidate | undefined;
   for (const candidate of candidates) {
@@ -137,7 +147,7 @@ function choose(candidates: readonly Candidate[], weights: CostWishes, ready: nu
   if (now !== undefined && now.expected.terms.total > least * equalFactor) {
     const { total } = now.expected.terms;
     let better = 0;
-    for (const candidate of candidates) if (candidate !== now) better += endingBefore(candidate, total, weights);
+    for (const candidate of candidates) if (candidate !== now) better += endingBefore(task, candidate, total, weights);
     if (better < ready) return now;
   }
   let best: Candidate | undefined;
@@ -149,21 +159,39 @@ function choose(candidates: readonly Candidate[], weights: CostWishes, ready: nu
 }
 
 /** How many such tasks, one after the other in each of its slots, a device ends for less than that each. */
-function endingBefore({ device, slot, expected, isUsable }: Candidate, total: number, weights: CostWishes): number {
+function endingBefore(
+  { workSeconds, engine }: ForeseenTask,
+  { device, slot, expected, isUsable }: Candidate,
+  total: number,
+  weights: CostWishes,
+): number {
   if (!isUsable || expected.terms.total >= total) return 0;
   if (weights.makespan === 0) return Number.POSITIVE_INFINITY;
-  const runSeconds = expected.terms.finishSeconds - expected.startSeconds;
+  const { finishSeconds, contentionSeconds } = expected.terms;
+  const { q50, demand } = device.capacity;
+  const lastSeconds = finishSeconds + (total - expected.terms.total) / weights.makespan;
+  // Those that nobody minds any more may end later for the same cost.
+  const lastCalmSeconds = lastSeconds + (weights.contention * contentionSeconds) / weights.makespan;
   const first = device.slotsFreeSeconds[slot]!;
+  const eachSeconds = meanOf(workSeconds) / (device.speed[engine] ?? 1);
   let tasks = 0;
-  for (const seconds of device.slotsFreeSeconds) {
-    const spareSeconds = (total - expected.terms.total) / weights.makespan - (seconds - first);
-    if (spareSeconds > 0) tasks += Math.ceil(spareSeconds / runSeconds);
+  for (const freeSeconds of device.slotsFreeSeconds) {
+    const endSeconds = finishSeconds + freeSeconds - first;
+    if (!(endSeconds < lastSeconds)) continue;
+    const seconds =
+      givenBetween(q50, endSeconds, lastSeconds) + givenBetween(q50, lastSeconds, lastCalmSeconds, freePart * demand);
+    tasks += Math.max(1, Math.ceil(seconds / eachSeconds));
   }
   return tasks;
 }
 
 function isAlike(one: ForeseenTask, other: ForeseenTask): boolean {
-  return one.workSeconds === other.workSeconds && one.inputBytes === other.inputBytes && one.mayWait === other.mayWait;
+  return (
+    one.workSeconds === other.workSeconds &&
+    one.inputBytes === other.inputBytes &&
+    one.mayWait === other.mayWait &&
+    one.overdueSeconds === other.overdueSeconds
+  );
 }
 
 function candidatesOf(task: ForeseenTask, devices: readonly ForeseenDevice[], weights: CostWishes): Candidate[] {
@@ -189,15 +217,22 @@ function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWi
       },
       weights,
     );
-  // One that waits no longer takes also what those before it would rather have later.
-  let expected = costFrom(!task.mayWait && device.freeSlots > 0 ? 0 : free);
+  const costLater = (seconds: number) => costFrom(seconds > 0 ? Math.max(seconds, task.overdueSeconds) : 0);
+  // One that has waited takes also what those before it would rather have later.
+  let expected = isHasty(task) && device.freeSlots > 0 ? costFrom(0) : costLater(free);
   if (task.mayWait && expected.terms.contentionSeconds > 0) {
-    const calm = calmFrom(capacity, free);
-    const later = calm === undefined ? expected : costFrom(calm);
-    if (later.terms.total < expected.terms.total) expected = later;
+    for (const seconds of calmerFrom(capacity, free)) {
+      const later = costLater(seconds);
+      if (later.terms.total < expected.terms.total) expected = later;
+    }
   }
   const startsNow = expected.startSeconds === 0 && device.freeSlots > 0;
   return { device, slot, expected, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
+}
+
+/** What is free now it takes, whatever is expected of the memory there. */
+function isHasty({ mayWait, overdueSeconds }: ForeseenTask): boolean {
+  return !mayWait || overdueSeconds > 0;
 }
 
 function isUsable(
@@ -208,17 +243,19 @@ function isUsable(
 ): boolean {
   if (startsNow) {
     if (device.freeMemoryBytes < task.memoryBytes) return false;
-    if (!task.mayWait) return true;
+    if (isHasty(task)) return true;
   } else if (!task.mayWait || terms.total === Number.POSITIVE_INFINITY) return false;
   return device.memoryFree === undefined || leastOf(device.memoryFree, startSeconds, finish.q50) >= task.memoryBytes;
 }
 
-/** When the device will have done with its own work, if it has not at that time. */
-function calmFrom({ q50, demand }: SlotCapacity, fromSeconds: number): number | undefined {
+/** When the device will have done with its own work, if it has not at that time; and the step before, in the midst of which it may be done. */
+function calmerFrom({ q50, demand }: SlotCapacity, fromSeconds: number): number[] {
   const { untilSeconds, rates } = q50;
-  for (let phase = 1; phase < rates.length; phase += 1)
-    if (untilSeconds[phase - 1]! > fromSeconds && rates[phase]! >= freePart * demand) return untilSeconds[phase - 1];
-  return undefined;
+  for (let phase = 1; phase < rates.length; phase += 1) {
+    const [before, calm] = [phase < 2 ? 0 : untilSeconds[phase - 2]!, untilSeconds[phase - 1]!];
+    if (calm > fromSeconds && rates[phase]! >= freePart * demand) return before > fromSeconds ? [before, calm] : [calm];
+  }
+  return [];
 }
 
 /** Of two that cost the same. */

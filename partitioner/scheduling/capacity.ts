@@ -9,6 +9,25 @@ export interface CapacityCurve {
   readonly rates: ArrayLike<number>;
 }
 
+/** What it gives between two times, seconds at rate 1; only while it gives at least `rateLeast`. */
+export function givenBetween(
+  { untilSeconds, rates }: CapacityCurve,
+  fromSeconds: number,
+  toSeconds: number,
+  rateLeast = 0,
+): number {
+  const last = untilSeconds.length;
+  let given = 0;
+  let at = fromSeconds;
+  for (let phase = 0; phase <= last && at < toSeconds; phase += 1) {
+    const until = phase < last ? Math.min(toSeconds, untilSeconds[phase]!) : toSeconds;
+    if (until <= at) continue;
+    if (rates[phase]! > 0 && rates[phase]! >= rateLeast) given += (until - at) * rates[phase]!;
+    at = until;
+  }
+  return given;
+}
+
 /** When a task of that cost (seconds at rate 1) ends; Infinity: never. */
 export function finishUnder({ untilSeconds, rates }: CapacityCurve, startSeconds: number, costSeconds: number): number {
   const last = untilSeconds.length;

@@ -15,9 +15,11 @@ import type { NodeView, PlannerState, TaskView } from './state.ts';
 
 /** Tasks shorter than that are over before any forecast is about them: they go by what is free now. */
 const foreseenSecondsLeast = 1;
-/** A task waits for better this much longer than it was told it would, at least so long: a promise that was not kept is not believed again. */
+/** A task believes what it is told of when there is better this much longer than it was told, at least so long; from then on that it will take as long again. */
 const patience = 2;
 const patienceLeastMs = 2_000;
+/** Waits within a fifth of each other count as equal: steps of the logarithm by base 2. */
+const waitSteps = 4;
 /** Tasks that wait for better at once, in one look at the nodes. */
 export const waitingMost = 64;
 
@@ -82,17 +84,32 @@ export function foreseenTask(
   work: WorkSeconds,
   { totalBytes }: NeededBlobs,
 ): ForeseenTask {
-  // While there are records for all, whoever is free takes some: later pieces even out what it is slower.
-  const isScarce = !state.cutting.has(task.stage);
-  const mayWait = isScarce && (task.held === undefined || state.nowMs < task.held.untilMs);
-  return { ...placeable, workSeconds: workSecondsOf(state, task) ?? work, inputBytes: totalBytes, mayWait };
+  return {
+    ...placeable,
+    workSeconds: workSecondsOf(state, task) ?? work,
+    inputBytes: totalBytes,
+    // While there are records for all, whoever is free takes some: later pieces even out what it is slower.
+    mayWait: !state.cutting.has(task.stage),
+    overdueSeconds: isOverdue(state, task) ? rounded((state.nowMs - task.held!.sinceMs) / 1_000) : 0,
+  };
 }
 
-/** It could start now, and rather waits: for that, or, should nobody know when there is room, as long as it would take. How long it does is said once. */
+function rounded(seconds: number): number {
+  return 2 ** (Math.round(Math.log2(seconds) * waitSteps) / waitSteps);
+}
+
+/** It has waited for better longer than it was told. */
+export function isOverdue({ nowMs }: PlannerState, { held }: TaskView): boolean {
+  return held !== undefined && nowMs >= held.untilMs;
+}
+
+/** It could start now, and rather waits: for that, or, should nobody know when there is room, as long as it would take. How long it was told is told once. */
 export function hold(state: PlannerState, task: TaskView, work: WorkSeconds, waitsFor: Alternative | undefined): void {
   const seconds = waitsFor?.expected.startSeconds ?? work.q50;
-  const untilMs = task.held?.untilMs ?? state.nowMs + Math.max(patienceLeastMs, seconds * 1_000 * patience);
-  task.held = waitsFor === undefined ? { untilMs } : { untilMs, waitsFor };
+  const { sinceMs = state.nowMs, untilMs = state.nowMs + Math.max(patienceLeastMs, seconds * 1_000 * patience) } =
+    task.held ?? {};
+  task.held = { sinceMs, untilMs, ...(waitsFor === undefined ? {} : { waitsFor }) };
+  state.moves.awaiting.add(task);
 }
 
 /** How much each term of a placement's cost counts for a job, and, if it has a deadline, how sure it wants to be of when tasks end. */

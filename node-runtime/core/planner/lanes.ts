@@ -1,5 +1,5 @@
 import type { LedgerJob } from '../ledger.ts';
-import { profileOf, workByEstimate } from './profiles.ts';
+import { believedWork, profileOf, workByEstimate } from './profiles.ts';
 import { tasksLeft } from './quotas.ts';
 import type { JobView, PlannerState, StageView, TaskView } from './state.ts';
 
@@ -116,11 +116,10 @@ function rankOf(state: PlannerState, { job: view, stage }: Lane): number {
 function ranksOf(state: PlannerState, job: LedgerJob): Map<string, number> {
   const { stages } = job.plan;
   const foreseen = new Map<string, number>();
-  const known = stages.map(
-    (plan) =>
-      (profileOf(state, job, plan, foreseen).workSeconds ?? workByEstimate(job, { stage: plan.stage, merges: false }))
-        ?.q50,
-  );
+  const known = stages.map((plan) => {
+    const byAuthor = workByEstimate(job, { stage: plan.stage, merges: false });
+    return believedWork(profileOf(state, job, plan, foreseen), byAuthor)?.workSeconds.q50;
+  });
   const some = known.filter((seconds) => seconds !== undefined);
   // Of stages of which nothing is known one is as long as the others are.
   const typical = some.length === 0 ? 1 : some.reduce((sum, seconds) => sum + seconds, 0) / some.length;

@@ -1,4 +1,4 @@
-import type { AttemptView } from './state.ts';
+import type { AttemptView, TaskView } from './state.ts';
 
 /** What a leader knows of the moves of its leadership. */
 export interface MovesState {
@@ -7,8 +7,10 @@ export interface MovesState {
   made: number;
   /** Attempts that their nodes were asked to give back. */
   readonly leaving: Set<AttemptView>;
+  /** Tasks that rather waited for better; some have begun, or ended, since. */
+  readonly awaiting: Set<TaskView>;
 }
 
 export function createMovesState(): MovesState {
-  return { sinceMs: Number.NEGATIVE_INFINITY, made: 0, leaving: new Set() };
+  return { sinceMs: Number.NEGATIVE_INFINITY, made: 0, leaving: new Set(), awaiting: new Set() };
 }

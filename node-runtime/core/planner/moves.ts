@@ -17,7 +17,7 @@ export function movesLeft({ moves, config, nowMs }: PlannerState): number {
   return config.movesPerInterval - moves.made;
 }
 
-/** Slots of a node for what others were asked to give back. */
+/** Slots of a node for what others were asked to give back, and for what waits for them. */
 export function slotsPromised(state: PlannerState, { status }: NodeView): number {
   let promised = 0;
   for (const attempt of state.moves.leaving) {
@@ -28,6 +28,12 @@ export function slotsPromised(state: PlannerState, { status }: NodeView): number
       state.moves.leaving.delete(attempt);
       delete attempt.leaving;
     } else if (leaving.to === status.node) promised += 1;
+  }
+  for (const task of state.moves.awaiting) {
+    const { held, job } = task;
+    if (held === undefined || task.state !== 'ready' || state.jobs.get(job.key) !== job)
+      state.moves.awaiting.delete(task);
+    else if (held.waitsFor?.device === status.node) promised += 1;
   }
   return promised;
 }

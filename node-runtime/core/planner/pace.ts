@@ -2,7 +2,7 @@ import type { CapacityCurve, ChunkDevice } from '@foremesh/partitioner';
 import type { DataReference } from '../../contract/index.ts';
 import { capacityOf, leavesPerSecondOf } from './foresight/index.ts';
 import { linkBytesPerSecond, nearBytes } from './near.ts';
-import { profileOfInput } from './profiles.ts';
+import { believedWork, bySaid, profileOfInput } from './profiles.ts';
 import type { AttemptView, NodeView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
 
 /** What the parts of a stage have told so far of how fast it goes. */
@@ -106,12 +106,12 @@ function ratesOf(state: PlannerState, stage: StageView, forSeconds: number): (no
 
 /** Seconds per record on a core of speed 1, before a part of the stage is done. */
 function foreseen(state: PlannerState, { plan }: StageView, { index, source }: StageRecords): number | undefined {
-  const { basis, workSeconds } = profileOfInput(state, plan, source.sizeBytes);
-  // The author knows his code better than any mean over the code of others.
-  if (workSeconds === undefined || (basis !== 'own' && plan.estimateSeconds !== undefined))
-    return plan.estimateSeconds === undefined ? undefined : plan.estimateSeconds / index.totalRecords;
-  // At the slowest that is likely: a piece that turns out too large is worse than one too small.
-  return Math.max(workSecondsLeast, workSeconds.q90) / index.totalRecords;
+  const byAuthor = plan.estimateSeconds === undefined ? undefined : bySaid(plan.estimateSeconds);
+  const believed = believedWork(profileOfInput(state, plan, source.sizeBytes), byAuthor);
+  if (believed === undefined) return undefined;
+  // What others took counts at the slowest that is likely: a piece that turns out too large is worse than one too small.
+  const { q50, q90 } = believed.workSeconds;
+  return Math.max(workSecondsLeast, believed.basis === 'author' ? q50 : q90) / index.totalRecords;
 }
 
 function speedOf({ status }: NodeView, { plan }: StageView): number {

@@ -1,6 +1,6 @@
 import type { TaskPrediction, TaskPredictor } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
-import { combinationsOf, type Output, type ProfileRow } from '../../contract/index.ts';
+import { combinationsOf, type Output, type PlanStage, type ProfileRow } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { partsOf, stagePlanOf } from '../ledger-cuts.ts';
@@ -58,10 +58,25 @@ const workKnownForMs = 1_000;
 /** Inputs within a fifth of each other count as equal: steps of the logarithm by base 2. */
 const inputSteps = 4;
 
+/** What one task takes, and whom that is believed of. */
+export interface BelievedWork {
+  readonly workSeconds: WorkSeconds;
+  readonly basis: PlanStage['basis'];
+}
+
 /**
- * What a task takes: by tasks of its code, or of its category, that have finished; before there are any by its author's estimate.
- * Undefined: nobody knows. Equal tasks get the very same answer, for a while.
+ * The one order in which it is believed what a task takes: tasks of its code that have finished, those of its own job among them; then its author,
+ * who knows the code better than any mean over the code of others; then tasks of its category; then any. Undefined: nobody knows.
  */
+export function believedWork(
+  { workSeconds, basis }: Pick<TaskPrediction, 'workSeconds' | 'basis'>,
+  byAuthor: WorkSeconds | undefined,
+): BelievedWork | undefined {
+  if (workSeconds !== undefined && (basis === 'own' || byAuthor === undefined)) return { workSeconds, basis };
+  return byAuthor && { workSeconds: byAuthor, basis: 'author' };
+}
+
+/** What a task takes, by whom that is believed. What any other code took is not worth to be planned with. Equal tasks get the very same answer, for a while. */
 export function workSecondsOf(state: PlannerState, { job: { key }, stage, ledger }: TaskView): WorkSeconds | undefined {
   if (stage.work === undefined || state.nowMs - stage.work.atMs >= workKnownForMs)
     stage.work = { atMs: state.nowMs, byInput: new Map() };
@@ -71,17 +86,10 @@ export function workSecondsOf(state: PlannerState, { job: { key }, stage, ledger
   const input = merges ? -1 : bucket;
   if (byInput.has(input)) return byInput.get(input);
   const job = state.ledger.jobs.get(key)!;
-  const known = profileOfTask(state, job, ledger);
-  const work = isOfItsKind(known) ? known.workSeconds : workByEstimate(job, ledger);
+  const believed = believedWork(profileOfTask(state, job, ledger), workByEstimate(job, ledger));
+  const work = believed?.basis === 'all' ? undefined : believed?.workSeconds;
   byInput.set(input, work);
   return work;
-}
-
-/** Whether tasks of its code, or at least of its category, say what it takes: what other code took is worth less than what its author thinks. */
-export function isOfItsKind(
-  known: TaskPrediction,
-): known is TaskPrediction & Required<Pick<TaskPrediction, 'workSeconds'>> {
-  return known.workSeconds !== undefined && (known.basis === 'own' || known.basis === 'category');
 }
 
 /** By its author's estimate, what a task takes: as much of that as it reads of the input of its stage. Nobody has estimated merges. */
@@ -96,7 +104,11 @@ export function workByEstimate(
     range === undefined || source === undefined
       ? 1 / Math.max(1, partCountOf(job, plan))
       : (range.end - range.start) / Math.max(1, source.sizeBytes);
-  const seconds = plan.estimateSeconds * share;
+  return bySaid(plan.estimateSeconds * share);
+}
+
+/** As an author means it who has said so many seconds. */
+export function bySaid(seconds: number): WorkSeconds {
   return { q10: seconds / estimateOffBy, q50: seconds, q90: seconds * estimateOffBy };
 }
 

@@ -237,7 +237,7 @@ export interface TaskView {
   /** What was done of it at the last checkpoint, seconds on a core of speed 1, as far as is known. */
   savedSeconds?: number;
   /** It could have started, and rather waits for a better place, until then. */
-  held?: { readonly untilMs: number; readonly waitsFor?: Alternative };
+  held?: { readonly sinceMs: number; readonly untilMs: number; readonly waitsFor?: Alternative };
 }
 
 /** A node that an attempt could have gone to, as it was then, and what was expected of it there; that is unknown of short tasks and of unknown ones. */

@@ -13,7 +13,7 @@ import {
 import { jobKeyOf } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { partsOf } from '../ledger-cuts.ts';
-import { weightsOf } from './ahead.ts';
+import { isOverdue, weightsOf } from './ahead.ts';
 import { costOn, decidedBy, toldCost } from './costs.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import { firstRoomOf } from './foresight/index.ts';
@@ -214,22 +214,26 @@ function decision(
 /** Why it waits although there is room, if it does. */
 function ofHeld(
   state: PlannerState,
-  { held }: TaskView,
+  task: TaskView,
   nodes: readonly WhyNode[],
 ): Pick<OfTask, 'reason' | 'text'> | undefined {
-  if (held === undefined || state.nowMs >= held.untilMs) return undefined;
+  const { held } = task;
+  if (held === undefined) return undefined;
   const free = nodes.find(({ verdict }) => verdict === 'could');
   if (free === undefined) return undefined;
-  const most = `at most ${secondsText((held.untilMs - state.nowMs) / 1_000)} more`;
-  if (held.waitsFor === undefined)
+  if (held.waitsFor === undefined) {
+    if (isOverdue(state, task)) return undefined;
+    const most = `at most ${secondsText((held.untilMs - state.nowMs) / 1_000)} more`;
     return {
       reason: 'held',
       text: `waits, ${most}: nobody with room now is expected to keep it until the task has ended`,
     };
+  }
   const { device, expected } = held.waitsFor;
+  const late = isOverdue(state, task) ? ', longer than was expected' : '';
   return {
     reason: 'held',
-    text: `waits for ${device}, ${most}: there it would end in ${secondsText(expected.terms.finishSeconds)}`,
+    text: `waits for ${device}${late}: there it would end in ${secondsText(expected.terms.finishSeconds)}`,
   };
 }
 

@@ -189,7 +189,7 @@ export class OwnerLimits {
     const [vitals, { memoryAvailableBytes }, sample] = await Promise.all([
       isSensed ? this.#vitals.read() : undefined,
       scope.machine.read(),
-      scope.hasQuota ? this.#sampler.sample() : undefined,
+      scope.machine.hasQuota === true ? this.#sampler.sample() : undefined,
     ]);
     const wallMs = Date.now();
     this.#lookedMs = performance.now();

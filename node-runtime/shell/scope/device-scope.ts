@@ -13,8 +13,6 @@ export interface DeviceScope {
   readonly cores: number;
   readonly memoryBytes: number;
   readonly machine: Machine;
-  /** Its cores are a quota for all that runs in it: what one takes another lacks, whatever its priority. */
-  readonly hasQuota: boolean;
   /** Puts this process into the scope, and so all that it starts. Throws `MESH_CONFIG_INVALID` when it may not. */
   enter(): Promise<void>;
 }
@@ -33,7 +31,6 @@ export async function openDeviceScope(text: string | undefined, root = '/'): Pro
     cores: availableParallelism(),
     memoryBytes: totalmem(),
     machine,
-    hasQuota: false,
     enter: async () => undefined,
   };
   if (text === undefined) return whole;
@@ -46,13 +43,12 @@ export async function openDeviceScope(text: string | undefined, root = '/'): Pro
 
 async function cgroupScope(cgroup: Cgroup, whole: DeviceScope): Promise<DeviceScope> {
   const { cores = whole.cores, memoryBytes: limit } = await cgroup.capacity();
-  const hasQuota = cores < whole.cores;
   const memoryBytes = Math.min(limit ?? whole.memoryBytes, whole.memoryBytes);
   return {
     cores: Math.min(cores, whole.cores),
     memoryBytes,
-    hasQuota,
     machine: {
+      hasQuota: cores < whole.cores,
       async read() {
         const [all, { cpuMs, memoryUsedBytes }] = await Promise.all([whole.machine.read(), cgroup.read()]);
         const left = limit === undefined || memoryUsedBytes === undefined ? undefined : limit - memoryUsedBytes;
@@ -85,7 +81,6 @@ async function cpusScope(list: string, cpus: readonly number[], whole: DeviceSco
   return {
     cores: cpus.length,
     memoryBytes,
-    hasQuota: false,
     machine: {
       async read() {
         const [all, times] = await Promise.all([whole.machine.read(), readTimes()]);

@@ -85,7 +85,8 @@ describe('device scopes', function () {
     children.push(child);
     cgroups[0]!.add(child.pid!);
     const busy = await next(2);
-    for (const each of busy.bob) assert.ok(each.cpuBackgroundShare > 0.35, JSON.stringify(busy));
+    // It wants all, and is not taken for work that wants the half that a task leaves it.
+    for (const each of busy.bob) assert.ok(each.cpuBackgroundShare > 0.7, JSON.stringify(busy));
     for (const each of busy.cyd) assert.ok(each.cpuBackgroundShare < 0.25, JSON.stringify(busy));
     for (const each of samples.get('cyd')!) assert.ok(each.memoryAvailableBytes < 2 * 1024 ** 3);
   });

@@ -8,6 +8,8 @@ import {
   profileOf,
   profileOfTask,
 } from '@foremesh/node-runtime/core';
+import { takersOf } from '../../../node-runtime/core/planner/pace.ts';
+import { workSecondsOf } from '../../../node-runtime/core/planner/profiles.ts';
 import { blobNamed, code, json, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
 
 const usage: Usage = { cpuMs: 500, wallMs: 900, peakMemoryBytes: 2_000_000, inputBytes: 100, outputBytes: 10 };
@@ -180,6 +182,34 @@ describe('planner: profiles', () => {
     const { basis, evidence, workSeconds } = profileOf(next.planner, job, job.plan.stages[0]!);
     assert.deepEqual([basis, evidence.categoryCodes], ['category', 1]);
     assert.ok(workSeconds!.q10 < 0.5 && workSeconds!.q90 > 2, JSON.stringify(workSeconds));
+  });
+
+  it('believe tasks of the code first, then its author, then others of its category, of placement and of sizes alike', () => {
+    const leader = leaderAfter(5, 'image-processing');
+    const source = blobNamed('a', 100);
+    const unknown = {
+      code: { ...code, blob: 'unknown' },
+      profile: 'image-processing',
+      split: { by: 'lines' as const },
+    };
+    const ask = (job: string, change: Parameters<typeof stagePlan>[1]) => {
+      leader.submit(job, planOf(stagePlan('s', { input: source, ...unknown, ...change })));
+      leader.step({ type: 'indexed', account: 'me', job, stage: 's', source, index: recordIndex(10) });
+      const view = leader.planner.jobs.get(`me/${job}`)!;
+      const [task] = view.tasks.values();
+      const rate = takersOf(leader.planner, task!.stage, { source, recordBytes: 10 })(leader.planner.nodes.get('bob')!);
+      const share = task!.ledger.range!.records / 10;
+      return { seconds: workSecondsOf(leader.planner, task!)!.q50 / share, recordsPerSecond: rate.itemsPerSecond };
+    };
+    // Others took a second.
+    const category = ask('category', {});
+    const author = ask('author', { estimateSeconds: 600 });
+    assert.ok(Math.abs(author.seconds - 600) < 1e-6, `${author.seconds}`);
+    assert.ok(category.seconds < author.seconds / 10, `${category.seconds}`);
+    assert.ok(author.recordsPerSecond < category.recordsPerSecond / 10);
+    const own = ask('own', { estimateSeconds: 600, code });
+    assert.ok(own.seconds < author.seconds / 10, `${own.seconds}`);
+    assert.ok(own.recordsPerSecond > 10 * author.recordsPerSecond);
   });
 
   it('divide the input of a stage by its parts, and foresee what stages that are not done will put out', () => {

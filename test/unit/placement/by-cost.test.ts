@@ -49,6 +49,7 @@ function tasks(count: number, seconds: number, change: Partial<ForeseenTask> = {
     workSeconds,
     inputBytes: 0,
     mayWait: true,
+    overdueSeconds: 0,
     ...change,
   }));
 }
@@ -87,6 +88,10 @@ describe('placement by cost', () => {
     const busy = () => device('busy', { capacity: sure({ untilSeconds: [60], rates: [0.2, 1] }) });
     assert.deepEqual(place(tasks(1, 30), [busy()]), ['(busy)']);
     assert.deepEqual(place(tasks(1, 30), [busy()], { ...costWeightsDefault, contention: 0 }), ['busy']);
+    const edge = device('edge', { capacity: sure({ untilSeconds: [10, 12], rates: [0.05, 0.6, 1] }) });
+    const [placement] = byCost(tasks(1, 10), [edge]);
+    const waitsFor = placement !== undefined && 'waitsFor' in placement ? placement.waitsFor : undefined;
+    assert.equal(waitsFor?.expected.startSeconds, 10, 'in the step in the midst of which the own work ends');
     const ever = device('ever', { capacity: always(0.2) });
     assert.deepEqual(place(tasks(1, 30), [ever]), ['ever'], 'where there is no better time, none is waited for');
   });
@@ -97,6 +102,16 @@ describe('placement by cost', () => {
     const soon = device('soon', { speed: { js: 100 }, slotsFreeSeconds: [1] });
     assert.deepEqual(place(tasks(1, 30), [soon, device('slow')]), ['(soon)']);
     assert.deepEqual(place(tasks(1, 30, { mayWait: false }), [soon, device('slow')]), ['slow']);
+  });
+
+  it('that has waited longer than it was told expects as much again, and takes what is free where that is better', () => {
+    // 30 s of work: on the one that was to be free in a second 3 s, on the slow one 30 s.
+    const two = () => [device('soon', { speed: { js: 10 }, slotsFreeSeconds: [1] }), device('slow')];
+    assert.deepEqual(place(tasks(1, 30, { overdueSeconds: 20 }), two()), ['(soon)']);
+    assert.deepEqual(place(tasks(1, 30, { overdueSeconds: 28 }), two()), ['slow']);
+    const starved = device('starved', { capacity: always(0.05) });
+    const late = device('late', { slotsFreeSeconds: [5] });
+    assert.deepEqual(place(tasks(1, 30, { overdueSeconds: 60 }), [late, starved]), ['(late)']);
   });
 
   it('goes where its input is, where it does not fail, and where nobody leaves', () => {
@@ -117,6 +132,7 @@ describe('placement by cost', () => {
     assert.deepEqual(place(tasks(1, 30, large), [tight(), device('roomy')]), ['tight'], 'it ends before that');
     assert.deepEqual(place(tasks(1, 60, large), [tight()]), ['()']);
     assert.deepEqual(place(tasks(1, 60, { ...large, mayWait: false }), [tight()]), ['tight']);
+    assert.deepEqual(place(tasks(1, 60, { ...large, overdueSeconds: 1 }), [tight()]), ['tight']);
   });
 
   it('spreads equal tasks over equal devices', () => {

@@ -5,6 +5,7 @@ import { type MeshLoad, type Sample, Sampler } from '../../../node-runtime/shell
 
 /** A machine of four cores that a test moves on by hand. */
 class FakeMachine implements Machine {
+  hasQuota?: boolean;
   reading: MachineReading = {
     cpuBusyMs: 1e6,
     cpuTotalMs: 1e7,
@@ -110,6 +111,21 @@ describe('Sampler', () => {
     assert.equal((await machine.second(400))!.cpuBackgroundShare, 0.1);
     machine.spend(7, 400);
     assert.equal((await machine.second(800))!.cpuBackgroundShare, 0.1);
+  });
+
+  it('takes own work that has its half of a quota, or more, for work that wants all, until there is room to see', async () => {
+    machine.load = { processIds: [7], endedCpuMs: 0 };
+    const ownOf = async (ownMs: number, taskMs: number) => {
+      machine.spend(7, taskMs);
+      return Number((await machine.second(ownMs + taskMs))!.cpuBackgroundShare.toFixed(9));
+    };
+    assert.equal(await ownOf(2_000, 2_000), 0.5, 'without a quota its priority gives it what it wants');
+    machine.hasQuota = true;
+    assert.equal(await ownOf(2_000, 2_000), 1, 'it may want any amount');
+    assert.equal(await ownOf(2_400, 200), 0.6, 'and here it wants that');
+    assert.equal(await ownOf(2_400, 1_200), 0.6, 'with room beside it');
+    assert.equal(await ownOf(3_600, 360), 0.99, 'all that was taken');
+    assert.equal(await ownOf(1_000, 3_000), 0.25, 'it wants less than its part');
   });
 
   it('takes counters that went back for nothing, and never leaves 0 to 1', async () => {

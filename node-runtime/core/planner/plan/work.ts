@@ -3,7 +3,7 @@ import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
 import type { LedgerJob, LedgerTask } from '../../ledger.ts';
 import { partsOf, stagePlanOf } from '../../ledger-cuts.ts';
-import { isOfItsKind, profileOfTask, workByEstimate } from '../profiles.ts';
+import { believedWork, profileOfTask, workByEstimate } from '../profiles.ts';
 import type { PlannerState } from '../state.ts';
 
 /** What one task takes, as far as anybody can tell. */
@@ -32,13 +32,13 @@ export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask
 
 function workOfMerge(known: TaskPrediction): Work {
   // What other code took says nothing of it: that computes, a merge puts together.
-  return { ...restOf(known), workSeconds: isOfItsKind(known) ? known.workSeconds : mergeSeconds };
+  const workSeconds = known.basis === 'all' ? undefined : known.workSeconds;
+  return { ...restOf(known), workSeconds: workSeconds ?? mergeSeconds };
 }
 
 function workOfPart(known: TaskPrediction, job: LedgerJob, task: LedgerTask): Work | undefined {
-  const byAuthor = isOfItsKind(known) ? undefined : workByEstimate(job, task);
-  if (byAuthor !== undefined) return { ...restOf(known), workSeconds: byAuthor, basis: 'author', sharedVariance: 1 };
-  return known.workSeconds === undefined ? undefined : { ...restOf(known), workSeconds: known.workSeconds };
+  const believed = believedWork(known, workByEstimate(job, task));
+  return believed && { ...restOf(known), ...believed, ...(believed.basis === 'author' ? { sharedVariance: 1 } : {}) };
 }
 
 function restOf({ basis, evidence, outputBytes }: TaskPrediction): Omit<Work, 'workSeconds'> {
