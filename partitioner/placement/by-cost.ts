@@ -14,7 +14,7 @@ export interface ForeseenDevice extends Device {
   /** When each of its slots is free of all that runs, waits or is planned there; Infinity: nobody knows. Planning changes it. */
   readonly slotsFreeSeconds: number[];
   /** What it is expected to have free for more tasks, bytes; as much as now unless said. */
-  readonly memoryFree?: CapacityCurve;
+  readonly memoryFree?: CapacityCurve | undefined;
 }
 
 export interface ForeseenTask extends PlaceableTask {
@@ -48,11 +48,13 @@ const freePart = 0.75;
 interface Candidate {
   readonly device: ForeseenDevice;
   /** The slot that is free first. */
-  slot: number;
-  expected: ExpectedCost;
-  startsNow: boolean;
+  readonly slot: number;
+  readonly expected: ExpectedCost;
+  /** Of `expected`: looked at for every task. */
+  readonly total: number;
+  readonly startsNow: boolean;
   /** It has the memory, as far as is known, and somebody knows when it has a slot. */
-  isUsable: boolean;
+  readonly isUsable: boolean;
 }
 
 export interface PlacingOptions {
@@ -112,7 +114,7 @@ export function placeByCost(
     }
     if (best === undefined) continue;
     best.device.slotsFreeSeconds[best.slot] = best.expected.terms.finishSeconds;
-    Object.assign(best, candidateOf(task, best.device, weights));
+    candidates[candidates.indexOf(best)] = candidateOf(task, best.device, weights);
   }
   return placements;
 }
@@ -130,33 +132,36 @@ function choose(candidates: readonly Candidate[], weights: CostWishes, ready: nu
   let now: Candidate | undefined;
   for (const candidate of candidates) {
     if (!candidate.isUsable) continue;
-    const { total } = candidate.expected.terms;
-    least = Math.min(least, total);
-    if (candidate.startsNow && (now === undefined || total < now.expected.terms.total)) now = candidate;
+    const { total } = candidate;
+    if (total < least) least = total;
+    if (candidate.startsNow && (now === undefined || total < now.total)) now = candidate;
   }
-  if (now !== undefined && now.expected.terms.total > least * equalFactor) {
-    const { total } = now.expected.terms;
+  if (now !== undefined && now.total > least * equalFactor) {
     let better = 0;
-    for (const candidate of candidates) if (candidate !== now) better += endingBefore(candidate, total, weights);
+    for (const candidate of candidates) {
+      if (candidate !== now) better += endingBefore(candidate, now.total, weights);
+      if (better >= ready) break;
+    }
     if (better < ready) return now;
   }
   let best: Candidate | undefined;
   for (const candidate of candidates) {
-    if (!candidate.isUsable || candidate.expected.terms.total > least * equalFactor) continue;
+    if (!candidate.isUsable || candidate.total > least * equalFactor) continue;
     if (best === undefined || isRather(candidate, best)) best = candidate;
   }
   return best;
 }
 
 /** How many such tasks, one after the other in each of its slots, a device ends for less than that each. */
-function endingBefore({ device, slot, expected, isUsable }: Candidate, total: number, weights: CostWishes): number {
-  if (!isUsable || expected.terms.total >= total) return 0;
+function endingBefore(candidate: Candidate, total: number, weights: CostWishes): number {
+  if (!candidate.isUsable || candidate.total >= total) return 0;
+  const { device, slot, expected } = candidate;
   if (weights.makespan === 0) return Number.POSITIVE_INFINITY;
   const runSeconds = expected.terms.finishSeconds - expected.startSeconds;
   const first = device.slotsFreeSeconds[slot]!;
   let tasks = 0;
   for (const seconds of device.slotsFreeSeconds) {
-    const spareSeconds = (total - expected.terms.total) / weights.makespan - (seconds - first);
+    const spareSeconds = (total - candidate.total) / weights.makespan - (seconds - first);
     if (spareSeconds > 0) tasks += Math.ceil(spareSeconds / runSeconds);
   }
   return tasks;
@@ -173,31 +178,39 @@ function candidatesOf(task: ForeseenTask, devices: readonly ForeseenDevice[], we
 }
 
 function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWishes): Candidate {
-  const { capacity, slotsFreeSeconds, leavesPerSecond, bytesPerSecond, nearBytes } = device;
+  const { capacity, slotsFreeSeconds } = device;
   const free = Math.min(...slotsFreeSeconds);
   const slot = slotsFreeSeconds.indexOf(free);
-  const costFrom = (startSeconds: number) =>
-    expectedCost(
-      {
-        workSeconds: task.workSeconds,
-        capacity,
-        speed: device.speed[task.engine] ?? 1,
-        startSeconds,
-        inputBytes: Math.max(0, task.inputBytes - nearBytes),
-        bytesPerSecond,
-        leavesPerSecond,
-      },
-      weights,
-    );
   // One that waits no longer takes also what those before it would rather have later.
-  let expected = costFrom(!task.mayWait && device.freeSlots > 0 ? 0 : free);
+  let expected = costFrom(!task.mayWait && device.freeSlots > 0 ? 0 : free, task, device, weights);
   if (task.mayWait && expected.terms.contentionSeconds > 0) {
     const calm = calmFrom(capacity, free);
-    const later = calm === undefined ? expected : costFrom(calm);
+    const later = calm === undefined ? expected : costFrom(calm, task, device, weights);
     if (later.terms.total < expected.terms.total) expected = later;
   }
+  const { total } = expected.terms;
   const startsNow = expected.startSeconds === 0 && device.freeSlots > 0;
-  return { device, slot, expected, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
+  return { device, slot, expected, total, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
+}
+
+function costFrom(
+  startSeconds: number,
+  { workSeconds, engine, inputBytes }: ForeseenTask,
+  { capacity, speed, nearBytes, bytesPerSecond, leavesPerSecond }: ForeseenDevice,
+  weights: CostWishes,
+): ExpectedCost {
+  return expectedCost(
+    {
+      workSeconds,
+      capacity,
+      speed: speed[engine] ?? 1,
+      startSeconds,
+      inputBytes: Math.max(0, inputBytes - nearBytes),
+      bytesPerSecond,
+      leavesPerSecond,
+    },
+    weights,
+  );
 }
 
 function isUsable(
@@ -242,13 +255,18 @@ function alternativeOf({ device, expected }: Candidate): Alternative {
   return { device: device.device, expected };
 }
 
-function byTotal(one: Alternative, other: Alternative): number {
-  return one.expected.terms.total - other.expected.terms.total;
-}
-
+/** The cheapest others, of equal ones the first: a few of many, so that all need not be put in order. */
 function alternativesOf(best: Candidate, candidates: readonly Candidate[], most: number): Alternative[] {
-  const others = candidates.filter((candidate) => candidate !== best).map(alternativeOf);
-  return [alternativeOf(best), ...others.sort(byTotal)].slice(0, most);
+  const others: Candidate[] = [];
+  for (const candidate of candidates) {
+    if (candidate === best) continue;
+    let at = others.length;
+    while (at > 0 && candidate.total < others[at - 1]!.total) at -= 1;
+    if (at >= most - 1) continue;
+    others.splice(at, 0, candidate);
+    others.length = Math.min(others.length, most - 1);
+  }
+  return [best, ...others].map(alternativeOf);
 }
 
 function refusalOf(task: ForeseenTask, device: ForeseenDevice) {

@@ -77,6 +77,7 @@ function dispatchQueue(
   for (const lane of looked) sweep(queue, lane);
 }
 const nothing: Look = { asked: 0, placed: 0, held: 0 };
+const nothingFree: Look = { asked: 1, placed: 0, held: 0 };
 
 /** Takes out of what was looked at what is not ready any more. */
 function sweep(queue: Map<StageView, TaskView[]>, { stage, tasks, at }: Lane): void {
@@ -105,16 +106,18 @@ function placeNext(
   effects: PlannerEffect[],
 ): Look {
   const { stage } = lane;
-  const devices: Device[] = [];
+  const nodes: NodeView[] = [];
   let room = 0;
   let slots = 0;
   for (const node of state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
-    const device = deviceOf(state, node, stage);
-    devices.push(device);
-    slots += Math.max(0, device.freeSlots);
-    room += device.freeSlots + device.freeQueue;
+    nodes.push(node);
+    const { freeSlots, freeQueue } = placesOf(state, node, stage);
+    slots += freeSlots;
+    room += freeSlots + freeQueue;
   }
+  if (room === 0 && isKnownToFit(state, lane)) return nothingFree;
+  const devices = nodes.map((node) => deviceOf(state, node, stage));
   const share = Math.min(left, turns.share(lane, room));
   const work = slots === 0 ? undefined : foreseenWork(state, lane.tasks[lane.at]!);
   if (work === undefined) {
@@ -130,6 +133,17 @@ function placeNext(
   // It is somebody else's turn: the others are looked at again.
   if (look.asked < group.length) lane.at = lane.tasks.indexOf(group[look.asked]!, from);
   return look;
+}
+
+/** On a full mesh: that the next task of the stage will have room was seen before, and nobody offers anything else since. Looks at that task if so. */
+function isKnownToFit(state: PlannerState, lane: Lane): boolean {
+  const { fits } = lane.stage;
+  if (fits?.fleet !== state.fleet) return false;
+  const from = lane.at;
+  const [next] = nextOf(state, lane, 1);
+  if (next?.ledger.merges === fits.merges) return true;
+  lane.at = from;
+  return false;
 }
 
 /** By what is free now: tasks of which nobody knows what they take, or that are over before it matters. */
@@ -154,6 +168,8 @@ function placeByRoom(
       placed += 1;
     } else refused = refusedForGood(state, stage, placement.refusals) ?? refused;
   }
+  if (placed < group.length && refused === undefined)
+    stage.fits = { fleet: state.fleet, merges: group[0]!.ledger.merges };
   noteRefusal(state, stage, group[0]!, refused);
   return { asked: group.length, placed, held: 0 };
 }
@@ -217,21 +233,20 @@ export function placeable(state: PlannerState, task: TaskView): PlaceableTask {
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
   const { engine, manifest } = codeOf(task);
   const { key, capabilities = [] } = manifest ?? {};
-  const needsTrust = { ...(key === undefined ? {} : { key }), capabilities };
+  const needsTrust = key === undefined ? { capabilities } : { key, capabilities };
   return {
     task: task.key,
     engine,
     labels: plan.labels,
     memoryBytes: plan.limits.memoryBytes,
     avoid,
-    ...(engine === 'node' ? { needsTrust } : {}),
+    needsTrust: engine === 'node' ? needsTrust : undefined,
   };
 }
 
 export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
   const { status } = node;
-  const running = Math.min(node.attempts.size, status.slots);
-  const queued = node.attempts.size - running;
+  const { running, freeSlots, freeQueue } = placesOf(state, node, stage);
   let promisedBytes = 0;
   let counted = 0;
   for (const { task } of node.attempts) {
@@ -246,17 +261,25 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
     device: status.node,
     engines: status.engines,
     labels: status.labels,
+    trusts: stage.codeRefusals?.has(status.node) === true ? undefined : status.trusts,
+    onlyLabels: status.onlyLabels,
     isWithheld: status.slots === 0,
-    ...(status.trusts === undefined || stage.codeRefusals?.has(status.node) === true ? {} : { trusts: status.trusts }),
-    ...(status.onlyLabels === undefined ? {} : { onlyLabels: status.onlyLabels }),
     isNear: status.node === state.id,
     speed: status.speed as Record<string, number>,
     coreShare: status.slots === 0 ? 0 : Math.min(1, coresFree / status.slots),
-    freeSlots: status.slots - running,
-    freeQueue: Math.max(0, queueAllowance(state, node, stage) - queued),
+    freeSlots,
+    freeQueue,
     freeMemoryBytes: freeBytes - promisedBytes,
     offeredMemoryBytes: status.offeredMemoryBytes,
   };
+}
+
+/** How many attempts run at a node, and how many more could start or wait there. */
+function placesOf(state: PlannerState, node: NodeView, stage: StageView) {
+  const { slots } = node.status;
+  const running = Math.min(node.attempts.size, slots);
+  const queued = node.attempts.size - running;
+  return { running, freeSlots: slots - running, freeQueue: Math.max(0, queueAllowance(state, node, stage) - queued) };
 }
 
 /** Short tasks wait at the node, so that its slots never run dry between two messages; long ones wait here, undecided. */

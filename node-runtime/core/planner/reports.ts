@@ -177,6 +177,7 @@ function refuseCode(
 ): void {
   task.stage.codeRefusals ??= new Map();
   task.stage.codeRefusals.set(node.status.node, message.slice(0, limits.reasonCharacters * 2));
+  delete task.stage.fits;
   const known = state.attempts.get(attempt);
   if (known !== undefined) loseAttempt(state, known, message);
 }

@@ -37,6 +37,7 @@ import {
   type ForesightState,
   type NodeSeries,
   type OffersAhead,
+  type SlotRates,
 } from './foresight/index.ts';
 import { createMovesState, type MovesState } from './moves-state.ts';
 import type { StagePace } from './pace.ts';
@@ -165,6 +166,8 @@ export interface NodeView {
   offersAhead?: OffersAhead;
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
+  /** What a slot of it will give, as it was worked out last. */
+  rates?: SlotRates;
   readonly leaving?: LeavingHazard;
   /** How often it is expected to leave, by the last forecast. */
   leavesPerSecond?: number;
@@ -205,6 +208,8 @@ export interface StageView {
   codeRefusals?: Map<string, string>;
   /** The fleet (see `PlannerState.fleet`) that was found to have no room for it, ever. */
   refusedByFleet?: number;
+  /** The fleet of which some node was found to take its parts, or its merge, as soon as it has room. */
+  fits?: { readonly fleet: number; readonly merges: boolean };
 }
 
 export interface TaskView {
