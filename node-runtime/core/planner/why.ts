@@ -137,7 +137,8 @@ function stageReason(
 function ofTask(state: PlannerState, job: LedgerJob, task: TaskView | undefined, ledger: LedgerTask): OfTask {
   if (ledger.committed !== undefined) {
     const { node, usage } = ledger.committed;
-    return { reason: 'done', text: `done by ${node} in ${Math.round(usage.wallMs)} ms`, nodes: [] };
+    const move = task === undefined ? {} : moveOf(state, task);
+    return { reason: 'done', text: `done by ${node} in ${Math.round(usage.wallMs)} ms`, ...move, nodes: [] };
   }
   if (ledger.replacedBy !== undefined) {
     const text = `its records were split anew: they are in ${ledger.replacedBy.join(', ')}`;
