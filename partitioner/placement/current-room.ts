@@ -49,8 +49,15 @@ export type Placement =
   | { readonly task: string; readonly device: string }
   | { readonly task: string; readonly refusals: readonly { readonly device: string; readonly refusal: Refusal }[] };
 
+/** What a task asks of whatever device runs it, and what of a device that is about. */
+export type TaskNeeds = Pick<PlaceableTask, 'engine' | 'labels' | 'memoryBytes' | 'needsTrust'>;
+export type DeviceOffer = Pick<
+  Device,
+  'engines' | 'labels' | 'trusts' | 'onlyLabels' | 'isWithheld' | 'offeredMemoryBytes'
+>;
+
 /** What keeps the task off the device until the device offers something else, or undefined. */
-export function refusalForGood(task: PlaceableTask, device: Device): Exclude<Refusal, 'busy'> | undefined {
+export function refusalForGood(task: TaskNeeds, device: DeviceOffer): Exclude<Refusal, 'busy'> | undefined {
   if (!device.engines.includes(task.engine)) return 'engine';
   if (!isTrusted(task, device)) return 'trust';
   if (!task.labels.every((label) => device.labels.includes(label))) return 'labels';
@@ -86,7 +93,7 @@ export function placeByCurrentRoom(tasks: readonly PlaceableTask[], devices: rea
   });
 }
 
-function isTrusted({ needsTrust }: PlaceableTask, { trusts = [] }: Device): boolean {
+function isTrusted({ needsTrust }: TaskNeeds, { trusts = [] }: DeviceOffer): boolean {
   if (needsTrust === undefined) return true;
   const trusted = trusts.find(({ key }) => key === needsTrust.key);
   return trusted !== undefined && needsTrust.capabilities.every((each) => trusted.capabilities.includes(each));

@@ -7,7 +7,6 @@ import {
   type Output,
   type Problem,
   type TaskInput,
-  untrusted,
 } from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
@@ -26,7 +25,7 @@ import type { PlannerEffect } from './events.ts';
 import { memoryFreeNow, ownCpuAhead } from './foresight/index.ts';
 import { type Lane, markHeld, nextOf, Turns } from './lanes.ts';
 import { fetchedWhole, neededBlobs, noteNear } from './near.ts';
-import { refusedForGood } from './no-room.ts';
+import { offeredBy, refusedForGood, wantedBy } from './no-room.ts';
 import type { WorkSeconds } from './profiles.ts';
 import { tasksLeft } from './quotas.ts';
 import type { Choice, NodeView, PlannerState, StageView, TaskView } from './state.ts';
@@ -155,7 +154,7 @@ function placeByRoom(
   room: number,
   effects: PlannerEffect[],
 ): Look {
-  const choice = room === 0 ? [] : choiceOf(devices, stage);
+  const choice = room === 0 ? [] : choiceOf(state, devices, stage);
   const placements = state.policy.place(
     group.map((task) => placeable(state, task)),
     devices,
@@ -166,7 +165,7 @@ function placeByRoom(
     if ('device' in placement) {
       assign(state, placement.device, group[index]!, choice, effects);
       placed += 1;
-    } else refused = refusedForGood(state, stage, placement.refusals) ?? refused;
+    } else refused = refusedForGood(state, stage, codeOf(group[0]!), placement.refusals) ?? refused;
   }
   if (placed < group.length && refused === undefined)
     stage.fits = { fleet: state.fleet, merges: group[0]!.ledger.merges };
@@ -202,7 +201,8 @@ function placeAhead(
   let refused: Problem | undefined;
   for (const [index, placement] of placements.entries()) {
     const task = group[index]!;
-    if ('refusals' in placement) refused = refusedForGood(state, stage, placement.refusals) ?? refused;
+    if ('refusals' in placement)
+      refused = refusedForGood(state, stage, codeOf(group[0]!), placement.refusals) ?? refused;
     else if ('device' in placement) {
       const choice = placement.alternatives.map(({ device, expected }) => ({ device: then.get(device)!, expected }));
       assign(state, placement.device, task, choice, effects);
@@ -228,20 +228,10 @@ function noteRefusal(state: PlannerState, stage: StageView, { job }: TaskView, r
 }
 
 export function placeable(state: PlannerState, task: TaskView): PlaceableTask {
-  const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
-  const { engine, manifest } = codeOf(task);
-  const { key, capabilities = [] } = manifest ?? {};
-  const needsTrust = key === undefined ? { capabilities } : { key, capabilities };
-  return {
-    task: task.key,
-    engine,
-    labels: plan.labels,
-    memoryBytes: plan.limits.memoryBytes,
-    avoid,
-    needsTrust: engine === 'node' ? needsTrust : undefined,
-  };
+  const { engine, labels, memoryBytes, needsTrust } = wantedBy(task.stage.plan, codeOf(task));
+  return { task: task.key, engine, labels, memoryBytes, avoid, needsTrust };
 }
 
 export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
@@ -257,20 +247,21 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
   const ownShare = ownCpuAhead(state, node, stage.meanWallMs ?? state.config.forecastStepMs);
   const coresFree = Math.max(0, Math.min(status.share, 1 - ownShare)) * status.cores;
   const freeBytes = Math.min(status.offeredMemoryBytes, memoryFreeNow(node));
+  const { engines, labels, trusts, onlyLabels, isWithheld, offeredMemoryBytes } = offeredBy(node, stage);
   return {
     device: status.node,
-    engines: status.engines,
-    labels: status.labels,
-    trusts: stage.codeRefusals?.has(status.node) === true ? undefined : status.trusts,
-    onlyLabels: status.onlyLabels,
-    isWithheld: status.slots === 0,
+    engines,
+    labels,
+    trusts,
+    onlyLabels,
+    isWithheld,
     isNear: status.node === state.id,
     speed: status.speed as Record<string, number>,
     coreShare: status.slots === 0 ? 0 : Math.min(1, coresFree / status.slots),
     freeSlots,
     freeQueue,
     freeMemoryBytes: freeBytes - promisedBytes,
-    offeredMemoryBytes: status.offeredMemoryBytes,
+    offeredMemoryBytes,
   };
 }
 
@@ -290,29 +281,19 @@ export function queueAllowance(state: PlannerState, node: NodeView, stage: Stage
 }
 
 /** What is told to whoever asks why: the able nodes as they were before anything of the group was placed, free ones first. */
-function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Choice[] {
+function choiceOf({ policy }: PlannerState, devices: readonly Device[], { plan }: StageView): readonly Choice[] {
+  const wanted = wantedBy(plan, plan.code);
   const rate = ({ speed, coreShare, freeSlots }: Device) =>
     (speed[plan.code.engine] ?? 1) * coreShare * (1 + Math.max(0, freeSlots));
   const best: Device[] = [];
   for (const device of devices) {
     const last = best.at(-1);
     if (best.length === limits.alternativesKept && last !== undefined && rate(device) <= rate(last)) continue;
-    if (!canEver(device, plan)) continue;
+    if (policy.refusal(wanted, device) !== undefined) continue;
     best.splice(best.findLastIndex((each) => rate(each) >= rate(device)) + 1, 0, { ...device });
     if (best.length > limits.alternativesKept) best.pop();
   }
   return best.map((device) => ({ device }));
-}
-
-/** Whether the node could take parts of the stage, as soon as it has room. */
-export function canEver(
-  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes, trusts = [] }: Device,
-  { code, ...wanted }: StageView['plan'],
-): boolean {
-  if (code.engine === 'node' && untrusted(code.manifest, trusts) !== undefined) return false;
-  if (isWithheld === true || onlyLabels?.some((label) => wanted.labels.includes(label)) === false) return false;
-  if (!engines.includes(code.engine) || wanted.limits.memoryBytes > offeredMemoryBytes) return false;
-  return wanted.labels.every((label) => labels.includes(label));
 }
 
 /** The task is ready, or runs elsewhere and this is a copy. */

@@ -15,6 +15,7 @@ import type {
   Quantiles,
   RankedStage,
   RecordPiece,
+  refusalForGood,
   repartitionTask,
   Stay,
 } from '@foremesh/partitioner';
@@ -128,6 +129,8 @@ export interface PlannerPolicy {
   readonly placeByCost: typeof placeByCost;
   /** How long the way to the end is from each stage, itself included, in seconds of work: those it needs by their index. */
   readonly rank: (stages: readonly RankedStage[]) => ArrayLike<number>;
+  /** What keeps a task off a device until that offers something else. */
+  readonly refusal: typeof refusalForGood;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
   /** What of the work that is out should be elsewhere. */
   readonly repartition: typeof repartitionTask;
