@@ -15,7 +15,7 @@ export type {
 export { placeByCost } from './placement/by-cost.ts';
 export type { CostFunction, CostQuestion, CostTerms, CostWeights, CostWishes, ExpectedCost } from './placement/cost.ts';
 export { costWeightsDefault, expectedCost } from './placement/cost.ts';
-export type { Device, PlaceableTask, Placement, Refusal } from './placement/current-room.ts';
+export type { Device, DeviceOffer, PlaceableTask, Placement, Refusal, TaskNeeds } from './placement/current-room.ts';
 export { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts';
 export type { Quantiles, SlotCapacity } from './placement/expected-finish.ts';
 export { finishQuantiles, meanOf } from './placement/expected-finish.ts';

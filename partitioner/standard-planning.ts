@@ -1,7 +1,7 @@
 import { chunkPolicy } from './chunks/chunk-policy.ts';
 import { placeByCost } from './placement/by-cost.ts';
 import { costWeightsDefault, expectedCost } from './placement/cost.ts';
-import { placeByCurrentRoom } from './placement/current-room.ts';
+import { placeByCurrentRoom, refusalForGood } from './placement/current-room.ts';
 import { rankStages } from './placement/rank-stages.ts';
 import { planJob } from './planning/index.ts';
 import { cutByWeights, type RecordIndex, type RecordPiece, recordIndexProblem } from './records/index.ts';
@@ -16,6 +16,7 @@ export const standardPlanning = {
   cost: expectedCost,
   weights: costWeightsDefault,
   rank: rankStages,
+  refusal: refusalForGood,
   place: placeByCurrentRoom,
   placeByCost,
   repartition: repartitionTask,

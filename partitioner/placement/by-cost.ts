@@ -14,7 +14,7 @@ export interface ForeseenDevice extends Device {
   /** When each of its slots is free of all that runs, waits or is planned there; Infinity: nobody knows. Planning changes it. */
   readonly slotsFreeSeconds: number[];
   /** What it is expected to have free for more tasks, bytes; as much as now unless said. */
-  readonly memoryFree?: CapacityCurve;
+  readonly memoryFree?: CapacityCurve | undefined;
 }
 
 export interface ForeseenTask extends PlaceableTask {
@@ -53,11 +53,13 @@ const freePart = 0.75;
 interface Candidate {
   readonly device: ForeseenDevice;
   /** The slot that is free first. */
-  slot: number;
-  expected: ExpectedCost;
-  startsNow: boolean;
+  readonly slot: number;
+  readonly expected: ExpectedCost;
+  /** Of `expected`: looked at for every task. */
+  readonly total: number;
+  readonly startsNow: boolean;
   /** It has the memory, as far as is known, and somebody knows when it has a slot. */
-  isUsable: boolean;
+  readonly isUsable: boolean;
 }
 
 export interface PlacingOptions {
@@ -117,7 +119,7 @@ export function placeByCost(
     }
     if (best === undefined) continue;
     best.device.slotsFreeSeconds[best.slot] = best.expected.terms.finishSeconds;
-    Object.assign(best, candidateOf(task, best.device, weights));
+    candidates[candidates.indexOf(best)] = candidateOf(task, best.device, weights);
   }
   return placements;
 }
@@ -140,19 +142,21 @@ function choose(
   let now: Candidate | undefined;
   for (const candidate of candidates) {
     if (!candidate.isUsable) continue;
-    const { total } = candidate.expected.terms;
-    least = Math.min(least, total);
-    if (candidate.startsNow && (now === undefined || total < now.expected.terms.total)) now = candidate;
+    const { total } = candidate;
+    if (total < least) least = total;
+    if (candidate.startsNow && (now === undefined || total < now.total)) now = candidate;
   }
-  if (now !== undefined && now.expected.terms.total > least * equalFactor) {
-    const { total } = now.expected.terms;
+  if (now !== undefined && now.total > least * equalFactor) {
     let better = 0;
-    for (const candidate of candidates) if (candidate !== now) better += endingBefore(task, candidate, total, weights);
+    for (const candidate of candidates) {
+      if (candidate !== now) better += endingBefore(task, candidate, now.total, weights);
+      if (better >= ready) break;
+    }
     if (better < ready) return now;
   }
   let best: Candidate | undefined;
   for (const candidate of candidates) {
-    if (!candidate.isUsable || candidate.expected.terms.total > least * equalFactor) continue;
+    if (!candidate.isUsable || candidate.total > least * equalFactor) continue;
     if (best === undefined || isRather(candidate, best)) best = candidate;
   }
   return best;
@@ -161,15 +165,16 @@ function choose(
 /** How many such tasks, one after the other in each of its slots, a device ends for less than that each. */
 function endingBefore(
   { workSeconds, engine }: ForeseenTask,
-  { device, slot, expected, isUsable }: Candidate,
+  candidate: Candidate,
   total: number,
   weights: CostWishes,
 ): number {
-  if (!isUsable || expected.terms.total >= total) return 0;
+  if (!candidate.isUsable || candidate.total >= total) return 0;
+  const { device, slot, expected } = candidate;
   if (weights.makespan === 0) return Number.POSITIVE_INFINITY;
   const { finishSeconds, contentionSeconds } = expected.terms;
   const { q50, demand } = device.capacity;
-  const lastSeconds = finishSeconds + (total - expected.terms.total) / weights.makespan;
+  const lastSeconds = finishSeconds + (total - candidate.total) / weights.makespan;
   // Those that nobody minds any more may end later for the same cost.
   const lastCalmSeconds = lastSeconds + (weights.contention * contentionSeconds) / weights.makespan;
   const first = device.slotsFreeSeconds[slot]!;
@@ -201,33 +206,42 @@ function candidatesOf(task: ForeseenTask, devices: readonly ForeseenDevice[], we
 }
 
 function candidateOf(task: ForeseenTask, device: ForeseenDevice, weights: CostWishes): Candidate {
-  const { capacity, slotsFreeSeconds, leavesPerSecond, bytesPerSecond, nearBytes } = device;
+  const { capacity, slotsFreeSeconds } = device;
   const free = Math.min(...slotsFreeSeconds);
   const slot = slotsFreeSeconds.indexOf(free);
-  const costFrom = (startSeconds: number) =>
-    expectedCost(
-      {
-        workSeconds: task.workSeconds,
-        capacity,
-        speed: device.speed[task.engine] ?? 1,
-        startSeconds,
-        inputBytes: Math.max(0, task.inputBytes - nearBytes),
-        bytesPerSecond,
-        leavesPerSecond,
-      },
-      weights,
-    );
-  const costLater = (seconds: number) => costFrom(seconds > 0 ? Math.max(seconds, task.overdueSeconds) : 0);
+  const costLater = (seconds: number) =>
+    costFrom(seconds > 0 ? Math.max(seconds, task.overdueSeconds) : 0, task, device, weights);
   // One that has waited takes also what those before it would rather have later.
-  let expected = isHasty(task) && device.freeSlots > 0 ? costFrom(0) : costLater(free);
+  let expected = isHasty(task) && device.freeSlots > 0 ? costFrom(0, task, device, weights) : costLater(free);
   if (task.mayWait && expected.terms.contentionSeconds > 0) {
     for (const seconds of calmerFrom(capacity, free)) {
       const later = costLater(seconds);
       if (later.terms.total < expected.terms.total) expected = later;
     }
   }
+  const { total } = expected.terms;
   const startsNow = expected.startSeconds === 0 && device.freeSlots > 0;
-  return { device, slot, expected, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
+  return { device, slot, expected, total, startsNow, isUsable: isUsable(task, device, expected, startsNow) };
+}
+
+function costFrom(
+  startSeconds: number,
+  { workSeconds, engine, inputBytes }: ForeseenTask,
+  { capacity, speed, nearBytes, bytesPerSecond, leavesPerSecond }: ForeseenDevice,
+  weights: CostWishes,
+): ExpectedCost {
+  return expectedCost(
+    {
+      workSeconds,
+      capacity,
+      speed: speed[engine] ?? 1,
+      startSeconds,
+      inputBytes: Math.max(0, inputBytes - nearBytes),
+      bytesPerSecond,
+      leavesPerSecond,
+    },
+    weights,
+  );
 }
 
 /** What is free now it takes, whatever is expected of the memory there. */
@@ -279,13 +293,18 @@ function alternativeOf({ device, expected }: Candidate): Alternative {
   return { device: device.device, expected };
 }
 
-function byTotal(one: Alternative, other: Alternative): number {
-  return one.expected.terms.total - other.expected.terms.total;
-}
-
+/** The cheapest others, of equal ones the first: a few of many, so that all need not be put in order. */
 function alternativesOf(best: Candidate, candidates: readonly Candidate[], most: number): Alternative[] {
-  const others = candidates.filter((candidate) => candidate !== best).map(alternativeOf);
-  return [alternativeOf(best), ...others.sort(byTotal)].slice(0, most);
+  const others: Candidate[] = [];
+  for (const candidate of candidates) {
+    if (candidate === best) continue;
+    let at = others.length;
+    while (at > 0 && candidate.total < others[at - 1]!.total) at -= 1;
+    if (at >= most - 1) continue;
+    others.splice(at, 0, candidate);
+    others.length = Math.min(others.length, most - 1);
+  }
+  return [best, ...others].map(alternativeOf);
 }
 
 function refusalOf(task: ForeseenTask, device: ForeseenDevice) {

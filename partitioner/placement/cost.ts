@@ -79,13 +79,16 @@ export function expectedCost(question: CostQuestion, weights: CostWishes = costW
 }
 
 /** With their weighted sum. */
-export function withTotal(terms: Omit<CostTerms, 'total'>, weights: CostWeights): CostTerms {
+export function withTotal(
+  { finishSeconds, contentionSeconds, transferSeconds, riskSeconds }: Omit<CostTerms, 'total'>,
+  weights: CostWeights,
+): CostTerms {
   const total =
-    weighted(weights.makespan, terms.finishSeconds) +
-    weighted(weights.contention, terms.contentionSeconds) +
-    weighted(weights.transfer, terms.transferSeconds) +
-    weighted(weights.risk, terms.riskSeconds);
-  return { ...terms, total };
+    weighted(weights.makespan, finishSeconds) +
+    weighted(weights.contention, contentionSeconds) +
+    weighted(weights.transfer, transferSeconds) +
+    weighted(weights.risk, riskSeconds);
+  return { finishSeconds, contentionSeconds, transferSeconds, riskSeconds, total };
 }
 
 /** What does not count does not count without end either. */

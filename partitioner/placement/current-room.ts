@@ -10,13 +10,13 @@ export interface Device {
   readonly engines: readonly string[];
   readonly labels: readonly string[];
   /** Whose signed code it runs, and with which capabilities; undefined: nobody's. */
-  readonly trusts?: readonly { readonly key: string; readonly capabilities: readonly string[] }[];
+  readonly trusts?: readonly { readonly key: string; readonly capabilities: readonly string[] }[] | undefined;
   /** Its owner lets it take nothing now. */
-  readonly isWithheld?: boolean;
+  readonly isWithheld?: boolean | undefined;
   /** Its owner lets it take only tasks that ask for one of these labels. */
-  readonly onlyLabels?: readonly string[];
+  readonly onlyLabels?: readonly string[] | undefined;
   /** The one that places reaches it without the network. */
-  readonly isNear?: boolean;
+  readonly isNear?: boolean | undefined;
   /** Work per second of one core relative to the reference device, per engine. */
   readonly speed: Readonly<Record<string, number>>;
   /** Share of one core that an attempt may expect (0 to 1), background and running attempts taken off. */
@@ -37,7 +37,7 @@ export interface PlaceableTask {
   readonly labels: readonly string[];
   readonly memoryBytes: number;
   /** Of code that runs only where its author is trusted: what a device must trust. No key: the code is not signed. */
-  readonly needsTrust?: { readonly key?: string; readonly capabilities: readonly string[] };
+  readonly needsTrust?: { readonly key?: string; readonly capabilities: readonly string[] } | undefined;
   /** Devices on which it failed: taken only when no other could ever run it. */
   readonly avoid: readonly string[];
 }
@@ -49,8 +49,15 @@ export type Placement =
   | { readonly task: string; readonly device: string }
   | { readonly task: string; readonly refusals: readonly { readonly device: string; readonly refusal: Refusal }[] };
 
+/** What a task asks of whatever device runs it, and what of a device that is about. */
+export type TaskNeeds = Pick<PlaceableTask, 'engine' | 'labels' | 'memoryBytes' | 'needsTrust'>;
+export type DeviceOffer = Pick<
+  Device,
+  'engines' | 'labels' | 'trusts' | 'onlyLabels' | 'isWithheld' | 'offeredMemoryBytes'
+>;
+
 /** What keeps the task off the device until the device offers something else, or undefined. */
-export function refusalForGood(task: PlaceableTask, device: Device): Exclude<Refusal, 'busy'> | undefined {
+export function refusalForGood(task: TaskNeeds, device: DeviceOffer): Exclude<Refusal, 'busy'> | undefined {
   if (!device.engines.includes(task.engine)) return 'engine';
   if (!isTrusted(task, device)) return 'trust';
   if (!task.labels.every((label) => device.labels.includes(label))) return 'labels';
@@ -86,7 +93,7 @@ export function placeByCurrentRoom(tasks: readonly PlaceableTask[], devices: rea
   });
 }
 
-function isTrusted({ needsTrust }: PlaceableTask, { trusts = [] }: Device): boolean {
+function isTrusted({ needsTrust }: TaskNeeds, { trusts = [] }: DeviceOffer): boolean {
   if (needsTrust === undefined) return true;
   const trusted = trusts.find(({ key }) => key === needsTrust.key);
   return trusted !== undefined && needsTrust.capabilities.every((each) => trusted.capabilities.includes(each));

@@ -37,7 +37,10 @@ export function foreseenWork(state: PlannerState, task: TaskView): WorkSeconds |
   return work === undefined || work.q50 < foreseenSecondsLeast ? undefined : work;
 }
 
-/** The devices as they are expected to be; `needed` are the blobs of a task of the group. */
+/**
+ * The devices as they are expected to be; `needed` are the blobs of a task of the group. Many times a second of each node of a mesh: written out, for an
+ * object that is made of another by spreading costs ten times as much.
+ */
 export function foreseenDevices(
   state: PlannerState,
   devices: readonly Device[],
@@ -46,12 +49,27 @@ export function foreseenDevices(
 ): ForeseenDevice[] {
   return devices.map((device) => {
     const node = state.nodes.get(device.device)!;
-    const memoryFree = memoryFreeAhead(state, node, device.freeMemoryBytes);
+    const { capacity, leavesPerSecond, bytesPerSecond, slotsFreeSeconds } = plannedOf(state, node, planned);
     return {
-      ...device,
-      ...plannedOf(state, node, planned),
+      device: device.device,
+      engines: device.engines,
+      labels: device.labels,
+      trusts: device.trusts,
+      onlyLabels: device.onlyLabels,
+      isWithheld: device.isWithheld,
+      isNear: device.isNear,
+      speed: device.speed,
+      coreShare: device.coreShare,
+      freeSlots: device.freeSlots,
+      freeQueue: device.freeQueue,
+      freeMemoryBytes: device.freeMemoryBytes,
+      offeredMemoryBytes: device.offeredMemoryBytes,
+      memoryFree: memoryFreeAhead(state, node, device.freeMemoryBytes),
       nearBytes: nearBytes(state, node, needed),
-      ...(memoryFree === undefined ? {} : { memoryFree }),
+      capacity,
+      leavesPerSecond,
+      bytesPerSecond,
+      slotsFreeSeconds,
     };
   });
 }
@@ -85,7 +103,12 @@ export function foreseenTask(
   { totalBytes }: NeededBlobs,
 ): ForeseenTask {
   return {
-    ...placeable,
+    task: placeable.task,
+    engine: placeable.engine,
+    labels: placeable.labels,
+    memoryBytes: placeable.memoryBytes,
+    avoid: placeable.avoid,
+    needsTrust: placeable.needsTrust,
     workSeconds: workSecondsOf(state, task) ?? work,
     inputBytes: totalBytes,
     // While there are records for all, whoever is free takes some: later pieces even out what it is slower.

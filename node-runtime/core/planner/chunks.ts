@@ -5,9 +5,10 @@ import type { LedgerJob, LedgerStage } from '../ledger.ts';
 import type { CutTask, RecordRange } from '../ledger-commands.ts';
 import { isWhole, partName, partsNamed } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
-import { canEver, deviceOf, queueAllowance } from './dispatch.ts';
+import { deviceOf, queueAllowance } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { slotsFreeSeconds } from './foresight/index.ts';
+import { wantedBy } from './no-room.ts';
 import { takersOf } from './pace.ts';
 import type { JobView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
 import { endJob } from './tasks.ts';
@@ -226,11 +227,12 @@ function devicesOf(
   const asking: Asking[] = [];
   let room = 0;
   const { source, index } = stage.records!;
+  const wanted = wantedBy(stage.plan, stage.plan.code);
   const taker = takersOf(state, stage, { source, recordBytes: index.endOffset / index.totalRecords });
   for (const node of state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
     const offer = deviceOf(state, node, stage);
-    if (!canEver(offer, stage.plan)) continue;
+    if (state.policy.refusal(wanted, offer) !== undefined) continue;
     const device = taker(node);
     const { slots } = node.status;
     const { freeQueue } = offer;

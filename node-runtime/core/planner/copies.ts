@@ -1,8 +1,9 @@
 import type { ChunkDevice, RunningChunk } from '@foremesh/partitioner';
 import { isWhole } from '../ledger-cuts.ts';
-import { assign, canEver, deviceOf } from './dispatch.ts';
+import { assign, deviceOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { capacityOf } from './foresight/index.ts';
+import { wantedBy } from './no-room.ts';
 import { meanUntil, takersOf } from './pace.ts';
 import { tasksLeft } from './quotas.ts';
 import type { NodeView, PlannerState, StageView, TaskView } from './state.ts';
@@ -62,7 +63,7 @@ function copyFor(
 ): TaskView | undefined {
   const offer = deviceOf(state, node, stage);
   const hasRoom = offer.freeSlots > 0 && offer.freeMemoryBytes >= stage.plan.limits.memoryBytes;
-  if (!hasRoom || !canEver(offer, stage.plan)) return undefined;
+  if (!hasRoom || state.policy.refusal(wantedBy(stage.plan, stage.plan.code), offer) !== undefined) return undefined;
   const forSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000;
   const { q50, demand } = capacityOf(state, node);
   if (meanUntil(q50, forSeconds) < calmShare * demand) return undefined;

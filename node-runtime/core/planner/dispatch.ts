@@ -7,7 +7,6 @@ import {
   type Output,
   type Problem,
   type TaskInput,
-  untrusted,
 } from '../../contract/index.ts';
 import { hasParts } from '../job-plan.ts';
 import { type LedgerJob, stageOutput } from '../ledger.ts';
@@ -26,7 +25,7 @@ import type { PlannerEffect } from './events.ts';
 import { memoryFreeNow, ownCpuAhead } from './foresight/index.ts';
 import { type Lane, markHeld, nextOf, Turns } from './lanes.ts';
 import { fetchedWhole, neededBlobs, noteNear } from './near.ts';
-import { refusedForGood } from './no-room.ts';
+import { offeredBy, refusedForGood, wantedBy } from './no-room.ts';
 import type { WorkSeconds } from './profiles.ts';
 import { tasksLeft } from './quotas.ts';
 import type { Choice, NodeView, PlannerState, StageView, TaskView } from './state.ts';
@@ -77,6 +76,7 @@ function dispatchQueue(
   for (const lane of looked) sweep(queue, lane);
 }
 const nothing: Look = { asked: 0, placed: 0, held: 0 };
+const nothingFree: Look = { asked: 1, placed: 0, held: 0 };
 
 /** Takes out of what was looked at what is not ready any more. */
 function sweep(queue: Map<StageView, TaskView[]>, { stage, tasks, at }: Lane): void {
@@ -105,16 +105,18 @@ function placeNext(
   effects: PlannerEffect[],
 ): Look {
   const { stage } = lane;
-  const devices: Device[] = [];
+  const nodes: NodeView[] = [];
   let room = 0;
   let slots = 0;
   for (const node of state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
-    const device = deviceOf(state, node, stage);
-    devices.push(device);
-    slots += Math.max(0, device.freeSlots);
-    room += device.freeSlots + device.freeQueue;
+    nodes.push(node);
+    const { freeSlots, freeQueue } = placesOf(state, node, stage);
+    slots += freeSlots;
+    room += freeSlots + freeQueue;
   }
+  if (room === 0 && isKnownToFit(state, lane)) return nothingFree;
+  const devices = nodes.map((node) => deviceOf(state, node, stage));
   const share = Math.min(left, turns.share(lane, room));
   const work = slots === 0 ? undefined : foreseenWork(state, lane.tasks[lane.at]!);
   if (work === undefined) {
@@ -132,6 +134,17 @@ function placeNext(
   return look;
 }
 
+/** On a full mesh: that the next task of the stage will have room was seen before, and nobody offers anything else since. Looks at that task if so. */
+function isKnownToFit(state: PlannerState, lane: Lane): boolean {
+  const { fits } = lane.stage;
+  if (fits?.fleet !== state.fleet) return false;
+  const from = lane.at;
+  const [next] = nextOf(state, lane, 1);
+  if (next?.ledger.merges === fits.merges) return true;
+  lane.at = from;
+  return false;
+}
+
 /** By what is free now: tasks of which nobody knows what they take, or that are over before it matters. */
 function placeByRoom(
   state: PlannerState,
@@ -141,7 +154,7 @@ function placeByRoom(
   room: number,
   effects: PlannerEffect[],
 ): Look {
-  const choice = room === 0 ? [] : choiceOf(devices, stage);
+  const choice = room === 0 ? [] : choiceOf(state, devices, stage);
   const placements = state.policy.place(
     group.map((task) => placeable(state, task)),
     devices,
@@ -152,8 +165,10 @@ function placeByRoom(
     if ('device' in placement) {
       assign(state, placement.device, group[index]!, choice, effects);
       placed += 1;
-    } else refused = refusedForGood(state, stage, placement.refusals) ?? refused;
+    } else refused = refusedForGood(state, stage, codeOf(group[0]!), placement.refusals) ?? refused;
   }
+  if (placed < group.length && refused === undefined)
+    stage.fits = { fleet: state.fleet, merges: group[0]!.ledger.merges };
   noteRefusal(state, stage, group[0]!, refused);
   return { asked: group.length, placed, held: 0 };
 }
@@ -186,7 +201,8 @@ function placeAhead(
   let refused: Problem | undefined;
   for (const [index, placement] of placements.entries()) {
     const task = group[index]!;
-    if ('refusals' in placement) refused = refusedForGood(state, stage, placement.refusals) ?? refused;
+    if ('refusals' in placement)
+      refused = refusedForGood(state, stage, codeOf(group[0]!), placement.refusals) ?? refused;
     else if ('device' in placement) {
       const choice = placement.alternatives.map(({ device, expected }) => ({ device: then.get(device)!, expected }));
       assign(state, placement.device, task, choice, effects);
@@ -212,26 +228,15 @@ function noteRefusal(state: PlannerState, stage: StageView, { job }: TaskView, r
 }
 
 export function placeable(state: PlannerState, task: TaskView): PlaceableTask {
-  const { plan } = task.stage;
   const avoid = task.ledger.failures.map((failure) => failure.node);
   for (const [node, untilMs] of task.avoidUntilMs) if (untilMs > state.nowMs) avoid.push(node);
-  const { engine, manifest } = codeOf(task);
-  const { key, capabilities = [] } = manifest ?? {};
-  const needsTrust = { ...(key === undefined ? {} : { key }), capabilities };
-  return {
-    task: task.key,
-    engine,
-    labels: plan.labels,
-    memoryBytes: plan.limits.memoryBytes,
-    avoid,
-    ...(engine === 'node' ? { needsTrust } : {}),
-  };
+  const { engine, labels, memoryBytes, needsTrust } = wantedBy(task.stage.plan, codeOf(task));
+  return { task: task.key, engine, labels, memoryBytes, avoid, needsTrust };
 }
 
 export function deviceOf(state: PlannerState, node: NodeView, stage: StageView): Device {
   const { status } = node;
-  const running = Math.min(node.attempts.size, status.slots);
-  const queued = node.attempts.size - running;
+  const { running, freeSlots, freeQueue } = placesOf(state, node, stage);
   let promisedBytes = 0;
   let counted = 0;
   for (const { task } of node.attempts) {
@@ -242,21 +247,30 @@ export function deviceOf(state: PlannerState, node: NodeView, stage: StageView):
   const ownShare = ownCpuAhead(state, node, stage.meanWallMs ?? state.config.forecastStepMs);
   const coresFree = Math.max(0, Math.min(status.share, 1 - ownShare)) * status.cores;
   const freeBytes = Math.min(status.offeredMemoryBytes, memoryFreeNow(node));
+  const { engines, labels, trusts, onlyLabels, isWithheld, offeredMemoryBytes } = offeredBy(node, stage);
   return {
     device: status.node,
-    engines: status.engines,
-    labels: status.labels,
-    isWithheld: status.slots === 0,
-    ...(status.trusts === undefined || stage.codeRefusals?.has(status.node) === true ? {} : { trusts: status.trusts }),
-    ...(status.onlyLabels === undefined ? {} : { onlyLabels: status.onlyLabels }),
+    engines,
+    labels,
+    trusts,
+    onlyLabels,
+    isWithheld,
     isNear: status.node === state.id,
     speed: status.speed as Record<string, number>,
     coreShare: status.slots === 0 ? 0 : Math.min(1, coresFree / status.slots),
-    freeSlots: status.slots - running,
-    freeQueue: Math.max(0, queueAllowance(state, node, stage) - queued),
+    freeSlots,
+    freeQueue,
     freeMemoryBytes: freeBytes - promisedBytes,
-    offeredMemoryBytes: status.offeredMemoryBytes,
+    offeredMemoryBytes,
   };
+}
+
+/** How many attempts run at a node, and how many more could start or wait there. */
+function placesOf(state: PlannerState, node: NodeView, stage: StageView) {
+  const { slots } = node.status;
+  const running = Math.min(node.attempts.size, slots);
+  const queued = node.attempts.size - running;
+  return { running, freeSlots: slots - running, freeQueue: Math.max(0, queueAllowance(state, node, stage) - queued) };
 }
 
 /** Short tasks wait at the node, so that its slots never run dry between two messages; long ones wait here, undecided. */
@@ -267,29 +281,19 @@ export function queueAllowance(state: PlannerState, node: NodeView, stage: Stage
 }
 
 /** What is told to whoever asks why: the able nodes as they were before anything of the group was placed, free ones first. */
-function choiceOf(devices: readonly Device[], { plan }: StageView): readonly Choice[] {
+function choiceOf({ policy }: PlannerState, devices: readonly Device[], { plan }: StageView): readonly Choice[] {
+  const wanted = wantedBy(plan, plan.code);
   const rate = ({ speed, coreShare, freeSlots }: Device) =>
     (speed[plan.code.engine] ?? 1) * coreShare * (1 + Math.max(0, freeSlots));
   const best: Device[] = [];
   for (const device of devices) {
     const last = best.at(-1);
     if (best.length === limits.alternativesKept && last !== undefined && rate(device) <= rate(last)) continue;
-    if (!canEver(device, plan)) continue;
+    if (policy.refusal(wanted, device) !== undefined) continue;
     best.splice(best.findLastIndex((each) => rate(each) >= rate(device)) + 1, 0, { ...device });
     if (best.length > limits.alternativesKept) best.pop();
   }
   return best.map((device) => ({ device }));
-}
-
-/** Whether the node could take parts of the stage, as soon as it has room. */
-export function canEver(
-  { isWithheld, onlyLabels, engines, labels, offeredMemoryBytes, trusts = [] }: Device,
-  { code, ...wanted }: StageView['plan'],
-): boolean {
-  if (code.engine === 'node' && untrusted(code.manifest, trusts) !== undefined) return false;
-  if (isWithheld === true || onlyLabels?.some((label) => wanted.labels.includes(label)) === false) return false;
-  if (!engines.includes(code.engine) || wanted.limits.memoryBytes > offeredMemoryBytes) return false;
-  return wanted.labels.every((label) => labels.includes(label));
 }
 
 /** The task is ready, or runs elsewhere and this is a copy. */

@@ -7,7 +7,7 @@ import { tasksOf } from '../ledger-retention.ts';
 import { tell, transition } from '../task-states.ts';
 import { askForIndex, awaitsIndex, cutRefused, cutSettled, isCutAsItRuns, keepRecords } from './chunks.ts';
 import type { PlannerEffect } from './events.ts';
-import { followRetired } from './moves.ts';
+import { followRetired, noteMoved } from './moves.ts';
 import { dropNode } from './nodes.ts';
 import { notePace } from './pace.ts';
 import { foreseeAtOnce } from './plan/index.ts';
@@ -250,11 +250,13 @@ export function followLedger(state: PlannerState, event: LedgerEvent, effects: P
       if (event.stageDone) advance(state, job, view, effects);
       return;
     }
-    case 'task-retired':
-      followRetired(view.tasks.get(event.task)!, effects);
+    case 'task-retired': {
+      const move = followRetired(view.tasks.get(event.task)!, effects);
       dropRetired(state, view, event.task, effects);
       openStage(state, job, view, view.stages.get(event.stage)!, tasksNamed(job, event.into));
+      if (move !== undefined) for (const part of event.into) noteMoved(state, view.tasks.get(part)!, move);
       return;
+    }
     case 'task-committed': {
       finishTask(state, job, view, event.task, event.attempt, effects);
       if (event.stageDone) {

@@ -71,10 +71,20 @@ function sizesOf({ ledger }: TaskView, { move: { to } }: Move): number[] {
   return to.slice(0, -1).map(({ share }) => Math.max(1, Math.round(share * ledger.range!.records)));
 }
 
-/** The log has new parts in the place of a task: was that a move? */
-export function followRetired(task: TaskView, effects: PlannerEffect[]): void {
-  for (const { leaving } of task.attempts)
-    if (leaving?.move.move.kind === 'resplit') tellMove(task, leaving.move, effects);
+/** The log has new parts in the place of a task: the move that this was, if it was one. */
+export function followRetired(task: TaskView, effects: PlannerEffect[]): Move | undefined {
+  for (const { leaving } of task.attempts) {
+    if (leaving?.move.move.kind !== 'resplit') continue;
+    tellMove(task, leaving.move, effects);
+    return leaving.move;
+  }
+  return undefined;
+}
+
+/** Why it is where it is; and it stays for a while. */
+export function noteMoved({ nowMs }: PlannerState, task: TaskView, decision: Move): void {
+  task.movedMs = nowMs;
+  task.decided = { atMs: nowMs, decision };
 }
 
 /** Counted, and told to people. */
@@ -111,8 +121,7 @@ function goElsewhere(
   state.moves.leaving.delete(attempt);
   forgetAttempt(state, attempt);
   task.avoidUntilMs.set(from, state.nowMs + state.config.moveCoolDownMs);
-  task.movedMs = state.nowMs;
-  task.decided = { atMs: state.nowMs, decision: move };
+  noteMoved(state, task, move);
   makeReady(state, task, `${key} leaves ${from}: ${tellMove(task, move, effects)}`);
   if (hasRoom(state, task, to)) assign(state, to, task, choice, effects);
 }
@@ -165,7 +174,7 @@ const stayTexts: Partial<Record<Stay['why'], string>> = {
   'would-not-pay': 'no move would gain more than it costs',
   'no-device': 'no other node has room for it',
   budget: 'enough has moved for now',
-  'cool-down': 'it has moved but now',
+  'cool-down': 'it has moved but now, or a leader before may have moved it',
   ending: 'it has ended, or is on its way',
   copied: 'it runs elsewhere as well',
 };

@@ -17,7 +17,7 @@ const lookedAtLeastMs = 1_000;
 const progressLeast = 0.02;
 /** Of less input it does not matter where it is: any link carries it in a moment. */
 const nearLeastBytes = 100_000;
-/** What is left of an attempt that has taken as long as was expected: nobody knows, at least so much of the whole. */
+/** What is left of an attempt that has taken nearly as long as was expected: nobody knows, at least so much of the whole. */
 const leftLeast = 0.1;
 
 /**
@@ -109,7 +109,7 @@ function assignmentOf(
   const ageMs = state.nowMs - assignedMs;
   if (meanWallMs !== undefined && Math.max(meanWallMs, ageMs) < lookedAtLeastMs) return undefined;
   const doneSeconds = work(state, node, attempt);
-  const all = workSecondsOf(state, task) ?? projected(attempt, doneSeconds);
+  const all = believed(workSecondsOf(state, task), attempt, doneSeconds);
   if (all === undefined) return undefined;
   const job = state.ledger.jobs.get(task.job.key)!;
   const needed = neededBlobs(inputOf(job, task));
@@ -146,6 +146,16 @@ function work(state: PlannerState, node: NodeView, attempt: AttemptView): number
   const seconds = before.seconds + ((state.nowMs - before.atMs) / 1_000) * rate * speed;
   attempt.done = { atMs: state.nowMs, seconds };
   return seconds;
+}
+
+/**
+ * What it takes in all. An expectation that it has outlived is believed no more: then by how far it says it is, or else it is as far from its end as it
+ * is late. Undefined: nobody knows.
+ */
+function believed(all: Quantiles | undefined, attempt: AttemptView, doneSeconds: number): Quantiles | undefined {
+  if (all !== undefined && doneSeconds <= all.q90) return all;
+  const late = all && scaled({ q10: 1, q50: 1, q90: 1 }, 2 * doneSeconds - all.q90);
+  return projected(attempt, doneSeconds) ?? late;
 }
 
 /** By how far it says it is; undefined when it says nothing. */

@@ -177,6 +177,7 @@ function refuseCode(
 ): void {
   task.stage.codeRefusals ??= new Map();
   task.stage.codeRefusals.set(node.status.node, message.slice(0, limits.reasonCharacters * 2));
+  delete task.stage.fits;
   const known = state.attempts.get(attempt);
   if (known !== undefined) loseAttempt(state, known, message);
 }
@@ -206,9 +207,10 @@ function hearInventory(
       task !== undefined && (task.state === 'ready' || task.state === 'assigned' || task.state === 'running');
     const isWanted = open && !task.committing && task.withdrawn?.has(key) !== true;
     if (isWanted && !hasFailed(task, key)) {
-      // Of an earlier leader, and still running: it goes on.
+      // Of an earlier leader, and still running: it goes on. Perhaps that one has but now moved it there.
       const attempt = addAttempt(state, node, task, key);
       attempt.startedMs = state.nowMs;
+      task.movedMs = state.nowMs;
       if (task.state !== 'running') transition(task, 'running', `${key} still runs on ${node.status.node}`);
     } else {
       effects.push({

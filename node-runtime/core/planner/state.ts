@@ -15,6 +15,7 @@ import type {
   Quantiles,
   RankedStage,
   RecordPiece,
+  refusalForGood,
   repartitionTask,
   Stay,
 } from '@foremesh/partitioner';
@@ -37,6 +38,7 @@ import {
   type ForesightState,
   type NodeSeries,
   type OffersAhead,
+  type SlotRates,
 } from './foresight/index.ts';
 import { createMovesState, type MovesState } from './moves-state.ts';
 import type { StagePace } from './pace.ts';
@@ -127,6 +129,8 @@ export interface PlannerPolicy {
   readonly placeByCost: typeof placeByCost;
   /** How long the way to the end is from each stage, itself included, in seconds of work: those it needs by their index. */
   readonly rank: (stages: readonly RankedStage[]) => ArrayLike<number>;
+  /** What keeps a task off a device until that offers something else. */
+  readonly refusal: typeof refusalForGood;
   readonly place: (tasks: readonly PlaceableTask[], devices: readonly Device[]) => Placement[];
   /** What of the work that is out should be elsewhere. */
   readonly repartition: typeof repartitionTask;
@@ -165,6 +169,8 @@ export interface NodeView {
   offersAhead?: OffersAhead;
   /** What it has measured, and what is forecast from that. */
   readonly series: NodeSeries;
+  /** What a slot of it will give, as it was worked out last. */
+  rates?: SlotRates;
   readonly leaving?: LeavingHazard;
   /** How often it is expected to leave, by the last forecast. */
   leavesPerSecond?: number;
@@ -205,6 +211,8 @@ export interface StageView {
   codeRefusals?: Map<string, string>;
   /** The fleet (see `PlannerState.fleet`) that was found to have no room for it, ever. */
   refusedByFleet?: number;
+  /** The fleet of which some node was found to take its parts, or its merge, as soon as it has room. */
+  fits?: { readonly fleet: number; readonly merges: boolean };
 }
 
 export interface TaskView {

@@ -150,6 +150,8 @@ function elected(state: PlannerState, term: number, effects: PlannerEffect[]): v
     // The leader before may have died between the commit and the last word on it.
     else publishEnd(state, job, effects);
   }
+  // Perhaps the leader before has made all the moves that this interval allows.
+  if (state.jobs.size > 0) Object.assign(state.moves, { sinceMs: state.nowMs, made: state.config.movesPerInterval });
   // While we are away nobody can say what still runs: then the grace begins with the connection.
   if (state.jobs.size === 0) state.graceUntilMs = Number.NEGATIVE_INFINITY;
   else state.graceUntilMs = state.connected ? state.nowMs + state.config.inventoryGraceMs : Number.POSITIVE_INFINITY;

@@ -1,10 +1,7 @@
 import {
-  type CodeReference,
   type FirstRoom,
   limits,
   type Problem,
-  trustMend,
-  untrusted,
   type WhyAnswer,
   type WhyNode,
   type WhyReason,
@@ -18,6 +15,7 @@ import { costOn, decidedBy, toldCost } from './costs.ts';
 import { codeOf as codeOfTask, deviceOf } from './dispatch.ts';
 import { firstRoomOf } from './foresight/index.ts';
 import { whyMoveOf } from './moves.ts';
+import { lackOf, lackText, mebibytes } from './no-room.ts';
 import { profileOfTask } from './profiles.ts';
 import { tasksProblem } from './quotas.ts';
 import { scheduleProblem } from './schedules.ts';
@@ -137,7 +135,8 @@ function stageReason(
 function ofTask(state: PlannerState, job: LedgerJob, task: TaskView | undefined, ledger: LedgerTask): OfTask {
   if (ledger.committed !== undefined) {
     const { node, usage } = ledger.committed;
-    return { reason: 'done', text: `done by ${node} in ${Math.round(usage.wallMs)} ms`, nodes: [] };
+    const move = task === undefined ? {} : moveOf(state, task);
+    return { reason: 'done', text: `done by ${node} in ${Math.round(usage.wallMs)} ms`, ...move, nodes: [] };
   }
   if (ledger.replacedBy !== undefined) {
     const text = `its records were split anew: they are in ${ledger.replacedBy.join(', ')}`;
@@ -335,34 +334,6 @@ function withCost(state: PlannerState, job: LedgerJob, node: NodeView, task: Tas
   return expected === undefined ? why : { ...why, cost: toldCost(expected) };
 }
 
-/** What keeps a stage's code from a node until the node offers something else; undefined: nothing. */
-export function neverOf(
-  { status }: NodeView,
-  { plan, codeRefusals }: Pick<StageView, 'plan' | 'codeRefusals'>,
-  code: CodeReference,
-): WhyNode | undefined {
-  const { labels, limits: taskLimits } = plan;
-  const never = (reason: WhyNode['reason'], text: string, mend?: string): WhyNode => ({
-    ...{ node: status.node, verdict: 'never', reason, text },
-    ...(mend === undefined ? {} : { mend }),
-  });
-  if (!status.engines.includes(code.engine)) return never('engine', `has no engine ${code.engine}`);
-  const refused = code.engine === 'node' ? codeRefusals?.get(status.node) : undefined;
-  if (refused !== undefined) return never('trust', refused);
-  const distrust = code.engine === 'node' ? untrusted(code.manifest, status.trusts ?? []) : undefined;
-  if (distrust !== undefined)
-    return never('trust', distrust.text, code.manifest && trustMend(code.manifest, status.node));
-  const missing = labels.filter((label) => !status.labels.includes(label));
-  if (missing.length > 0)
-    return never('labels', `lacks ${missing.join(', ')}`, `start it with --labels ${labels.join(',')}`);
-  const { onlyLabels } = status;
-  if (onlyLabels?.some((label) => labels.includes(label)) === false)
-    return never('reserved', `takes only what asks for ${onlyLabels.join(', ')}`);
-  if (taskLimits.memoryBytes <= status.offeredMemoryBytes) return undefined;
-  const text = `offers ${mebibytes(status.offeredMemoryBytes)}, the task may use ${mebibytes(taskLimits.memoryBytes)}`;
-  return never('memory', text, 'give it a larger share, or lower limits.memory of the stage');
-}
-
 /** How a node is now for a task that waits. */
 function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
   const { status } = node;
@@ -372,8 +343,12 @@ function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
     ...{ node: status.node, verdict, reason, text },
     ...(mend === undefined ? {} : { mend }),
   });
-  const never = neverOf(node, task.stage, codeOfTask(task));
-  if (never !== undefined) return never;
+  const code = codeOfTask(task);
+  const lack = lackOf(state, node, task.stage, code);
+  if (lack !== undefined) {
+    const { text, mend } = lackText(lack, node, task.stage, code);
+    return say('never', lack, text, mend);
+  }
   if (!node.online)
     return say(
       'later',
@@ -407,8 +382,4 @@ function nowOf(state: PlannerState, node: NodeView, task: TaskView): WhyNode {
     return { ...say('later', 'memory-now', `${free} of ${mebibytes(status.offeredMemoryBytes)} free now`), ...room };
   }
   return say('could', 'room', `has room: ${device.freeSlots} of ${status.slots} free`);
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.floor(bytes / 1024 ** 2)} MiB`;
 }

@@ -139,7 +139,7 @@ describe('planner: the fleet', () => {
     for (let node = 0; node < 500; node += 1) leader.join(`node-${node}`);
     leader.submit('j', planOf(stagePlan('s', { labels: ['nowhere'] })));
     const problem = leader.planner.jobs.get('me/j')!.stages.get('s')!.unplaceable!;
-    assert.match(problem.message, /node-0: not all of the labels nowhere/);
+    assert.match(problem.message, /node-0: lacks nowhere/);
     assert.match(problem.message, /and \d+ more/);
     assert.ok(problem.message.length < 2_000, `${problem.message.length} characters`);
   });

@@ -85,8 +85,8 @@ describe('planner: moves', () => {
   }
 
   const tick = (afterMs = 250) => leader.step({ type: 'tick' }, afterMs);
-  const why = () => {
-    const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', name: 's-0' });
+  const why = (name = 's-0') => {
+    const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', name });
     return answer.query === 'why' ? answer.why : assert.fail(answer.query);
   };
 
@@ -124,6 +124,27 @@ describe('planner: moves', () => {
     assert.equal(move!.decision, 'stays');
     assert.match(move!.text, /^bob is busy; no move would gain more than it costs$/);
     assert.ok(move!.alternatives[0]!.chargeSeconds > 50, 'the work that would be lost');
+  });
+
+  it('believe no expectation that a task has outlived: it goes by how far it says it is, or is as far from its end as it is late', () => {
+    for (const progress of [0.1, 0]) {
+      leader = start({ looksAhead: false });
+      join('bob');
+      const [first] = assigned(leader.submit('j', slow('s', { estimateSeconds: 10 })));
+      const { attempt } = first!;
+      leader.report('bob', [{ type: 'started', attempt }]);
+      for (let passedMs = 0; passedMs < 40_000; passedMs += 2_000) tick(2_000);
+      if (progress > 0) leader.report('bob', [{ type: 'progress', attempt, fraction: progress }]);
+      join('cyd');
+      measure('bob', 0.99);
+      tick();
+      const { move } = why();
+      const [there] = move!.alternatives;
+      // On a whole core: 40 s are a tenth, or twice what nearly all take, which is 20 s.
+      const [least, most] = progress > 0 ? [380, 430] : [55, 70];
+      assert.ok(there!.cost.finishSeconds > least && there!.cost.finishSeconds < most, `${there!.cost.finishSeconds}`);
+      assert.equal(move!.decision, 'moved');
+    }
   });
 
   it('ask back what has not started, and take it elsewhere once it is given back', () => {
@@ -267,6 +288,11 @@ describe('planner: moves', () => {
       ['s-2', 20],
     ]);
     assert.deepEqual(leader.planner.jobs.get('me/j')!.moves, { resplit: 1 });
+    const { move } = why('s-1');
+    assert.deepEqual([move!.decision, move!.from, move!.alternatives[0]!.kind], ['moved', 'bob', 'resplit']);
+    measure('cyd', 0.99);
+    join('eve');
+    assert.deepEqual(assigned(tick(2_000)), [], 'a part stays for a while where it came');
   });
 
   describe('with forecasts', () => {

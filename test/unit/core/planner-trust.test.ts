@@ -31,7 +31,7 @@ describe('planner: trust', () => {
     leader.join('bob', { engines });
     leader.join('cyd', { engines: ['js'], trusts });
     assert.deepEqual(assigned(leader.submit('j', planOf(stagePlan('s', { code: signed })))), []);
-    assert.match(unplaceable(leader)!.message, /bob: key 0{16} is not trusted; cyd: no engine node/);
+    assert.match(unplaceable(leader)!.message, /bob: key 0{16} is not trusted; cyd: has no engine node/);
     assert.ok(unplaceable(leader)!.mend!.includes(trustMend(manifest, 'bob')));
     const more = leader.step({ type: 'node-status', status: nodeStatus('bob', { seq: 2, engines, trusts }) });
     const { request } = leader.planner.nodes.get('bob')!;

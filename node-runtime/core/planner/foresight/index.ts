@@ -1,5 +1,5 @@
 export { currentCpu, memoryFreeNow, ownCpuAhead, slotsFreeSeconds } from './availability.ts';
-export { capacityOf, leavesPerSecondOf, memoryFreeAhead } from './capacity.ts';
+export { capacityOf, leavesPerSecondOf, memoryFreeAhead, type SlotRates } from './capacity.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export { historiesOf, learnedKinds } from './histories.ts';

@@ -11,9 +11,9 @@ import {
 import type { StagePlan } from '../../job-plan.ts';
 import { deadlineOf, type LedgerJob } from '../../ledger.ts';
 import { weightsOf } from '../ahead.ts';
-import { fitsNoNode } from '../no-room.ts';
+import { fitsNoNode, lackOf, lackText } from '../no-room.ts';
 import type { NodeView, PlannerState } from '../state.ts';
-import { neverOf, secondsText } from '../why.ts';
+import { secondsText } from '../why.ts';
 import { graphOf, type JobGraph, type StageGraph, stageRowOf } from './graph.ts';
 import { nodesToPlan, planNodesOf } from './nodes.ts';
 
@@ -168,11 +168,11 @@ function withTimes(stage: PlanStage, rows: readonly PlanTaskRow[], problems: Rea
 }
 
 function isAble(state: PlannerState, job: LedgerJob, node: NodeView, plan: StagePlan, merges: boolean): boolean {
-  return neverOf(node, stageOf(state, job, plan), merges ? plan.merge! : plan.code) === undefined;
+  return lackOf(state, node, stageOf(state, job, plan), merges ? plan.merge! : plan.code) === undefined;
 }
 
 /** What is known of the stage beside its plan: only of a job that is there already. */
-function stageOf(state: PlannerState, job: LedgerJob, plan: StagePlan): Parameters<typeof neverOf>[1] {
+function stageOf(state: PlannerState, job: LedgerJob, plan: StagePlan): Parameters<typeof lackOf>[2] {
   return state.jobs.get(`${job.account}/${job.job}`)?.stages.get(plan.stage) ?? { plan };
 }
 
@@ -198,7 +198,9 @@ function noRoom(state: PlannerState, job: LedgerJob, plan: StagePlan, merges: bo
   let mend: string | undefined;
   const said = [...state.nodes.values()].map((node) => {
     const { status } = node;
-    const never = neverOf(node, stageOf(state, job, plan), code);
+    const stage = stageOf(state, job, plan);
+    const lack = lackOf(state, node, stage, code);
+    const never = lack && lackText(lack, node, stage, code);
     mend ??= never?.mend;
     const now = !node.online
       ? 'is away'
