@@ -1,7 +1,11 @@
+import { probabilityWithin, type Quantiles, quantileAt } from '../placement/expected-finish.ts';
+
 /** A device that could take a piece of a data-parallel stage. */
 export interface ChunkDevice {
-  /** Items per second that it is expected to do from now on; before it has done any, what its calibration says. */
+  /** Items per second that it is expected to do from now on, in the middle; before it has done any, what its calibration says. */
   readonly itemsPerSecond: number;
+  /** The same at its quantiles 0.1 and 0.9; absent where nothing is known of them. */
+  readonly band?: Pick<Quantiles, 'q10' | 'q90'>;
   /** The expectation rests on pieces of this stage that it has finished. */
   readonly isMeasured: boolean;
   /** Seconds that a piece costs before its first item: starting, asking. */
@@ -34,6 +38,23 @@ export interface ChunkOptions {
 
 const defaultChunkOptions: ChunkOptions = { overheadsLeast: 8, factor: 0.35, firstShare: 0.25 };
 
+/** By when a piece should be done, and how sure that is to be. */
+export interface ChunkDeadline {
+  readonly withinSeconds: number;
+  /** 0 to 1. */
+  readonly confidence: number;
+}
+
+/** A piece that an idle device should run too. */
+export interface ChunkCopy<Chunk extends RunningChunk> {
+  readonly chunk: Chunk;
+  /** With a deadline, where that is why: the chance that it is met as things are, and with the copy. */
+  readonly inTime?: { readonly alone: number; readonly together: number };
+}
+
+/** A copy that makes it more likely by less than this that a deadline is met takes what it is not worth. */
+const chanceGainLeast = 0.01;
+
 /** Seconds that a device needs for a piece, its beginning included. */
 function chunkSeconds(device: ChunkDevice, items: number): number {
   return device.overheadSeconds + items * (device.transferSecondsPerItem + 1 / device.itemsPerSecond);
@@ -44,54 +65,93 @@ function chunkSeconds(device: ChunkDevice, items: number): number {
  * by measured rates once there are any, with a small first piece, a floor so that beginnings do not eat the work, and a cap so that
  * a device that may leave loses little: the length that costs least for a hazard and a cost per piece (Young 1974).
  *
+ * With a `confidence` the device gets as many as it does in that same time with that probability, and never so many that it leaves before with more
+ * than what is left of 1: the surer, the fewer.
+ *
  * @param remaining items that nobody has, at least 1
+ * @param confidence how sure the time of a piece is to be, 0 to 1; up to 0.5, and unless said, the middle is good enough
  * @returns between 1 and `remaining`
  */
 export function chunkSize(
   remaining: number,
   devices: readonly ChunkDevice[],
   asking: number,
+  confidence?: number,
   options: ChunkOptions = defaultChunkOptions,
 ): number {
   const device = devices[asking]!;
-  const rate = rateOf(device);
   let sum = 0;
-  for (const each of devices) sum += rateOf(each);
+  for (const each of devices) sum += rateOf(each, each.itemsPerSecond);
+  const rate = rateOf(device, confidence === undefined ? device.itemsPerSecond : surelyPerSecond(device, confidence));
   const fair = (remaining * rate) / sum;
   let items = fair * options.factor * (device.isMeasured ? 1 : options.firstShare);
   const floor = options.overheadsLeast * device.overheadSeconds * rate;
   items = Math.max(items, Math.min(floor, fair));
   if (device.leavesPerSecond > 0) {
-    const cap = rate * Math.sqrt((2 * Math.max(device.overheadSeconds, 0.001)) / device.leavesPerSecond);
-    items = Math.min(items, Math.max(cap, floor));
+    const cheapest = Math.sqrt((2 * Math.max(device.overheadSeconds, 0.001)) / device.leavesPerSecond);
+    const stays = confidence === undefined ? cheapest : -Math.log(Math.max(0.5, confidence)) / device.leavesPerSecond;
+    items = Math.min(items, Math.max(rate * Math.min(cheapest, stays), floor));
   }
   return Math.max(1, Math.min(remaining, Math.round(items)));
 }
 
-/**
- * Which running piece an idle device should run too, when nobody has any left: the one that it would end earliest before
- * its own device is expected to. Undefined: none would gain.
- */
-export function chunkToCopy(
-  running: readonly RunningChunk[],
-  devices: readonly ChunkDevice[],
-  asking: number,
-): RunningChunk | undefined {
-  let best: RunningChunk | undefined;
-  let most = 0;
-  for (const chunk of running) {
-    if (chunk.copies > 1 || chunk.device === asking) continue;
-    const whole = chunkSeconds(devices[chunk.device]!, chunk.items);
-    // One that is overdue is as far from its end as it is late: nobody knows better.
-    const left = Math.max(whole - chunk.ageSeconds, chunk.ageSeconds - whole);
-    const gain = left - chunkSeconds(devices[asking]!, chunk.items);
-    if (gain <= most) continue;
-    best = chunk;
-    most = gain;
-  }
-  return best;
+/** Items per second that a device does at least, with that probability: as far as its quantiles tell, and never more than in the middle. */
+export function surelyPerSecond(
+  { itemsPerSecond: q50, band }: Pick<ChunkDevice, 'itemsPerSecond' | 'band'>,
+  confidence: number,
+): number {
+  return band === undefined ? q50 : Math.min(q50, quantileAt({ ...band, q50 }, 1 - confidence));
 }
 
-function rateOf(device: ChunkDevice): number {
-  return 1 / (1 / device.itemsPerSecond + device.transferSecondsPerItem);
+/**
+ * Which running piece an idle device should run too, when nobody has any left. With a deadline, the one that a copy brings nearest to it, of those
+ * that will be in time with less than the confidence; else the one that it would end earliest before its own device is expected to.
+ * Undefined: none would gain.
+ */
+export function chunkToCopy<Chunk extends RunningChunk>(
+  running: readonly Chunk[],
+  devices: readonly ChunkDevice[],
+  asking: number,
+  deadline?: ChunkDeadline,
+): ChunkCopy<Chunk> | undefined {
+  let earliest: Chunk | undefined;
+  let most = 0;
+  let inTime: ChunkCopy<Chunk> | undefined;
+  let mostChance = chanceGainLeast;
+  const own = devices[asking]!;
+  for (const chunk of running) {
+    if (chunk.copies > 1 || chunk.device === asking) continue;
+    const device = devices[chunk.device]!;
+    const whole = chunkSeconds(device, chunk.items);
+    // One that is overdue is as far from its end as it is late: nobody knows better.
+    const left = Math.max(whole - chunk.ageSeconds, chunk.ageSeconds - whole);
+    const gain = left - chunkSeconds(own, chunk.items);
+    if (gain > most) {
+      earliest = chunk;
+      most = gain;
+    }
+    if (deadline === undefined) continue;
+    const alone = chanceWithin(device, left, deadline.withinSeconds);
+    if (alone >= deadline.confidence) continue;
+    const both = 1 - (1 - alone) * (1 - chanceWithin(own, chunkSeconds(own, chunk.items), deadline.withinSeconds));
+    if (both - alone < mostChance) continue;
+    inTime = { chunk, inTime: { alone, together: both } };
+    mostChance = both - alone;
+  }
+  return inTime ?? (earliest && { chunk: earliest });
+}
+
+/** The probability that a device does within that time what takes it `seconds` in the middle, and does not leave before. */
+function chanceWithin({ itemsPerSecond, band, leavesPerSecond }: ChunkDevice, seconds: number, within: number): number {
+  const { q10, q90 } = band ?? { q10: itemsPerSecond, q90: itemsPerSecond };
+  const times = {
+    q10: (seconds * itemsPerSecond) / q90,
+    q50: seconds,
+    q90: (seconds * itemsPerSecond) / q10,
+  };
+  return probabilityWithin(times, within) * Math.exp(-leavesPerSecond * seconds);
+}
+
+function rateOf({ transferSecondsPerItem }: ChunkDevice, itemsPerSecond: number): number {
+  return 1 / (1 / itemsPerSecond + transferSecondsPerItem);
 }

@@ -1,7 +1,7 @@
 import type { ChunkDevice } from '@foremesh/partitioner';
 import { limits, type RecordIndex } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
-import type { LedgerJob, LedgerStage } from '../ledger.ts';
+import { type LedgerJob, type LedgerStage, wishedConfidence } from '../ledger.ts';
 import type { CutTask, RecordRange } from '../ledger-commands.ts';
 import { isWhole, partName, partsNamed } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
@@ -120,7 +120,7 @@ function cutMore(state: PlannerState, view: JobView, stage: StageView, effects: 
     return;
   }
   const least = Math.ceil(rest.records / most);
-  const sizes = sizesFor(state, stage, { rest, waiting, reserve, least });
+  const sizes = sizesFor(state, stage, { rest, waiting, reserve, least }, wishedConfidence(job));
   if (sizes.length === 0) return;
   const tasks = named(ledger, state.policy.chunks.cut(index, rest, sizes));
   if (!ledger.cut) stage.phase = 'cut';
@@ -199,7 +199,12 @@ interface Wanted {
 }
 
 /** How many records each of the next tasks gets: one for whoever asks now, and some for those that will ask next. */
-function sizesFor(state: PlannerState, stage: StageView, { rest, waiting, reserve, least }: Wanted): number[] {
+function sizesFor(
+  state: PlannerState,
+  stage: StageView,
+  { rest, waiting, reserve, least }: Wanted,
+  confidence: number | undefined,
+): number[] {
   const { devices, asking, room } = devicesOf(state, stage);
   const wanted = Math.max(room + reserve - waiting, 0);
   if (devices.length === 0) {
@@ -210,7 +215,7 @@ function sizesFor(state: PlannerState, stage: StageView, { rest, waiting, reserv
   let { records } = rest;
   for (let at = waiting; at < waiting + wanted && records > 0; at += 1) {
     const { device } = asking[at % asking.length]!;
-    const size = Math.max(least, state.policy.chunks.size(records, devices, device));
+    const size = Math.max(least, state.policy.chunks.size(records, devices, device, confidence));
     sizes.push(size);
     records -= size;
   }
