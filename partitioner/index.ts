@@ -2,7 +2,7 @@
 
 export type { ChunkPolicy } from './chunks/chunk-policy.ts';
 export type { ChunkCopy, ChunkDeadline, ChunkDevice, ChunkOptions, RunningChunk } from './chunks/chunk-sizing.ts';
-export { chunkSize, chunkToCopy, surelyPerSecond } from './chunks/chunk-sizing.ts';
+export { chunkSize, chunkToCopy } from './chunks/chunk-sizing.ts';
 export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
 export { buildTaskGraph, GraphError } from './graph/task-graph.ts';
 export type {

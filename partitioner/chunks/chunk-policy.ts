@@ -1,5 +1,5 @@
 import { cutRange, recordIndexProblem } from '../records/index.ts';
-import { chunkSize, chunkToCopy, surelyPerSecond } from './chunk-sizing.ts';
+import { chunkSize, chunkToCopy, nextPieceSeconds, surelyPerSecond } from './chunk-sizing.ts';
 
 /** How data-parallel work is cut while it is done: what a leader needs for it, in one hand. */
 export interface ChunkPolicy {
@@ -8,6 +8,7 @@ export interface ChunkPolicy {
   readonly size: typeof chunkSize;
   readonly copy: typeof chunkToCopy;
   readonly surely: typeof surelyPerSecond;
+  readonly nextSeconds: typeof nextPieceSeconds;
 }
 
 /** Adaptive weighted factoring, and late copies. */
@@ -17,4 +18,5 @@ export const chunkPolicy: ChunkPolicy = {
   size: chunkSize,
   copy: chunkToCopy,
   surely: surelyPerSecond,
+  nextSeconds: nextPieceSeconds,
 };

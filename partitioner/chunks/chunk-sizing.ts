@@ -45,6 +45,12 @@ export interface ChunkDeadline {
   readonly confidence: number;
 }
 
+export interface CopyOptions {
+  /** A copy is worth while if it would be earlier even at this share of the speed that is expected of its device: it takes what others could use. */
+  readonly speedShare?: number;
+  readonly deadline?: ChunkDeadline | undefined;
+}
+
 /** A piece that an idle device should run too. */
 export interface ChunkCopy<Chunk extends RunningChunk> {
   readonly chunk: Chunk;
@@ -80,10 +86,8 @@ export function chunkSize(
   options: ChunkOptions = defaultChunkOptions,
 ): number {
   const device = devices[asking]!;
-  let sum = 0;
-  for (const each of devices) sum += rateOf(each, each.itemsPerSecond);
   const rate = rateOf(device, confidence === undefined ? device.itemsPerSecond : surelyPerSecond(device, confidence));
-  const fair = (remaining * rate) / sum;
+  const fair = (remaining * rate) / ratesTogether(devices);
   let items = fair * options.factor * (device.isMeasured ? 1 : options.firstShare);
   const floor = options.overheadsLeast * device.overheadSeconds * rate;
   items = Math.max(items, Math.min(floor, fair));
@@ -95,6 +99,15 @@ export function chunkSize(
   return Math.max(1, Math.min(remaining, Math.round(items)));
 }
 
+/** How long the next piece of a device takes that has shown how fast it is, in the middle; seconds. */
+export function nextPieceSeconds(
+  remaining: number,
+  devices: readonly ChunkDevice[],
+  { factor }: ChunkOptions = defaultChunkOptions,
+): number {
+  return (remaining * factor) / ratesTogether(devices);
+}
+
 /** Items per second that a device does at least, with that probability: as far as its quantiles tell, and never more than in the middle. */
 export function surelyPerSecond(
   { itemsPerSecond: q50, band }: Pick<ChunkDevice, 'itemsPerSecond' | 'band'>,
@@ -104,52 +117,68 @@ export function surelyPerSecond(
 }
 
 /**
- * Which running piece an idle device should run too, when nobody has any left. With a deadline, the one that a copy brings nearest to it, of those
- * that will be in time with less than the confidence; else the one that it would end earliest before its own device is expected to.
+ * Which running piece an idle device should run too, when nobody has any left. With a deadline, the one that a copy makes most likely to be in time,
+ * of those that will be with less than the confidence; else the one that it would end earliest before its own device is expected to.
  * Undefined: none would gain.
  */
 export function chunkToCopy<Chunk extends RunningChunk>(
   running: readonly Chunk[],
   devices: readonly ChunkDevice[],
   asking: number,
-  deadline?: ChunkDeadline,
+  { speedShare = 1, deadline }: CopyOptions = {},
 ): ChunkCopy<Chunk> | undefined {
   let earliest: Chunk | undefined;
   let most = 0;
   let inTime: ChunkCopy<Chunk> | undefined;
   let mostChance = chanceGainLeast;
   const own = devices[asking]!;
+  const cautious = { ...own, itemsPerSecond: own.itemsPerSecond * speedShare };
   for (const chunk of running) {
     if (chunk.copies > 1 || chunk.device === asking) continue;
     const device = devices[chunk.device]!;
-    const whole = chunkSeconds(device, chunk.items);
-    // One that is overdue is as far from its end as it is late: nobody knows better.
-    const left = Math.max(whole - chunk.ageSeconds, chunk.ageSeconds - whole);
-    const gain = left - chunkSeconds(own, chunk.items);
+    const gain = leftSeconds(device, chunk) - chunkSeconds(cautious, chunk.items);
     if (gain > most) {
       earliest = chunk;
       most = gain;
     }
     if (deadline === undefined) continue;
-    const alone = chanceWithin(device, left, deadline.withinSeconds);
+    const alone = chanceWithin(device, chunk, deadline.withinSeconds);
     if (alone >= deadline.confidence) continue;
-    const both = 1 - (1 - alone) * (1 - chanceWithin(own, chunkSeconds(own, chunk.items), deadline.withinSeconds));
-    if (both - alone < mostChance) continue;
-    inTime = { chunk, inTime: { alone, together: both } };
-    mostChance = both - alone;
+    const copied = chanceWithin(own, { items: chunk.items, ageSeconds: 0 }, deadline.withinSeconds);
+    const together = 1 - (1 - alone) * (1 - copied);
+    if (together - alone < mostChance) continue;
+    inTime = { chunk, inTime: { alone, together } };
+    mostChance = together - alone;
   }
   return inTime ?? (earliest && { chunk: earliest });
 }
 
-/** The probability that a device does within that time what takes it `seconds` in the middle, and does not leave before. */
-function chanceWithin({ itemsPerSecond, band, leavesPerSecond }: ChunkDevice, seconds: number, within: number): number {
-  const { q10, q90 } = band ?? { q10: itemsPerSecond, q90: itemsPerSecond };
-  const times = {
-    q10: (seconds * itemsPerSecond) / q90,
-    q50: seconds,
-    q90: (seconds * itemsPerSecond) / q10,
-  };
-  return probabilityWithin(times, within) * Math.exp(-leavesPerSecond * seconds);
+/** One that is overdue is as far from its end as it is late: nobody knows better. */
+function leftSeconds(device: ChunkDevice, { items, ageSeconds }: Pick<RunningChunk, 'items' | 'ageSeconds'>): number {
+  return Math.abs(chunkSeconds(device, items) - ageSeconds);
+}
+
+/** The probability that a device ends a piece within that time, since it has not ended it yet, and does not leave before. */
+function chanceWithin(
+  device: ChunkDevice,
+  chunk: Pick<RunningChunk, 'items' | 'ageSeconds'>,
+  withinSeconds: number,
+): number {
+  const { itemsPerSecond, band = { q10: itemsPerSecond, q90: itemsPerSecond }, leavesPerSecond } = device;
+  const at = (rate: number) => chunkSeconds({ ...device, itemsPerSecond: rate }, chunk.items);
+  const times = { q10: at(band.q90), q50: at(itemsPerSecond), q90: at(band.q10) };
+  const left = leftSeconds(device, chunk);
+  const open = 1 - probabilityWithin(times, chunk.ageSeconds);
+  const late = 1 - probabilityWithin(times, chunk.ageSeconds + withinSeconds);
+  // Later than any of the quantiles tells of.
+  const ends = open > 0 ? 1 - Math.min(1, late / open) : left <= withinSeconds ? 1 : 0;
+  return ends * Math.exp(-leavesPerSecond * left);
+}
+
+function ratesTogether(devices: readonly ChunkDevice[]): number {
+  let sum = 0;
+  for (const each of devices) sum += rateOf(each, each.itemsPerSecond);
+  return sum;
 }
 
 function rateOf({ transferSecondsPerItem }: ChunkDevice, itemsPerSecond: number): number {

@@ -1,4 +1,4 @@
-import type { ChunkCopy, ChunkDeadline, ChunkDevice, RunningChunk } from '@foremesh/partitioner';
+import type { ChunkCopy, ChunkDeadline, RunningChunk } from '@foremesh/partitioner';
 import { wishedConfidence } from '../ledger.ts';
 import { isWhole } from '../ledger-cuts.ts';
 import { assign, canEver, deviceOf } from './dispatch.ts';
@@ -89,8 +89,7 @@ function copyFor(
   const { source } = state.ledger.jobs.get(tasks[0]!.job.key)!.stages.get(stage.plan.stage)!;
   const recordBytes = (range!.end - range!.start) / range!.records;
   const taker = takersOf(state, stage, { source: source!, recordBytes });
-  const own = taker(node);
-  const devices: ChunkDevice[] = [slower(own, cautiousShare)];
+  const devices = [taker(node)];
   const running: RunningTask[] = [];
   for (const task of tasks) {
     const [attempt] = task.attempts;
@@ -106,13 +105,8 @@ function copyFor(
       task,
     });
   }
-  return state.policy.chunks.copy(running, devices, 0, deadlineFor(state, tasks[0]!));
-}
-
-function slower(device: ChunkDevice, share: number): ChunkDevice {
-  const { itemsPerSecond, band } = device;
-  const slowed = band === undefined ? {} : { band: { q10: band.q10 * share, q90: band.q90 * share } };
-  return { ...device, itemsPerSecond: itemsPerSecond * share, ...slowed };
+  const deadline = deadlineFor(state, tasks[0]!);
+  return state.policy.chunks.copy(running, devices, 0, { speedShare: cautiousShare, deadline });
 }
 
 /** It failed there, or the node could not run it. */

@@ -67,14 +67,14 @@ export interface RecordSource {
   readonly recordBytes: number;
 }
 
-/** The slots of nodes, as takers of pieces of a stage. */
+/** The slots of nodes, as takers of pieces of a stage, by what they will give within so many seconds. */
 export function takersOf(
   state: PlannerState,
   stage: StageView,
   { source, recordBytes }: RecordSource,
+  forSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000,
 ): (node: NodeView) => ChunkDevice {
   const rate = ratesOf(state, stage);
-  const forSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000;
   const needed = { blobs: new Map([[source.blob, recordBytes]]), totalBytes: recordBytes };
   return (node) => {
     const { perCore, basis } = rate(node);
