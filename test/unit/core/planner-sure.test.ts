@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { answerQuery, type PlannerPolicy } from '@foremesh/node-runtime/core';
-import { assigned, blobNamed, json, Leader, planOf, recordIndex, splitStage, usage } from './samples.ts';
+import { answerQuery, type JobPlan, type PlannerPolicy } from '@foremesh/node-runtime/core';
+import { assigned, blobNamed, json, Leader, planOf, recordIndex, splitStage, stagePlan, usage } from './samples.ts';
 import { type OwnWork, UnsteadyFleet } from './unsteady-fleet.ts';
 
 const steady: OwnWork = { levels: [0.4], meanMs: [0], foreseen: { q10: 0.35, q50: 0.4, q90: 0.45 } };
@@ -33,6 +33,26 @@ describe('planner: a deadline and how sure it is to be', () => {
     };
     const [even, sure] = [given(0.5), given(0.95)];
     assert.ok(sure < 0.6 * even, `${sure} of ${even} records`);
+  });
+
+  it('is in a plan: how sure pieces are, and that there are more of them', () => {
+    const { leader } = new UnsteadyFleet(3, { ada: steady, dot: moody }, 0.1);
+    const stage = stagePlan('s', { input: blobNamed('a', 1e6), split: { by: 'lines' }, estimateSeconds: 1_000 });
+    const planned = (change: Partial<JobPlan>) => {
+      const dryRun = { ...planOf(stage), ...change };
+      const said = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'plan', spec: {} }, dryRun);
+      assert.ok(said.query === 'plan');
+      return said.plan.stages[0]!;
+    };
+    const none = planned({});
+    assert.equal(none.sizedFor, undefined);
+    const sure = planned({ deadline: { withinMs: 3_600_000, confidence: 0.95 } });
+    assert.equal(sure.sizedFor!.confidence, 0.95);
+    assert.ok(sure.sizedFor!.share > 0.3 && sure.sizedFor!.share < 0.8, `${sure.sizedFor!.share}`);
+    assert.ok(sure.tasks > none.tasks, `${sure.tasks} and ${none.tasks} tasks`);
+    const fixed = { ...stage, split: { by: 'lines' as const, chunks: 9 } };
+    const asSaid = planned({ stages: [fixed], deadline: { withinMs: 3_600_000, confidence: 0.95 } });
+    assert.deepEqual([asSaid.sizedFor, asSaid.tasks], [undefined, 9]);
   });
 });
 
