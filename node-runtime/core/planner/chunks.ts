@@ -240,25 +240,29 @@ function secondsFor({ overheadSeconds, transferSecondsPerItem, itemsPerSecond }:
 /** Who asks next: the first time, in the order that is given, and each again when it is done with what it got. */
 class Asks {
   readonly #first: readonly Asking[];
-  /** By when they ask, the earliest last. */
+  #nextFirst = 0;
+  /** In the order in which they ask; those before `#nextAgain` have. Most come to the end: who begins later asks later. */
   readonly #again: Asking[] = [];
-  #at = 0;
+  #nextAgain = 0;
 
   constructor(first: readonly Asking[]) {
     this.#first = first;
   }
 
   next(): Asking {
-    const first = this.#first[this.#at];
-    const again = this.#again.at(-1);
-    if (first === undefined || (again !== undefined && again.inSeconds < first.inSeconds)) return this.#again.pop()!;
-    this.#at += 1;
+    const first = this.#first[this.#nextFirst];
+    const again = this.#again[this.#nextAgain];
+    if (first === undefined || (again !== undefined && again.inSeconds < first.inSeconds)) {
+      this.#nextAgain += 1;
+      return again!;
+    }
+    this.#nextFirst += 1;
     return first;
   }
 
   add(asking: Asking): void {
     let at = this.#again.length;
-    while (at > 0 && this.#again[at - 1]!.inSeconds <= asking.inSeconds) at -= 1;
+    while (at > this.#nextAgain && this.#again[at - 1]!.inSeconds > asking.inSeconds) at -= 1;
     this.#again.splice(at, 0, asking);
   }
 }
