@@ -1,7 +1,7 @@
 /** Pure functions that cut work and place it. Imports nothing of ours, reads no clock, does no I/O. */
 
 export type { ChunkPolicy } from './chunks/chunk-policy.ts';
-export type { ChunkDevice, ChunkOptions, RunningChunk } from './chunks/chunk-sizing.ts';
+export type { ChunkCopy, ChunkDeadline, ChunkDevice, ChunkOptions, RunningChunk } from './chunks/chunk-sizing.ts';
 export { chunkSize, chunkToCopy } from './chunks/chunk-sizing.ts';
 export type { GraphEdge, TaskGraph } from './graph/task-graph.ts';
 export { buildTaskGraph, GraphError } from './graph/task-graph.ts';

@@ -73,7 +73,7 @@ function own(scenario: Scenario): Policy {
       copies: chunk.devices.length,
       chunk,
     }));
-    return (chunkToCopy(running, devices, me) as (typeof running)[number] | undefined)?.chunk;
+    return chunkToCopy(running, devices, me)?.chunk.chunk;
   };
 }
 

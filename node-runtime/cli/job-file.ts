@@ -82,7 +82,8 @@ export function isProgram(path: string): boolean {
 export async function loadJobFile(file: string, options: JobFileOptions): Promise<JobFile> {
   const path = resolve(options.directory, file);
   const lines = new LineCounter();
-  const document = parseDocument(await readText(path, file), {
+  const text = await readText(path, file);
+  const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
     version: '1.2',
@@ -93,7 +94,14 @@ export async function loadJobFile(file: string, options: JobFileOptions): Promis
   if (document.errors.length > 0) {
     throw new MeshErrors(
       document.errors.map(
-        ({ message, pos }) => new MeshError('MESH_SPEC_INVALID', message, { where: positions.atOffset(pos[0]) }),
+        ({ code, message, pos }) =>
+          new MeshError(
+            'MESH_SPEC_INVALID',
+            code === 'DUPLICATE_KEY' ? `${keyAt(text, pos[0])} is there twice` : message,
+            {
+              where: positions.atOffset(pos[0]),
+            },
+          ),
       ),
     );
   }
@@ -114,6 +122,12 @@ export async function loadJobFile(file: string, options: JobFileOptions): Promis
   const errors = [...wrong, ...problems];
   if (errors.length > 0) throw new MeshErrors(errors.sort(byPosition));
   return { shown: file, name: parsed.data!.name ?? nameOf(path), spec: parsed.data!, files };
+}
+
+/** In quotes, as it is written or not. */
+function keyAt(text: string, offset: number): string {
+  const [, quoted, plain] = /(?:["'](.*?)["']|([^\s:,{}]+))/y.exec(text.slice(offset)) ?? [];
+  return `"${quoted ?? plain ?? ''}"`;
 }
 
 /** The job file that is meant: of a folder, its `job.yaml`. Throws `MESH_USAGE` where there is none. */

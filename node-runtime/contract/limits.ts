@@ -181,6 +181,9 @@ export const limits = {
   /** Tasks that a plan takes one by one: of a stage that has more, each stands for several. */
   planTasks: 1_024,
   planTasksPerStage: 256,
+  /** Milliseconds of each minute that a leader computes plans which are asked for, for one account and for all: who asks for more is told when to ask again. */
+  planMsPerAccount: 3_000,
+  planMsOfAll: 6_000,
   /** Tasks that an answer to `why` names as those that are waited for. */
   whyNames: 32,
   /** Nodes whose state is kept with a task that was placed: those that would have run it fastest. */

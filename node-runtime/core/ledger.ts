@@ -339,6 +339,11 @@ export function deadlineOf({ plan, acceptedAtMs }: LedgerJob): number | undefine
   return 'atMs' in deadline ? deadline.atMs : acceptedAtMs + deadline.withinMs;
 }
 
+/** How sure it wants to be of its deadline, 0 to 1; undefined: it has none. */
+export function wishedConfidence({ plan: { deadline } }: LedgerJob): number | undefined {
+  return deadline && (deadline.confidence ?? limits.confidenceDefault);
+}
+
 function dropWhatIsBetween(job: LedgerJob): void {
   for (const { stage, sink } of job.plan.stages) {
     const tasks = job.stages.get(stage)!.tasks;

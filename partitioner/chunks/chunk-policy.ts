@@ -1,5 +1,5 @@
 import { cutRange, recordIndexProblem } from '../records/index.ts';
-import { chunkSize, chunkToCopy } from './chunk-sizing.ts';
+import { chunkSize, chunkToCopy, nextPieceSeconds, surelyPerSecond } from './chunk-sizing.ts';
 
 /** How data-parallel work is cut while it is done: what a leader needs for it, in one hand. */
 export interface ChunkPolicy {
@@ -7,6 +7,8 @@ export interface ChunkPolicy {
   readonly cut: typeof cutRange;
   readonly size: typeof chunkSize;
   readonly copy: typeof chunkToCopy;
+  readonly surely: typeof surelyPerSecond;
+  readonly nextSeconds: typeof nextPieceSeconds;
 }
 
 /** Adaptive weighted factoring, and late copies. */
@@ -15,4 +17,6 @@ export const chunkPolicy: ChunkPolicy = {
   cut: cutRange,
   size: chunkSize,
   copy: chunkToCopy,
+  surely: surelyPerSecond,
+  nextSeconds: nextPieceSeconds,
 };

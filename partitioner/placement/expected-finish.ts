@@ -42,6 +42,13 @@ export function quantileAt({ q10, q50, q90 }: Quantiles, probability: number): n
   return q50 + (share < 0 ? (q50 - q10) * share : (q90 - q50) * share);
 }
 
+/** The other way round: the probability not to exceed a value, 0 to 1, by the same lines, which go on beyond the outer quantiles until nothing is left. */
+export function probabilityWithin({ q10, q50, q90 }: Quantiles, value: number): number {
+  if (value === q50) return 0.5;
+  const share = value < q50 ? (value - q50) / (q50 - q10) : (value - q50) / (q90 - q50);
+  return Math.max(0, Math.min(1, 0.5 + 0.4 * share));
+}
+
 /** The mean of what has these quantiles, by Swanson's rule (Hurst, Brown and Swanson 2000: 0.3, 0.4, 0.3). */
 export function meanOf({ q10, q50, q90 }: Quantiles): number {
   return 0.3 * q10 + 0.4 * q50 + 0.3 * q90;

@@ -26,7 +26,16 @@ export function stageLines({ stages }: PlanAnswer): string[] {
     { title: 'TO', align: 'right', cell: ({ finishMs }) => (finishMs === undefined ? '' : durationText(finishMs)) },
     { title: 'NEEDS', cell: ({ needs }) => needs.join(', ') },
   ];
-  return renderTable(stages, columns).map((line) => `  ${line}`);
+  const sized = stages.flatMap(sizedText);
+  return [...renderTable(stages, columns), ...sized].map((line) => `  ${line}`);
+}
+
+/** How a stage is cut whose job wants to be sure of its deadline. */
+function sizedText({ stage, sizedFor }: PlanStage): string[] {
+  if (sizedFor === undefined) return [];
+  const { confidence, share } = sizedFor;
+  const less = share < 0.995 ? `, ${percent(share)} of what is expected` : '';
+  return [`pieces of ${stage}: what a node does in their time with ${percent(confidence)}${less}`];
 }
 
 function eachText({ workSeconds, basis }: PlanStage): string {

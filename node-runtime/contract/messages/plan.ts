@@ -32,6 +32,11 @@ export const planStage = z.object({
   /** Whether `tasks` is known: it is cut, or its author says how many; else it is what is expected. */
   isExact: z.boolean(),
   merges: z.boolean(),
+  /**
+   * Of a stage that is cut as it runs, of a job with a deadline: a piece is as large as what its node does in its time with that probability, which
+   * is this share of what nodes do in the middle.
+   */
+  sizedFor: z.object({ confidence: fraction, share: fraction }).optional(),
   /** What one of them takes on a core of speed 1. */
   workSeconds: quantiles.optional(),
   /** What that rests on: see `profiles`; `author`: what the author says (`estimate`). */

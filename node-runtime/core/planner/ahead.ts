@@ -6,8 +6,7 @@ import type {
   ForeseenTask,
   PlaceableTask,
 } from '@foremesh/partitioner';
-import { limits } from '../../contract/index.ts';
-import type { LedgerJob } from '../ledger.ts';
+import { type LedgerJob, wishedConfidence } from '../ledger.ts';
 import { capacityOf, leavesPerSecondOf, memoryFreeAhead, slotsFreeSeconds } from './foresight/index.ts';
 import { linkBytesPerSecond, type NeededBlobs, nearBytes } from './near.ts';
 import { type WorkSeconds, workSecondsOf } from './profiles.ts';
@@ -136,9 +135,8 @@ export function hold(state: PlannerState, task: TaskView, work: WorkSeconds, wai
 }
 
 /** How much each term of a placement's cost counts for a job, and, if it has a deadline, how sure it wants to be of when tasks end. */
-export function weightsOf(
-  { policy }: PlannerState,
-  { plan: { weights = policy.weights, deadline } }: LedgerJob,
-): CostWishes {
-  return deadline === undefined ? weights : { ...weights, confidence: deadline.confidence ?? limits.confidenceDefault };
+export function weightsOf({ policy }: PlannerState, job: LedgerJob): CostWishes {
+  const { weights = policy.weights } = job.plan;
+  const confidence = wishedConfidence(job);
+  return confidence === undefined ? weights : { ...weights, confidence };
 }

@@ -1,7 +1,7 @@
 import type { ChunkDevice } from '@foremesh/partitioner';
 import { limits, type RecordIndex } from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
-import type { LedgerJob, LedgerStage } from '../ledger.ts';
+import { type LedgerJob, type LedgerStage, wishedConfidence } from '../ledger.ts';
 import type { CutTask, RecordRange } from '../ledger-commands.ts';
 import { isWhole, partName, partsNamed } from '../ledger-cuts.ts';
 import { tasksOf } from '../ledger-retention.ts';
@@ -10,7 +10,7 @@ import type { PlannerEffect } from './events.ts';
 import { slotsFreeSeconds } from './foresight/index.ts';
 import { wantedBy } from './no-room.ts';
 import { takersOf } from './pace.ts';
-import type { JobView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
+import type { AttemptView, JobView, PlannerState, StageRecords, StageView, TaskView } from './state.ts';
 import { endJob } from './tasks.ts';
 
 /** Whether nobody has said how large its tasks are: whoever splits by files or blocks has. */
@@ -121,7 +121,7 @@ function cutMore(state: PlannerState, view: JobView, stage: StageView, effects: 
     return;
   }
   const least = Math.ceil(rest.records / most);
-  const sizes = sizesFor(state, stage, { rest, waiting, reserve, least });
+  const sizes = sizesFor(state, stage, { rest, waiting, reserve, least }, wishedConfidence(job));
   if (sizes.length === 0) return;
   const tasks = named(ledger, state.policy.chunks.cut(index, rest, sizes));
   if (!ledger.cut) stage.phase = 'cut';
@@ -200,8 +200,17 @@ interface Wanted {
 }
 
 /** How many records each of the next tasks gets: one for whoever asks now, and some for those that will ask next. */
-function sizesFor(state: PlannerState, stage: StageView, { rest, waiting, reserve, least }: Wanted): number[] {
-  const { devices, asking, room } = devicesOf(state, stage);
+function sizesFor(
+  state: PlannerState,
+  stage: StageView,
+  { rest, waiting, reserve, least }: Wanted,
+  confidence: number | undefined,
+): number[] {
+  let takers = devicesOf(state, stage);
+  // Of what may come as long as a piece takes, which may be far longer than those before it: else all would be as sure as what is measured now.
+  if (confidence !== undefined && takers.devices.length > 0)
+    takers = devicesOf(state, stage, state.policy.chunks.nextSeconds(rest.records, takers.devices));
+  const { devices, asking, room } = takers;
   const wanted = Math.max(room + reserve - waiting, 0);
   if (devices.length === 0) {
     // Whoever comes finds one; and that nobody can take it is noticed by that one.
@@ -209,26 +218,68 @@ function sizesFor(state: PlannerState, stage: StageView, { rest, waiting, reserv
   }
   const sizes: number[] = [];
   let { records } = rest;
-  for (let at = waiting; at < waiting + wanted && records > 0; at += 1) {
-    const { device } = asking[at % asking.length]!;
-    const size = Math.max(least, state.policy.chunks.size(records, devices, device));
+  const turns = new Asks(asking);
+  const waitingSeconds = (stage.meanWallMs ?? 0) / 1_000;
+  for (let at = 0; at < waiting + wanted && records > 0; at += 1) {
+    const { device, inSeconds } = turns.next();
+    if (at < waiting) {
+      turns.add({ device, inSeconds: inSeconds + waitingSeconds });
+      continue;
+    }
+    const size = Math.max(least, state.policy.chunks.size(records, devices, device, confidence));
     sizes.push(size);
     records -= size;
+    turns.add({ device, inSeconds: inSeconds + secondsFor(devices[device]!, size) });
   }
   return sizes;
+}
+
+function secondsFor({ overheadSeconds, transferSecondsPerItem, itemsPerSecond }: ChunkDevice, records: number): number {
+  return overheadSeconds + records * (transferSecondsPerItem + 1 / itemsPerSecond);
+}
+
+/** Who asks next: the first time, in the order that is given, and each again when it is done with what it got. */
+class Asks {
+  readonly #first: readonly Asking[];
+  #nextFirst = 0;
+  /** In the order in which they ask; those before `#nextAgain` have. Most come to the end: who begins later asks later. */
+  readonly #again: Asking[] = [];
+  #nextAgain = 0;
+
+  constructor(first: readonly Asking[]) {
+    this.#first = first;
+  }
+
+  next(): Asking {
+    const first = this.#first[this.#nextFirst];
+    const again = this.#again[this.#nextAgain];
+    if (first === undefined || (again !== undefined && again.inSeconds < first.inSeconds)) {
+      this.#nextAgain += 1;
+      return again!;
+    }
+    this.#nextFirst += 1;
+    return first;
+  }
+
+  add(asking: Asking): void {
+    let at = this.#again.length;
+    while (at > this.#nextAgain && this.#again[at - 1]!.inSeconds > asking.inSeconds) at -= 1;
+    this.#again.splice(at, 0, asking);
+  }
 }
 
 /** Every slot that could take parts of the stage as a device of its own, and in which order they ask: those that are free the fastest first. */
 function devicesOf(
   state: PlannerState,
   stage: StageView,
+  forSeconds?: number,
 ): { readonly devices: ChunkDevice[]; readonly asking: Asking[]; readonly room: number } {
   const devices: ChunkDevice[] = [];
   const asking: Asking[] = [];
   let room = 0;
   const { source, index } = stage.records!;
   const wanted = wantedBy(stage.plan, stage.plan.code);
-  const taker = takersOf(state, stage, { source, recordBytes: index.endOffset / index.totalRecords });
+  const taker = takersOf(state, stage, { source, recordBytes: index.endOffset / index.totalRecords }, forSeconds);
   for (const node of state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
     const offer = deviceOf(state, node, stage);
@@ -238,7 +289,11 @@ function devicesOf(
     const { freeQueue } = offer;
     const byMemory = Math.floor(offer.freeMemoryBytes / stage.plan.limits.memoryBytes);
     const free = Math.max(0, Math.min(offer.freeSlots, byMemory));
-    const untilFree = slotsFreeSeconds(state, node).sort((a, b) => a - b);
+    const isOfStage = ({ task }: AttemptView) => task.stage === stage && stage.pace.anywhere !== undefined;
+    // By the size of each piece: the mean of a stage whose pieces shrink says little of the large ones.
+    const untilFree = slotsFreeSeconds(state, node, (attempt) =>
+      isOfStage(attempt) ? secondsFor(device, attempt.task.ledger.range?.records ?? 0) * 1_000 : undefined,
+    ).sort((a, b) => a - b);
     for (let slot = 0; slot < slots; slot += 1) {
       asking.push({ device: devices.length, inSeconds: untilFree[slot]! });
       devices.push(device);

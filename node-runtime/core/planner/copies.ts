@@ -1,4 +1,5 @@
-import type { ChunkDevice, RunningChunk } from '@foremesh/partitioner';
+import type { ChunkCopy, ChunkDeadline, RunningChunk } from '@foremesh/partitioner';
+import { wishedConfidence } from '../ledger.ts';
 import { isWhole } from '../ledger-cuts.ts';
 import { assign, deviceOf } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
@@ -25,9 +26,11 @@ export function copyLate(state: PlannerState, effects: PlannerEffect[]): void {
   for (const node of late.size === 0 ? [] : state.nodes.values()) {
     if (!node.online || !node.confirmed) continue;
     for (const [stage, tasks] of late) {
-      for (let task = copyFor(state, node, stage, tasks); task !== undefined; ) {
+      for (let copy = copyFor(state, node, stage, tasks); copy !== undefined; ) {
+        const { task } = copy.chunk;
         assign(state, node.status.node, task, [], effects);
-        task = copyFor(state, node, stage, tasks);
+        if (copy.inTime !== undefined) [...task.attempts].at(-1)!.inTime = copy.inTime;
+        copy = copyFor(state, node, stage, tasks);
       }
     }
   }
@@ -54,13 +57,29 @@ function isAllOut(state: PlannerState, { job, stage }: TaskView): boolean {
   return isWhole(ledger) && ledger.openParts === stage.atNodes;
 }
 
+/**
+ * Of a job with a deadline, when the parts of a stage should be done, and how sure that is to be of each of them, so that it is as sure as was asked
+ * for of all together.
+ */
+function deadlineFor(state: PlannerState, { job: view, stage }: TaskView): ChunkDeadline | undefined {
+  const job = state.ledger.jobs.get(view.key)!;
+  const confidence = wishedConfidence(job);
+  if (confidence === undefined || view.dueMs === undefined) return undefined;
+  const { stage: name } = stage.plan;
+  const follows = view.outlook?.followsSeconds.get(name) ?? 0;
+  const withinSeconds = (view.dueMs - state.nowMs) / 1_000 - follows;
+  return { withinSeconds, confidence: confidence ** (1 / job.stages.get(name)!.openParts) };
+}
+
+type RunningTask = RunningChunk & { readonly task: TaskView };
+
 /** The task of which the node should run a copy now, if it has a slot for one. */
 function copyFor(
   state: PlannerState,
   node: NodeView,
   stage: StageView,
   tasks: readonly TaskView[],
-): TaskView | undefined {
+): ChunkCopy<RunningTask> | undefined {
   const offer = deviceOf(state, node, stage);
   const hasRoom = offer.freeSlots > 0 && offer.freeMemoryBytes >= stage.plan.limits.memoryBytes;
   if (!hasRoom || state.policy.refusal(wantedBy(stage.plan, stage.plan.code), offer) !== undefined) return undefined;
@@ -71,9 +90,8 @@ function copyFor(
   const { source } = state.ledger.jobs.get(tasks[0]!.job.key)!.stages.get(stage.plan.stage)!;
   const recordBytes = (range!.end - range!.start) / range!.records;
   const taker = takersOf(state, stage, { source: source!, recordBytes });
-  const own = taker(node);
-  const devices: ChunkDevice[] = [{ ...own, itemsPerSecond: own.itemsPerSecond * cautiousShare }];
-  const running: (RunningChunk & { readonly task: TaskView })[] = [];
+  const devices = [taker(node)];
+  const running: RunningTask[] = [];
   for (const task of tasks) {
     const [attempt] = task.attempts;
     const at = state.nodes.get(attempt?.node ?? '');
@@ -88,8 +106,8 @@ function copyFor(
       task,
     });
   }
-  const chosen = state.policy.chunks.copy(running, devices, 0);
-  return running.find((each) => each === chosen)?.task;
+  const deadline = deadlineFor(state, tasks[0]!);
+  return state.policy.chunks.copy(running, devices, 0, { speedShare: cautiousShare, deadline });
 }
 
 /** It failed there, or the node could not run it. */

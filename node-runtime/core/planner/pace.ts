@@ -1,4 +1,4 @@
-import type { CapacityCurve, ChunkDevice } from '@foremesh/partitioner';
+import type { CapacityCurve, ChunkDevice, Quantiles } from '@foremesh/partitioner';
 import type { DataReference } from '../../contract/index.ts';
 import { capacityOf, leavesPerSecondOf } from './foresight/index.ts';
 import { linkBytesPerSecond, nearBytes } from './near.ts';
@@ -55,8 +55,8 @@ function overheadSeconds({ logMs }: PlannerState, { pace }: StageView): number {
 }
 
 interface RecordRate {
-  /** Records per second that one slot of a node will do, in the middle of what is foreseen. */
-  readonly recordsPerSecond: number;
+  /** Records per second that a whole core of a node would do. */
+  readonly perCore: number;
   /** Parts that it has finished say so; or parts of others, or of other jobs; or nothing does, and it tells nodes apart at most. */
   readonly basis: 'measured' | 'expected' | 'none';
 }
@@ -67,20 +67,23 @@ export interface RecordSource {
   readonly recordBytes: number;
 }
 
-/** The slots of nodes, as takers of pieces of a stage. */
+/** The slots of nodes, as takers of pieces of a stage, by what they will give within so many seconds. */
 export function takersOf(
   state: PlannerState,
   stage: StageView,
   { source, recordBytes }: RecordSource,
+  forSeconds = (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000,
 ): (node: NodeView) => ChunkDevice {
-  const rate = ratesOf(state, stage, (stage.meanWallMs ?? state.config.forecastStepMs) / 1_000);
+  const rate = ratesOf(state, stage);
   const needed = { blobs: new Map([[source.blob, recordBytes]]), totalBytes: recordBytes };
   return (node) => {
-    const { recordsPerSecond, basis } = rate(node);
+    const { perCore, basis } = rate(node);
+    const { q10, q50, q90 } = sharesOf(state, node, forSeconds);
     const fetchedBytes = recordBytes - nearBytes(state, node, needed);
     const isKnown = basis !== 'none';
     return {
-      itemsPerSecond: recordsPerSecond,
+      itemsPerSecond: q50 * perCore,
+      band: { q10: q10 * perCore, q90: q90 * perCore },
       isMeasured: basis === 'measured',
       // As long as nobody knows how long a record takes, all else would be compared with nothing.
       overheadSeconds: isKnown ? overheadSeconds(state, stage) : 0,
@@ -90,17 +93,37 @@ export function takersOf(
   };
 }
 
-/** How fast nodes will be at a stage within `forSeconds`. Of which nobody has seen a part: by what is known of its code, at its slowest, else by its author. */
-function ratesOf(state: PlannerState, stage: StageView, forSeconds: number): (node: NodeView) => RecordRate {
+/** What one slot of a node will give within so many seconds, in shares of a core. */
+function sharesOf(state: PlannerState, node: NodeView, forSeconds: number): Quantiles {
+  const { q10, q50, q90 } = capacityOf(state, node);
+  const middle = meanUntil(q50, forSeconds);
+  // Where nothing is foreseen all three are one.
+  if (q10 === q90) return { q10: middle, q50: middle, q90: middle };
+  return { q10: meanUntil(q10, forSeconds), q50: middle, q90: meanUntil(q90, forSeconds) };
+}
+
+/** What slots do at least, with that probability, of what they do in the middle; all together, within a step of the forecast. */
+export function sureShareOf(state: PlannerState, confidence: number): number {
+  let [surely, middle] = [0, 0];
+  for (const node of state.nodes.values()) {
+    if (!node.online || !node.confirmed) continue;
+    const { q50: itemsPerSecond, ...band } = sharesOf(state, node, state.config.forecastStepMs / 1_000);
+    surely += node.status.slots * state.policy.chunks.surely({ itemsPerSecond, band }, confidence);
+    middle += node.status.slots * itemsPerSecond;
+  }
+  return middle === 0 ? 1 : surely / middle;
+}
+
+/** How fast nodes are at a stage. Of which nobody has seen a part: by what is known of its code, at its slowest, else by its author. */
+function ratesOf(state: PlannerState, stage: StageView): (node: NodeView) => RecordRate {
   const { pace, records } = stage;
   const atSpeed1 = pace.anywhere ?? (records && foreseen(state, stage, records));
   return (node) => {
-    const share = meanUntil(capacityOf(state, node).q50, forSeconds);
     const own = pace.byNode.get(node.status.node);
-    if (own !== undefined) return { recordsPerSecond: share / own, basis: 'measured' };
-    const speed = share * speedOf(node, stage);
-    if (atSpeed1 === undefined) return { recordsPerSecond: speed, basis: 'none' };
-    return { recordsPerSecond: speed / atSpeed1, basis: 'expected' };
+    if (own !== undefined) return { perCore: 1 / own, basis: 'measured' };
+    const speed = speedOf(node, stage);
+    if (atSpeed1 === undefined) return { perCore: speed, basis: 'none' };
+    return { perCore: speed / atSpeed1, basis: 'expected' };
   };
 }
 

@@ -277,6 +277,8 @@ export interface AttemptView {
   };
   /** The state that it was to go on from. */
   readonly resumed?: string;
+  /** It is a copy for the sake of the job's deadline: the chance that its part is in time without it, and with it. */
+  inTime?: { readonly alone: number; readonly together: number };
   progress: number;
 }
 
@@ -312,6 +314,8 @@ export interface JobForesight {
   readonly planned?: PlannedJob;
   /** That its deadline will probably not be met. */
   readonly late?: Problem;
+  /** By stage, from when the last of its parts is done until the job is; seconds. */
+  readonly followsSeconds: ReadonlyMap<string, number>;
 }
 
 export interface ScheduleView {

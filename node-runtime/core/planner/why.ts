@@ -8,7 +8,7 @@ import {
   type WhyStage,
 } from '../../contract/index.ts';
 import { jobKeyOf } from '../job-plan.ts';
-import type { LedgerJob, LedgerTask } from '../ledger.ts';
+import { type LedgerJob, type LedgerTask, wishedConfidence } from '../ledger.ts';
 import { partsOf } from '../ledger-cuts.ts';
 import { isOverdue, weightsOf } from './ahead.ts';
 import { costOn, decidedBy, toldCost } from './costs.ts';
@@ -164,12 +164,27 @@ function ofAttempt(state: PlannerState, job: LedgerJob, task: TaskView, attempt:
   const nodes = (choice ?? []).map((each) => thenOf(each, each.device.device === node, task));
   return {
     reason: runs ? 'running' : 'assigned',
-    text: copy === undefined ? text : `${text}; ${copy.node} runs it too, and the first result counts`,
+    text:
+      copy === undefined
+        ? text
+        : `${text}; ${copy.node} runs it too, and the first result counts${inTimeText(job, copy)}`,
     placed: { node, attempt: key, assignedMs: ago(attempt.assignedMs), ...(runs ? { startedMs: ago(startedMs) } : {}) },
     ...decision(state, job, nodes, node),
     ...moveOf(state, task),
     nodes,
   };
+}
+
+/** Of a copy that is there for the job's deadline. */
+function inTimeText(job: LedgerJob, { inTime }: AttemptView): string {
+  if (inTime === undefined) return '';
+  const { alone, together } = inTime;
+  return `: in time with ${percentText(alone)} alone, ${percentText(together)} together (asked for: ${percentText(wishedConfidence(job)!)})`;
+}
+
+/** Whole per cent. */
+export function percentText(share: number): string {
+  return `${Math.floor(100 * share + 1e-9)} %`;
 }
 
 function moveOf(state: PlannerState, task: TaskView): Pick<OfTask, 'move'> {

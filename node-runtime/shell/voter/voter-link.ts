@@ -44,6 +44,7 @@ import { InputIndexer } from './input-indexer.ts';
 import { dryPlanOf } from './job-plans.ts';
 import { LateReports } from './late-reports.ts';
 import { isRelayed, NodeRelay, splitAnswers } from './node-relay.ts';
+import { PlanBudget } from './plan-budget.ts';
 import { SpecIntake } from './spec-intake.ts';
 import { type OutwardEffect, Voter, type VoterOptions } from './voter.ts';
 
@@ -77,6 +78,7 @@ export class VoterLink {
   readonly #late: LateReports;
   readonly #sweeper: BlobSweeper;
   readonly #models: ModelKeeper;
+  readonly #plans = new PlanBudget();
   #voter!: Voter;
   #behind = false;
   /** The votes that elected this one. */
@@ -250,15 +252,23 @@ export class VoterLink {
         // First of all: who may write here need not be one who may change anything.
         if (changesMesh(ask.query) && parsed.kind !== 'queryChange') say(misplaced(ask));
         else if (isRelayed(ask)) this.#relay.ask(account, client, ask);
-        else if (ask.query === 'plan' && ask.spec !== undefined)
-          dryPlanOf(ask.spec).then(
-            (plan) => this.#voter.planner.leading && say(this.#voter.answer(account, ask, plan)),
+        else if (ask.query === 'plan')
+          this.#plan(account, ask).then(
+            (answer) => answer !== undefined && say(answer),
             (error) =>
               say({ v: 1, id: ask.id, query: 'error', problem: problemOf(asMeshError(error, 'MESH_SPEC_INVALID')) }),
           );
         else say(this.#voter.answer(account, ask));
       }
     }
+  }
+
+  /** As long as there is time for it. Undefined: another leads by now, and will be asked. Throws what is wrong with the spec, and `MESH_LIMIT_EXCEEDED`. */
+  async #plan(account: string, ask: QueryAsk & { query: 'plan' }): Promise<QueryAnswer | undefined> {
+    this.#plans.check(account);
+    const dryRun = ask.spec === undefined ? undefined : await dryPlanOf(ask.spec);
+    if (!this.#voter.planner.leading) return undefined;
+    return this.#plans.spend(account, () => this.#voter.answer(account, ask, dryRun));
   }
 
   #isHeard(node: string): boolean {

@@ -57,6 +57,7 @@ const flights: PlanAnswer = {
 };
 const late: PlanAnswer = {
   ...flights,
+  stages: [{ ...flights.stages[0]!, sizedFor: { confidence: 0.95, share: 0.72 } }, flights.stages[1]!],
   deadline: { withinMs: 20_000, confidence: 0.95, probability: 0.08 },
   problems: [
     {

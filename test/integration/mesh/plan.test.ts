@@ -88,7 +88,7 @@ describe('foremesh plan, on a mesh', function () {
     assert.match(circle, /circle: a -> b -> a/);
     assert.match(circle, /"c" can never start: it needs "b"/);
     assert.match(await wrong(`stages:\n  a: { code: task.js }\n${stage('b', 'x')}`), /there is no stage "x"/);
-    assert.match(await wrong('stages:\n  a: { code: task.js }\n  a: { code: task.js }\n'), /unique/);
+    assert.match(await wrong('stages:\n  a: { code: task.js }\n  a: { code: task.js }\n'), /"a" is there twice/);
   });
 
   it('says of a deadline that it will not be met, runs the job, and keeps the promise that it made', async () => {

@@ -163,7 +163,10 @@ stages:
 
   it('says where YAML and JSON break off', async () => {
     assert.match((await wrong('stages:\n  map: { code: map.ts\n'))[0]!, /^job\.yaml:3:1 Flow map .* end with a }/);
-    assert.match((await wrong('stages: 1\nstages: 2\n'))[0]!, /^job\.yaml:2:1 Map keys must be unique/);
+    assert.match((await wrong('stages: 1\nstages: 2\n'))[0]!, /^job\.yaml:2:1 "stages" is there twice/);
+    assert.deepEqual(await wrong('stages:\n  map: { code: map.ts }\n  "map": { code: map.ts }\n'), [
+      'job.yaml:3:3 "map" is there twice',
+    ]);
     assert.match(
       (await wrong('{"stages": {"map": {"code": map}}}', [], 'job.json'))[0]!,
       /^job\.json:1:29 Unresolved plain scalar/,

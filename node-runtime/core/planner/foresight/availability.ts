@@ -80,12 +80,15 @@ function promisedOf(state: PlannerState, node: NodeView): readonly Occupation[] 
   return occupy(state, node, slotsMost(node)).occupations;
 }
 
+/** What an attempt takes in all, milliseconds, where somebody knows better than its stage's mean. */
+type TakesMs = (attempt: AttemptView) => number | undefined;
+
 /** When each slot of a node is free of what runs and waits there, seconds from now; Infinity: nobody knows. */
-export function slotsFreeSeconds(state: PlannerState, node: NodeView): number[] {
-  return occupy(state, node, node.status.slots).freeAtMs.map((atMs) => (atMs - state.nowMs) / 1_000);
+export function slotsFreeSeconds(state: PlannerState, node: NodeView, takesMs?: TakesMs): number[] {
+  return occupy(state, node, node.status.slots, takesMs).freeAtMs.map((atMs) => (atMs - state.nowMs) / 1_000);
 }
 
-function occupy(state: PlannerState, node: NodeView, slots: number) {
+function occupy(state: PlannerState, node: NodeView, slots: number, takesMs: TakesMs = () => undefined) {
   const occupations: Occupation[] = [];
   const endMs = givenBackMs(node);
   const freeAtMs = Array.from({ length: slots }, () => state.nowMs);
@@ -94,7 +97,7 @@ function occupy(state: PlannerState, node: NodeView, slots: number) {
     if (slot < 0) break;
     const fromMs = freeAtMs[slot]!;
     const ranMs = fromMs === state.nowMs ? state.nowMs - (attempt.startedMs ?? attempt.assignedMs) : 0;
-    const untilMs = Math.min(endMs, fromMs + leftMs(state, attempt, ranMs));
+    const untilMs = Math.min(endMs, fromMs + leftMs(state, attempt, ranMs, takesMs(attempt)));
     freeAtMs[slot] = untilMs;
     occupations.push({ fromMs, untilMs, memoryBytes: attempt.task.stage.plan.limits.memoryBytes });
   }
@@ -102,12 +105,17 @@ function occupy(state: PlannerState, node: NodeView, slots: number) {
 }
 
 /** What an attempt still takes that has run for so long; without anything to go by, for ever. */
-function leftMs({ ledger }: PlannerState, { task, expected }: AttemptView, ranMs: number): number {
+function leftMs(
+  { ledger }: PlannerState,
+  { task, expected }: AttemptView,
+  ranMs: number,
+  takesMs: number | undefined,
+): number {
   const expectedMs = expected && (expected.finish.q50 - expected.startSeconds) * 1_000;
-  const wallMs = expectedMs ?? task.stage.meanWallMs ?? byAuthorMs(ledger.jobs.get(task.job.key)!, task);
+  const wallMs = takesMs ?? expectedMs ?? task.stage.meanWallMs ?? byAuthorMs(ledger.jobs.get(task.job.key)!, task);
   if (wallMs === undefined) return Number.POSITIVE_INFINITY;
-  // One that takes longer than others did will go on for a while, nobody knows how long.
-  return Math.max(wallMs - ranMs, wallMs / 10);
+  // One that takes longer than others did is as far from its end as it is late: nobody knows better.
+  return Math.max(wallMs - ranMs, ranMs - wallMs, wallMs / 10);
 }
 
 function byAuthorMs(job: LedgerJob, { ledger }: TaskView): number | undefined {

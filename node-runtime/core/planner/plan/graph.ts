@@ -1,8 +1,10 @@
 import type { GraphEdge, PlanKind, PlanTask } from '@foremesh/partitioner';
 import { limits, type PlanStage } from '../../../contract/index.ts';
 import { jobKeyOf, type StagePlan } from '../../job-plan.ts';
-import { type LedgerJob, type LedgerStage, type LedgerTask, stageOutput } from '../../ledger.ts';
+import { type LedgerJob, type LedgerStage, type LedgerTask, stageOutput, wishedConfidence } from '../../ledger.ts';
 import { isWhole, mergeName, partName, partsNamed, partsOf } from '../../ledger-cuts.ts';
+import { isCutAsItRuns } from '../chunks.ts';
+import { sureShareOf } from '../pace.ts';
 import type { NodeView, PlannerState, TaskView } from '../state.ts';
 import { partsExpected, type Work, withExpectedChunks, workOfTask } from './work.ts';
 
@@ -17,6 +19,8 @@ export interface StageGraph {
   /** Parts that are still to be done. */
   readonly open: number;
   readonly merges: boolean;
+  /** How sure its pieces are to be, where they are cut as it runs, and which share of what nodes do in the middle that leaves. */
+  readonly sizedFor?: PlanStage['sizedFor'];
   /** Of one part, or, when they are done, of the merge; undefined: nobody knows. */
   readonly work: Work | undefined;
   /** Indexes into `tasks`; those of its parts, then that of its merge. */
@@ -48,6 +52,7 @@ export type MayRun = (node: NodeView, plan: StagePlan, merges: boolean) => boole
 export function graphOf(state: PlannerState, job: LedgerJob, views: readonly NodeView[], mayRun: MayRun): JobGraph {
   const expected = withExpectedChunks(state, job);
   const view = state.jobs.get(jobKeyOf(job.account, job.job));
+  const confidence = wishedConfidence(job);
   const stages: StageGraph[] = [];
   const kinds: PlanKind[] = [];
   const tasks: PlanTask[] = [];
@@ -93,9 +98,14 @@ export function graphOf(state: PlannerState, job: LedgerJob, views: readonly Nod
     const work = open[0] === undefined ? undefined : workOf(open[0]);
     const mergeWork = merge === undefined ? undefined : workOfTask(state, expected, merge);
     const own: number[] = [];
-    const said = job.plan.stages.find(({ stage }) => stage === plan.stage)!.split;
-    const isExact = isWhole(ledger) || said === undefined || said.chunks !== undefined || said.by === 'bytes';
-    stages.push({ plan, isExact, open: open.length, merges, work: open.length > 0 ? work : mergeWork, tasks: own });
+    const said = job.plan.stages.find(({ stage }) => stage === plan.stage)!;
+    const isExact =
+      isWhole(ledger) || said.split === undefined || said.split.chunks !== undefined || said.split.by === 'bytes';
+    const isSized = confidence !== undefined && !isWhole(ledger) && isCutAsItRuns(said);
+    stages.push({
+      ...{ plan, isExact, open: open.length, merges, work: open.length > 0 ? work : mergeWork, tasks: own },
+      ...(isSized ? { sizedFor: { confidence, share: sureShareOf(state, confidence) } } : {}),
+    });
     if (!isReady || (open.length > 0 && work === undefined) || (merge !== undefined && mergeWork === undefined))
       continue;
 
@@ -215,7 +225,7 @@ function runningOn(
 const leftLeast = 0.1;
 
 /** As a client sees it. */
-export function stageRowOf({ plan, isExact, open, merges, work }: StageGraph): PlanStage {
+export function stageRowOf({ plan, isExact, open, merges, sizedFor, work }: StageGraph): PlanStage {
   const { stage, needs } = plan;
   return {
     stage,
@@ -224,6 +234,7 @@ export function stageRowOf({ plan, isExact, open, merges, work }: StageGraph): P
     isExact,
     merges,
     basis: work?.basis ?? 'none',
+    ...(sizedFor === undefined ? {} : { sizedFor }),
     ...(work === undefined ? {} : { workSeconds: pick(work.workSeconds) }),
   };
 }

@@ -9,7 +9,7 @@ import {
   type Problem,
 } from '../../../contract/index.ts';
 import type { StagePlan } from '../../job-plan.ts';
-import { deadlineOf, type LedgerJob } from '../../ledger.ts';
+import { deadlineOf, type LedgerJob, wishedConfidence } from '../../ledger.ts';
 import { weightsOf } from '../ahead.ts';
 import { fitsNoNode, lackOf, lackText } from '../no-room.ts';
 import type { NodeView, PlannerState } from '../state.ts';
@@ -51,15 +51,15 @@ export function outlookOf(state: PlannerState, job: LedgerJob, options: PlanOpti
     edges,
     nodes,
     weights: weightsOf(state, job),
-    confidence: job.plan.deadline === undefined ? 0.5 : confidenceOf(job),
+    confidence: wishedConfidence(job) ?? 0.5,
     lossSeconds: state.config.nodeSilenceMs / 1_000,
     ...options,
   });
   return { graph, nodes, problems, planned };
 }
 
-export function confidenceOf({ plan }: LedgerJob): number {
-  return plan.deadline?.confidence ?? limits.confidenceDefault;
+export function confidenceOf(job: LedgerJob): number {
+  return wishedConfidence(job) ?? limits.confidenceDefault;
 }
 
 /** The answer to `plan`. */

@@ -1,7 +1,9 @@
+import type { PlannedJob, PlannedTask } from '@foremesh/partitioner';
 import type { FinishTimes, JobState, Problem } from '../../../contract/index.ts';
 import { deadlineOf, type LedgerJob } from '../../ledger.ts';
 import type { PlannerEffect } from '../events.ts';
 import type { JobView, PlannerState } from '../state.ts';
+import type { JobGraph } from './graph.ts';
 import { confidenceOf, deadlineProblem, finishTimesOf, millisecondsOf, outlookOf } from './make-plan.ts';
 
 /** A job that is over sooner is not worth a promise. */
@@ -41,7 +43,7 @@ function foresee(state: PlannerState, view: JobView, effects: PlannerEffect[]): 
   const before = view.outlook?.planned;
   // Cheap: it is done for every job, again and again.
   const quick = { algorithm: 'heft', evaluations: 0, ...(before === undefined ? {} : { incumbent: before }) } as const;
-  const { planned } = outlookOf(state, job, quick);
+  const { graph, planned } = outlookOf(state, job, quick);
   const dueMs = deadlineOf(job);
   const late =
     planned === undefined || dueMs === undefined || job.missedDeadline === true
@@ -53,6 +55,7 @@ function foresee(state: PlannerState, view: JobView, effects: PlannerEffect[]): 
     isCounting: isCounting(view),
     ...(planned === undefined ? {} : { planned }),
     ...(late === undefined ? {} : { late }),
+    followsSeconds: followsOf(graph, planned),
   };
   view.dirty = true;
   if (planned === undefined || job.promise !== undefined || view.outlook.isCounting) return;
@@ -63,6 +66,21 @@ function foresee(state: PlannerState, view: JobView, effects: PlannerEffect[]): 
   const { account, job: id } = job;
   const promise = { withinMs: madeMs + leftMs, confidence, madeMs };
   effects.push({ type: 'propose', commands: [{ type: 'promise-job', account, job: id, atMs: state.wallMs, promise }] });
+}
+
+/** What comes after the parts of each stage, in the middle of what is planned. */
+function followsOf({ stages }: JobGraph, planned: PlannedJob | undefined): Map<string, number> {
+  const follows = new Map<string, number>();
+  if (planned === undefined) return follows;
+  const lastOf = (tasks: readonly PlannedTask[]) => Math.max(0, ...tasks.map(({ finishSeconds }) => finishSeconds));
+  const end = lastOf(planned.tasks);
+  for (const { plan, merges, open, tasks } of stages)
+    if (open > 0 && tasks.length > 0)
+      follows.set(
+        plan.stage,
+        end - lastOf(tasks.slice(0, merges ? -1 : undefined).map((task) => planned.tasks[task]!)),
+      );
+  return follows;
 }
 
 /** Records of a stage are being counted, and cut: how many tasks it will have is not known for sure. */

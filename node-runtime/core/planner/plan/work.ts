@@ -1,8 +1,9 @@
 import type { TaskPrediction } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
-import type { LedgerJob, LedgerTask } from '../../ledger.ts';
+import { type LedgerJob, type LedgerTask, wishedConfidence } from '../../ledger.ts';
 import { partsOf, stagePlanOf } from '../../ledger-cuts.ts';
+import { sureShareOf } from '../pace.ts';
 import { believedWork, profileOfTask, workByEstimate } from '../profiles.ts';
 import type { PlannerState } from '../state.ts';
 
@@ -54,7 +55,7 @@ export function partsExpected(state: PlannerState, job: LedgerJob, stage: string
     const known = partsOf(ledger).length;
     // The first pieces are small: of what is in none yet there will be fewer than as many for as much.
     const alike = Math.ceil((known * rest.totalRecords) / rest.firstRecord) - known;
-    return known + Math.max(1, Math.min(alike, Math.max(slotsOf(state), chunksBySlots(state) - known)));
+    return known + Math.max(1, Math.min(alike, Math.max(slotsOf(state), chunksBySlots(state, job) - known)));
   }
   const { split, matrix, input, estimateSeconds } = stagePlanOf(job, stage);
   if (matrix !== undefined) return combinationsOf(matrix);
@@ -63,14 +64,16 @@ export function partsExpected(state: PlannerState, job: LedgerJob, stage: string
   const sizeBytes = (source ?? input)?.sizeBytes;
   if (split.blockBytes !== undefined && sizeBytes !== undefined)
     return Math.max(1, Math.min(limits.tasksPerStage, Math.ceil(sizeBytes / split.blockBytes)));
-  const bySlots = chunksBySlots(state);
+  const bySlots = chunksBySlots(state, job);
   const byEstimate = estimateSeconds === undefined ? bySlots : Math.max(1, Math.floor(estimateSeconds / 0.5));
   return Math.max(1, Math.min(bySlots, byEstimate, limits.tasksPerStage, sizeBytes ?? limits.tasksPerStage));
 }
 
-/** How many chunks a stage that is cut as it runs will probably have. */
-function chunksBySlots(state: PlannerState): number {
-  return Math.max(chunksLeast, slotsOf(state) * chunksPerSlot);
+/** How many chunks a stage that is cut as it runs will probably have: the more the smaller they are. */
+function chunksBySlots(state: PlannerState, job: LedgerJob): number {
+  const confidence = wishedConfidence(job);
+  const share = confidence === undefined ? 1 : sureShareOf(state, confidence);
+  return Math.ceil(Math.max(chunksLeast, slotsOf(state) * chunksPerSlot) / share);
 }
 
 function slotsOf(state: PlannerState): number {
