@@ -1,3 +1,5 @@
+import type { SeasonWatch } from './season/season-watch.ts';
+
 /** A forecast of one series: for each step ahead the value that is not exceeded with probability 0.1, 0.5 and 0.9. */
 export interface QuantileCurves {
   /** Milliseconds between two steps; the first step is one interval after the last observation. */
@@ -35,7 +37,11 @@ export interface Forecaster {
   forecast(steps: number): QuantileCurves;
 }
 
-export type ForecasterFactory = (options: SeriesOptions) => Forecaster;
+/**
+ * `watch` follows the seasons of the same series: who gives it to several models has it observe each value before they do. Without one,
+ * a model that needs it has its own.
+ */
+export type ForecasterFactory = (options: SeriesOptions, watch?: SeasonWatch) => Forecaster;
 
 /** What a global model reads of one series: its last values, oldest first, without gaps, in the series' own unit. */
 export interface SeriesWindow extends SeriesOptions {

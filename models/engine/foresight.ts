@@ -179,7 +179,7 @@ export function createForesight({
       const known = opened.get(identity.key);
       if (known !== undefined) return known.forecaster;
       const pool = poolOf(identity);
-      const series = new Series(pool, pool.join());
+      const series = new Series(pool);
       const forecaster: Forecaster = {
         model: 'foresight',
         observe: (value) => observeAll([[found, value]]),

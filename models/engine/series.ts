@@ -3,6 +3,7 @@ import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { isWorthUsing } from '../global/retrain.ts';
 import { pinballLoss } from '../scoring/scores.ts';
+import { SeasonWatch } from '../season/season-watch.ts';
 import { placeOf, strideOf } from './anchors.ts';
 import { Bends } from './bends.ts';
 import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
@@ -21,9 +22,9 @@ import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 const valuesKept = 10_080;
 const keep = 1 - 1 / valuesKept;
 /** How fast weights answer losses: one series says less than all, but only it is forecast. */
-const pace = 3;
+const pace = 2;
 /** What the pooled weights are worth: this many values. */
-const doubt = 50;
+const doubt = 100;
 /** Own steps of the calibration, in scales, and how they fade. */
 const calibrationStep = 0.0025;
 const calibrationDecay = 0.003;
@@ -50,6 +51,7 @@ export class Series {
   readonly scores: Scoreboard;
   readonly members: readonly Forecaster[];
   readonly #pool: Pool;
+  readonly #watch: SeasonWatch;
   readonly #track: Track;
   readonly #mixture: Mixture;
   readonly #calibration: QuantileTracker;
@@ -81,9 +83,10 @@ export class Series {
   #missing = 0;
   #size = 0;
 
-  constructor(pool: Pool, members: readonly Forecaster[]) {
+  constructor(pool: Pool) {
     this.#pool = pool;
-    this.members = members;
+    this.#watch = new SeasonWatch(pool.options);
+    this.members = pool.join(this.#watch);
     this.#awake = pool.challengers.map(() => false);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
@@ -125,15 +128,23 @@ export class Series {
     if (number === undefined) {
       this.#missing += 1;
       // Those that follow a season count the time that passes.
-      for (const member of this.members) member.observe(Number.NaN);
+      this.#tell(Number.NaN);
       return false;
     }
     this.#count += 1;
     this.#missing = 0;
+    this.#size += (Math.abs(number) - this.#size) / this.#count;
     this.#score(number, isFamiliar);
     this.#track.push(number);
-    for (const member of this.members) member.observe(number);
+    this.#tell(number);
     return true;
+  }
+
+  #tell(value: number): void {
+    if (this.members.length === 0) return;
+    // Time begins with the first value.
+    if (this.#count > 0) this.#watch.observe(value);
+    for (const member of this.members) member.observe(value);
   }
 
   /** The last values, oldest first. */
@@ -151,7 +162,6 @@ export class Series {
   predict(answers: readonly (QuantileCurves | undefined)[]): void {
     const { anchors, experts, globals, regression } = this.#pool;
     this.#track.read();
-    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
     this.#track.unit(scaleLeast * this.#unit());
     const { baseQuantiles } = this.#track;
     for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
@@ -273,7 +283,7 @@ export class Series {
   }
 
   #weigh(cell: number): void {
-    this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+    this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt, this.#pool.meanSquares);
   }
 
   /** Puts the forecasts of now where the values that they are about will find them. */
@@ -338,7 +348,8 @@ export class Series {
         this.#silence(heard, 0);
         pool.learn(cell, value, heard, 0, pending[at]!, unit);
         const slope = slopeAt(quantile, value, own);
-        pool.noteSquare(cell, this.#mixture.learn(cell, slope, heard, 0, own, scale, keep));
+        this.#mixture.learn(cell, slope, heard, 0, own, scale, keep, pool.lossSquares);
+        pool.noteSquares(cell);
         pool.calibrate(cell, value, given);
         this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
       }
@@ -401,7 +412,7 @@ export class Series {
     return sums.map((weight) => weight / awake);
   }
 
-  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its high values. */
+  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its mean. */
   #unit(): number {
     const { low, high } = this.#pool.options.range;
     return (Number.isFinite(high - low) ? high - low : this.#size) / 100 + tiny;

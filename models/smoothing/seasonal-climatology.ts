@@ -18,29 +18,42 @@ const overallWeight = 8;
  */
 export const seasonalClimatology =
   (options: Pick<SeasonWatchOptions, 'historyValues' | 'periods'> = {}): ForecasterFactory =>
-  (series) =>
-    new SeasonalClimatology(options, series);
+  (series, watch) =>
+    new SeasonalClimatology(options, series, watch);
 
 class SeasonalClimatology implements Forecaster {
   readonly model = 'seasonal-climatology';
   readonly #series: SeriesOptions;
   readonly #watch: SeasonWatch;
-  readonly #overall = new ValueRing(valuesOverall);
+  /** Whether the watch is its own: it is the one who feeds it then. */
+  readonly #ownWatch: boolean;
+  /** Of the last values. With the watch of others only from a season on: before that, it is not asked. */
+  #overall: ValueRings | undefined;
   #period: number | undefined;
   #season: Season | undefined;
   #last = -1;
 
-  constructor(options: Pick<SeasonWatchOptions, 'historyValues' | 'periods'>, series: SeriesOptions) {
+  constructor(
+    options: Pick<SeasonWatchOptions, 'historyValues' | 'periods'>,
+    series: SeriesOptions,
+    watch: SeasonWatch | undefined,
+  ) {
     this.#series = series;
-    this.#watch = new SeasonWatch({ ...options, intervalMs: series.intervalMs });
+    this.#watch = watch ?? new SeasonWatch({ ...options, intervalMs: series.intervalMs });
+    this.#ownWatch = watch === undefined;
+    if (this.#ownWatch) this.#overall = new ValueRings(1, valuesOverall);
+  }
+
+  get ready(): boolean {
+    return this.#season !== undefined;
   }
 
   observe(value: number): void {
     const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
     if (this.#last < 0 && Number.isNaN(known)) return;
     this.#last += 1;
-    this.#watch.observe(known);
-    this.#overall.push(known);
+    if (this.#ownWatch) this.#watch.observe(known);
+    this.#overall?.push(0, known);
     const [period] = this.#watch.periods;
     // What else was found beside it is not used: to begin anew from a compact past for that would forget the spread of single values.
     if (period !== this.#period) this.#begin(period);
@@ -50,7 +63,7 @@ class SeasonalClimatology implements Forecaster {
   forecast(steps: number): QuantileCurves {
     const { intervalMs, range } = this.#series;
     const [q10, q50, q90]: [number[], number[], number[]] = [[], [], []];
-    const overall = this.#overall.quantiles();
+    const overall = this.#overall?.quantiles(0);
     const middle = (bounded(range.low) + bounded(range.high)) / 2;
     for (let step = 1; step <= steps; step += 1) {
       const at = overall && (this.#season?.at(this.#last + step, overall) ?? overall);
@@ -69,6 +82,10 @@ class SeasonalClimatology implements Forecaster {
     this.#period = period;
     this.#season = period === undefined ? undefined : new Season(new PeriodBins(period, binsMost));
     const levels = this.#watch.history.levels();
+    if (this.#overall === undefined) {
+      this.#overall = new ValueRings(1, valuesOverall);
+      for (const value of levels[0]!.values.subarray(-valuesOverall)) this.#overall.push(0, value);
+    }
     // From the coarsest: of each the blocks that lie before the next finer one.
     for (let level = levels.length - 1; level >= 0; level -= 1) {
       const { values, stride, first } = levels[level]!;
@@ -86,14 +103,14 @@ type Quantiles = readonly [number, number, number];
 /** Values by phase, and their quantiles. */
 class Season {
   readonly #bins: PeriodBins;
-  readonly #rings: readonly ValueRing[];
+  readonly #rings: ValueRings;
   readonly #stride: number;
   #bin = 0;
   #visit = 0;
 
   constructor(bins: PeriodBins) {
     this.#bins = bins;
-    this.#rings = Array.from({ length: bins.count }, () => new ValueRing(valuesPerBin));
+    this.#rings = new ValueRings(bins.count, valuesPerBin);
     this.#stride = Math.max(1, Math.floor(bins.period / bins.count / valuesPerVisitMost));
   }
 
@@ -101,55 +118,62 @@ class Season {
     const bin = this.#bins.at(index);
     this.#visit = bin === this.#bin ? this.#visit + 1 : 0;
     this.#bin = bin;
-    if (this.#visit % this.#stride === 0) this.#rings[bin]!.push(value);
+    if (this.#visit % this.#stride === 0) this.#rings.push(bin, value);
   }
 
   at(index: number, overall: Quantiles): Quantiles | undefined {
-    const ring = this.#rings[this.#bins.at(index)]!;
-    const own = ring.quantiles();
+    const bin = this.#bins.at(index);
+    const own = this.#rings.quantiles(bin);
     if (own === undefined) return undefined;
-    const share = ring.count / (ring.count + overallWeight * (1 - ring.count / valuesPerBin));
+    const count = this.#rings.count(bin);
+    const share = count / (count + overallWeight * (1 - count / valuesPerBin));
     const shrunk = (level: 0 | 1 | 2) => share * own[level] + (1 - share) * overall[level];
     return [shrunk(0), shrunk(1), shrunk(2)];
   }
 }
 
-/** The last values, and their quantiles: worked out when they are asked for and a value has come. */
-class ValueRing {
+/** The last values of several streams, and their quantiles: worked out when they are asked for and a value has come. All in three arrays, whatever their number. */
+class ValueRings {
+  readonly #size: number;
   readonly #values: Float32Array;
-  #seen = 0;
-  #quantiles: Quantiles | undefined;
+  readonly #seen: Uint32Array;
+  /** Of each stream three; the first is NaN where they are to be worked out. */
+  readonly #quantiles: Float64Array;
 
-  constructor(size: number) {
-    this.#values = new Float32Array(size);
+  constructor(streams: number, size: number) {
+    this.#size = size;
+    this.#values = new Float32Array(streams * size);
+    this.#seen = new Uint32Array(streams);
+    this.#quantiles = new Float64Array(3 * streams).fill(Number.NaN);
   }
 
-  get count(): number {
-    return Math.min(this.#seen, this.#values.length);
+  count(stream: number): number {
+    return Math.min(this.#seen[stream]!, this.#size);
   }
 
   /** NaN is passed over. */
-  push(value: number): void {
+  push(stream: number, value: number): void {
     if (Number.isNaN(value)) return;
-    this.#values[this.#seen % this.#values.length] = value;
-    this.#seen += 1;
-    this.#quantiles = undefined;
+    this.#values[stream * this.#size + (this.#seen[stream]! % this.#size)] = value;
+    this.#seen[stream]! += 1;
+    this.#quantiles[3 * stream] = Number.NaN;
   }
 
   /** Undefined before any value. */
-  quantiles(): Quantiles | undefined {
-    if (this.#seen === 0) return undefined;
-    if (this.#quantiles === undefined) {
-      const sorted = this.#values.slice(0, this.count).sort();
-      const at = (level: number) => {
+  quantiles(stream: number): Quantiles | undefined {
+    const count = this.count(stream);
+    if (count === 0) return undefined;
+    const known = this.#quantiles.subarray(3 * stream, 3 * stream + 3);
+    if (Number.isNaN(known[0]!)) {
+      const sorted = this.#values.slice(stream * this.#size, stream * this.#size + count).sort();
+      for (const [index, level] of quantileLevels.entries()) {
         // The place at which the next value is exceeded with that probability (Weibull 1939), as far as there is one.
-        const place = Math.min(sorted.length - 1, Math.max(0, level * (sorted.length + 1) - 1));
+        const place = Math.min(count - 1, Math.max(0, level * (count + 1) - 1));
         const below = Math.floor(place);
         const share = place - below;
-        return (1 - share) * sorted[below]! + share * sorted[Math.ceil(place)]!;
-      };
-      this.#quantiles = [at(quantileLevels[0]), at(quantileLevels[1]), at(quantileLevels[2])];
+        known[index] = (1 - share) * sorted[below]! + share * sorted[Math.ceil(place)]!;
+      }
     }
-    return this.#quantiles;
+    return [known[0]!, known[1]!, known[2]!];
   }
 }

@@ -36,14 +36,16 @@ const shareLeast = 1e-3;
  */
 export const seasonalSmoothing =
   (options: SeasonalSmoothingOptions = {}): ForecasterFactory =>
-  (series) =>
-    new SeasonalSmoothing(options, series);
+  (series, watch) =>
+    new SeasonalSmoothing(options, series, watch);
 
 class SeasonalSmoothing implements Forecaster {
   readonly model = 'seasonal-smoothing';
   readonly #series: SeriesOptions;
   readonly #horizon: number;
   readonly #watch: SeasonWatch;
+  /** Whether the watch is its own: it is the one who feeds it then. */
+  readonly #ownWatch: boolean;
   /** Those that the members know. */
   #periods: readonly number[] = [];
   #members: readonly SeasonalMember[] = [];
@@ -52,10 +54,11 @@ class SeasonalSmoothing implements Forecaster {
   /** Index of the last value. */
   #last = -1;
 
-  constructor(options: SeasonalSmoothingOptions, series: SeriesOptions) {
+  constructor(options: SeasonalSmoothingOptions, series: SeriesOptions, watch: SeasonWatch | undefined) {
     this.#series = series;
     this.#horizon = options.horizon ?? 30;
-    this.#watch = new SeasonWatch({ ...options, intervalMs: series.intervalMs });
+    this.#watch = watch ?? new SeasonWatch({ ...options, intervalMs: series.intervalMs });
+    this.#ownWatch = watch === undefined;
   }
 
   get ready(): boolean {
@@ -66,7 +69,7 @@ class SeasonalSmoothing implements Forecaster {
     const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
     if (this.#last < 0 && Number.isNaN(known)) return;
     this.#last += 1;
-    this.#watch.observe(known);
+    if (this.#ownWatch) this.#watch.observe(known);
     const periods = this.#watch.periods.filter((period) => 2 * period <= this.#last + 1);
     const changed = periods.length !== this.#periods.length || periods.some((each, at) => each !== this.#periods[at]);
     if (periods.length === 0) this.#rest();
