@@ -24,6 +24,8 @@ export interface LearningOptions extends Partial<RetrainPolicy> {
   readonly model?: GlobalModelName;
   /** Values that a model reads. */
   readonly lags?: number;
+  /** Most steps of the LSTM's training. */
+  readonly updates?: number;
 }
 
 export interface ModelKeeperOptions {
@@ -190,10 +192,12 @@ export class ModelKeeper {
   }
 
   async #weightsOf(histories: readonly SeriesWindow[], signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const { updates } = this.#options.learning ?? {};
     const train = (model: GlobalModelName) =>
       this.#trainer.train(histories, {
         model,
         lags: this.#lags,
+        ...(updates === undefined ? {} : { updates }),
         steps: this.#options.voter().planner.config.forecastSteps,
         signal,
       });
