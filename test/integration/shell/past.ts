@@ -1,11 +1,11 @@
 import { totalmem } from 'node:os';
 import { History } from '../../../node-runtime/shell/history/history.ts';
 
-/** Of which steps with much and with little to do take turns. */
-const halfSteps = 20;
 const samplesPerStep = 12;
+/** So many steps with little to do, and as many with much. */
+const halfSteps = 20;
 
-/** Writes what a device would remember that was measured until now, in the directory of its history: so many steps, with work that comes and goes. */
+/** Writes the history of a device that has measured itself until now for so many steps (minutes, where samples are 5 s apart), with work that comes and goes. */
 export async function rememberPast(
   directory: string,
   { sampleIntervalMs, steps }: { readonly sampleIntervalMs: number; readonly steps: number },
@@ -17,7 +17,6 @@ export async function rememberPast(
   for (let sample = 0; sample < samples; sample += 1) {
     const step = Math.floor(sample / samplesPerStep);
     const isBusy = Math.floor(step / halfSteps) % 2 === 1;
-    // Not the same twice, and no two nodes need other numbers: what they measure from now on differs.
     const share = (isBusy ? 0.7 : 0.2) + ((step * 7_919) % 13) / 100;
     const atMs = sample * sampleIntervalMs;
     const measured = {
