@@ -14,6 +14,11 @@ interface Trap {
 /** Small, so that messages in parts and snapshots in chunks are everyday things here. */
 export const pieceBytes = 6_000;
 
+/** For what cannot happen here: it would be a fault of the mesh. */
+export function raise(error: unknown): never {
+  throw error;
+}
+
 /** What the drivers of all machines share. */
 export interface World {
   readonly time: Timeline;

@@ -33,6 +33,10 @@ export function bytesOfBase64(text: string): Uint8Array {
   return bytes;
 }
 
+export function bytesOfBase64Url(text: string): Uint8Array {
+  return bytesOfBase64(text.replaceAll('-', '+').replaceAll('_', '/')); // `atob` needs no padding
+}
+
 /** Hexadecimal, lower case. */
 export function hexOf(bytes: Uint8Array): string {
   let text = '';

@@ -10,7 +10,7 @@ import {
   isIdentifier,
   limits,
   MeshError,
-  type Problem,
+  problemOf,
   type Topics,
   type Transport,
 } from '../contract/index.ts';
@@ -272,11 +272,6 @@ export class BlobHolder {
   private report(problem: MeshError): void {
     this.options.onProblem?.(problem);
   }
-}
-
-function problemOf(error: MeshError): Problem {
-  const { code, message, mend } = error;
-  return mend === undefined ? { code, message } : { code, message, mend };
 }
 
 function idOf(payload: Uint8Array): string | undefined {

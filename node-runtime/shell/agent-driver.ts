@@ -26,12 +26,13 @@ import {
 } from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { type EngineOutcome, EnginePools, type EngineRequest } from '../engines/index.ts';
+import { Outbox } from '../wire/index.ts';
 import type { CodeGate } from './authors/code-gate.ts';
 import type { Home } from './home.ts';
 import { LogTail } from './log-tail.ts';
-import { Outbox } from './outbox.ts';
 import { OutcomeJournal } from './outcome-journal.ts';
 import type { Allowance } from './owner/owner-limits.ts';
+import { processTimers } from './process-timers.ts';
 import type { MeshLoad } from './sampler.ts';
 import type { Publisher } from './shortcut.ts';
 import { TaskLoader } from './task-loader.ts';
@@ -88,13 +89,16 @@ export class AgentDriver {
     this.#journal = new OutcomeJournal(home.outcomesFile);
     this.#state = createAgent(node, offer, { term: options.term, outcomes: this.#journal.held() });
     this.#loader = new TaskLoader(blobs);
+    const notSent = (error: unknown) =>
+      options.log.debug({ error: String(error) }, 'report not sent; the leader will ask');
     this.#outbox = new Outbox<OutboxMessage>({
       from: node,
       bootId,
       term: () => this.#state.term,
+      timers: processTimers,
       publish: (payload) =>
-        options.transport()?.publish(topics.nodeOutbox(node), payload, { qos: 1 }) ?? Promise.resolve(),
-      onProblem: (error) => options.log.debug({ error: String(error) }, 'report not sent; the leader will ask'),
+        void options.transport()?.publish(topics.nodeOutbox(node), payload, { qos: 1 }).catch(notSent),
+      onProblem: notSent,
       gatherMs: reportGatherMs,
       patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
       tidy: withoutStartsOfEnded,

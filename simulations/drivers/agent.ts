@@ -16,12 +16,12 @@ import {
   stepAgent,
   validateAgent,
 } from '@foremesh/node-runtime/core';
+import { Outbox } from '@foremesh/node-runtime/wire';
 import type { VirtualConnection } from '../engine/broker.ts';
 import { encodeFrame, readFrames } from '../engine/frames.ts';
 import type { Lifetime } from '../engine/machine.ts';
 import { bytesOfNumbers, bytesOfState, compute, referenceOf } from '../scenario/virtual-jobs.ts';
-import type { World } from '../world.ts';
-import { VirtualOutbox } from './outbox.ts';
+import { raise, type World } from '../world.ts';
 import type { VirtualTrust } from './trust.ts';
 import type { VirtualVitals } from './vitals.ts';
 
@@ -47,7 +47,7 @@ const inlineMostBytes = 100;
 export class VirtualAgent {
   readonly #options: VirtualAgentOptions;
   readonly #state: AgentState;
-  readonly #outbox: VirtualOutbox<OutboxMessage>;
+  readonly #outbox: Outbox<OutboxMessage>;
   readonly #journaled = new Set<string>();
   readonly #fetching = new Map<string, Assign>();
   /** Handed to the engine: the first `slots` of them that are not ended run. */
@@ -67,14 +67,16 @@ export class VirtualAgent {
     this.#options = options;
     const outcomes = this.#readJournal();
     this.#state = createAgent(id, offer, { term: options.trust.term, outcomes });
-    this.#outbox = new VirtualOutbox<OutboxMessage>({
-      life,
+    this.#outbox = new Outbox<OutboxMessage>({
+      from: id,
       bootId,
+      timers: life.timers,
       term: () => this.#state.term,
       publish: (payload) => {
         world.checks.nodeActs(id, this.#state.term, options.trust.termOnDisk);
         connection()?.publish(world.topics.nodeOutbox(id), payload, { qos: 1 });
       },
+      onProblem: raise,
       gatherMs: reportGatherMs,
       patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
       tidy: withoutStartsOfEnded,

@@ -5,29 +5,18 @@ import {
   nodeStatus,
   outboxEnvelope,
   type ParsedTopic,
+  type RecordIndex,
   raftEnvelope,
   type TermProof,
-  type VotersLink,
-  votersStatement,
-  voteStatement,
 } from '@foremesh/node-runtime/contract';
-import {
-  isHeard,
-  knownChain,
-  knownKeyOf,
-  type LedgerCommand,
-  type RaftMessage,
-  RaftWire,
-  termProofOf,
-  type VoterSettings,
-} from '@foremesh/node-runtime/core';
+import { isHeard, knownChain, knownKeyOf, type PlannerEffect, type VoterSettings } from '@foremesh/node-runtime/core';
+import { type LeaderClaim, LeaderVoice, type Publish, VoterSpeech } from '@foremesh/node-runtime/wire';
 import type { VirtualConnection } from '../engine/broker.ts';
 import type { Lifetime } from '../engine/machine.ts';
-import { meshId, publicKeyOf, sign, verify } from '../scenario/keys.ts';
+import { meshId, publicKeyOf, sha256, sign, verify } from '../scenario/keys.ts';
+
 import type { World } from '../world.ts';
-import { pieceBytes } from '../world.ts';
-import { VirtualLeaderVoice } from './leader-voice.ts';
-import { VirtualSnapshotExchange } from './snapshot-exchange.ts';
+import { pieceBytes, raise } from '../world.ts';
 import type { VirtualTrust } from './trust.ts';
 import { type OutwardEffect, VirtualVoter } from './voter.ts';
 
@@ -48,33 +37,53 @@ export interface VirtualVoterLinkOptions {
 export class VirtualVoterLink {
   readonly voter: VirtualVoter;
   readonly #options: VirtualVoterLinkOptions;
-  readonly #wire: RaftWire;
-  readonly #voice: VirtualLeaderVoice;
-  readonly #snapshots: VirtualSnapshotExchange;
+  readonly #voice: LeaderVoice;
+  readonly #speech: VoterSpeech;
   #proof: TermProof | undefined;
   readonly #intakes = new Set<string>();
   /** Cancelled while their code and input were made durable. */
   readonly #cancelled = new Set<string>();
 
   constructor(options: VirtualVoterLinkOptions) {
-    const { life, bootId } = options;
+    const { world, life, connection, trust } = options;
+    const { id } = life.machine;
+    const publicKey = publicKeyOf(id);
     this.#options = options;
-    this.#wire = new RaftWire(bootId, pieceBytes);
-    this.#voice = new VirtualLeaderVoice({ ...options, voter: () => this.voter, claim: () => this.#claim() });
-    this.#snapshots = new VirtualSnapshotExchange({
-      life,
-      send: (to, content) => this.#publishRaft(to, this.#wire.payloadOf(content)),
-      read: () => this.voter.readSnapshot(),
+    const publish: Publish = (...published) => connection()?.publish(...published);
+    this.#voice = new LeaderVoice({
+      ...options,
+      id,
+      topics: world.topics,
+      timers: life.timers,
+      publish,
+      term: () => this.voter.state.planner.term,
+      leadsNow: () => this.voter.leadsNow(),
+      claim: () => this.#claim(),
+      spill: ({ attempt }) => raise(new Error(`${attempt} does not fit in a message`)),
+      onProblem: (_, error) => raise(error),
+    });
+    this.#speech = new VoterSpeech({
+      ...options,
+      id,
+      meshId,
+      publicKey,
+      timers: life.timers,
+      sign: (statement) => sign(publicKey, statement),
+      verify,
+      sha256,
+      keyOf: (node) => this.#keyOf(node),
+      chain: () => knownChain(this.voter.state, trust.links),
+      publish: (to, payload) => publish(world.topics.raft(to, id), payload, { qos: 0 }),
+      read: (take) => take(this.voter.readSnapshot()),
       feed: (event) => this.voter.feed(event),
+      onProblem: (text) => world.trace.say(world.time.nowMs, `${id}: ${text}`),
+      partBytes: pieceBytes,
     });
     this.voter = new VirtualVoter({
       ...options,
       perform: (effect) => this.#perform(effect),
-      sendRaft: (to, message) => {
-        const chain = () => knownChain(this.voter.state, options.trust.links);
-        for (const payload of this.#wire.payloadsOf(this.#signVote(to, message), chain)) this.#publishRaft(to, payload);
-      },
-      fetchSnapshot: (from, index, term) => this.#snapshots.fetch(from, index, term),
+      sendRaft: (to, message) => this.#speech.send(to, message),
+      fetchSnapshot: (from, index, term) => this.#speech.fetchSnapshot(from, index, term),
     });
   }
 
@@ -112,7 +121,8 @@ export class VirtualVoterLink {
     switch (parsed.kind) {
       case 'raft':
         if (!this.#isHeard(parsed.from)) this.#options.trust.learn(decode(raftEnvelope, payload).chain ?? []);
-        if (this.#isKnown(parsed.from) && this.#isHeard(parsed.from)) this.#hearRaft(parsed.from, payload);
+        if (this.#isKnown(parsed.from) && this.#isHeard(parsed.from))
+          this.#speech.hear(parsed.from, decode(raftEnvelope, payload));
         return;
       case 'status': {
         if (payload.length === 0) return;
@@ -142,19 +152,6 @@ export class VirtualVoterLink {
     }
   }
 
-  #hearRaft(from: string, payload: Uint8Array): void {
-    const envelope = decode(raftEnvelope, payload);
-    const { content } = envelope;
-    if (content.kind === 'voters') this.#hearVoters(content.link);
-    else if (content.kind === 'snapshot-ask') this.#snapshots.serve(from, content);
-    else if (content.kind === 'snapshot-chunk') this.#snapshots.hear(from, content);
-    else {
-      const message = this.#wire.messageOf(from, envelope);
-      if (message !== undefined && this.#isSignedVote(from, message))
-        this.voter.feed({ type: 'raft-received', from, message });
-    }
-  }
-
   #isHeard(node: string): boolean {
     return isHeard(this.voter.state, node, this.#options.trust.keyOf(node) !== undefined);
   }
@@ -170,45 +167,9 @@ export class VirtualVoterLink {
     return false;
   }
 
-  /** A vote that cannot be shown to others is none. */
-  #isSignedVote(from: string, message: RaftMessage<LedgerCommand>): boolean {
-    if (message.type !== 'vote-answer' || !message.granted) return true;
-    const key = this.#keyOf(from);
-    if (key === undefined || message.signature === undefined) return false;
-    const candidate = this.#options.life.machine.id;
-    const statement = voteStatement({ mesh: meshId, term: message.term, candidate, voter: from });
-    return verify(key, statement, Buffer.from(message.signature).toString('base64url'));
-  }
-
-  #signVote(to: string, message: RaftMessage<LedgerCommand>): RaftMessage<LedgerCommand> {
-    if (message.type !== 'vote-answer' || !message.granted) return message;
-    const { id } = this.#options.life.machine;
-    const statement = voteStatement({ mesh: meshId, term: message.term, candidate: to, voter: id });
-    return { ...message, signature: Buffer.from(sign(publicKeyOf(id), statement), 'base64url') };
-  }
-
-  #hearVoters(link: VotersLink): void {
-    if (verify(link.signer, votersStatement(meshId, link), link.signature))
-      this.voter.feed({ type: 'voters-certified', link });
-  }
-
-  /** Committed voters, signed by this one: into the log, by whoever leads. */
-  #certify({ to, link }: OutwardEffect & { type: 'certify-voters' }): void {
-    const { id } = this.#options.life.machine;
-    const signer = publicKeyOf(id);
-    const signed = { ...link, signer, signature: sign(signer, votersStatement(meshId, link)) };
-    if (to === id) this.voter.feed({ type: 'voters-certified', link: signed });
-    else this.#publishRaft(to, this.#wire.payloadOf({ kind: 'voters', link: signed }));
-  }
-
-  #claim(): Pick<LeaderHint, 'publicKey' | 'proof' | 'chain'> {
+  #claim(): LeaderClaim {
     const publicKey = publicKeyOf(this.#options.life.machine.id);
     return { publicKey, chain: [...this.voter.state.ledger.votersChain], proof: this.#proof! };
-  }
-
-  #publishRaft(to: string, payload: Uint8Array): void {
-    const { connection, world, life } = this.#options;
-    connection()?.publish(world.topics.raft(to, life.machine.id), payload, { qos: 0 });
   }
 
   #cancel(account: string, job: string): void {
@@ -223,24 +184,33 @@ export class VirtualVoterLink {
         this.#changeRole(effect);
         return;
       case 'certify-voters':
-        this.#certify(effect);
+        this.#speech.certify(effect);
         return;
       case 'take-spec':
         this.#takeSpec(effect.account, effect.job);
         return;
+      case 'index':
+        this.#index(effect);
+        return;
       default:
+        this.#show(effect);
         this.#voice.perform(effect);
     }
   }
 
+  /** What is checked before it is said. */
+  #show(effect: PlannerEffect): void {
+    const { checks } = this.#options.world;
+    if (effect.type === 'send') checks.leaderSends(this.voter.state, effect.node, effect.message);
+    else if (effect.type === 'publish-forecast') checks.forecast(effect.forecast);
+    else if (effect.type === 'event') checks.leaderTells(this.voter.state, effect.event);
+  }
+
   /** Subscriptions go out before the first word of a leader, on the same connection: what is said in answer is heard. */
-  #changeRole({ role, term, votes = [] }: OutwardEffect & { type: 'role-changed' }): void {
+  #changeRole(effect: OutwardEffect & { type: 'role-changed' }): void {
     const { world, life, subscriptions } = this.#options;
-    const { id: candidate } = life.machine;
-    this.#proof =
-      role === 'leader'
-        ? termProofOf({ mesh: meshId, term, candidate }, votes, (statement) => sign(publicKeyOf(candidate), statement))
-        : undefined;
+    const { role } = effect;
+    this.#proof = role === 'leader' ? this.#speech.proofOf(effect) : undefined;
     if (role === 'leader') {
       subscriptions()?.subscribe(this.#leaderFilters(), () => {});
       world.elected(life.machine.id);
@@ -263,4 +233,24 @@ export class VirtualVoterLink {
       if (this.#cancelled.delete(key)) this.voter.feed({ type: 'cancel-requested', account, job, reason: 'enough' });
     });
   }
+
+  /** A holder says where records begin: one mark per record, some time later, now and then twice. */
+  #index({ account, job, stage, source, by }: PlannerEffect & { type: 'index' }): void {
+    const { world, life } = this.#options;
+    const { chance } = life.machine;
+    life.after(chance.between(1, 500), () => {
+      const { blobs } = world;
+      const reference =
+        'inline' in source ? blobs.put(source.inline) : { blob: source.blob, sizeBytes: source.sizeBytes };
+      const index = indexOf(blobs.numbers(reference).length, by);
+      const answer = () => this.voter.feed({ type: 'indexed', account, job, stage, source: reference, index });
+      answer();
+      if (chance.percent(20)) answer();
+    });
+  }
+}
+
+function indexOf(totalRecords: number, by: RecordIndex['by']): RecordIndex {
+  const records = Array.from({ length: totalRecords }, (_, record) => record);
+  return { by, totalRecords, endOffset: totalRecords * 10, records, offsets: records.map((record) => record * 10) };
 }

@@ -1,3 +1,4 @@
+import type { Timers } from '@foremesh/node-runtime/wire';
 import type { Chance } from './chance.ts';
 import type { VirtualDisk } from './disk.ts';
 import type { MachineClock } from './machine-clock.ts';
@@ -36,6 +37,23 @@ export class Lifetime {
         if (!this.ended) run(...rest);
       });
   }
+
+  /** For what speaks as a real process does: a turn of the event loop takes no time here. */
+  readonly timers: Timers = {
+    nowMs: () => this.machine.clock.nowMs,
+    after: (delayMs, run) => {
+      let isWanted = true;
+      this.after(delayMs, () => {
+        if (isWanted) run();
+      });
+      return {
+        cancel: () => {
+          isWanted = false;
+        },
+      };
+    },
+    nextTurn: (run) => this.after(0, run),
+  };
 
   every(intervalMs: number, run: () => void): void {
     this.after(intervalMs, () => {

@@ -17,3 +17,7 @@ export function sign(publicKey: string, statement: Uint8Array): string {
 export function verify(publicKey: string, statement: Uint8Array, signature: string): boolean {
   return sign(publicKey, statement) === signature;
 }
+
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest();
+}

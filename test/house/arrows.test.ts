@@ -12,6 +12,7 @@ interface Arrows {
 const runtime = 'node-runtime';
 const contract = `${runtime}/contract`;
 const core = `${runtime}/core`;
+const wire = `${runtime}/wire`;
 const data = `${runtime}/data`;
 const engines = `${runtime}/engines`;
 const shell = `${runtime}/shell`;
@@ -23,9 +24,10 @@ const arrows: Readonly<Record<string, Arrows>> = {
   partitioner: { may: [] },
   [contract]: { may: [] },
   [core]: { may: [contract], mayTypes: ['partitioner', 'models'] },
+  [wire]: { may: [contract, core] },
   [data]: { may: [contract, 'partitioner'] },
   [engines]: { may: [contract, 'partitioner'] },
-  [shell]: { may: [contract, core, data, engines, 'models', 'partitioner'] },
+  [shell]: { may: [contract, core, wire, data, engines, 'models', 'partitioner'] },
   [sdk]: { may: [contract, data, `${shell}/mqtt-transport.ts`, `${shell}/mqtt-session.ts`] },
   [`${runtime}/cli`]: {
     may: [contract, core, data, engines, shell, sdk, 'models', 'partitioner'],
@@ -35,7 +37,7 @@ const arrows: Readonly<Record<string, Arrows>> = {
   [`${runtime}/author`]: { may: [contract] },
   broker: { may: [contract, data] },
   'firmware-bridge': { may: [contract] },
-  simulations: { may: [contract, core, 'models', 'partitioner'] },
+  simulations: { may: [contract, core, wire, 'models', 'partitioner'] },
   // Tasks see the task's types alone; a demo shows a job with the eyes of the command line.
   examples: { may: [`${engines}/task-api.ts`, sdk, `${runtime}/cli`, `${runtime}/author`] },
 };

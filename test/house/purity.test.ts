@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { importsOf, isNamed, listFiles, type Node, parse, parseText, root, walk, where } from './support/sources.ts';
 
-const pureFolders = ['models', 'partitioner', 'node-runtime/contract', 'node-runtime/core'];
+const pureFolders = ['models', 'partitioner', 'node-runtime/contract', 'node-runtime/core', 'node-runtime/wire'];
 
 /** Clocks, chance, the environment, input and output, and the ways around this list. */
 const impure = [

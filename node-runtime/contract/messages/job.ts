@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { MeshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { catchUp, overlap } from './job-spec.ts';
 import { moveCounts } from './moves.ts';
@@ -15,6 +16,10 @@ export const problem = z.object({
   mend: z.string().optional(),
 });
 export type Problem = z.infer<typeof problem>;
+
+export function problemOf({ code, message, where, mend }: MeshError): Problem {
+  return { code, message, ...(where === undefined ? {} : { where }), ...(mend === undefined ? {} : { mend }) };
+}
 
 /** Why a job or a stage does not go on: a word that waits has a reason. */
 export const waiting = z.enum(['needs', 'index', 'queued', 'unplaceable']);

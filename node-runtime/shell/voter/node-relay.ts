@@ -5,10 +5,10 @@ import {
   limits,
   MeshError,
   type OutboxMessage,
+  problemOf,
   type QueryAnswer,
   type QueryAsk,
 } from '../../contract/index.ts';
-import { problemOf } from './leader-voice.ts';
 
 const relayed: readonly QueryAsk['query'][] = ['history', 'preferences', 'trust', 'reallocate'];
 /** What only a node can answer. */

@@ -1,49 +1,49 @@
 import type { Logger } from 'pino';
 import {
+  type Assign,
   asMeshError,
   bodyOf,
   changesMesh,
   decode,
   encode,
+  encodeCbor,
   jobCancel,
   MeshError,
+  type MeshEvent,
   type NodeStatus,
   nodeMetrics,
   nodeStatus,
   outboxEnvelope,
   type ParsedTopic,
+  problemOf,
   type QueryAnswer,
   type QueryAsk,
   queryAsk,
   type TermProof,
   type Topics,
   type Transport,
-  type VotersLink,
-  votersStatement,
-  voteStatement,
 } from '../../contract/index.ts';
+import { readRaftEnvelope, refusedStateOf, whereRuns } from '../../core/index.ts';
+import { type BlobClient, sha256 } from '../../data/index.ts';
 import {
-  type LedgerCommand,
-  type RaftMessage,
-  RaftWire,
-  readRaftEnvelope,
-  refusedStateOf,
-  termProofOf,
-  whereRuns,
-} from '../../core/index.ts';
-import type { BlobClient } from '../../data/index.ts';
+  type LeaderClaim,
+  LeaderVoice,
+  type LeaderVoiceOptions,
+  type Published,
+  VoterSpeech,
+} from '../../wire/index.ts';
 import type { AdmissionVerdict } from '../admission.ts';
 import { type LearningOptions, ModelKeeper } from '../foresight/model-keeper.ts';
+import { processTimers } from '../process-timers.ts';
 import { openOf } from '../sealed.ts';
 import type { Publisher } from '../shortcut.ts';
 import { isSignedBy, type Signer } from '../signing.ts';
 import type { TrustKeeper } from '../trust-keeper.ts';
 import { BlobSweeper } from './blob-sweeper.ts';
+import { InputIndexer } from './input-indexer.ts';
 import { dryPlanOf } from './job-plans.ts';
 import { LateReports } from './late-reports.ts';
-import { type LeaderClaim, LeaderVoice, type LeaderVoiceOptions, problemOf } from './leader-voice.ts';
 import { isRelayed, NodeRelay, splitAnswers } from './node-relay.ts';
-import { SnapshotExchange } from './snapshot-exchange.ts';
 import { SpecIntake } from './spec-intake.ts';
 import { type OutwardEffect, Voter, type VoterOptions } from './voter.ts';
 
@@ -69,10 +69,10 @@ export interface VoterLinkOptions extends Omit<VoterOptions, 'perform' | 'sendRa
  */
 export class VoterLink {
   readonly #options: VoterLinkOptions;
-  readonly #wire: RaftWire;
   readonly #voice: LeaderVoice;
+  readonly #speech: VoterSpeech;
+  readonly #indexer: InputIndexer;
   readonly #intake: SpecIntake;
-  readonly #snapshots: SnapshotExchange;
   readonly #relay: NodeRelay;
   readonly #late: LateReports;
   readonly #sweeper: BlobSweeper;
@@ -85,22 +85,40 @@ export class VoterLink {
   malformed = 0;
 
   private constructor(options: VoterLinkOptions) {
-    const { log, blobs, bootId } = options;
+    const { log, blobs, topics, signer } = options;
     this.#options = options;
     const voter = () => this.#voter;
-    this.#wire = new RaftWire(bootId);
-    this.#voice = new LeaderVoice({ ...options, voter, claim: () => this.#claim() });
+    this.#voice = new LeaderVoice({
+      ...options,
+      timers: processTimers,
+      publish: (topic, payload, published, acknowledged) => this.#publish(topic, payload, published, acknowledged),
+      term: () => this.#voter.planner.term,
+      leadsNow: () => this.#voter.leadsNow(),
+      claim: () => this.#claim(),
+      spill: (assign) => this.#spill(assign),
+      onProblem: (node, error) => log.debug({ node, error: String(error) }, 'assignment not sent'),
+    });
+    this.#speech = new VoterSpeech({
+      ...options,
+      timers: processTimers,
+      meshId: signer.meshId,
+      publicKey: signer.publicKey,
+      sign: (statement) => signer.sign(statement),
+      verify: isSignedBy,
+      sha256,
+      keyOf: (node) => this.#keyOf(node),
+      chain: () => this.#voter.chainWith(options.trust.links),
+      publish: (to, payload) => this.#publish(topics.raft(to, options.id), payload, { qos: 0 }),
+      read: (take) => this.#readSnapshot(take),
+      feed: (event) => this.#voter.feed(event),
+      onProblem: (text) => log.warn(text),
+    });
+    this.#indexer = new InputIndexer({ voter, blobs });
     this.#intake = new SpecIntake({
       voter,
       blobs,
       log,
       refuse: ({ account, job, specHash }, error) => this.#refuse(account, job, specHash, error),
-    });
-    this.#snapshots = new SnapshotExchange({
-      send: (to, content) => this.#publishRaft(to, this.#wire.payloadOf(content)),
-      read: () => this.#voter.readSnapshot(),
-      feed: (event) => this.#voter.feed(event),
-      onProblem: (text) => log.warn(text),
     });
     this.#late = new LateReports({ voter, blobs, log });
     const { id, holders } = options;
@@ -115,7 +133,7 @@ export class VoterLink {
       isOnline: (node) => this.#voter.planner.nodes.get(node)?.online,
       whereRuns: (account, job, task) => whereRuns(this.#voter.planner, account, job, task),
       send: (node, message) => this.#voice.perform({ type: 'send', node, message }),
-      answer: (account, client, payload) => this.#voice.say(options.topics.queryAnswer(account, client), payload),
+      answer: (account, client, payload) => this.#voice.say(topics.queryAnswer(account, client), payload),
     });
   }
 
@@ -125,8 +143,8 @@ export class VoterLink {
     link.#voter = await Voter.open({
       ...options,
       perform: (effect) => link.#perform(effect),
-      sendRaft: (to, message) => link.#sendRaft(to, message),
-      fetchSnapshot: (from, index, term) => link.#snapshots.fetch(from, index, term),
+      sendRaft: (to, message) => link.#speech.send(to, message),
+      fetchSnapshot: (from, index, term) => link.#speech.fetchSnapshot(from, index, term),
     });
     // Before a sole voter leads the planner takes nothing, and what is heard only then must not be lost.
     await link.#voter.start();
@@ -168,7 +186,7 @@ export class VoterLink {
     } catch (error) {
       if (!(error instanceof MeshError)) throw error;
       this.malformed += 1;
-      this.#voice.report('message-refused', 'warning', `${topic}: ${error.toLine()}`);
+      this.#report('message-refused', 'warning', `${topic}: ${error.toLine()}`);
     }
   }
 
@@ -180,7 +198,7 @@ export class VoterLink {
         const body = this.#open(from, payload, topic, isOwn);
         if (!this.#isHeard(from))
           throw new MeshError('MESH_NOT_AUTHORIZED', `${from} speaks like a voter, and is none that is known here`);
-        this.#hearRaft(from, body);
+        this.#speech.hear(from, readRaftEnvelope(body));
         return;
       }
       case 'status': {
@@ -259,75 +277,40 @@ export class VoterLink {
     return openOf(node, key, payload, topic, this.#options.signer.meshId);
   }
 
-  #hearRaft(from: string, payload: Uint8Array): void {
-    const envelope = readRaftEnvelope(payload);
-    const { content } = envelope;
-    if (content.kind === 'voters') this.#hearVoters(content.link);
-    else if (content.kind === 'snapshot-ask') void this.#serve(from, content);
-    else if (content.kind === 'snapshot-chunk') this.#snapshots.hear(from, content);
-    else {
-      const message = this.#wire.messageOf(from, envelope);
-      if (message !== undefined && this.#isSignedVote(from, message))
-        this.#voter.feed({ type: 'raft-received', from, message });
-    }
-  }
-
-  /** A vote that cannot be shown to others is none. */
-  #isSignedVote(from: string, message: RaftMessage<LedgerCommand>): boolean {
-    if (message.type !== 'vote-answer' || !message.granted) return true;
-    const { id, signer } = this.#options;
-    const key = this.#keyOf(from);
-    const statement = voteStatement({ mesh: signer.meshId, term: message.term, candidate: id, voter: from });
-    if (key !== undefined && message.signature !== undefined)
-      return isSignedBy(key, statement, Buffer.from(message.signature).toString('base64url'));
-    return false;
-  }
-
-  #signVote(to: string, message: RaftMessage<LedgerCommand>): RaftMessage<LedgerCommand> {
-    if (message.type !== 'vote-answer' || !message.granted) return message;
-    const { id, signer } = this.#options;
-    const statement = voteStatement({ mesh: signer.meshId, term: message.term, candidate: to, voter: id });
-    return { ...message, signature: Buffer.from(signer.sign(statement), 'base64url') };
-  }
-
-  #hearVoters(link: VotersLink): void {
-    if (isSignedBy(link.signer, votersStatement(this.#options.signer.meshId, link), link.signature))
-      this.#voter.feed({ type: 'voters-certified', link });
-  }
-
-  /** Committed voters, signed by this one: into the log, by whoever leads. */
-  #certify({ to, link }: OutwardEffect & { type: 'certify-voters' }): void {
-    const { signer, id } = this.#options;
-    const signed = { ...link, signer: signer.publicKey, signature: signer.sign(votersStatement(signer.meshId, link)) };
-    if (to === id) this.#voter.feed({ type: 'voters-certified', link: signed });
-    else this.#publishRaft(to, this.#wire.payloadOf({ kind: 'voters', link: signed }));
-  }
-
   #claim(): LeaderClaim {
     const { publicKey } = this.#options.signer;
     // It has led since before it had anything to announce.
     return { publicKey, chain: [...this.#voter.ledger.votersChain], proof: this.#proof! };
   }
 
-  async #serve(from: string, ask: Parameters<SnapshotExchange['serve']>[1]): Promise<void> {
+  #readSnapshot(take: (snapshot: Uint8Array | undefined) => void): void {
+    this.#voter
+      .readSnapshot()
+      .then(take)
+      .catch((error: Error) => this.#options.log.error(`the snapshot cannot be served: ${error.message}`));
+  }
+
+  async #spill(assign: Assign): Promise<Assign | undefined> {
     try {
-      await this.#snapshots.serve(from, ask);
+      const description = await this.#options.blobs.put(encodeCbor(assign.input));
+      return { ...assign, input: { kind: 'spilled', description } };
     } catch (error) {
-      this.#options.log.error(`the snapshot cannot be served: ${(error as Error).message}`);
+      this.#report('spill-failed', 'warning', `${assign.attempt}: ${asMeshError(error, 'MESH_UNREACHABLE').toLine()}`);
+      return undefined;
     }
   }
 
-  #sendRaft(to: string, message: RaftMessage<LedgerCommand>): void {
-    const chain = () => this.#voter.chainWith(this.#options.trust.links);
-    for (const payload of this.#wire.payloadsOf(this.#signVote(to, message), chain)) this.#publishRaft(to, payload);
+  #publish(topic: string, payload: Uint8Array, options: Published, acknowledged?: () => void): void {
+    const { transport, log } = this.#options;
+    transport()
+      ?.publish(topic, payload, options)
+      .then(acknowledged)
+      .catch((error: unknown) => log.debug({ topic, error: String(error) }, 'not published'));
   }
 
-  /** What is lost is sent again by the protocol itself. */
-  #publishRaft(to: string, payload: Uint8Array): void {
-    const { transport, topics, id, log } = this.#options;
-    transport()
-      ?.publish(topics.raft(to, id), payload, { qos: 0 })
-      .catch((error: unknown) => log.debug({ to, error: String(error) }, 'raft message not sent'));
+  #report(kind: string, severity: MeshEvent['severity'], text: string): void {
+    this.#options.log.warn({ kind }, text);
+    this.#voice.tell({ v: 1, source: this.#options.id, kind, severity, text: text.slice(0, 1_000) });
   }
 
   /** A node that has seen a later term obeys us no more: our log is older than what the mesh had. Said once a leadership. */
@@ -338,7 +321,7 @@ export class VoterLink {
     const text =
       `${node} has seen term ${term}, this leader is in term ${ours}: was its log restored from an ` +
       'older copy? To go on from that copy remove node/trust.json and node/outcomes in the homes of the other nodes';
-    this.#voice.report('term-behind', 'error', text);
+    this.#report('term-behind', 'error', text);
   }
 
   #perform(effect: OutwardEffect): void {
@@ -347,10 +330,13 @@ export class VoterLink {
         this.#changeRole(effect);
         return;
       case 'certify-voters':
-        this.#certify(effect);
+        this.#speech.certify(effect);
         return;
       case 'take-spec':
         void this.#intake.take(effect);
+        return;
+      case 'index':
+        void this.#indexer.find(effect);
         return;
       case 'clear-job':
         this.#sweeper.jobForgotten();
@@ -362,17 +348,15 @@ export class VoterLink {
   }
 
   /** Subscriptions go out before the first word of a leader, on the same connection: what is said in answer is heard. */
-  #changeRole({ role, term, leader, votes = [] }: OutwardEffect & { type: 'role-changed' }): void {
-    const { log, subscriptions, id, signer } = this.#options;
+  #changeRole(effect: OutwardEffect & { type: 'role-changed' }): void {
+    const { log, subscriptions } = this.#options;
+    const { role, term, leader } = effect;
     log.info({ role, term, leader }, 'role changed');
     const connection = subscriptions();
     this.#behind = false;
     this.#sweeper.leads(role === 'leader');
     this.#models.leads(role === 'leader');
-    this.#proof =
-      role === 'leader'
-        ? termProofOf({ mesh: signer.meshId, term, candidate: id }, votes, (statement) => signer.sign(statement))
-        : undefined;
+    this.#proof = role === 'leader' ? this.#speech.proofOf(effect) : undefined;
     if (role === 'leader') this.#await(connection?.subscribe(this.#leaderFilters(), 1));
     else {
       this.#voice.fallSilent();
@@ -396,7 +380,7 @@ export class VoterLink {
     const state = refusedStateOf(this.#voter.planner, { account, job, specHash }, problemOf(error));
     this.#voice.say(topics.jobState(account, job), encode(state, 'json'));
     this.#voice.clearSpec(account, job);
-    this.#voice.report('spec-refused', 'warning', `${topics.jobSpec(account, job)}: ${error.toLine()}`);
+    this.#report('spec-refused', 'warning', `${topics.jobSpec(account, job)}: ${error.toLine()}`);
   }
 
   async close(): Promise<void> {
@@ -404,8 +388,9 @@ export class VoterLink {
     this.#sweeper.close();
     this.#models.close();
     this.#relay.close();
+    this.#indexer.close();
     this.#voice.close();
-    this.#snapshots.close();
+    this.#speech.close();
     await this.#voter.close();
   }
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { decode, type OutboxMessage, outboxEnvelope } from '../../../node-runtime/contract/index.ts';
-import { Outbox, type OutboxOptions } from '../../../node-runtime/shell/outbox.ts';
+import { processTimers } from '../../../node-runtime/shell/process-timers.ts';
 import { withShortcut } from '../../../node-runtime/shell/shortcut.ts';
+import { Outbox, type OutboxOptions } from '../../../node-runtime/wire/index.ts';
 
 function progress(n: number): OutboxMessage {
   return { type: 'progress', attempt: `owner/job/t-${n}#1.${n}`, fraction: 0 };
@@ -18,11 +19,9 @@ function makeOutbox(options: Partial<OutboxOptions<OutboxMessage>>) {
     from: 'ada',
     bootId: 'boot',
     term: () => 1,
-    publish: async (payload) => {
-      sent.push(decode(outboxEnvelope, payload).messages);
-    },
+    publish: (payload) => sent.push(decode(outboxEnvelope, payload).messages),
     onProblem: (error) => assert.fail(String(error)),
-    nowMs: () => nowMs,
+    timers: { ...processTimers, nowMs: () => nowMs },
     ...options,
   });
   return { outbox, sent };

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 import { encodeCbor, type RaftEnvelope } from '../../../node-runtime/contract/index.ts';
 import type { VoterEvent } from '../../../node-runtime/core/index.ts';
-import { SnapshotExchange } from '../../../node-runtime/shell/voter/snapshot-exchange.ts';
+import { sha256 } from '../../../node-runtime/data/index.ts';
+import { processTimers } from '../../../node-runtime/shell/process-timers.ts';
+import { SnapshotExchange } from '../../../node-runtime/wire/index.ts';
 
 type Content = RaftEnvelope['content'];
 
@@ -24,13 +26,15 @@ class Pair {
   });
   readonly client: SnapshotExchange = this.make((content) => {
     this.asks.push(content);
-    if (content.kind === 'snapshot-ask') void this.server.serve('bob', content);
+    if (content.kind === 'snapshot-ask') this.server.serve('bob', content);
   });
 
   private make(send: (content: Content) => void): SnapshotExchange {
     return new SnapshotExchange({
       send: (_, content) => setImmediate(() => send(content)),
-      read: async () => (this.onDisk === undefined ? undefined : encodeCbor(this.onDisk)),
+      timers: processTimers,
+      sha256,
+      read: (take) => setImmediate(() => take(this.onDisk === undefined ? undefined : encodeCbor(this.onDisk))),
       feed: (event) => this.fed.push(event),
       onProblem: (text) => this.problems.push(text),
     });
@@ -92,25 +96,31 @@ describe('SnapshotExchange', () => {
     assert.deepEqual(await pair.untilFed(), { type: 'snapshot-fetched', ...snapshot(9, 1_000) });
   });
 
-  it('begins again when a newer one takes its place half way', async () => {
-    pair.onDisk = snapshot(7);
-    const restarted = new SnapshotExchange({
-      send: (_, content) => setImmediate(() => content.kind === 'snapshot-chunk' && pair.client.hear('ada', content)),
-      read: async () => encodeCbor(snapshot(8)),
-      feed: () => assert.fail('it asks for nothing'),
-      onProblem: assert.fail,
+  for (const [what, other] of [
+    ['a newer one', snapshot(8)],
+    ['another of the same entry', { ...snapshot(7), ledger: { text: 'other'.padEnd(500_000, '.') } }],
+  ] as const)
+    it(`begins again when ${what} takes its place half way`, async () => {
+      pair.onDisk = snapshot(7);
+      const restarted = new SnapshotExchange({
+        send: (_, content) => setImmediate(() => content.kind === 'snapshot-chunk' && pair.client.hear('ada', content)),
+        timers: processTimers,
+        sha256,
+        read: (take) => take(encodeCbor(other)),
+        feed: () => assert.fail('it asks for nothing'),
+        onProblem: assert.fail,
+      });
+      let chunks = 0;
+      pair.pass = (content) => {
+        chunks += 1;
+        // The other was restarted meanwhile, and has another one.
+        if (chunks === 2) pair.server.serve = (from, ask) => restarted.serve(from, ask);
+        return [content];
+      };
+      pair.client.fetch('ada', 7, 2);
+      assert.deepEqual(await pair.untilFed(), { type: 'snapshot-fetched', ...other });
+      restarted.close();
     });
-    let chunks = 0;
-    pair.pass = (content) => {
-      chunks += 1;
-      // The other was restarted meanwhile, and has a newer one.
-      if (chunks === 2) pair.server.serve = (from, ask) => restarted.serve(from, ask);
-      return [content];
-    };
-    pair.client.fetch('ada', 7, 2);
-    assert.deepEqual(await pair.untilFed(), { type: 'snapshot-fetched', ...snapshot(8) });
-    restarted.close();
-  });
 
   it('fails when nobody answers, or when it is damaged', async () => {
     pair.client.fetch('ada', 7, 2);

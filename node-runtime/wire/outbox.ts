@@ -1,4 +1,5 @@
 import { encode, limits, MeshError } from '../contract/index.ts';
+import type { Timer, Timers } from './timers.ts';
 
 interface Envelope<Message> {
   readonly v: 1;
@@ -12,16 +13,16 @@ interface Envelope<Message> {
 export interface OutboxOptions<Message> {
   readonly from: string;
   readonly bootId: string;
+  readonly timers: Timers;
   readonly term: () => number;
-  /** Publishes one payload (QoS 1). A rejection means that the connection is gone: both sides settle by inventory. */
-  readonly publish: (payload: Uint8Array) => Promise<void>;
+  /** Publishes one payload (QoS 1). What does not arrive is settled by inventory, on both sides. */
+  readonly publish: (payload: Uint8Array) => void;
+  /** A message that fits no envelope. */
   readonly onProblem: (error: unknown) => void;
   /** What follows an envelope sooner than this waits for the rest of it, so that a burst becomes few envelopes. */
   readonly gatherMs?: number;
   /** How long a message may wait for another to go with. */
   readonly patienceMs?: (message: Message) => number;
-  /** Milliseconds, monotonic; the process's clock unless said. */
-  readonly nowMs?: () => number;
   /** Leaves out, or puts together, what goes at once. */
   readonly tidy?: (messages: readonly Message[]) => readonly Message[];
 }
@@ -31,7 +32,7 @@ export class Outbox<Message> {
   readonly #options: OutboxOptions<Message>;
   #waiting: Message[] = [];
   #dueMs = Number.POSITIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #sentMs = Number.NEGATIVE_INFINITY;
   #seq = 0;
   #closed = false;
@@ -42,33 +43,28 @@ export class Outbox<Message> {
 
   push(message: Message): void {
     if (this.#closed) return;
-    const { gatherMs = 0, patienceMs } = this.#options;
+    const { timers, gatherMs = 0, patienceMs } = this.#options;
     this.#waiting.push(message);
-    const nowMs = this.#nowMs();
+    const nowMs = timers.nowMs();
     const dueMs = Math.max(this.#sentMs + gatherMs, nowMs + (patienceMs?.(message) ?? 0));
     if (dueMs >= this.#dueMs) return;
     this.#dueMs = dueMs;
-    clearTimeout(this.#timer);
-    if (dueMs > nowMs) this.#timer = setTimeout(() => this.#flush(), dueMs - nowMs);
-    else queueMicrotask(() => this.#flush());
+    this.#timer?.cancel();
+    this.#timer = timers.after(Math.max(0, dueMs - nowMs), () => this.#flush());
   }
 
   /** What waits is not sent any more, and nothing after it. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#closed = true;
     this.#waiting = [];
-  }
-
-  #nowMs(): number {
-    return this.#options.nowMs?.() ?? performance.now();
   }
 
   #flush(): void {
     const messages = this.#options.tidy?.(this.#waiting) ?? this.#waiting;
     this.#waiting = [];
     this.#dueMs = Number.POSITIVE_INFINITY;
-    this.#sentMs = this.#nowMs();
+    this.#sentMs = this.#options.timers.nowMs();
     for (let at = 0; at < messages.length; at += limits.messagesPerEnvelope) {
       this.#send(messages.slice(at, at + limits.messagesPerEnvelope));
     }
@@ -91,6 +87,6 @@ export class Outbox<Message> {
       return;
     }
     this.#seq += 1;
-    this.#options.publish(payload).catch(this.#options.onProblem);
+    this.#options.publish(payload);
   }
 }

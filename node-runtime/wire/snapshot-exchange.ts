@@ -1,16 +1,21 @@
-import { createHash } from 'node:crypto';
-import { decodeCbor, limits, type RaftEnvelope } from '../../contract/index.ts';
-import type { VoterEvent, VoterSnapshot } from '../../core/index.ts';
+import { decodeCbor, joinedBytes, limits, type RaftEnvelope } from '../contract/index.ts';
+import type { VoterEvent, VoterSnapshot } from '../core/index.ts';
+import type { Timer, Timers } from './timers.ts';
 
 type Content = RaftEnvelope['content'];
 type Ask = Content & { kind: 'snapshot-ask' };
 type Chunk = Content & { kind: 'snapshot-chunk' };
 
 export interface SnapshotExchangeOptions {
+  readonly timers: Timers;
   readonly send: (to: string, content: Content) => void;
-  readonly read: () => Promise<Uint8Array | undefined>;
+  /** Gives the newest snapshot on the disk; nothing comes of it when it cannot be read. */
+  readonly read: (take: (snapshot: Uint8Array | undefined) => void) => void;
+  readonly sha256: (bytes: Uint8Array) => Uint8Array;
   readonly feed: (event: VoterEvent) => void;
   readonly onProblem: (text: string) => void;
+  /** At most so much in a chunk. */
+  readonly chunkBytes?: number;
 }
 
 interface Served {
@@ -25,7 +30,7 @@ interface Fetching {
   readonly index: number;
   readonly term: number;
   /** Of the snapshot that comes: this one or a newer one. */
-  coming: { readonly index: number; readonly sizeBytes: number } | undefined;
+  coming: Pick<Chunk, 'index' | 'sha256'> | undefined;
   chunks: Uint8Array[];
   haveBytes: number;
   silences: number;
@@ -41,43 +46,44 @@ const servedForMs = 30_000;
 export class SnapshotExchange {
   readonly #options: SnapshotExchangeOptions;
   #served: Served | undefined;
-  #forget: NodeJS.Timeout | undefined;
+  #forget: Timer | undefined;
   #fetching: Fetching | undefined;
-  #again: NodeJS.Timeout | undefined;
+  #again: Timer | undefined;
 
   constructor(options: SnapshotExchangeOptions) {
     this.#options = options;
   }
 
   /** Another voter asks for a piece of ours. What is not on this disk yet is not answered: it asks again. */
-  async serve(from: string, ask: Ask): Promise<void> {
-    if (this.#served === undefined || (ask.offset === 0 && this.#served.index < ask.index)) await this.#load();
-    const served = this.#served;
-    if (served === undefined || served.index < ask.index) return;
-    clearTimeout(this.#forget);
-    this.#forget = setTimeout(() => {
-      this.#served = undefined;
-    }, servedForMs).unref();
-    const isSame = served.index === ask.index && served.indexTerm === ask.indexTerm;
-    const offset = isSame ? Math.min(ask.offset, served.bytes.length) : 0;
-    const bytes = served.bytes.subarray(offset, offset + limits.raftPartBytes);
-    const { index, indexTerm, sha256 } = served;
-    this.#options.send(from, {
-      kind: 'snapshot-chunk',
-      index,
-      indexTerm,
-      offset,
-      sizeBytes: served.bytes.length,
-      sha256,
-      bytes,
-    });
+  serve(from: string, ask: Ask): void {
+    const isOld = this.#served === undefined || (ask.offset === 0 && this.#served.index < ask.index);
+    if (!isOld) this.#answer(from, ask);
+    else
+      this.#options.read((bytes) => {
+        if (bytes !== undefined) this.#served = this.#toServe(bytes);
+        this.#answer(from, ask);
+      });
   }
 
-  async #load(): Promise<void> {
-    const bytes = await this.#options.read();
-    if (bytes === undefined) return;
+  #toServe(bytes: Uint8Array): Served {
     const { index, term } = decodeCbor(bytes) as VoterSnapshot;
-    this.#served = { index, indexTerm: term, bytes, sha256: createHash('sha256').update(bytes).digest() };
+    return { index, indexTerm: term, bytes, sha256: this.#options.sha256(bytes) };
+  }
+
+  #answer(from: string, ask: Ask): void {
+    const { timers, send, chunkBytes = limits.raftPartBytes } = this.#options;
+    const served = this.#served;
+    if (served === undefined || served.index < ask.index) return;
+    this.#forget?.cancel();
+    this.#forget = timers.after(servedForMs, () => {
+      this.#served = undefined;
+    });
+    const isSame = served.index === ask.index && served.indexTerm === ask.indexTerm;
+    const offset = isSame ? Math.min(ask.offset, served.bytes.length) : 0;
+    const bytes = served.bytes.subarray(offset, offset + chunkBytes);
+    const { index, indexTerm, sha256 } = served;
+    const sizeBytes = served.bytes.length;
+    send(from, { kind: 'snapshot-chunk', index, indexTerm, offset, sizeBytes, sha256, bytes });
   }
 
   /** In the place of what is being fetched. */
@@ -88,13 +94,13 @@ export class SnapshotExchange {
 
   #ask(fetching: Fetching, index: number, indexTerm: number): void {
     this.#options.send(fetching.from, { kind: 'snapshot-ask', index, indexTerm, offset: fetching.haveBytes });
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => {
+    this.#again?.cancel();
+    this.#again = this.#options.timers.after(againMs, () => {
       if (this.#fetching !== fetching) return;
       fetching.silences += 1;
       if (fetching.silences < silencesMost) this.#ask(fetching, index, indexTerm);
       else this.#fail(fetching, `${fetching.from} does not answer`);
-    }, againMs);
+    });
   }
 
   hear(from: string, chunk: Chunk): void {
@@ -104,13 +110,20 @@ export class SnapshotExchange {
       this.#fail(fetching, `it has ${chunk.sizeBytes} bytes; snapshotBytes is ${limits.snapshotBytes}`);
       return;
     }
-    if (fetching.coming?.index !== chunk.index) {
-      if (chunk.offset !== 0 || chunk.index < (fetching.coming?.index ?? 0)) return;
-      fetching.coming = { index: chunk.index, sizeBytes: chunk.sizeBytes };
+    const { coming } = fetching;
+    // Of another one than the last: from its beginning, unless it is older.
+    if (coming === undefined || coming.index !== chunk.index || !isEqual(coming.sha256, chunk.sha256)) {
+      if (chunk.index < (coming?.index ?? 0)) return;
       fetching.chunks = [];
       fetching.haveBytes = 0;
+      if (chunk.offset !== 0) {
+        fetching.coming = undefined;
+        this.#ask(fetching, chunk.index, chunk.indexTerm);
+        return;
+      }
+      fetching.coming = chunk;
     }
-    if (chunk.offset !== fetching.haveBytes || chunk.sizeBytes !== fetching.coming.sizeBytes) return; // twice, or late
+    if (chunk.offset !== fetching.haveBytes) return; // twice, or late
     fetching.silences = 0;
     fetching.chunks.push(chunk.bytes);
     fetching.haveBytes += chunk.bytes.length;
@@ -120,8 +133,8 @@ export class SnapshotExchange {
   }
 
   #complete(fetching: Fetching, { sha256 }: Chunk): void {
-    const bytes = Buffer.concat(fetching.chunks);
-    if (!createHash('sha256').update(bytes).digest().equals(sha256)) {
+    const bytes = joinedBytes(fetching.chunks);
+    if (!isEqual(this.#options.sha256(bytes), sha256)) {
       this.#fail(fetching, 'it is damaged');
       return;
     }
@@ -139,11 +152,15 @@ export class SnapshotExchange {
 
   #end(): void {
     this.#fetching = undefined;
-    clearTimeout(this.#again);
+    this.#again?.cancel();
   }
 
   close(): void {
     this.#end();
-    clearTimeout(this.#forget);
+    this.#forget?.cancel();
   }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
