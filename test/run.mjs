@@ -20,6 +20,7 @@ const besideFiles = filesOf(['browser', 'integration/engines']);
 const longFiles = [
   'test/integration/joining/**/*.test.ts',
   'test/integration/docs/**/*.test.ts',
+  'test/integration/shell/learned-lstm.test.ts',
   'test/integration/mesh/identities.test.ts',
   'test/integration/mesh/voters.test.ts',
   'test/simulation/mutants.test.ts',

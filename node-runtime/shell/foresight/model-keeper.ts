@@ -24,6 +24,8 @@ export interface LearningOptions extends Partial<RetrainPolicy> {
   readonly model?: GlobalModelName;
   /** Values that a model reads. */
   readonly lags?: number;
+  /** Most steps of the LSTM's training. */
+  readonly updates?: number;
 }
 
 export interface ModelKeeperOptions {
@@ -116,6 +118,7 @@ export class ModelKeeper {
     this.#known.set(kind, known);
     const kept = planner.ledger.models.get(kind);
     if (kept !== undefined && kept.weights.blob !== known.blob) await this.#load(kind, known, kept.weights, signal);
+    this.#compare(kind, known);
     if (known.triedMs !== undefined && performance.now() - known.triedMs < this.#policy.pauseMs) return;
     const histories = signal.aborted ? undefined : historiesOf(planner, kind);
     if (histories === undefined) return;
@@ -154,11 +157,23 @@ export class ModelKeeper {
     this.#options.log.info({ kind, blob: reference.blob }, 'a learned model is in use');
   }
 
+  #scoreOf(kind: ForecastResource) {
+    return this.#options.voter().planner.foresight.foresight.learnedScore?.(kind);
+  }
+
+  /** As soon as it can be said how it does, and not only when it may be trained again: it may have become worse by then. */
+  #compare(kind: ForecastResource, known: Known): void {
+    if (known.blob === undefined || known.firstRatio !== undefined) return;
+    const score = this.#scoreOf(kind);
+    if (score === undefined || score.scored < this.#policy.scoredLeast || score.challengerLoss <= 0) return;
+    known.firstRatio = score.loss / score.challengerLoss;
+    this.#options.log.info({ kind, ...score }, 'a learned model has been compared');
+  }
+
   #recordOf(kind: ForecastResource, known: Known, histories: readonly SeriesWindow[]): GlobalModelRecord {
     const { planner } = this.#options.voter();
     const kept = planner.ledger.models.get(kind);
-    const { scored = 0, loss = 0, challengerLoss = 0 } = planner.foresight.foresight.learnedScore?.(kind) ?? {};
-    if (scored >= this.#policy.scoredLeast && challengerLoss > 0) known.firstRatio ??= loss / challengerLoss;
+    const { scored = 0, loss = 0, challengerLoss = 0 } = this.#scoreOf(kind) ?? {};
     const length = this.#lags;
     let windows = 0;
     for (const { values } of histories) windows += originsIn(values, length, planner.config.forecastSteps).length;
@@ -190,10 +205,12 @@ export class ModelKeeper {
   }
 
   async #weightsOf(histories: readonly SeriesWindow[], signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const { updates } = this.#options.learning ?? {};
     const train = (model: GlobalModelName) =>
       this.#trainer.train(histories, {
         model,
         lags: this.#lags,
+        ...(updates === undefined ? {} : { updates }),
         steps: this.#options.voter().planner.config.forecastSteps,
         signal,
       });

@@ -27,14 +27,16 @@ const halfMs = halfSteps * stepMs;
 /** How long before the third busy period it must be foreseen. */
 const aheadMs = 4 * stepMs;
 /** Of what is measured: below it is idle, above it is busy. */
-const idleMost = 0.4;
-const busyLeast = 0.6;
-/** How much more the median must say for the busy period than for the idle time before it; the last value says the same for both. */
-const riseLeast = 0.2;
+const idleMost = 0.2;
+const busyLeast = 0.5;
+/** How much more the median must say for the busy period than for the idle time before it, as a share of what it was more; the last value says the same for both. */
+const riseShareLeast = 0.3;
 /** Of the last value's pinball loss: from the beginning of the second period, and from before the third, until the fourth begins. */
 const lossShareMost = { run: 0.75, third: 0.8 };
-/** Of the steps before the third period, those in which the machine had no time to measure; with more of them nothing can be said. */
+/** Of the steps before the third period, those in which the machine had no time to measure; with more of them nothing can be said, and all is tried again. */
 const unmeasuredShareMost = 0.05;
+const triesMost = 3;
+const names = ['ada', 'bob', 'cyd'];
 
 interface Sample {
   readonly atMs: number;
@@ -42,26 +44,42 @@ interface Sample {
 }
 
 describe('a busy period that comes back', function () {
-  this.timeout(240_000);
+  this.timeout(triesMost * 360_000);
   const cgroups: RealCgroup[] = [];
-  afterEach(async () => {
+  const end = async () => {
     await endAll();
     for (const cgroup of cgroups.splice(0)) await cgroup.remove();
-  });
+  };
+  afterEach(end);
 
   it('is foreseen the third time, in a mesh of three devices, better than the last value does', async function () {
-    for (const name of ['ada', 'bob', 'cyd']) {
-      const cgroup = makeCgroup(`foremesh-test-${process.pid}-${name}`, { cores: 0.5 });
-      if (cgroup === undefined) skip(this, 'no control groups of version 1 can be made here');
-      cgroups.push(cgroup);
+    for (let tries = 1; ; tries += 1) {
+      for (const name of names) {
+        const cgroup = makeCgroup(`foremesh-test-${process.pid}-${name}`, { cores: 0.5 });
+        if (cgroup === undefined) skip(this, 'no control groups of version 1 can be made here');
+        cgroups.push(cgroup);
+      }
+      const unmeasured = await watch();
+      if (unmeasured <= unmeasuredShareMost) return;
+      const share = `in ${Math.round(100 * unmeasured)} % of the steps the device could not be measured`;
+      if (tries === triesMost) skip(this, `the machine is too busy: ${share}`);
+      process.stderr.write(`tried again, for the machine was too busy: ${share}\n`);
+      await end();
     }
+  });
+
+  /**
+   * Lets a mesh see the first periods, and judges what it foresees of the third: unless the share of steps in which nothing was measured, which is the answer,
+   * is too large for that.
+   */
+  async function watch(): Promise<number> {
     const mesh = await Mesh.start();
     await mesh.ada.stop();
-    for (const [index, name] of ['ada', 'bob', 'cyd'].entries()) {
+    const nodes = names.map((name, index) => {
       const words = [join(mesh.directory, name), formatConnection(mesh.connection), name, String(sampleIntervalMs)];
-      const child = spawnScript('history-process.ts', ...words, `cgroup:${cgroups[index]!.name}`);
-      await until(`${name} is online`, () => child.lines.includes('online'), 60_000);
-    }
+      return spawnScript('history-process.ts', ...words, `cgroup:${cgroups[index]!.name}`);
+    });
+    await until('all are online', () => nodes.every(({ lines }) => lines.includes('online')), 120_000);
 
     const samples: Sample[] = [];
     const forecasts: NodeForecast[] = [];
@@ -77,18 +95,14 @@ describe('a busy period that comes back', function () {
     await until(
       'it has been idle for as long as it will be',
       () => (forecasts.at(-1)?.observedSteps ?? 0) >= halfSteps,
-      60_000,
+      120_000,
     );
 
     const busyMs = await startBusyProcess(cgroups[1]!);
     await until('the fourth busy period begins', () => busyMs.length >= 4, 120_000);
     const [, secondMs, thirdMs, endMs] = busyMs as [number, number, number, number];
     const unmeasured = unmeasuredShare(samples, thirdMs);
-    if (unmeasured > unmeasuredShareMost)
-      skip(
-        this,
-        `the machine is too busy: in ${Math.round(100 * unmeasured)} % of the steps the device could not be measured`,
-      );
+    if (unmeasured > unmeasuredShareMost) return unmeasured;
     // This process, the nodes and the busy one share the clock of this machine.
     const before = forecasts.findLast(({ originWallMs }) => originWallMs + stepMs <= thirdMs - aheadMs)!;
     const idleNow = meanOf(samples, before.originWallMs - stepMs, before.originWallMs)!;
@@ -99,8 +113,8 @@ describe('a busy period that comes back', function () {
     const third = ownOf(before).q50.slice(from, to);
     const rise = meanOfList(third) - meanOfList(ownOf(before).q50.slice(0, from));
     assert.ok(
-      rise > riseLeast,
-      `its median rises by ${rise} from step ${from} to ${to}: ${JSON.stringify(ownOf(before))}`,
+      rise > riseShareLeast * (busyThen - idleNow),
+      `from ${idleNow} to ${busyThen}: its median rises by ${rise} from step ${from} to ${to}: ${JSON.stringify(ownOf(before))}`,
     );
     for (const [name, fromMs] of [
       ['run', secondMs],
@@ -114,7 +128,8 @@ describe('a busy period that comes back', function () {
         `${name}: the loss is ${ours} and that of the last value ${lasts}, over ${losses.length} forecasts`,
       );
     }
-  });
+    return unmeasured;
+  }
 });
 
 /** When each of its busy periods began. */

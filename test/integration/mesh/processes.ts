@@ -13,13 +13,14 @@ export class ForemeshProcess {
   stdout = '';
   stderr = '';
 
-  /** `prefix`: a command that runs it, as `ip netns exec NAME` does, under the same process id. */
+  /** `prefix`: a command that runs it, as `ip netns exec NAME` does, under the same process id. `program`: another copy of it. */
   constructor(
     words: readonly string[],
     environment: Readonly<Record<string, string>> = {},
     prefix: readonly string[] = [],
+    program = launcher,
   ) {
-    const [file, ...args] = [...prefix, process.execPath, launcher, ...words];
+    const [file, ...args] = [...prefix, process.execPath, program, ...words];
     this.child = spawn(file!, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH, HOME: '/nonexistent', NO_COLOR: '1', ...environment },

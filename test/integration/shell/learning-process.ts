@@ -1,17 +1,23 @@
 import { parseConnection } from '@foremesh/node-runtime/contract';
 import { openHome, startNode } from '@foremesh/node-runtime/shell';
 import { pino } from 'pino';
+import { rememberPast } from './past.ts';
 
-/** A node that can lead, measures faster than one in earnest and learns from less. Arguments: home, connection string, name, sample interval. */
-const [directory, connectionString, name, sampleIntervalMs] = process.argv.slice(2) as string[];
+/**
+ * A node that can lead, with a past that it remembers, which measures faster than one in earnest. Arguments: home, connection string, name, sample
+ * interval, steps of the past, and how it learns (`LearningOptions`, as JSON).
+ */
+const [directory, connectionString, name, sampleIntervalMs, pastSteps, learning] = process.argv.slice(2) as string[];
+const home = openHome(directory!, {});
+const intervalMs = Number(sampleIntervalMs);
+await rememberPast(home.historyDirectory, { sampleIntervalMs: intervalMs, steps: Number(pastSteps) });
 const node = await startNode({
-  home: openHome(directory!, {}),
+  home,
   connection: parseConnection(connectionString!),
   name: name!,
   slots: 0,
-  sampleIntervalMs: Number(sampleIntervalMs),
-  // Without what TensorFlow.js needs, as on most devices.
-  learning: { model: 'ridge', lags: 12, windowsLeast: 60, lookEveryMs: 200 },
+  sampleIntervalMs: intervalMs,
+  learning: JSON.parse(learning!),
   log: pino({ level: 'info' }, process.stdout),
 });
 await node.online;

@@ -12,6 +12,8 @@ import { FakeBlobs } from './fake-blobs.ts';
 import { endAll, later } from './scratch.ts';
 
 const stepMs = 60_000;
+/** Every tenth minute is busy. */
+const pulses = (minute: number) => (minute % 10 === 0 ? 0.9 : 0.1);
 
 interface Training {
   readonly histories: readonly SeriesWindow[];
@@ -39,31 +41,35 @@ function keeperOf(
   leader.report('bob', [
     { type: 'request-failed', request: ask.request, problem: { code: 'MESH_STORAGE_FAILED', message: 'no' } },
   ]);
-  for (let minute = 0; minute <= minutes; minute += 1) {
-    const share = minute % 10 === 0 ? 0.9 : 0.1;
-    const samples = [
-      {
-        ageMs: 0,
-        cpuShare: share,
-        cpuBackgroundShare: share,
-        memoryAvailableBytes: 1e8,
-        memoryMeshBytes: 0,
-        networkReceivedBytesPerSecond: 0,
-        networkSentBytesPerSecond: 0,
-      },
-    ];
-    leader.step(
-      { type: 'node-metrics', metrics: { v: 1, node: 'bob', bootId: 'bob-1', seq: minute, samples } },
-      stepMs,
-    );
-    if (minute % 20 === 0) leader.step({ type: 'tick' });
-  }
+  let seq = 0;
+  /** So many more minutes of what bob measures. */
+  const pass = (count: number, shareAt: (minute: number) => number) => {
+    for (let minute = 0; minute < count; minute += 1) {
+      const share = shareAt(minute);
+      const samples = [
+        {
+          ageMs: 0,
+          cpuShare: share,
+          cpuBackgroundShare: share,
+          memoryAvailableBytes: 1e8,
+          memoryMeshBytes: 0,
+          networkReceivedBytesPerSecond: 0,
+          networkSentBytesPerSecond: 0,
+        },
+      ];
+      seq += 1;
+      leader.step({ type: 'node-metrics', metrics: { v: 1, node: 'bob', bootId: 'bob-1', seq, samples } }, stepMs);
+      if (minute % 20 === 0) leader.step({ type: 'tick' });
+    }
+  };
+  pass(minutes + 1, pulses);
   // Models that the log names are waited for, but not for ever.
   leader.step({ type: 'tick' }, 30_000);
   for (let round = 0; round < minutes / 50 + 2; round += 1) leader.step({ type: 'tick' });
   const trainings: Training[] = [];
   const fed: VoterEvent[] = [];
   const told: string[] = [];
+  const logged: { readonly kind?: string; readonly msg: string }[] = [];
   let asked = 0;
   const trainer: Trainer = {
     train(histories, options = {}) {
@@ -84,7 +90,7 @@ function keeperOf(
     },
     blobs: blobs.client,
     tell: ({ kind, text }) => told.push(`${kind} ${text}`),
-    log: pino({ level: 'silent' }),
+    log: pino({}, { write: (line) => void logged.push(JSON.parse(line)) }),
     learning: { lookEveryMs: 5, windowsLeast: 50, lags: 12, ...learning },
     trainer,
   });
@@ -94,7 +100,7 @@ function keeperOf(
     const before = asked;
     await until('it looks', () => asked > before + 20);
   };
-  return { leader, blobs, keeper, trainings, fed, told, looks };
+  return { leader, blobs, keeper, trainings, fed, told, logged, looks, pass };
 }
 
 describe('ModelKeeper', () => {
@@ -129,8 +135,9 @@ describe('ModelKeeper', () => {
     await few.looks();
     assert.equal(few.trainings.length, 0);
 
-    const { leader, keeper, trainings } = keeperOf(150, {}, async ({ histories, options }) => {
-      if (options.model === 'lstm') throw new MeshError('MESH_NOT_INSTALLED', 'no TensorFlow here');
+    const { leader, keeper, trainings, logged } = keeperOf(150, {}, async ({ histories, options }) => {
+      if (options.model === 'lstm')
+        throw new MeshError('MESH_NOT_INSTALLED', 'no TensorFlow here', { mend: 'npm install it' });
       return encodeWeights(trainRidge(histories, { lags: options.lags!, steps: options.steps! })!);
     });
     keeper.leads(true);
@@ -139,6 +146,11 @@ describe('ModelKeeper', () => {
       trainings.map(({ options }) => options.model),
       ['lstm', 'ridge', 'ridge'],
       'it asks for it once',
+    );
+    assert.match(
+      logged.map(({ msg }) => msg).join('\n'),
+      /^ridge is trained instead: .*no TensorFlow here.*npm install/m,
+      'and says how to get it',
     );
   });
 
@@ -208,6 +220,34 @@ describe('ModelKeeper', () => {
       lost.told.some((line) => /^model-failed cpu: .*MESH_BLOB_MISSING/.test(line)),
       lost.told.join('\n'),
     );
+  });
+
+  it('trains anew when its score has fallen beside its challengers, and not before', async () => {
+    const learning = { pauseMs: 0, scoredLeast: 50, growth: 100 };
+    const { keeper, trainings, told, logged, looks, pass } = keeperOf(150, { learning });
+    keeper.leads(true);
+    await until('both are in use', () => logged.filter(({ msg }) => msg === 'a learned model is in use').length === 2);
+    pass(100, pulses);
+    await looks();
+    assert.equal(trainings.length, 2);
+    pass(100, () => 0.9);
+    await until('one is trained anew', () => trainings.length > 2);
+    const training = told.filter((line) => line.startsWith('model-training'));
+    assert.match(training[2]!, /^model-training cpu: .* \(score-fell\)$/);
+  });
+
+  it('notes how a model does as soon as it can be said, also while it may not be trained again', async () => {
+    const { keeper, logged, looks, pass } = keeperOf(150);
+    const compared = () =>
+      logged.filter(({ msg }) => msg === 'a learned model has been compared').map(({ kind }) => kind);
+    keeper.leads(true);
+    await until('both are in use', () => logged.filter(({ msg }) => msg === 'a learned model is in use').length === 2);
+    await looks();
+    assert.deepEqual(compared(), []);
+    pass(250, pulses);
+    await until('one is compared', () => compared().length > 0);
+    await looks();
+    assert.deepEqual(compared(), ['cpu'], 'once, and beside memory that never changes there is nothing to be compared');
   });
 
   it('ends the training with its leadership', async () => {

@@ -1,0 +1,4 @@
+import { outliveTheirLeader } from './outlive-leader.ts';
+
+// With TensorFlow.js.
+outliveTheirLeader('lstm');

@@ -1,0 +1,35 @@
+import { totalmem } from 'node:os';
+import { History } from '../../../node-runtime/shell/history/history.ts';
+
+const samplesPerStep = 12;
+/** So many steps with little to do, and as many with much. */
+const halfSteps = 20;
+
+/** Writes the history of a device that has measured itself until now for so many steps (minutes, where samples are 5 s apart), with work that comes and goes. */
+export async function rememberPast(
+  directory: string,
+  { sampleIntervalMs, steps }: { readonly sampleIntervalMs: number; readonly steps: number },
+): Promise<void> {
+  const problems: string[] = [];
+  const history = await History.open({ directory, sampleIntervalMs, onProblem: (text) => void problems.push(text) });
+  const samples = steps * samplesPerStep;
+  const beganMs = Date.now() - samples * sampleIntervalMs;
+  for (let sample = 0; sample < samples; sample += 1) {
+    const step = Math.floor(sample / samplesPerStep);
+    const isBusy = Math.floor(step / halfSteps) % 2 === 1;
+    const share = (isBusy ? 0.7 : 0.2) + ((step * 7_919) % 13) / 100;
+    const atMs = sample * sampleIntervalMs;
+    const measured = {
+      atMs,
+      cpuShare: share,
+      cpuBackgroundShare: share,
+      memoryAvailableBytes: totalmem() * (1 - share),
+      memoryMeshBytes: 0,
+      networkReceivedBytesPerSecond: 0,
+      networkSentBytesPerSecond: 0,
+    };
+    history.add(measured, beganMs + atMs);
+  }
+  await history.close();
+  if (problems.length > 0) throw new Error(problems.join('; '));
+}
