@@ -4,12 +4,17 @@ import { promisify } from 'node:util';
 
 const module = new URL('../../../node-runtime/shell/lean-heap.ts', import.meta.url).href;
 
-/** What a process that makes much that lives for a short while has then of its heap, MiB. */
+/** What a process that has had a thread, and makes much that lives for a short while, has then of its heap, MiB. */
 async function grownHeap(isLean: boolean): Promise<{ readonly young: number; readonly all: number }> {
   const program = `
     import { getHeapSpaceStatistics } from 'node:v8';
-    import { keepHeapLean } from '${module}';
+    import { once } from 'node:events';
+    import { Worker } from 'node:worker_threads';
+    import { keepHeapLean, stayLeanBeside } from '${module}';
     if (${isLean}) keepHeapLean();
+    const thread = new Worker('', { eval: true, execArgv: [] });
+    stayLeanBeside(thread);
+    await once(thread, 'exit');
     const kept = [];
     for (let round = 0; round < 500; round += 1) {
       kept.push(Array.from({ length: 2_000 }, (_, index) => ({ value: index + 0.5 })));
