@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { bundleSettings } from './bundle-settings.mjs';
 
 const here = import.meta.dirname;
 const root = dirname(here);
@@ -17,34 +18,15 @@ const entries = {
   'describe-machine': 'shell/describe-machine-main.ts',
   'train-model': 'shell/foresight/train-main.ts',
 };
-/** CommonJS inside the bundle asks for Node's modules by `require`, and where it lies. */
-const banner =
-  "import { createRequire as foremeshRequire } from 'node:module'; const require = foremeshRequire(import.meta.url); const __dirname = import.meta.dirname;";
 
 const present = Object.entries(entries).filter(([, path]) => existsSync(join(here, path)));
 const result = await build({
+  ...bundleSettings,
   entryPoints: Object.fromEntries(present.map(([name, path]) => [name, join(here, path)])),
   absWorkingDir: root,
   outdir,
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  conditions: ['mesh-source'],
-  outExtension: { '.js': '.mjs' },
-  // Brings TensorFlow.js: looked for at run time, by a leader that wants it.
-  external: ['@foremesh/models/lstm'],
-  // Beside the entries: code that looks for a file next to itself finds it wherever it landed.
-  chunkNames: '[name]-[hash]',
-  banner: { js: banner },
-  // Names stay readable in stacks.
-  minifyWhitespace: true,
-  minifySyntax: true,
-  legalComments: 'none',
   metafile: true,
   write: false,
-  logLevel: 'warning',
 });
 
 const inputs = Object.keys(result.metafile.inputs);

@@ -11,8 +11,10 @@ export class Duel {
 
   /** @param experts all members; the learned model is the last */
   constructor(experts: number) {
-    this.#losses = new Float64Array(experts);
-    this.#sums = new Float64Array(experts);
+    // One buffer for both: each has an overhead of hundreds of bytes.
+    const both = new Float64Array(2 * experts);
+    this.#losses = both.subarray(0, experts);
+    this.#sums = both.subarray(experts);
   }
 
   /** Of the learned model; 0 before it was scored. */

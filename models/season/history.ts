@@ -13,13 +13,26 @@ export interface LevelValues {
   readonly first: number;
 }
 
+/** A ring of values, and the block that is being gathered for the next level. */
+interface Level {
+  /** Where its places begin among the values of all levels. */
+  begin: number;
+  places: number;
+  count: number;
+  sum: number;
+  known: number;
+  pending: number;
+}
+
 /**
  * The past of a series, kept compactly: the last values as they were, and means over 4, 16, 64, 256 and 1,024, the same number of
  * each. With 512 of five seconds that is 43 minutes, 3 hours, 11 hours, two days, a week and a month, in 12 KiB once they have passed.
  */
 export class LongHistory {
   readonly #size: number;
-  readonly #levels: { ring: Float32Array; count: number; sum: number; known: number; pending: number }[] = [];
+  /** The rings of all levels, one after the other: each buffer has an overhead of hundreds of bytes. */
+  #values = new Float32Array(0);
+  readonly #levels: Level[] = [];
   #last = Number.NaN;
   #length = 0;
 
@@ -41,11 +54,12 @@ export class LongHistory {
 
   /** What is missing takes the value before it. The coarsest levels may be empty. */
   levels(): LevelValues[] {
-    return this.#levels.map(({ ring, count }, level) => {
+    return this.#levels.map(({ begin, count }, level) => {
       const stride = ratio ** level;
       const held = Math.min(count, this.#size);
       let last = this.#last;
-      const values = Float64Array.from({ length: held }, (_, index) => ring[(count - held + index) % this.#size]!);
+      const at = (index: number) => this.#values[begin + ((count - held + index) % this.#size)]!;
+      const values = Float64Array.from({ length: held }, (_, index) => at(index));
       for (let index = held - 1; index >= 0; index -= 1) if (!Number.isNaN(values[index]!)) last = values[index]!;
       for (const [index, value] of values.entries()) {
         if (Number.isNaN(value)) values[index] = last;
@@ -58,15 +72,12 @@ export class LongHistory {
   #pushTo(index: number, value: number): void {
     let level = this.#levels[index];
     if (level === undefined) {
-      level = { ring: new Float32Array(Math.min(placesFirst, this.#size)), count: 0, sum: 0, known: 0, pending: 0 };
+      level = { begin: this.#values.length, places: 0, count: 0, sum: 0, known: 0, pending: 0 };
       this.#levels.push(level);
     }
-    if (level.count === level.ring.length && level.count < this.#size) {
-      const grown = new Float32Array(Math.min(2 * level.count, this.#size));
-      grown.set(level.ring);
-      level.ring = grown;
-    }
-    level.ring[level.count % this.#size] = value;
+    if (level.count === level.places && level.count < this.#size)
+      this.#widen(index, Math.min(Math.max(placesFirst, 2 * level.places), this.#size));
+    this.#values[level.begin + (level.count % this.#size)] = value;
     level.count += 1;
     level.pending += 1;
     if (!Number.isNaN(value)) {
@@ -78,5 +89,17 @@ export class LongHistory {
     level.sum = 0;
     level.known = 0;
     level.pending = 0;
+  }
+
+  #widen(index: number, places: number): void {
+    const level = this.#levels[index]!;
+    const more = places - level.places;
+    const end = level.begin + level.places;
+    const wider = new Float32Array(this.#values.length + more);
+    wider.set(this.#values.subarray(0, end));
+    wider.set(this.#values.subarray(end), end + more);
+    this.#values = wider;
+    level.places = places;
+    for (const coarser of this.#levels.slice(index + 1)) coarser.begin += more;
   }
 }

@@ -18,12 +18,13 @@ interface Anchor {
   readonly steps: number;
   /** Its share of the horizon, by the trapezoidal rule. */
   readonly share: number;
+  /** Where its numbers begin among those of all: the errors of the models and of their mixture; how many forecasts were judged, and the quantiles of the mixture's errors. */
+  readonly errors: number;
+  readonly count: number;
+  readonly low: number;
+  readonly high: number;
   /** Forecasts of the models and of their mixture by origin: a ring. */
-  readonly pending: Float64Array;
-  readonly errors: Float64Array;
-  count: number;
-  low: number;
-  high: number;
+  readonly pending: number;
 }
 
 /**
@@ -32,6 +33,8 @@ interface Anchor {
  */
 export class HorizonScores {
   readonly #anchors: readonly Anchor[];
+  /** Those of all anchors: each buffer, and each object, has an overhead. */
+  readonly #numbers: Float64Array;
   readonly #models: number;
   readonly #stride: number;
 
@@ -40,38 +43,39 @@ export class HorizonScores {
     this.#stride = Math.max(1, Math.floor(horizon / originsPerHorizon));
     const anchors = anchorsOf(horizon);
     const row = models + 1;
-    const origins = (steps: number) => Math.ceil(steps / this.#stride) + 1;
-    // One buffer for all: each has an overhead of hundreds of bytes.
-    let free = new Float64Array(row * anchors.reduce((sum, steps) => sum + origins(steps) + 1, 0));
+    let taken = 0;
     const take = (length: number) => {
-      const part = free.subarray(0, length);
-      free = free.subarray(length);
-      return part;
+      taken += length;
+      return taken - length;
     };
     this.#anchors = anchors.map((steps, index) => ({
       steps,
       share: ((anchors[index + 1] ?? steps) - (anchors[index - 1] ?? 0)) / 2 / horizon,
-      pending: take(origins(steps) * row).fill(Number.NaN),
       errors: take(row),
-      count: 0,
-      low: 0,
-      high: 0,
+      count: take(1),
+      low: take(1),
+      high: take(1),
+      pending: take(this.#origins(steps) * row),
     }));
+    this.#numbers = new Float64Array(taken);
+    for (const { pending, steps } of this.#anchors)
+      this.#numbers.fill(Number.NaN, pending, pending + this.#origins(steps) * row);
   }
 
   /** What the value with that index says of the forecasts that were made for it. NaN: missing. */
   settle(index: number, value: number): void {
     if (Number.isNaN(value)) return;
+    const numbers = this.#numbers;
     for (const anchor of this.#anchors) {
       const slot = this.#slot(anchor, index - anchor.steps);
-      if (slot === undefined || Number.isNaN(anchor.pending[slot]!)) continue;
-      anchor.count += 1;
-      const rate = Math.max(1 / anchor.count, this.#stride / memoryValues);
+      if (slot === undefined || Number.isNaN(numbers[slot]!)) continue;
+      numbers[anchor.count]! += 1;
+      const rate = Math.max(1 / numbers[anchor.count]!, this.#stride / memoryValues);
       for (let model = 0; model <= this.#models; model += 1) {
-        const error = Math.abs(value - anchor.pending[slot + model]!);
-        anchor.errors[model]! += rate * (error - anchor.errors[model]!);
+        const error = Math.abs(value - numbers[slot + model]!);
+        numbers[anchor.errors + model]! += rate * (error - numbers[anchor.errors + model]!);
       }
-      this.#followQuantiles(anchor, value - anchor.pending[slot + this.#models]!);
+      this.#followQuantiles(anchor, value - numbers[slot + this.#models]!);
     }
   }
 
@@ -87,10 +91,10 @@ export class HorizonScores {
       let mixture = 0;
       for (let model = 0; model < this.#models; model += 1) {
         const value = expected(model, anchor.steps);
-        anchor.pending[slot + model] = value;
+        this.#numbers[slot + model] = value;
         mixture += weights[model]! * value;
       }
-      anchor.pending[slot + this.#models] = mixture;
+      this.#numbers[slot + this.#models] = mixture;
     }
   }
 
@@ -99,8 +103,8 @@ export class HorizonScores {
     let sum = 0;
     let shares = 0;
     for (const { errors, count, share } of this.#anchors) {
-      if (count === 0) continue;
-      sum += share * errors[model]!;
+      if (this.#numbers[count] === 0) continue;
+      sum += share * this.#numbers[errors + model]!;
       shares += share;
     }
     return sum / shares;
@@ -108,10 +112,13 @@ export class HorizonScores {
 
   /** What lies 10 and 90 % of the mixture's errors 1 to `steps` steps ahead; undefined before any error is known. */
   bands(steps: number): { readonly low: number; readonly high: number }[] | undefined {
+    const numbers = this.#numbers;
     const first = this.#anchors[0]!;
-    if (first.count === 0) return undefined;
-    const half = z90PerMeanError * first.errors[this.#models]!;
-    const known = this.#anchors.filter(({ count }) => count >= errorsLeast);
+    if (numbers[first.count] === 0) return undefined;
+    const half = z90PerMeanError * numbers[first.errors + this.#models]!;
+    const known = this.#anchors
+      .filter(({ count }) => numbers[count]! >= errorsLeast)
+      .map(({ steps: ahead, low, high }) => ({ steps: ahead, low: numbers[low]!, high: numbers[high]! }));
     // Before any quantile is known, and farther than was ever judged: as the errors of a random walk grow.
     const nearest = known.at(-1) ?? { steps: 1, low: -half, high: half };
     let after = 0;
@@ -129,20 +136,26 @@ export class HorizonScores {
     });
   }
 
-  #followQuantiles(anchor: Anchor, error: number): void {
-    const size = anchor.errors[this.#models]!;
-    if (anchor.count <= errorsLeast) {
-      anchor.low = -z90PerMeanError * size;
-      anchor.high = z90PerMeanError * size;
+  #followQuantiles({ errors, count, low, high }: Anchor, error: number): void {
+    const numbers = this.#numbers;
+    const size = numbers[errors + this.#models]!;
+    if (numbers[count]! <= errorsLeast) {
+      numbers[low] = -z90PerMeanError * size;
+      numbers[high] = z90PerMeanError * size;
       return;
     }
     const step = quantileRate * size;
-    anchor.low = Math.min(0, anchor.low + step * (0.1 - (error < anchor.low ? 1 : 0)));
-    anchor.high = Math.max(0, anchor.high + step * (0.9 - (error < anchor.high ? 1 : 0)));
+    numbers[low] = Math.min(0, numbers[low]! + step * (0.1 - (error < numbers[low]! ? 1 : 0)));
+    numbers[high] = Math.max(0, numbers[high]! + step * (0.9 - (error < numbers[high]! ? 1 : 0)));
   }
 
-  #slot({ steps }: Anchor, origin: number): number | undefined {
+  /** Origins that wait for what is that far ahead. */
+  #origins(steps: number): number {
+    return Math.ceil(steps / this.#stride) + 1;
+  }
+
+  #slot({ steps, pending }: Anchor, origin: number): number | undefined {
     if (origin < 0 || !this.isOrigin(origin)) return undefined;
-    return ((origin / this.#stride) % (Math.ceil(steps / this.#stride) + 1)) * (this.#models + 1);
+    return pending + ((origin / this.#stride) % this.#origins(steps)) * (this.#models + 1);
   }
 }

@@ -1,3 +1,4 @@
+import type { Take } from '../engine/slab.ts';
 import type { PeriodBins } from '../season/profile.ts';
 
 /** Weights of one member, each the share of an error that is learned. */
@@ -33,10 +34,15 @@ export class SeasonalMember {
     bins: readonly PeriodBins[],
     level: number,
     profiles: readonly Float32Array[],
+    take: Take,
   ) {
     this.#weights = weights;
     this.#bins = bins.slice(0, weights.seasons.length);
-    this.#profiles = profiles.slice(0, weights.seasons.length).map((profile) => profile.slice());
+    this.#profiles = profiles.slice(0, weights.seasons.length).map((profile) => {
+      const own = take(profile.length);
+      own.set(profile);
+      return own;
+    });
     this.#gains = this.#bins.map(({ count, period }, season) => 1 - (1 - weights.seasons[season]!) ** (count / period));
     this.#level = level;
   }

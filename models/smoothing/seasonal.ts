@@ -1,3 +1,4 @@
+import { Slab } from '../engine/slab.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { beginning, bounded, PeriodBins, profileOf } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
@@ -121,7 +122,10 @@ class SeasonalSmoothing implements Forecaster {
     const used = members.filter(({ seasons, level: weight }) =>
       periods.length === 0 ? seasons.length === 1 && weight > 0 : seasons.length <= periods.length,
     );
-    this.#members = used.map((weights) => new SeasonalMember(weights, bins, level, profiles));
+    // A member has as many of the profiles as it knows seasons.
+    const places = used.flatMap(({ seasons }) => profiles.slice(0, seasons.length).map(({ length }) => length));
+    const { take } = new Slab(places.reduce((sum, length) => sum + length, 0));
+    this.#members = used.map((weights) => new SeasonalMember(weights, bins, level, profiles, take));
     this.#weights = used.map(() => 1 / used.length);
     this.#scores = new HorizonScores(used.length, this.#horizon);
     for (const [index, value] of values.entries()) this.#learn(value, first + index);

@@ -98,11 +98,13 @@ async function runNode(options: NodeCommandOptions, command: Command, context: C
     ...(options.journal === undefined ? {} : { journalDirectory: options.journal }),
   };
   const { connection, membership } = await accessOf(session, options);
-  const [{ default: pino }, { startNode }, { writeConnection }] = await Promise.all([
+  const [{ default: pino }, { startNode }, { writeConnection }, { keepHeapLean }] = await Promise.all([
     import('pino'),
     import('../../shell/node.ts'),
     import('../../shell/home.ts'),
+    import('../../shell/lean-heap.ts'),
   ]);
+  keepHeapLean();
   // Synchronous, so that the last words before an end are written.
   const log = pino({ level: options.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
   const running = await startNode({

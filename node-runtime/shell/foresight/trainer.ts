@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { SeriesWindow } from '@foremesh/models';
 import { type ErrorCode, MeshError } from '../../contract/index.ts';
 import { entryBeside, type SandboxEntry } from '../../engines/index.ts';
+import { stayLeanBeside } from '../lean-heap.ts';
 import type { GlobalModelName } from './global-models.ts';
 
 export interface TrainingOptions {
@@ -68,6 +69,7 @@ async function trainIn(
   signal?.throwIfAborted();
   const workerData: TrainingOrder = { ...defaults, ...chosen, histories };
   const worker = new Worker(path, { workerData, execArgv: [...nodeArguments], resourceLimits });
+  stayLeanBeside(worker);
   let abort = () => {};
   try {
     return await new Promise((resolve, reject) => {

@@ -52,7 +52,7 @@ export class NodeSeries {
   readonly #rows = new RowRing();
   #learned = 0;
   #bootId = '';
-  readonly #batches = new Set<number>();
+  #batches: number[] = [];
   outlook: Outlook | undefined;
 
   constructor(options: NodeSeriesOptions) {
@@ -86,11 +86,11 @@ export class NodeSeries {
   hearMetrics({ bootId, seq, samples }: NodeMetrics, memoryBytes: number, nowMs: number): void {
     if (bootId !== this.#bootId) {
       this.#bootId = bootId;
-      this.#batches.clear();
+      this.#batches = [];
     }
-    if (this.#batches.has(seq)) return;
-    this.#batches.add(seq);
-    if (this.#batches.size > batchesKnown) this.#batches.delete(this.#batches.values().next().value!);
+    if (this.#batches.includes(seq)) return;
+    this.#batches.push(seq);
+    if (this.#batches.length > batchesKnown) this.#batches.shift();
     for (const sample of samples) {
       const atMs = nowMs - sample.ageMs;
       const step = this.#live.stepOf(atMs);

@@ -13,7 +13,7 @@ export class RowRing {
     if (this.#rows * columns === this.#values.length) {
       if (this.#rows >= 2 * most) this.#keep(most);
       else {
-        const larger = new Float32Array(2 * this.#values.length);
+        const larger = new Float32Array(Math.min(2 * this.#values.length, 2 * most * columns));
         larger.set(this.#values);
         this.#values = larger;
       }
