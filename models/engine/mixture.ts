@@ -1,7 +1,7 @@
 import { type Take, takeAlone } from './slab.ts';
 
-/** Losses beyond this many units count as this much, so that sums of their squares stay numbers. */
-const lossMost = 1e6;
+/** Losses beyond this many units are outliers: they count as this much. */
+const lossMost = 5;
 
 export interface MixtureState {
   readonly regrets: readonly number[];
@@ -10,10 +10,9 @@ export interface MixtureState {
 
 /**
  * Weights of experts by exponentiated gradients: a weighted mean of their quantiles competes with the best fixed mean
- * (Kivinen and Warmuth 1997). Each expert has a rate of its own, by the squares of its excess losses (Gaillard, Stoltz and van Erven 2014,
- * "A second-order bound with excess losses"): a burst that makes nearly all of a series' loss moves those who differed about it as far as it
- * must, and leaves it to everyday losses to tell the others apart. One row of experts per cell, a cell being an anchor and a level: near and
- * far steps, low and high quantiles have the weights that suit them. Old losses fade, so that the weights follow the series.
+ * (Kivinen and Warmuth 1997; rates by the squares of past losses as in Gaillard, Stoltz and van Erven 2014). One row of experts per
+ * cell, a cell being an anchor and a level: near and far steps, low and high quantiles have the weights that suit them. Old losses
+ * fade, so that the weights follow the series.
  */
 export class Mixture {
   readonly #experts: number;
@@ -21,7 +20,6 @@ export class Mixture {
   /** Per cell and expert; each row sums to 1. */
   readonly weights: Float32Array;
   readonly #regrets: Float32Array;
-  /** As the regrets: sums of squared excess losses. */
   readonly #squares: Float32Array;
 
   /**
@@ -39,7 +37,7 @@ export class Mixture {
     this.#logarithm = Math.log(experts - sleepers);
     this.weights = weights.fill(1 / experts);
     this.#regrets = take(cells * experts);
-    this.#squares = take(cells * experts);
+    this.#squares = take(cells);
   }
 
   /**
@@ -62,7 +60,7 @@ export class Mixture {
    * @param slope of the pinball loss at `mixed`, what the experts' forecasts were mixed to
    * @param unit of the losses
    * @param keep what old losses fade by
-   * @param lossSquares gets the squared losses of the experts
+   * @returns the greatest squared loss
    */
   learn(
     cell: number,
@@ -72,37 +70,34 @@ export class Mixture {
     mixed: number,
     unit: number,
     keep: number,
-    lossSquares?: Float64Array,
-  ): void {
+  ): number {
     const base = cell * this.#experts;
+    let most = 0;
     for (let expert = 0; expert < this.#experts; expert += 1) {
       const forecast = forecasts[at + expert]!;
       const raw = Number.isNaN(forecast) ? 0 : (slope * (forecast - mixed)) / unit;
       const loss = Math.min(lossMost, Math.max(-lossMost, raw));
       this.#regrets[base + expert] = keep * this.#regrets[base + expert]! + loss;
-      const square = loss * loss;
-      this.#squares[base + expert] = keep * this.#squares[base + expert]! + square;
-      if (lossSquares !== undefined) lossSquares[expert] = square;
+      most = Math.max(most, loss * loss);
     }
+    this.#squares[cell] = keep * this.#squares[cell]! + most;
+    return most;
   }
 
   /**
-   * Weights anew, from those of `prior` (or equal ones), which is worth `doubt` losses of the squares `meanSquares`. A higher `pace` moves them
-   * farther for the same losses.
+   * Weights anew, from those of `prior` (or equal ones), which is worth `doubt` squared losses. A higher `pace` moves them farther
+   * for the same losses.
    */
-  weigh(cell: number, pace = 1, prior?: Mixture, doubt = 0, meanSquares?: Float64Array): void {
+  weigh(cell: number, pace = 1, prior?: Mixture, doubt = 0): void {
     const { weights } = this;
     const base = cell * this.#experts;
     const end = base + this.#experts;
-    let most = Number.NEGATIVE_INFINITY;
-    for (let at = base; at < end; at += 1) {
-      const rate = Math.sqrt(this.#logarithm / (this.#squares[at]! + doubt * (meanSquares?.[at] ?? 0) + 1e-9));
-      weights[at] = -pace * rate * this.#regrets[at]!;
-      most = Math.max(most, weights[at]!);
-    }
+    const rate = pace * Math.sqrt(this.#logarithm / (this.#squares[cell]! + doubt + 1e-9));
+    let least = Number.POSITIVE_INFINITY;
+    for (let at = base; at < end; at += 1) least = Math.min(least, this.#regrets[at]!);
     let sum = 0;
     for (let at = base; at < end; at += 1) {
-      const weight = Math.exp(weights[at]! - most) * (prior?.weights[at] ?? 1) + 1e-9;
+      const weight = Math.exp(rate * (least - this.#regrets[at]!)) * (prior?.weights[at] ?? 1) + 1e-9;
       weights[at] = weight;
       sum += weight;
     }
@@ -116,7 +111,7 @@ export class Mixture {
   restore({ regrets, squares }: MixtureState): void {
     this.#regrets.set(regrets);
     this.#squares.set(squares);
-    for (let cell = 0; cell < squares.length / this.#experts; cell += 1) this.weigh(cell);
+    for (let cell = 0; cell < squares.length; cell += 1) this.weigh(cell);
   }
 }
 

@@ -53,8 +53,6 @@ export class Pool {
   readonly origins: readonly number[];
   /** What a series says just now, `row` numbers per cell: made anew by each, so one serves all. */
   readonly now: Float32Array;
-  /** As `now`: the squared losses of the members in a series, of one cell. */
-  readonly lossSquares: Float64Array;
   /** As `now`: the weights of the members in a series. */
   readonly weights: Float32Array;
   /** As `now`: what the track of a series reads. */
@@ -63,7 +61,7 @@ export class Pool {
   readonly mixture: Mixture;
   /** Per cell, in scales of a series. */
   readonly offsets: Float32Array;
-  /** Per cell and expert, running means of squared losses, as they were at the end of the last round. */
+  /** Per cell, the running mean of the greatest squared loss. */
   readonly meanSquares: Float64Array;
   /** Numbers that a series takes from its slab, as the first one told. */
   slabLength = 0;
@@ -105,15 +103,14 @@ export class Pool {
     let origins = 0;
     this.origins = [0, ...this.anchors.map((step) => (origins += step / strideOf(step)))];
     this.now = new Float32Array(this.cells * this.row);
-    this.lossSquares = new Float64Array(this.experts.length);
     this.weights = new Float32Array(this.cells * this.experts.length);
     this.reading = readingOf(this.anchors);
     this.regression = new PooledRegression(this.anchors);
     this.mixture = new Mixture(this.cells, this.experts.length, this.challengers.length);
     this.offsets = new Float32Array(this.cells);
-    this.meanSquares = new Float64Array(this.cells * this.experts.length);
+    this.meanSquares = new Float64Array(this.cells);
     this.#calibration = new QuantileTracker(new Float32Array(this.cells), 0);
-    this.#squares = new Float64Array(this.cells * this.experts.length);
+    this.#squares = new Float64Array(this.cells);
   }
 
   /** All that are asked in batches, in the order of their answers. */
@@ -160,12 +157,8 @@ export class Pool {
     );
   }
 
-  /** Takes in `lossSquares`, those of a series at a cell. */
-  noteSquares(cell: number): void {
-    const experts = this.experts.length;
-    const share = 1 / (roundsKept * this.#size);
-    for (let expert = 0, at = cell * experts; expert < experts; expert += 1, at += 1)
-      this.#squares[at]! += share * (this.lossSquares[expert]! - this.#squares[at]!);
+  noteSquare(cell: number, square: number): void {
+    this.#squares[cell]! += (square - this.#squares[cell]!) / (roundsKept * this.#size);
   }
 
   /**

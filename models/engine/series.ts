@@ -22,9 +22,9 @@ import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 const valuesKept = 10_080;
 const keep = 1 - 1 / valuesKept;
 /** How fast weights answer losses: one series says less than all, but only it is forecast. */
-const pace = 2;
+const pace = 3;
 /** What the pooled weights are worth: this many values. */
-const doubt = 100;
+const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
 const calibrationStep = 0.0025;
 const calibrationDecay = 0.003;
@@ -133,7 +133,6 @@ export class Series {
     }
     this.#count += 1;
     this.#missing = 0;
-    this.#size += (Math.abs(number) - this.#size) / this.#count;
     this.#score(number, isFamiliar);
     this.#track.push(number);
     this.#tell(number);
@@ -162,6 +161,7 @@ export class Series {
   predict(answers: readonly (QuantileCurves | undefined)[]): void {
     const { anchors, experts, globals, regression } = this.#pool;
     this.#track.read();
+    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
     this.#track.unit(scaleLeast * this.#unit());
     const { baseQuantiles } = this.#track;
     for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
@@ -283,7 +283,7 @@ export class Series {
   }
 
   #weigh(cell: number): void {
-    this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt, this.#pool.meanSquares);
+    this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
   }
 
   /** Puts the forecasts of now where the values that they are about will find them. */
@@ -348,8 +348,7 @@ export class Series {
         this.#silence(heard, 0);
         pool.learn(cell, value, heard, 0, pending[at]!, unit);
         const slope = slopeAt(quantile, value, own);
-        this.#mixture.learn(cell, slope, heard, 0, own, scale, keep, pool.lossSquares);
-        pool.noteSquares(cell);
+        pool.noteSquare(cell, this.#mixture.learn(cell, slope, heard, 0, own, scale, keep));
         pool.calibrate(cell, value, given);
         this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
       }
@@ -412,7 +411,7 @@ export class Series {
     return sums.map((weight) => weight / awake);
   }
 
-  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its mean. */
+  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its high values. */
   #unit(): number {
     const { low, high } = this.#pool.options.range;
     return (Number.isFinite(high - low) ? high - low : this.#size) / 100 + tiny;

@@ -105,7 +105,7 @@ describe('foresight', function () {
     const [series] = openAll(foresight, 1);
     const { uniform: next } = randomOf(3);
     for (let at = 0; at < 300; at += 1) series!.observe(20 + next());
-    for (let at = 0; at < 10; at += 1) series!.observe(70 + next());
+    for (let at = 0; at < 8; at += 1) series!.observe(70 + next());
     const { q10, q50, q90 } = series!.forecast(3);
     for (let step = 0; step < 3; step += 1)
       assert.ok(q50[step]! > 60 && q10[step]! > 20 && q90[step]! >= 69, `${q10[step]} ${q50[step]} ${q90[step]}`);
