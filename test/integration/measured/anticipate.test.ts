@@ -29,8 +29,8 @@ const aheadMs = 4 * stepMs;
 /** Of what is measured: below it is idle, above it is busy. */
 const idleMost = 0.2;
 const busyLeast = 0.5;
-/** How much more the median must say for the busy period than for the idle time before it, as a share of what it was more; the last value says the same for both. */
-const riseShareLeast = 0.3;
+/** How much more the median must say for the busy period than for the idle time before it; the last value says the same for both. */
+const riseLeast = 0.2;
 /** Of the last value's pinball loss: from the beginning of the second period, and from before the third, until the fourth begins. */
 const lossShareMost = { run: 0.75, third: 0.8 };
 /** Of the steps before the third period, those in which the machine had no time to measure; with more of them nothing can be said, and all is tried again. */
@@ -113,7 +113,7 @@ describe('a busy period that comes back', function () {
     const third = ownOf(before).q50.slice(from, to);
     const rise = meanOfList(third) - meanOfList(ownOf(before).q50.slice(0, from));
     assert.ok(
-      rise > riseShareLeast * (busyThen - idleNow),
+      rise > riseLeast,
       `from ${idleNow} to ${busyThen}: its median rises by ${rise} from step ${from} to ${to}: ${JSON.stringify(ownOf(before))}`,
     );
     for (const [name, fromMs] of [
