@@ -26,7 +26,7 @@ import {
 } from '../core/index.ts';
 import type { BlobClient } from '../data/index.ts';
 import { type EngineOutcome, EnginePools, type EngineRequest } from '../engines/index.ts';
-import { Outbox } from '../wire/index.ts';
+import { nodeOutbox, type Outbox } from '../wire/index.ts';
 import type { CodeGate } from './authors/code-gate.ts';
 import type { Home } from './home.ts';
 import { LogTail } from './log-tail.ts';
@@ -60,12 +60,8 @@ export interface AgentDriverOptions {
   readonly poolIdleMs?: number;
 }
 
-/** Reports that follow each other faster than this go together. */
-const reportGatherMs = 4;
 /** Without its log an outcome waits no longer for a holder: it counts, the log is for reading. */
 const logPatienceMs = 5_000;
-/** That a task has begun is news only when it does not end at once. */
-const startedPatienceMs = 20;
 
 /** Drives a node's agent: fetches, runs, keeps outcomes on disk, reports. */
 export class AgentDriver {
@@ -91,7 +87,7 @@ export class AgentDriver {
     this.#loader = new TaskLoader(blobs);
     const notSent = (error: unknown) =>
       options.log.debug({ error: String(error) }, 'report not sent; the leader will ask');
-    this.#outbox = new Outbox<OutboxMessage>({
+    this.#outbox = nodeOutbox({
       from: node,
       bootId,
       term: () => this.#state.term,
@@ -99,9 +95,6 @@ export class AgentDriver {
       publish: (payload) =>
         void options.transport()?.publish(topics.nodeOutbox(node), payload, { qos: 1 }).catch(notSent),
       onProblem: notSent,
-      gatherMs: reportGatherMs,
-      patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
-      tidy: withoutStartsOfEnded,
     });
     this.#pool = new EnginePools(
       {
@@ -351,11 +344,6 @@ export class AgentDriver {
 }
 
 /** A start is no news once the end is. */
-function withoutStartsOfEnded(messages: readonly OutboxMessage[]): readonly OutboxMessage[] {
-  const ended = new Set<string>();
-  for (const message of messages) if (message.type === 'done' || message.type === 'failed') ended.add(message.attempt);
-  return messages.filter((message) => message.type !== 'started' || !ended.has(message.attempt));
-}
 
 /** As many lines at a time as one payload takes: as JSON, a character may take six bytes. */
 function* inPayloads(lines: readonly string[]): Generator<string[]> {

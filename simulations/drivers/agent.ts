@@ -16,7 +16,7 @@ import {
   stepAgent,
   validateAgent,
 } from '@foremesh/node-runtime/core';
-import { Outbox } from '@foremesh/node-runtime/wire';
+import { nodeOutbox, type Outbox } from '@foremesh/node-runtime/wire';
 import type { VirtualConnection } from '../engine/broker.ts';
 import { encodeFrame, readFrames } from '../engine/frames.ts';
 import type { Lifetime } from '../engine/machine.ts';
@@ -37,8 +37,6 @@ export interface VirtualAgentOptions {
 
 type JournalLine = { readonly keep: Outcome } | { readonly forget: readonly string[] };
 
-const reportGatherMs = 4;
-const startedPatienceMs = 20;
 const storeAgainMs = 500;
 /** What may travel inline, so that virtual results use blobs too. */
 const inlineMostBytes = 100;
@@ -67,7 +65,7 @@ export class VirtualAgent {
     this.#options = options;
     const outcomes = this.#readJournal();
     this.#state = createAgent(id, offer, { term: options.trust.term, outcomes });
-    this.#outbox = new Outbox<OutboxMessage>({
+    this.#outbox = nodeOutbox({
       from: id,
       bootId,
       timers: life.timers,
@@ -77,9 +75,6 @@ export class VirtualAgent {
         connection()?.publish(world.topics.nodeOutbox(id), payload, { qos: 1 });
       },
       onProblem: raise,
-      gatherMs: reportGatherMs,
-      patienceMs: ({ type }) => (type === 'started' ? startedPatienceMs : 0),
-      tidy: withoutStartsOfEnded,
     });
   }
 
@@ -310,10 +305,4 @@ export class VirtualAgent {
   leftovers(): string[] {
     return [...this.#state.held.keys(), ...this.#state.outcomes.keys(), ...this.#running.keys(), ...this.#journaled];
   }
-}
-
-function withoutStartsOfEnded(messages: readonly OutboxMessage[]): readonly OutboxMessage[] {
-  const ended = new Set<string>();
-  for (const message of messages) if (message.type === 'done' || message.type === 'failed') ended.add(message.attempt);
-  return messages.filter((message) => message.type !== 'started' || !ended.has(message.attempt));
 }
