@@ -155,7 +155,7 @@ export const plannerMutants: readonly Mutant[] = [
   {
     name: 'move again what has moved but now',
     file: 'planner/moves.ts',
-    find: 'task.movedMs = state.nowMs;',
+    find: 'task.movedMs = nowMs;',
     replace: '',
   },
   {
