@@ -55,6 +55,7 @@ describe('house: import arrows', () => {
       '.ci',
       `${runtime}/bin`,
       `${runtime}/build-bundle.mjs`,
+      `${runtime}/bundle-settings.mjs`,
       `${runtime}/build-browser.mjs`,
     ];
     const wild = listFiles().filter((path) => code.test(path) && !ruled.some((folder) => isWithin(path, folder)));
