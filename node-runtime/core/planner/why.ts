@@ -184,7 +184,7 @@ function inTimeText(job: LedgerJob, { inTime }: AttemptView): string {
 }
 
 /** Whole per cent. */
-export function percentText(share: number): string {
+function percentText(share: number): string {
   return `${Math.floor(100 * share + 1e-9)} %`;
 }
 
