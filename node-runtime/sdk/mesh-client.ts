@@ -231,9 +231,8 @@ export class MeshClient {
   }
 
   /**
-   * How a job would go if it were submitted now, or, by its id, how what is left of one will go. Blobs that a spec names need not be
-   * in the mesh. Throws what `submit` throws at once, `MESH_JOB_UNKNOWN`, `MESH_NO_LEADER`, or, when the leader has planned for long enough in this
-   * minute, `MESH_LIMIT_EXCEEDED`, which says when to ask again.
+   * How a job would go if it were submitted now, or, by its id, how what is left of one will go. Blobs that a spec names need not be in the mesh.
+   * Throws what `submit` throws at once, `MESH_JOB_UNKNOWN`, `MESH_NO_LEADER`, or `MESH_LIMIT_EXCEEDED`, which says when to ask again.
    */
   async plan(what: JobSpecInput | string, algorithm?: PlanAlgorithm): Promise<PlanAnswer> {
     const which = typeof what === 'string' ? { job: checkIdentifier(what, 'job id') } : { spec: this.sign(what) };

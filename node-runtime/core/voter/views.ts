@@ -12,19 +12,23 @@ export function describeVoters(
 ): QueryAnswer & { query: 'voters' } {
   const { raft, planner } = state;
   const { configuration } = raft.configurations.at(-1)!;
+  const committed = raft.configurations.findLast(({ index }) => index <= raft.commitIndex)!.configuration;
+  // While the change is joint nothing is decided without the voters before it: the mesh cannot do yet with the new ones alone.
+  const seated = committed.outgoing ?? committed.voters;
+  const roleOf = (node: string): VoterRow['role'] => {
+    if (node === raft.id) return 'leader';
+    if (!configuration.voters.includes(node)) return isVoter(configuration, node) ? 'leaving' : 'joining';
+    return seated.includes(node) ? 'voter' : 'joining';
+  };
   const voters = membersOf(configuration).map((node): VoterRow => {
     const awaySinceMs = state.seats.awaySinceMs.get(node);
-    const isMe = node === raft.id;
     return {
       node,
-      role: isMe
-        ? 'leader'
-        : configuration.voters.includes(node)
-          ? 'voter'
-          : isVoter(configuration, node)
-            ? 'leaving'
-            : 'joining',
-      behind: Math.max(0, lastIndex(raft) - (isMe ? raft.persistedIndex : (raft.progress.get(node)?.match ?? 0))),
+      role: roleOf(node),
+      behind: Math.max(
+        0,
+        lastIndex(raft) - (node === raft.id ? raft.persistedIndex : (raft.progress.get(node)?.match ?? 0)),
+      ),
       ...(awaySinceMs === undefined ? {} : { awayMs: Math.max(0, Math.round(nowMs - awaySinceMs)) }),
     };
   });

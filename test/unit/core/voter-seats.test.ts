@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { createVoter, raftProfiles, stepVoter, type VoterEvent, validateVoter } from '@foremesh/node-runtime/core';
+import {
+  createVoter,
+  describeVoters,
+  raftProfiles,
+  stepVoter,
+  type VoterEvent,
+  validateVoter,
+} from '@foremesh/node-runtime/core';
 import { nodeStatus, policy } from './samples.ts';
 
 const profile = raftProfiles.lan;
@@ -87,5 +94,24 @@ describe('voter: seats', () => {
     assert.deepEqual(ada.learners, ['bob', 'cyd']);
     ada.pass(4 * profile.heartbeatMs);
     assert.deepEqual(ada.learners, []);
+  });
+
+  it('are told to be taken when the mesh can do with the new voters alone', () => {
+    const all = ['ada', 'bob', 'cyd'];
+    const changes = [
+      { voters: ['ada'], learners: ['bob', 'cyd'] },
+      { voters: all, outgoing: ['ada'], learners: [] },
+      { voters: all, learners: [] },
+    ];
+    const log = changes.map((configuration, at) => ({ index: at + 1, term: 1, configuration }));
+    const start = { id: 'ada', bootId: 'boot', holders: ['broker'], policy, founders: [], profile, publicKey: 'key' };
+    const { raft, ...rest } = createVoter(start, { hard: { term: 1 }, log, snapshotIndex: 0, snapshotTerm: 0 });
+    const rolesWhen = (commitIndex: number) =>
+      describeVoters({ raft: { ...raft, commitIndex }, ...rest }, { id: 'q' }, 0).voters.map(({ role }) => role);
+    assert.deepEqual([1, 2, 3].map(rolesWhen), [
+      ['leader', 'joining', 'joining'],
+      ['leader', 'joining', 'joining'],
+      ['leader', 'voter', 'voter'],
+    ]);
   });
 });
