@@ -23,7 +23,7 @@ export function workflowFiles(folder: string): string[] {
   );
 }
 
-/** `workflows.links-SCALE.DEVICES.ALGORITHM`: geometric mean of makespan over lower bound; and where `default` was worse than one that it begins with. */
+/** `workflows.links-SCALE.DEVICES.ALGORITHM`: geometric mean of makespan over lower bound; and where `default` was worse than another. */
 export function workflowTable(
   folder: string,
   algorithms: readonly SchedulingAlgorithm[],
@@ -44,8 +44,6 @@ export function workflowTable(
           for (const [algorithm, seconds] of found)
             logs.set(algorithm, logs.get(algorithm)! + Math.log(seconds / bound));
           const own = found.get('default');
-          // The search from HEFT's plan draws other plans: by chance it may find the better one.
-          found.delete('search');
           if (own !== undefined && [...found.values()].some((each) => each < own * (1 - 1e-12))) worse += 1;
         }
       }

@@ -23,8 +23,8 @@ function evaluationsFor(tasks: number): number {
 }
 
 /**
- * Plans by one algorithm. `search` begins with HEFT's plan; `default` with the best of all the others, so that it is never
- * worse than any of them.
+ * Plans by one algorithm. `search` begins with HEFT's plan; `default` searches from there and, where another list scheduler's plan is better,
+ * from the best of those too, so that it is never worse than any of the others.
  *
  * @throws RangeError for a task that can run on no device, and for `single` where no device can run every task
  */
@@ -50,7 +50,7 @@ export function planSchedule(
     case 'search':
       return search(problem, heft(problem), searchOptions());
     case 'default':
-      return search(problem, bestOf(candidates(problem)), searchOptions());
+      return bestOf(beginnings(problem).map((from) => search(problem, from, searchOptions())));
   }
 
   /** At the bound the search has nothing left to find; what devices give over time may be more than their nominal speed. */
@@ -65,7 +65,15 @@ function bestOf(schedules: readonly Schedule[]): Schedule {
   return schedules.reduce((best, each) => (each.makespanSeconds < best.makespanSeconds ? each : best));
 }
 
-/** The plans of all list schedulers, and of HEFT on fewer devices: where links are slow, few devices are faster than many. */
+/** Where to search from: HEFT's plan, and the best of all that are made by lists, if that is a better one. */
+function beginnings(problem: SchedulingProblem): Schedule[] {
+  const plans = candidates(problem);
+  const byHeft = plans[0]!;
+  const best = bestOf(plans);
+  return best === byHeft ? [best] : [best, byHeft];
+}
+
+/** The plans of all list schedulers, HEFT's first, and of HEFT on fewer devices: where links are slow, few devices are faster than many. */
 function candidates(problem: SchedulingProblem): Schedule[] {
   const ranks = upwardRanks(problem);
   const single = singleDevice(problem);

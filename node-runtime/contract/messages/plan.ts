@@ -7,7 +7,7 @@ const amount = z.number().min(0);
 /** Not exceeded with probability 0.1, 0.5 and 0.9. */
 const quantiles = z.object({ q10: amount, q50: amount, q90: amount });
 
-/** By which algorithm a plan is made: see `bench -- partition`. `default` is never worse than any of the others but `search`. */
+/** By which algorithm a plan is made: see `bench -- partition`. `default` is never worse than any of the others. */
 export const planAlgorithm = z.enum(['heft', 'cpop', 'peft', 'min-min', 'single', 'search', 'default']);
 export type PlanAlgorithm = z.infer<typeof planAlgorithm>;
 
