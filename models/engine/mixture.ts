@@ -1,7 +1,9 @@
 import { type Take, takeAlone } from './slab.ts';
 
-/** Losses beyond this many units are outliers: they count as this much. */
+/** With one rate, losses beyond this many units are outliers: they count as this much. */
 const lossMost = 5;
+/** With own rates, they count in full, as far as the sums of their squares stay numbers. */
+const ownLossMost = 1e6;
 
 export interface MixtureState {
   readonly regrets: readonly number[];
@@ -13,31 +15,40 @@ export interface MixtureState {
  * (Kivinen and Warmuth 1997; rates by the squares of past losses as in Gaillard, Stoltz and van Erven 2014). One row of experts per
  * cell, a cell being an anchor and a level: near and far steps, low and high quantiles have the weights that suit them. Old losses
  * fade, so that the weights follow the series.
+ *
+ * A row has one rate, by the greatest squares, or one of each expert, by its own ("A second-order bound with excess losses"): where few
+ * bursts make nearly all of the loss, they count in full then, and leave it to everyday losses to tell those apart who did not differ about them.
  */
 export class Mixture {
   readonly #experts: number;
+  /** Rates of a cell: 1, or one of each expert. */
+  readonly rates: number;
   readonly #logarithm: number;
   /** Per cell and expert; each row sums to 1. */
   readonly weights: Float32Array;
   readonly #regrets: Float32Array;
+  /** Per cell and rate. */
   readonly #squares: Float32Array;
 
   /**
    * @param sleepers of the experts, those that mostly sleep: the others learn as fast as without them
+   * @param ownRates of each expert, and losses in full
    * @param weights of cells and experts; mixtures that always `weigh` before they `mix` can share them
    */
   constructor(
     cells: number,
     experts: number,
     sleepers = 0,
+    ownRates = false,
     weights: Float32Array = new Float32Array(cells * experts),
     take: Take = takeAlone,
   ) {
     this.#experts = experts;
+    this.rates = ownRates ? experts : 1;
     this.#logarithm = Math.log(experts - sleepers);
     this.weights = weights.fill(1 / experts);
     this.#regrets = take(cells * experts);
-    this.#squares = take(cells);
+    this.#squares = take(cells * this.rates);
   }
 
   /**
@@ -60,7 +71,7 @@ export class Mixture {
    * @param slope of the pinball loss at `mixed`, what the experts' forecasts were mixed to
    * @param unit of the losses
    * @param keep what old losses fade by
-   * @returns the greatest squared loss
+   * @param newSquares gets the squared losses, one per rate: the greatest of those who share it
    */
   learn(
     cell: number,
@@ -70,38 +81,49 @@ export class Mixture {
     mixed: number,
     unit: number,
     keep: number,
-  ): number {
+    newSquares: Float64Array,
+  ): void {
+    const { rates } = this;
     const base = cell * this.#experts;
-    let most = 0;
+    const most = rates > 1 ? ownLossMost : lossMost;
+    newSquares.fill(0);
     for (let expert = 0; expert < this.#experts; expert += 1) {
       const forecast = forecasts[at + expert]!;
       const raw = Number.isNaN(forecast) ? 0 : (slope * (forecast - mixed)) / unit;
-      const loss = Math.min(lossMost, Math.max(-lossMost, raw));
+      const loss = Math.min(most, Math.max(-most, raw));
       this.#regrets[base + expert] = keep * this.#regrets[base + expert]! + loss;
-      most = Math.max(most, loss * loss);
+      newSquares[expert % rates] = Math.max(newSquares[expert % rates]!, loss * loss);
     }
-    this.#squares[cell] = keep * this.#squares[cell]! + most;
-    return most;
+    for (let rate = 0, square = cell * rates; rate < rates; rate += 1, square += 1)
+      this.#squares[square] = keep * this.#squares[square]! + newSquares[rate]!;
   }
 
   /**
-   * Weights anew, from those of `prior` (or equal ones), which is worth `doubt` squared losses. A higher `pace` moves them farther
-   * for the same losses.
+   * Weights anew, from those of `prior` (or equal ones), which is worth `doubt` losses of the squares `meanSquares`, per cell and rate. A higher
+   * `pace` moves them farther for the same losses.
    */
-  weigh(cell: number, pace = 1, prior?: Mixture, doubt = 0): void {
-    const { weights } = this;
-    const base = cell * this.#experts;
-    const end = base + this.#experts;
-    const rate = pace * Math.sqrt(this.#logarithm / (this.#squares[cell]! + doubt + 1e-9));
-    let least = Number.POSITIVE_INFINITY;
-    for (let at = base; at < end; at += 1) least = Math.min(least, this.#regrets[at]!);
+  weigh(cell: number, pace = 1, prior?: Mixture, doubt = 0, meanSquares?: Float64Array): void {
+    const { weights, rates } = this;
+    const experts = this.#experts;
+    const base = cell * experts;
+    const rateOf = (expert: number) => {
+      const at = cell * rates + expert;
+      return pace * Math.sqrt(this.#logarithm / (this.#squares[at]! + doubt * (meanSquares?.[at] ?? 0) + 1e-9));
+    };
+    let rate = 0;
+    let most = Number.NEGATIVE_INFINITY;
+    for (let expert = 0; expert < experts; expert += 1) {
+      if (expert < rates) rate = rateOf(expert);
+      most = Math.max(most, -rate * this.#regrets[base + expert]!);
+    }
     let sum = 0;
-    for (let at = base; at < end; at += 1) {
-      const weight = Math.exp(rate * (least - this.#regrets[at]!)) * (prior?.weights[at] ?? 1) + 1e-9;
+    for (let expert = 0, at = base; expert < experts; expert += 1, at += 1) {
+      if (expert < rates) rate = rateOf(expert);
+      const weight = Math.exp(-rate * this.#regrets[at]! - most) * (prior?.weights[at] ?? 1) + 1e-9;
       weights[at] = weight;
       sum += weight;
     }
-    for (let at = base; at < end; at += 1) weights[at]! /= sum;
+    for (let at = base; at < base + experts; at += 1) weights[at]! /= sum;
   }
 
   save(): MixtureState {
@@ -111,7 +133,7 @@ export class Mixture {
   restore({ regrets, squares }: MixtureState): void {
     this.#regrets.set(regrets);
     this.#squares.set(squares);
-    for (let cell = 0; cell < squares.length; cell += 1) this.weigh(cell);
+    for (let cell = 0; cell < squares.length / this.rates; cell += 1) this.weigh(cell);
   }
 }
 

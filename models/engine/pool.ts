@@ -55,13 +55,17 @@ export class Pool {
   readonly now: Float32Array;
   /** As `now`: the weights of the members in a series. */
   readonly weights: Float32Array;
+  /** As `now`: the squared losses that a mixture learned from, per rate. */
+  readonly newSquares: Float64Array;
   /** As `now`: what the track of a series reads. */
   readonly reading: Reading;
   readonly regression: PooledRegression;
   readonly mixture: Mixture;
   /** Per cell, in scales of a series. */
   readonly offsets: Float32Array;
-  /** Per cell, the running mean of the greatest squared loss. */
+  /** Whether members learn by rates of their own: where the range is open, as of networks, few bursts make nearly all of the loss. */
+  readonly ownRates: boolean;
+  /** Per cell and rate, the running mean of the greatest squared loss, as it was at the end of the last round. */
   readonly meanSquares: Float64Array;
   /** Numbers that a series takes from its slab, as the first one told. */
   slabLength = 0;
@@ -106,11 +110,13 @@ export class Pool {
     this.weights = new Float32Array(this.cells * this.experts.length);
     this.reading = readingOf(this.anchors);
     this.regression = new PooledRegression(this.anchors);
-    this.mixture = new Mixture(this.cells, this.experts.length, this.challengers.length);
+    this.ownRates = options.range.high === Number.POSITIVE_INFINITY;
+    this.mixture = new Mixture(this.cells, this.experts.length, this.challengers.length, this.ownRates);
+    this.newSquares = new Float64Array(this.mixture.rates);
     this.offsets = new Float32Array(this.cells);
-    this.meanSquares = new Float64Array(this.cells);
+    this.meanSquares = new Float64Array(this.cells * this.mixture.rates);
     this.#calibration = new QuantileTracker(new Float32Array(this.cells), 0);
-    this.#squares = new Float64Array(this.cells);
+    this.#squares = new Float64Array(this.cells * this.mixture.rates);
   }
 
   /** All that are asked in batches, in the order of their answers. */
@@ -144,7 +150,7 @@ export class Pool {
   /** Takes in the value that a forecast of a series was about; `unit` is the size of the series. */
   learn(cell: number, value: number, forecasts: Float32Array, at: number, mixed: number, unit: number): void {
     const slope = slopeAt(levels[cell % levels.length]!, value, mixed);
-    this.mixture.learn(cell, slope, forecasts, at, mixed, unit, 1 - 1 / (roundsKept * this.#size));
+    this.mixture.learn(cell, slope, forecasts, at, mixed, unit, 1 - 1 / (roundsKept * this.#size), this.newSquares);
   }
 
   calibrate(cell: number, value: number, given: number): void {
@@ -157,8 +163,11 @@ export class Pool {
     );
   }
 
-  noteSquare(cell: number, square: number): void {
-    this.#squares[cell]! += (square - this.#squares[cell]!) / (roundsKept * this.#size);
+  /** Takes in `newSquares`, those of a series. */
+  noteSquares(cell: number): void {
+    const { newSquares } = this;
+    for (let rate = 0, at = cell * newSquares.length; rate < newSquares.length; rate += 1, at += 1)
+      this.#squares[at]! += (newSquares[rate]! - this.#squares[at]!) / (roundsKept * this.#size);
   }
 
   /**

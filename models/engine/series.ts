@@ -23,6 +23,8 @@ const valuesKept = 10_080;
 const keep = 1 - 1 / valuesKept;
 /** How fast weights answer losses: one series says less than all, but only it is forecast. */
 const pace = 3;
+/** The same where members have rates of their own: between 4 and 10 it makes little difference. */
+const ownRatesPace = 6;
 /** What the pooled weights are worth: this many values. */
 const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
@@ -90,7 +92,14 @@ export class Series {
     this.#awake = pool.challengers.map(() => false);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
-    this.#mixture = new Mixture(pool.cells, pool.experts.length, pool.challengers.length, pool.weights, slab.take);
+    this.#mixture = new Mixture(
+      pool.cells,
+      pool.experts.length,
+      pool.challengers.length,
+      pool.ownRates,
+      pool.weights,
+      slab.take,
+    );
     this.#calibration = new QuantileTracker(slab.take(pool.cells), calibrationDecay);
     this.scores = new Scoreboard(this.#entrants + 1, slab.take);
     this.#duel = new Duel(pool.experts.length);
@@ -133,6 +142,7 @@ export class Series {
     }
     this.#count += 1;
     this.#missing = 0;
+    this.#size += (Math.abs(number) - this.#size) / this.#count;
     this.#score(number, isFamiliar);
     this.#track.push(number);
     this.#tell(number);
@@ -161,7 +171,6 @@ export class Series {
   predict(answers: readonly (QuantileCurves | undefined)[]): void {
     const { anchors, experts, globals, regression } = this.#pool;
     this.#track.read();
-    this.#size += (Math.abs(this.#track.high) - this.#size) / this.#count;
     this.#track.unit(scaleLeast * this.#unit());
     const { baseQuantiles } = this.#track;
     for (let anchor = 0, cell = 0; anchor < anchors.length; anchor += 1)
@@ -283,7 +292,8 @@ export class Series {
   }
 
   #weigh(cell: number): void {
-    this.#mixture.weigh(cell, pace, this.#pool.mixture, doubt * this.#pool.meanSquares[cell]!);
+    const { ownRates, mixture, meanSquares } = this.#pool;
+    this.#mixture.weigh(cell, ownRates ? ownRatesPace : pace, mixture, doubt, meanSquares);
   }
 
   /** Puts the forecasts of now where the values that they are about will find them. */
@@ -348,7 +358,8 @@ export class Series {
         this.#silence(heard, 0);
         pool.learn(cell, value, heard, 0, pending[at]!, unit);
         const slope = slopeAt(quantile, value, own);
-        pool.noteSquare(cell, this.#mixture.learn(cell, slope, heard, 0, own, scale, keep));
+        this.#mixture.learn(cell, slope, heard, 0, own, scale, keep, pool.newSquares);
+        pool.noteSquares(cell);
         pool.calibrate(cell, value, given);
         this.#calibration.learn(cell, aims[level]!, value, given, calibrationStep);
       }
@@ -411,7 +422,7 @@ export class Series {
     return sums.map((weight) => weight / awake);
   }
 
-  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its high values. */
+  /** A hundredth of the size of the series, in which losses of different series are compared: of its range, or of its mean: the 90 % quantile of one that mostly rests is 0. */
   #unit(): number {
     const { low, high } = this.#pool.options.range;
     return (Number.isFinite(high - low) ? high - low : this.#size) / 100 + tiny;

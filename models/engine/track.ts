@@ -89,11 +89,6 @@ export class Track implements Reading {
     this.#errors.update();
   }
 
-  /** The 90 % quantile of the long window. */
-  get high(): number {
-    return this.features[levelColumns - smoothings.length - 2]!;
-  }
-
   /** Brings `features`, `baseQuantiles` and `centre` up to date. */
   read(): void {
     this.#readFeatures();
