@@ -21,11 +21,15 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
     nodes: { type: 'string', default: '10,100,1000,10000' },
     day: { type: 'boolean', default: false },
+    series: { type: 'string', default: '3' },
   },
 });
 const fleets = options.nodes.split(',').map(Number);
-if (fleets.some((nodes) => !Number.isInteger(nodes) || nodes < 1)) {
-  process.stderr.write('usage: npm run -s bench -- forecast-cost [--json] [--nodes 10,100,...] [--day]\n');
+const series = ([3, 4] as const).find((each) => `${each}` === options.series);
+if (series === undefined || fleets.some((nodes) => !Number.isInteger(nodes) || nodes < 1)) {
+  process.stderr.write(
+    'usage: npm run -s bench -- forecast-cost [--json] [--nodes 10,100,...] [--series 3|4] [--day]\n',
+  );
   process.exit(2);
 }
 const root = join(import.meta.dirname, '..');
@@ -52,7 +56,7 @@ function run(args: readonly string[]): string {
 function measure(folder: string, nodes: number, model: FleetOrder['model']): FleetCost {
   process.stderr.write(`${nodes} nodes with ${model} ...\n`);
   const age = options.day ? dayAge : nodes > fullAgeNodesMost ? youngAge : fullAge;
-  const order: FleetOrder = { nodes, model, weights: join(folder, model), ...age };
+  const order: FleetOrder = { nodes, series: series!, model, weights: join(folder, model), ...age };
   return JSON.parse(run([join(folder, 'leader.mjs'), JSON.stringify(order)])) as FleetCost;
 }
 

@@ -1,6 +1,8 @@
 /** What `leader-process.ts` is told, as JSON in its first argument. */
 export interface FleetOrder {
   readonly nodes: number;
+  /** Of each node: CPU, memory and network in, or, as a leader has it, network out as a fourth. */
+  readonly series: 3 | 4;
   /** Values that each series has before anything is measured, and refreshes that are measured. */
   readonly warmRounds: number;
   readonly measuredRounds: number;

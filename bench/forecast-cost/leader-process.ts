@@ -1,6 +1,6 @@
 /**
- * What a leader's forecasts of a fleet cost, in a process with all of a node's code: the engine as `planningPolicy` makes it, fed through the planner's series of each node, four of them,
- * and its learned models. Bundled by `bundle.mjs`, started by `forecast-cost.ts`; says a `FleetCost` on its standard output.
+ * What a leader's forecasts of a fleet cost, in a process with all of a node's code: the engine as `planningPolicy` makes it, fed through the planner's series of each node, and its
+ * learned models. Bundled by `bundle.mjs`, started by `forecast-cost.ts`; says a `FleetCost` on its standard output.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { retrainPolicy, type SeriesWindow } from '@foremesh/models';
@@ -13,7 +13,15 @@ import { keepHeapLean } from '../../node-runtime/shell/lean-heap.ts';
 import { planningPolicy } from '../../node-runtime/shell/voter/policy.ts';
 import type { FleetCost, FleetOrder } from './cost.ts';
 
-const { nodes, warmRounds, measuredRounds, seasonSteps, model, weights } = JSON.parse(process.argv[2]!) as FleetOrder;
+const {
+  nodes,
+  series: seriesPerNode,
+  warmRounds,
+  measuredRounds,
+  seasonSteps,
+  model,
+  weights,
+} = JSON.parse(process.argv[2]!) as FleetOrder;
 const { forecastStepMs: stepMs, forecastSteps: steps } = plannerDefaults;
 const memoryBytes = 2 ** 32;
 const bytesPerSecond = 1e6;
@@ -27,11 +35,25 @@ const everyMs = 100;
 const { createTrainer } = await import('@foremesh/node-runtime/shell');
 keepHeapLean();
 const foresight = planningPolicy.createForesight();
+/** Of a node with three series the planner's fourth costs nothing here: the engine does not hear of it. */
+const isLeftOut = (key: string) => seriesPerNode === 3 && key.endsWith('/network-out');
+const nothing = {
+  model: 'none',
+  observe: () => undefined,
+  forecast: () => ({ intervalMs: stepMs, q10: [], q50: [], q90: [] }),
+};
+const heard: typeof foresight = {
+  ...foresight,
+  get learningDue() {
+    return foresight.learningDue === true;
+  },
+  open: (identity) => (isLeftOut(identity.key) ? nothing : foresight.open(identity)),
+};
 const historySteps = Math.min(limits.forecastHistorySteps, Math.floor(limits.forecastHistoryStepsOfAll / nodes));
 const fleet = Array.from({ length: nodes }, (_, node) => {
   const series = new NodeSeries({
     node: `node-${node}`,
-    foresight,
+    foresight: heard,
     stepMs,
     steps,
     phaseMs: 0,
@@ -81,6 +103,10 @@ function sampleOf(node: number): MetricSample {
   };
 }
 
+function observe(batch: readonly ObservedValue[]): void {
+  foresight.observeAll!(batch.filter(([key]) => !isLeftOut(key)));
+}
+
 /** One minute: each node says what it has measured, all of it is learned, in batches as large as a leader's, and all curves are made anew. */
 function refresh(): void {
   step += 1;
@@ -94,11 +120,11 @@ function refresh(): void {
     series.takeSteps();
     learnable -= series.learn(learnable, batch);
     if (learnable > 0) continue;
-    foresight.observeAll!(batch);
+    observe(batch);
     batch = [];
     learnable = limits.forecastStepsPerTick;
   }
-  foresight.observeAll!(batch);
+  observe(batch);
   for (const series of fleet) if (series.isDue) series.forecast();
   noteMemory();
 }
