@@ -53,10 +53,10 @@ function run(args: readonly string[]): string {
 }
 
 /** Each fleet in a process of its own, so that none is measured with the memory of another. */
-function measure(folder: string, nodes: number, model: FleetOrder['model']): FleetCost {
+function measure(folder: string, { nodes, series, model }: Pick<FleetOrder, 'nodes' | 'series' | 'model'>): FleetCost {
   process.stderr.write(`${nodes} nodes with ${model} ...\n`);
   const age = options.day ? dayAge : nodes > fullAgeNodesMost ? youngAge : fullAge;
-  const order: FleetOrder = { nodes, series: series!, model, weights: join(folder, model), ...age };
+  const order: FleetOrder = { nodes, series, model, weights: join(folder, model), ...age };
   return JSON.parse(run([join(folder, 'leader.mjs'), JSON.stringify(order)])) as FleetCost;
 }
 
@@ -74,7 +74,7 @@ try {
   run([join(import.meta.dirname, 'forecast-cost/bundle.mjs'), folder]);
   for (const nodes of fleets)
     for (const model of lstmReason === undefined ? (['ridge', 'lstm'] as const) : (['ridge'] as const))
-      costs.push([nodes, model, measure(folder, nodes, model)]);
+      costs.push([nodes, model, measure(folder, { nodes, series, model })]);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -28,7 +28,7 @@ const halfMs = halfSteps * stepMs;
 const aheadMs = 4 * stepMs;
 /** Of what is measured: below it is idle, above it is busy. */
 const idleMost = 0.2;
-const busyLeast = 0.5;
+const busyLeast = 0.6;
 /** How much more the median must say for the busy period than for the idle time before it; the last value says the same for both. */
 const riseLeast = 0.2;
 /** Of the last value's pinball loss: from the beginning of the second period, and from before the third, until the fourth begins. */

@@ -29,6 +29,9 @@ describe('AgentDriver', () => {
   let fence: { term: number };
   let diskFails: boolean;
   let isOnline: boolean;
+  /** Publishes that the connection takes and then loses. */
+  let lost: number;
+  let debug: string[];
   beforeEach(async () => {
     home = openHome(await scratch(), {});
     blobs = new FakeBlobs();
@@ -37,6 +40,8 @@ describe('AgentDriver', () => {
     fence = { term: 0 };
     diskFails = false;
     isOnline = true;
+    lost = 0;
+    debug = [];
   });
   afterEach(endAll);
 
@@ -44,6 +49,10 @@ describe('AgentDriver', () => {
     const gate = await CodeGate.open({ home, node: 'bob', trusts: () => [] });
     const transport = {
       publish: async (topic: string, payload: Uint8Array) => {
+        if (lost > 0) {
+          lost -= 1;
+          throw new Error('gone');
+        }
         if (topic === topics.nodeOutbox('bob')) reports.push(...decode(outboxEnvelope, payload).messages);
       },
     } as unknown as Transport;
@@ -61,7 +70,7 @@ describe('AgentDriver', () => {
         fence.term = term;
       },
       gate,
-      log: pino({ level: 'silent' }),
+      log: pino({ level: 'debug' }, { write: (line: string) => debug.push(line) }),
       onFatal: (error) => fatal.push(error),
     });
     later(() => driver.close());
@@ -107,6 +116,19 @@ describe('AgentDriver', () => {
     again.hear(inbox(1, { type: 'inventory-request', request: 2 }));
     await until('the inventory', () => reports.some(({ type }) => type === 'inventory'));
     assert.equal(reports.length, 1);
+  });
+
+  it('goes on when a report is lost on its way, and notes it: the leader will ask', async () => {
+    const driver = await start();
+    lost = 1;
+    driver.hear(inbox(1, { type: 'inventory-request', request: 1 }));
+    await until('the loss is noted', () =>
+      debug.some((line) => line.includes('gone') && line.includes('report not sent')),
+    );
+    assert.deepEqual(reports, []);
+    driver.hear(inbox(1, { type: 'inventory-request', request: 2 }));
+    await until('the next inventory', () => reports.some(({ type }) => type === 'inventory'));
+    assert.deepEqual(fatal, []);
   });
 
   it('puts the end of what was logged in a holder, of what fails too; an outcome waits for no holder that is not there', async () => {
