@@ -28,7 +28,7 @@ const bytesPerSecond = 1e6;
 /** What a model reads, as the leader trains it. */
 const lags = 48;
 /** Refreshes between the first of a new model and those that are measured. */
-const settlingRounds = 5;
+const settlingRounds = 40;
 const everyMs = 100;
 
 // All of the code that a node has loaded.

@@ -24,6 +24,8 @@ export class Recent {
 
   /** Oldest first. */
   toArray(): Float64Array {
-    return Float64Array.from({ length: this.size }, (_, index) => this.back(this.size - index));
+    const values = new Float64Array(this.size);
+    for (let index = 0; index < values.length; index += 1) values[index] = this.back(values.length - index);
+    return values;
   }
 }

@@ -65,7 +65,7 @@ export interface Reasons {
 export type ForesightState = Readonly<Record<string, PoolState>>;
 
 /** The learned model may have been trained on what is `isFamiliar`: it is not compared on that. */
-export type ObservedValue = readonly [key: string, value: number, isFamiliar?: boolean];
+export type ObservedValue = readonly [key: string, value: number, isFamiliar?: boolean | undefined];
 
 export interface Foresight {
   /** The forecaster of a series, the same one for the same key. Throws a RangeError where a kind has two intervals or ranges. */
@@ -98,7 +98,7 @@ export interface Foresight {
   restore(state: ForesightState): void;
 }
 
-type Observed = readonly [series: Opened, value: number, isFamiliar?: boolean];
+type Observed = readonly [series: Opened, value: number, isFamiliar?: boolean | undefined];
 
 interface Opened {
   readonly pool: Pool;
@@ -142,36 +142,43 @@ export function createForesight({
   /** What the global models say after each of the values, in the order of the values and, within, of `Pool.asked`. */
   function ask(values: readonly Observed[]): (QuantileCurves | undefined)[][] {
     const answers = values.map((): (QuantileCurves | undefined)[] => []);
-    const pasts = new Map<Series, number[]>();
-    const batches = new Map<GlobalModel, { windows: SeriesWindow[]; put: ((curves: QuantileCurves) => void)[] }>();
-    for (const [at, [{ pool, series }, value]] of values.entries()) {
+    const coming = new Map<Series, number[]>();
+    const batches = new Map<GlobalModel, { windows: SeriesWindow[]; of: { at: number; index: number }[] }>();
+    for (let at = 0; at < values.length; at += 1) {
+      const [{ pool, series }, value] = values[at]!;
       const number = measured(value, pool.options.range);
       const { asked } = pool;
       if (number === undefined || asked.length === 0) continue;
-      const past = pasts.get(series) ?? series.past;
-      pasts.set(series, past);
+      const come = coming.get(series) ?? [];
+      coming.set(series, come);
       // As the series itself will remember it.
-      past.push(Math.fround(number));
-      for (const [index, model] of asked.entries()) {
-        const seen = series.window(model, past);
+      come.push(Math.fround(number));
+      for (let index = 0; index < asked.length; index += 1) {
+        const model = asked[index]!;
+        // What is not known before those that come before it were learned is asked for, and left aside if it was not needed.
+        const isNeeded = model !== pool.learned || come.length > 1 || series.hearsLearned;
+        const seen = isNeeded ? series.window(model, come) : undefined;
         if (seen === undefined) continue;
-        const batch = batches.get(model) ?? { windows: [], put: [] };
+        const batch = batches.get(model) ?? { windows: [], of: [] };
         batches.set(model, batch);
         batch.windows.push(seen);
-        batch.put.push((curves) => {
-          answers[at]![index] = curves;
-        });
+        batch.of.push({ at, index });
       }
     }
-    for (const [model, { windows, put }] of batches)
-      for (const [index, curves] of model.predict(windows).entries()) put[index]!(curves);
+    for (const [model, { windows, of }] of batches)
+      for (const [each, curves] of model.predict(windows).entries()) {
+        const { at, index } = of[each]!;
+        answers[at]![index] = curves;
+      }
     return answers;
   }
 
   function observeAll(values: readonly Observed[]): void {
     const answers = ask(values);
-    for (const [at, [{ series }, value, isFamiliar]] of values.entries())
+    for (let at = 0; at < values.length; at += 1) {
+      const [{ series }, value, isFamiliar] = values[at]!;
       if (series.absorb(value, isFamiliar)) series.predict(answers[at]!);
+    }
   }
 
   return {
@@ -196,10 +203,10 @@ export function createForesight({
     },
     observeAll(values) {
       const found: Observed[] = [];
-      for (const [key, ...value] of values) {
+      for (const [key, value, isFamiliar] of values) {
         const series = opened.get(key);
         if (series === undefined) throw new RangeError(`there is no open series ${key}`);
-        found.push([series, ...value]);
+        found.push([series, value, isFamiliar]);
       }
       observeAll(found);
     },

@@ -57,7 +57,8 @@ export class Mixture {
    */
   mix(cell: number, forecasts: Float32Array, at: number): number {
     const base = cell * this.#experts;
-    let [sum, weights] = [0, 0];
+    let sum = 0;
+    let weights = 0;
     for (let expert = 0; expert < this.#experts; expert += 1) {
       const forecast = forecasts[at + expert]!;
       if (Number.isNaN(forecast)) continue;
@@ -106,24 +107,24 @@ export class Mixture {
     const { weights, rates } = this;
     const experts = this.#experts;
     const base = cell * experts;
-    const rateOf = (expert: number) => {
-      const at = cell * rates + expert;
-      return pace * Math.sqrt(this.#logarithm / (this.#squares[at]! + doubt * (meanSquares?.[at] ?? 0) + 1e-9));
-    };
     let rate = 0;
     let most = Number.NEGATIVE_INFINITY;
     for (let expert = 0; expert < experts; expert += 1) {
-      if (expert < rates) rate = rateOf(expert);
+      if (expert < rates) rate = this.#rate(cell * rates + expert, pace, doubt, meanSquares);
       most = Math.max(most, -rate * this.#regrets[base + expert]!);
     }
     let sum = 0;
     for (let expert = 0, at = base; expert < experts; expert += 1, at += 1) {
-      if (expert < rates) rate = rateOf(expert);
+      if (expert < rates) rate = this.#rate(cell * rates + expert, pace, doubt, meanSquares);
       const weight = Math.exp(-rate * this.#regrets[at]! - most) * (prior?.weights[at] ?? 1) + 1e-9;
       weights[at] = weight;
       sum += weight;
     }
     for (let at = base; at < base + experts; at += 1) weights[at]! /= sum;
+  }
+
+  #rate(at: number, pace: number, doubt: number, meanSquares: Float64Array | undefined): number {
+    return pace * Math.sqrt(this.#logarithm / (this.#squares[at]! + doubt * (meanSquares?.[at] ?? 0) + 1e-9));
   }
 
   save(): MixtureState {

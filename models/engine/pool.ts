@@ -67,11 +67,12 @@ export class Pool {
   readonly ownRates: boolean;
   /** Per cell and rate, the running mean of the greatest squared loss, as it was at the end of the last round. */
   readonly meanSquares: Float64Array;
+  /** How many series there are. */
+  size = 0;
   /** Numbers that a series takes from its slab, as the first one told. */
   slabLength = 0;
   readonly #calibration: QuantileTracker;
   readonly #squares: Float64Array;
-  #size = 0;
   /** For how many series each of `members` speaks. */
   readonly #speaking: number[];
   #answers = 0;
@@ -134,7 +135,7 @@ export class Pool {
 
   /** A series more, and its members, which share `watch`; `standsAside` in the place of those that are for no more series. */
   join(watch: SeasonWatch): Forecaster[] {
-    this.#size += 1;
+    this.size += 1;
     return this.members.map(({ factory, seriesMost = Number.POSITIVE_INFINITY }, index) => {
       if (this.#speaking[index]! >= seriesMost) return standsAside;
       this.#speaking[index]! += 1;
@@ -143,31 +144,25 @@ export class Pool {
   }
 
   leave(members: readonly Forecaster[]): void {
-    this.#size -= 1;
+    this.size -= 1;
     for (const [index, member] of members.entries()) if (member !== standsAside) this.#speaking[index]! -= 1;
   }
 
   /** Takes in the value that a forecast of a series was about; `unit` is the size of the series. */
   learn(cell: number, value: number, forecasts: Float32Array, at: number, mixed: number, unit: number): void {
     const slope = slopeAt(levels[cell % levels.length]!, value, mixed);
-    this.mixture.learn(cell, slope, forecasts, at, mixed, unit, 1 - 1 / (roundsKept * this.#size), this.newSquares);
+    this.mixture.learn(cell, slope, forecasts, at, mixed, unit, 1 - 1 / (roundsKept * this.size), this.newSquares);
   }
 
   calibrate(cell: number, value: number, given: number): void {
-    this.#calibration.learn(
-      cell,
-      aims[cell % levels.length]!,
-      value,
-      given,
-      calibrationStep / (this.#size + fewSeries),
-    );
+    this.#calibration.learn(cell, aims[cell % levels.length]!, value, given, calibrationStep / (this.size + fewSeries));
   }
 
   /** Takes in `newSquares`, those of a series. */
   noteSquares(cell: number): void {
     const { newSquares } = this;
     for (let rate = 0, at = cell * newSquares.length; rate < newSquares.length; rate += 1, at += 1)
-      this.#squares[at]! += (newSquares[rate]! - this.#squares[at]!) / (roundsKept * this.#size);
+      this.#squares[at]! += (newSquares[rate]! - this.#squares[at]!) / (roundsKept * this.size);
   }
 
   /**
@@ -176,7 +171,7 @@ export class Pool {
    */
   answered(): void {
     this.#answers += 1;
-    if (this.#answers < this.#size) return;
+    if (this.#answers < this.size) return;
     this.#answers = 0;
     for (let cell = 0; cell < this.cells; cell += 1) this.mixture.weigh(cell);
     this.offsets.set(this.#calibration.offsets);

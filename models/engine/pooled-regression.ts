@@ -84,7 +84,7 @@ export class PooledRegression {
   /** The value `anchor` steps after the origin; `centre` and `scale` are what the track had there. */
   complete(row: number, stamp: number, anchor: number, value: number, centre: number, scale: number): void {
     if (this.#stamps[row] !== stamp) return;
-    this.#stored(row)[this.#rowLength - this.#anchors.length + anchor] = scaled(value, centre, scale);
+    this.#rows[(row + 1) * this.#rowLength - this.#anchors.length + anchor] = scaled(value, centre, scale);
   }
 
   /** Fits everything anew: seconds for a full reservoir, so a caller in a hurry takes it step by step. */

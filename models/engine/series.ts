@@ -1,7 +1,6 @@
 import { magnitudeMost, measured, wholeRange } from '../baselines/empirical-bands.ts';
 import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
-import { isWorthUsing } from '../global/retrain.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { SeasonWatch } from '../season/season-watch.ts';
 import { placeOf, strideOf } from './anchors.ts';
@@ -37,8 +36,6 @@ const scaleLeast = 0.02;
 const tiny = 1e-9;
 /** Speaks for members that have nothing to say. */
 const aside = bases.indexOf('smoothing-slow');
-/** Values of a series itself that a learned model must have been compared with before it is used there. */
-const duelLeast = 30;
 
 interface Origin {
   readonly at: number;
@@ -73,7 +70,8 @@ export class Series {
   /** Of the model in the pool's slot against the other members. */
   #duel: Duel;
   #learnedNumber = 0;
-  #isUsed = false;
+  /** Whether it was to be asked after the newest value. */
+  #hears = false;
   /** Of each challenger, what it said, for the time of a cell; and whether it takes part. */
   readonly #challengersSaid: number[] = [];
   readonly #awake: boolean[];
@@ -102,7 +100,7 @@ export class Series {
     );
     this.#calibration = new QuantileTracker(slab.take(pool.cells), calibrationDecay);
     this.scores = new Scoreboard(this.#entrants + 1, slab.take);
-    this.#duel = new Duel(pool.experts.length);
+    this.#duel = new Duel(pool.experts.length, pool.size);
     this.#row = pool.row;
     this.#now = pool.now;
     const origins = pool.origins.at(-1)!;
@@ -128,7 +126,12 @@ export class Series {
 
   /** Whether the learned model has a part in the forecasts: only where no other member beats it. */
   get usesLearned(): boolean {
-    return this.#isUsed;
+    return this.#duel.isUsed;
+  }
+
+  /** Whether the learned model is to be asked after the value that comes. */
+  get hearsLearned(): boolean {
+    return this.#learnedNumber !== this.#pool.learnedNumber || this.#duel.asks(this.#count);
   }
 
   /** Takes a value in, or NaN for a missing one; false where there is nothing new to be predicted. See `ObservedValue` for `isFamiliar`. */
@@ -140,6 +143,7 @@ export class Series {
       this.#tell(Number.NaN);
       return false;
     }
+    this.#hears = this.hearsLearned;
     this.#count += 1;
     this.#missing = 0;
     this.#size += (Math.abs(number) - this.#size) / this.#count;
@@ -156,15 +160,15 @@ export class Series {
     for (const member of this.members) member.observe(value);
   }
 
-  /** The last values, oldest first. */
-  get past(): number[] {
-    return [...this.#track.values.toArray()];
-  }
-
-  /** What a global model reads of the last values, or undefined while there is too little. */
-  window({ lags, context = lags }: GlobalModel, values: readonly number[]): SeriesWindow | undefined {
-    if (values.length < lags || lags > historyLength) return undefined;
-    return { ...this.#pool.options, values: Float64Array.from(values.slice(-context)) };
+  /** What a global model reads of the last values and of those that come now, or undefined while there is too little. */
+  window({ lags, context = lags }: GlobalModel, coming: readonly number[]): SeriesWindow | undefined {
+    const past = this.#track.values;
+    const size = past.size + coming.length;
+    if (size < lags || lags > historyLength) return undefined;
+    const values = new Float64Array(Math.min(size, context));
+    for (let index = 0, age = values.length; age > 0; index += 1, age -= 1)
+      values[index] = age > coming.length ? past.back(age - coming.length) : coming[coming.length - age]!;
+    return { ...this.#pool.options, values };
   }
 
   /** Forecasts anew after `absorb`, with what the global models said, in their order. */
@@ -185,7 +189,7 @@ export class Series {
     for (const member of this.members)
       this.#enter(expert++, member.ready === false ? undefined : member.forecast(farthest));
     for (const index of globals.keys()) this.#enter(expert++, answers[index]);
-    if (this.#pool.hasSlot) this.#hearLearned(answers[globals.length]);
+    if (this.#pool.hasSlot) this.#hearLearned(this.#hears ? answers[globals.length] : undefined);
     this.#mix(experts.length);
     this.#bend();
     this.#remember();
@@ -201,22 +205,17 @@ export class Series {
     if (this.#learnedNumber !== learnedNumber) {
       // Another model: what the one before has said is not its.
       this.#learnedNumber = learnedNumber;
-      this.#duel = new Duel(this.#pool.experts.length);
+      this.#duel = new Duel(this.#pool.experts.length, this.#duel.turn);
       for (let at = 0; at < this.#pending.length; at += this.#pendingLength)
         for (let level = 1; level <= levels.length; level += 1) this.#pending[at + level * this.#kept - 1] = Number.NaN;
     }
     const said = curves === undefined ? [] : [curves.q10, curves.q50, curves.q90];
-    for (const [anchor, step] of anchors.entries())
-      for (let level = 0; level < levels.length; level += 1) {
+    for (let anchor = 0, next = this.#row - 1; anchor < anchors.length; anchor += 1)
+      for (let level = 0; level < levels.length; level += 1, next += this.#row) {
         const curve = said[level];
-        this.#now[(anchor * levels.length + level + 1) * this.#row - 1] =
-          curve === undefined ? Number.NaN : curve[Math.min(step, curve.length) - 1]!;
+        this.#now[next] = curve === undefined ? Number.NaN : curve[Math.min(anchors[anchor]!, curve.length) - 1]!;
       }
-    const { scored, loss, others } = this.#duel;
-    this.#isUsed =
-      curves !== undefined &&
-      scored >= duelLeast &&
-      isWorthUsing({ scored: this.#pool.learnedScored, loss, challengerLoss: Math.min(...others) });
+    this.#duel.judge(curves !== undefined, this.#pool.learnedScored);
     if (curves !== undefined) this.#curves.push([this.#entrants, curves]);
   }
 
@@ -225,10 +224,13 @@ export class Series {
     this.#stand(expert);
     if (curves === undefined) return;
     this.#curves.push([expert, curves]);
-    for (const [anchor, step] of this.#pool.anchors.entries())
-      for (const [level, curve] of [curves.q10, curves.q50, curves.q90].entries()) {
-        const value = curve[Math.min(step, curve.length) - 1]!;
-        if (Math.abs(value) <= magnitudeMost) this.#now[(anchor * levels.length + level) * this.#row + expert] = value;
+    const { anchors } = this.#pool;
+    const said = [curves.q10, curves.q50, curves.q90];
+    for (let anchor = 0, next = expert; anchor < anchors.length; anchor += 1)
+      for (let level = 0; level < levels.length; level += 1, next += this.#row) {
+        const curve = said[level]!;
+        const value = curve[Math.min(anchors[anchor]!, curve.length) - 1]!;
+        if (Math.abs(value) <= magnitudeMost) this.#now[next] = value;
       }
   }
 
@@ -241,47 +243,55 @@ export class Series {
   #mix(experts: number): void {
     const { low, high } = this.#pool.options.range;
     const { scale } = this.#track;
+    const { challengers } = this.#pool;
+    const now = this.#now;
+    const said = this.#challengersSaid;
     for (let cell = 0; cell < this.#pool.cells; cell += 1) {
       const at = cell * this.#row;
       this.#weigh(cell);
-      if (this.#pool.hasSlot) this.#now[at + experts - 1] = this.#isUsed ? this.#now[at + this.#row - 1]! : Number.NaN;
+      if (this.#pool.hasSlot) now[at + experts - 1] = this.usesLearned ? now[at + this.#row - 1]! : Number.NaN;
       for (let expert = at; expert < at + experts; expert += 1)
-        this.#now[expert] = Math.min(high, Math.max(low, this.#now[expert]!));
-      const said = this.#challengersSaid;
-      for (const [index, expert] of this.#pool.challengers.entries()) said[index] = this.#now[at + expert]!;
-      this.#silence(this.#now, at);
-      const own = this.#mixture.mix(cell, this.#now, at);
+        now[expert] = Math.min(high, Math.max(low, now[expert]!));
+      for (let index = 0; index < challengers.length; index += 1) said[index] = now[at + challengers[index]!]!;
+      this.#silence(now, at);
+      const own = this.#mixture.mix(cell, now, at);
       const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
-      this.#now[at + experts] = this.#pool.mixture.mix(cell, this.#now, at);
-      for (const [index, expert] of this.#pool.challengers.entries()) this.#now[at + expert] = said[index]!;
-      this.#now[at + experts + 1] = own;
-      this.#now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
+      now[at + experts] = this.#pool.mixture.mix(cell, now, at);
+      for (let index = 0; index < challengers.length; index += 1) now[at + challengers[index]!] = said[index]!;
+      now[at + experts + 1] = own;
+      now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
     }
   }
 
   #bend(): void {
     const { anchors, experts, weights } = this.#pool;
     const heard = this.#curves.filter(([expert]) => !this.#sleeps(expert));
-    this.#bends = heard.length === 0 ? undefined : (this.#bends ?? new Bends(anchors));
-    this.#bends?.clear();
+    this.#curves.length = 0;
+    if (heard.length === 0) {
+      this.#bends = undefined;
+      return;
+    }
+    const bends = this.#bends ?? new Bends(anchors);
+    this.#bends = bends;
+    bends.clear();
     const awake = experts.flatMap((_, expert) => (this.#sleeps(expert) ? [] : [expert]));
     for (const [member, curves] of heard)
-      this.#bends!.add(curves, (anchor, level) => {
+      bends.add(curves, (anchor, level) => {
         const cell = (anchor * levels.length + level) * experts.length;
         return weights[cell + member]! / awake.reduce((sum, expert) => sum + weights[cell + expert]!, 0);
       });
-    this.#curves.length = 0;
   }
 
   /** Whether what an expert says has no part in the forecasts. */
   #sleeps(expert: number): boolean {
     const challenger = this.#pool.challengers.indexOf(expert);
-    return challenger === -1 ? expert === this.#entrants && !this.#isUsed : !this.#awake[challenger];
+    return challenger === -1 ? expert === this.#entrants && !this.usesLearned : !this.#awake[challenger];
   }
 
   #silence(forecasts: Float32Array, at: number): void {
-    for (const [index, expert] of this.#pool.challengers.entries())
-      if (!this.#awake[index]) forecasts[at + expert] = Number.NaN;
+    const { challengers } = this.#pool;
+    for (let index = 0; index < challengers.length; index += 1)
+      if (!this.#awake[index]) forecasts[at + challengers[index]!] = Number.NaN;
   }
 
   /** A challenger wakes where it is the champion and better than the engine without it, and sleeps when it is not the champion any more. */
@@ -384,23 +394,16 @@ export class Series {
     const { anchors, options } = this.#pool;
     const { intervalMs, range } = options;
     if (this.#count === 0) return wholeRange(intervalMs, range, steps);
-    const [q10, q50, q90] = levels.map(() => new Array<number>(steps).fill(0)) as [number[], number[], number[]];
+    const [q10, q50, q90] = [empty(steps), empty(steps), empty(steps)];
     const young = Math.max(0, 1 - this.#count / youngValues) ** 2;
     const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
     const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
-    const at = (anchor: number, level: number) => this.#latest[anchor * levels.length + level]!;
     for (let step = 0; step < steps; step += 1) {
       const ahead = step + 1 + this.#missing;
       const { index, share } = placeOf(anchors, ahead);
-      const on = (level: number) => {
-        if (share === 0) return at(index, level);
-        const line = (1 - share) * at(index, level) + share * at(index + 1, level);
-        const bent = line + (this.#bends?.at(ahead, level) ?? 0);
-        return Math.min(range.high, Math.max(range.low, bent));
-      };
-      const one = on(0);
-      const two = on(1);
-      const three = on(2);
+      const one = this.#said(index, share, ahead, 0);
+      const two = this.#said(index, share, ahead, 1);
+      const three = this.#said(index, share, ahead, 2);
       // In order, without an array for each step of each series.
       const first = Math.min(one, two, three);
       const third = Math.max(one, two, three);
@@ -409,6 +412,15 @@ export class Series {
       q90[step] = third + young * (ceiling(third) - third);
     }
     return { intervalMs, q10, q50, q90 };
+  }
+
+  /** What was said last of a step `ahead`, `share` of the way from an anchor to the next. */
+  #said(anchor: number, share: number, ahead: number, level: number): number {
+    const at = anchor * levels.length + level;
+    if (share === 0) return this.#latest[at]!;
+    const { low, high } = this.#pool.options.range;
+    const line = (1 - share) * this.#latest[at]! + share * this.#latest[at + levels.length]!;
+    return Math.min(high, Math.max(low, line + (this.#bends?.at(ahead, level) ?? 0)));
   }
 
   /** Mean weight of each member over all steps and levels; one that sleeps has none. */
@@ -427,4 +439,9 @@ export class Series {
     const { low, high } = this.#pool.options.range;
     return (Number.isFinite(high - low) ? high - low : this.#size) / 100 + tiny;
   }
+}
+
+/** Not filled with 0: V8 would make it an array of whole numbers, and another one at the first fraction. */
+function empty(length: number): number[] {
+  return new Array<number>(length).fill(Number.NaN);
 }

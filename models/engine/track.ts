@@ -75,13 +75,14 @@ export class Track implements Reading {
   }
 
   push(value: number): void {
-    for (const [index, sorted] of this.#windows.entries()) {
+    for (let index = 0; index < this.#windows.length; index += 1) {
+      const sorted = this.#windows[index]!;
       if (sorted.full) sorted.remove(this.#values.back(windowSpans[index]!));
       sorted.insert(value);
     }
-    for (const [index, smoothing] of smoothings.entries()) {
+    for (let index = 0; index < smoothings.length; index += 1) {
       if (this.size === 0) this.#smooth[index] = value;
-      else this.#smooth[index]! += smoothing * (value - this.#smooth[index]!);
+      else this.#smooth[index]! += smoothings[index]! * (value - this.#smooth[index]!);
     }
     this.#values.push(value);
     this.#points[1]!.push(this.#smooth[1]!);
@@ -149,8 +150,8 @@ export class Track implements Reading {
         for (const level of levels)
           baseQuantiles[at++] = known ? point + this.#errors.quantile(base, anchor, level) : point;
       }
-      for (const sorted of [this.#windows[2]!, this.#windows[1]!])
-        for (const level of levels) baseQuantiles[at++] = sorted.quantile(level);
+      for (let index = 2; index >= 1; index -= 1)
+        for (const level of levels) baseQuantiles[at++] = this.#windows[index]!.quantile(level);
     }
   }
 }

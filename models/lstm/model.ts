@@ -51,14 +51,18 @@ function predictChunk(network: Network, windows: readonly SeriesWindow[]): Quant
     if (values.length < lags) throw new RangeError(`a window of ${values.length} values, ${lags} are needed`);
     return readWindow(values, values.length, range, lags, batch, row);
   });
-  const numbers = tf.tidy(() => network.quantiles(batch).dataSync());
+  // Read after `tidy`, which looks for tensors in what it returns: number by number.
+  const quantiles = tf.tidy(() => network.quantiles(batch));
+  const numbers = quantiles.dataSync();
+  quantiles.dispose();
   return windows.map(({ range, intervalMs }, row) => {
     const { mean, spread } = scales[row]!;
-    const curve = (level: number) =>
-      Array.from({ length: steps }, (_, step) => {
-        const value = mean + spread * numbers[(row * 3 + level) * steps + step]!;
-        return Math.min(range.high, Math.max(range.low, value));
-      });
+    const curve = (level: number) => {
+      const values: number[] = [];
+      for (let at = (row * 3 + level) * steps, end = at + steps; at < end; at += 1)
+        values.push(Math.min(range.high, Math.max(range.low, mean + spread * numbers[at]!)));
+      return values;
+    };
     return { intervalMs, q10: curve(0), q50: curve(1), q90: curve(2) };
   });
 }

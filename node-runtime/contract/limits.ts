@@ -166,7 +166,7 @@ export const limits = {
   arimaSeriesPerKind: 64,
   /** What a leader does for its forecasts at once (four times a second): nodes that are forecast, steps of the past that are learned. */
   forecastNodesPerTick: 45,
-  forecastStepsPerTick: 50,
+  forecastStepsPerTick: 64,
   /** Nodes whose history a leader asks for at the same time. */
   forecastHistoriesAtOnce: 16,
   logLineCharacters: 2_000,

@@ -47,7 +47,10 @@ describe('a learned model among the members', () => {
     assert.equal(foresight.why('a')!.members.find(({ model }) => model === 'seasonal')!.weight, 0);
     observe(290, 400);
     const { scored, loss, challengerLoss } = foresight.learnedScore('cpu')!;
-    assert.ok(scored === 2 * 199 && loss < challengerLoss / 3, `${scored}: ${loss} and ${challengerLoss}`);
+    assert.ok(
+      scored > 300 && scored < 2 * 200 && loss < challengerLoss / 3,
+      `${scored}: ${loss} and ${challengerLoss}`,
+    );
     const { champion, members } = foresight.why('a')!;
     assert.deepEqual([champion, members[0]!.model], ['seasonal', 'seasonal']);
     assert.ok(Math.abs(members.reduce((sum, { weight }) => sum + weight, 0) - 1) < 1e-3);
@@ -60,7 +63,7 @@ describe('a learned model among the members', () => {
     without.observe(0, 400);
     bad.observe(0, 400);
     const { scored, loss, challengerLoss } = bad.foresight.learnedScore('cpu')!;
-    assert.ok(scored > 600 && loss > challengerLoss);
+    assert.ok(scored > 400 && loss > challengerLoss);
     for (const [index, series] of bad.series.entries())
       assert.deepEqual(series.forecast(steps), without.series[index]!.forecast(steps));
     const weights = bad.foresight.why('a')!.members.filter(({ weight }) => weight > 0);
@@ -92,12 +95,28 @@ describe('a learned model among the members', () => {
     batch.foresight.observeAll(rows(90, 300));
     assert.deepEqual(batch.series[0]!.forecast(steps), single.series[0]!.forecast(steps));
     assert.deepEqual(batch.foresight.why('b'), single.foresight.why('b'));
-    assert.equal(seen.length, 2 * (300 - 39));
+    assert.ok(seen.length <= 2 * (300 - 39), `${seen.length}`);
     assert.deepEqual(
       [...seen.at(-1)!.values],
       Array.from({ length: 100 }, (_, at) => Math.fround(valueAt(205 + at))),
     );
     assert.equal(seen[0]!.values.length, 40);
+  });
+
+  it('is heard as often in batches of values of one series as one by one, used or not', () => {
+    for (const wrong of [0, 2, 40]) {
+      const [single, batch] = [opened([seasonal(wrong)]), opened([seasonal(wrong)])];
+      single.observe(0, 600);
+      for (let from = 0, length = 1; from < 600; from += length, length = 1 + ((7 * length) % 23)) {
+        const values = Array.from({ length: Math.min(length, 600 - from) }, (_, at) => from + at);
+        batch.foresight.observeAll(
+          values.flatMap((at) => [['a', valueAt(at)] as const, ['b', valueAt(at + 5)] as const]),
+        );
+      }
+      assert.deepEqual(batch.foresight.learnedScore('cpu'), single.foresight.learnedScore('cpu'));
+      for (const [index, series] of batch.series.entries())
+        assert.deepEqual(series.forecast(steps), single.series[index]!.forecast(steps));
+    }
   });
 
   it('is not compared on what it may have been trained on', () => {
@@ -107,7 +126,24 @@ describe('a learned model among the members', () => {
     foresight.observeAll(rows(0, 300, true));
     assert.equal(foresight.learnedScore('cpu'), undefined);
     foresight.observeAll(rows(300, 360, false));
-    assert.equal(foresight.learnedScore('cpu')!.scored, 60);
+    const { scored } = foresight.learnedScore('cpu')!;
+    assert.ok(scored > 30 && scored <= 60, `${scored}`);
+  });
+
+  it('is asked after each value where it is used or hardly known, after every fourth where it is not', () => {
+    for (const [wrong, least, most] of [
+      [0, 40, 40],
+      [40, 9, 11],
+    ] as const) {
+      const seen: SeriesWindow[] = [];
+      const { observe } = opened([seasonal(wrong, 'seasonal', seen)]);
+      observe(0, 69);
+      assert.equal(seen.length, 2 * 30, 'of the first that are compared');
+      observe(69, 400);
+      seen.length = 0;
+      observe(400, 440);
+      assert.ok(seen.length >= 2 * least && seen.length <= 2 * most, `${seen.length}`);
+    }
   });
 
   it('is for the kinds that were named', () => {
