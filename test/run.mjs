@@ -21,6 +21,7 @@ const longFiles = [
   'test/integration/joining/**/*.test.ts',
   'test/integration/docs/**/*.test.ts',
   'test/integration/shell/learned-lstm.test.ts',
+  'test/integration/shell/retraining.test.ts',
   'test/integration/mesh/identities.test.ts',
   'test/integration/mesh/voters.test.ts',
   'test/simulation/mutants.test.ts',
