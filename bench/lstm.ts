@@ -1,10 +1,6 @@
 // Global models on the real traces: the LSTM beside ridge and the last value, each trained on what lies before a set's first origin.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { encodeWeights, ridgeModel, type SeriesWindow, trainRidge, type Weights } from '@foremesh/models';
+import { ridgeModel, type SeriesWindow, trainRidge, type Weights } from '@foremesh/models';
 import { lstmDefaults, lstmModel, trainLstm } from '@foremesh/models/lstm';
 import { readSet, type SetName, setNames, tracesFolder } from './forecast/traces.ts';
 import { historiesOf, predictLast, type Row, rowOf } from './lstm/rows.ts';
@@ -42,12 +38,10 @@ const notes = [
   `at most ${updates} updates of ${lstmDefaults.batch} windows`,
 ];
 const report: Record<string, unknown> = {};
-let latest: Weights | undefined;
 for (const name of chosen) {
   if (name === 'pooled') await benchPooled();
   else await benchSet(name as SetName);
 }
-if (latest !== undefined) report['lstm.leader'] = leaderCost(latest);
 notes.push(`load average at the end: ${loadAverage()}`);
 report.notes = notes;
 if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -87,29 +81,13 @@ async function train(name: string, histories: readonly SeriesWindow[]): Promise<
     },
   });
   const { user, system } = process.cpuUsage(start);
-  latest = weights ?? fail(`${name} is too short to learn from`);
-  return { weights: latest, updates: last, cpuSeconds: round((user + system) / 1e6, 1) };
+  if (weights === undefined) fail(`${name} is too short to learn from`);
+  return { weights, updates: last, cpuSeconds: round((user + system) / 1e6, 1) };
 }
 
 function tell(key: string, row: Row): void {
   report[`lstm.${key}`] = row;
   process.stderr.write(`${key}: ${JSON.stringify(row)}\n`);
-}
-
-/** In a process of its own, that has trained nothing, with the compiled packages. */
-function leaderCost(weights: Weights): unknown {
-  const scratch = mkdtempSync(join(tmpdir(), 'foremesh-lstm-'));
-  try {
-    const file = join(scratch, 'weights');
-    writeFileSync(file, encodeWeights(weights));
-    const program = join(import.meta.dirname, 'lstm/leader.ts');
-    const args = ['--import=tsx', program, file];
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-    if (status !== 0) fail(stderr);
-    return JSON.parse(stdout);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
 }
 
 function fail(message: string): never {
