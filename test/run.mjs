@@ -39,8 +39,9 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
-/** Runs one mocha; its output is shown when `shown` resolves. Resolves with what its last line says. */
-function run(words, { priority = 0, shown = Promise.resolve() } = {}) {
+/** Runs one mocha; its output is shown when `shown` resolves. Resolves with what its last line says, and how long it took. */
+function run(words, { name, priority = 0, shown = Promise.resolve() } = {}) {
+  const begunMs = performance.now();
   const options = process.stdout.isTTY ? ['--color', ...words] : words;
   const child = spawn(process.execPath, [mocha, ...options], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
@@ -71,7 +72,8 @@ function run(words, { priority = 0, shown = Promise.resolve() } = {}) {
       const [passed, failed, skipped] = [1, 2, 3].map((at) => Number(summaryLine.exec(lastLine)?.[at] ?? 0));
       const isWhole = code === 0 || failed > 0;
       if (!isWhole) write(`mocha ended with ${code}, and did not say what failed\n`);
-      resolve({ passed, failed: isWhole ? failed : failed + 1, skipped, failing });
+      const seconds = Math.round((performance.now() - begunMs) / 1_000);
+      resolve({ name, seconds, passed, failed: isWhole ? failed : failed + 1, skipped, failing });
     });
   });
 }
@@ -84,20 +86,25 @@ else {
   const left = isAll ? [measured] : [measured, ...longFiles];
   const without = (globs) => globs.flatMap((glob) => ['--ignore', glob]);
   const elsewhere = [...left, ...unitFiles, ...drawnFiles, ...besideFiles];
-  const processes = run(['test/**/*.test.ts', ...without(elsewhere)]);
-  const drawn = run([...drawnFiles, ...without(left)], { priority: lowPriority, shown: processes });
+  const processes = run(['test/**/*.test.ts', ...without(elsewhere)], { name: 'processes' });
+  const drawn = run([...drawnFiles, ...without(left)], { name: 'drawn', priority: lowPriority, shown: processes });
   const shown = Promise.all([processes, drawn]);
-  const units = run([...unitFiles, ...without(left)], { priority: lowPriority, shown });
-  const beside = units.then(() => (process.exitCode === undefined ? run(besideFiles, { shown }) : undefined));
+  const units = run([...unitFiles, ...without(left)], { name: 'units', priority: lowPriority, shown });
+  const beside = units.then(() =>
+    process.exitCode === undefined ? run(besideFiles, { name: 'beside', shown }) : undefined,
+  );
   results.push(...(await Promise.all([processes, drawn, units, beside])));
-  if (isAll && process.exitCode === undefined) results.push(await run([measured]));
+  if (isAll && process.exitCode === undefined) results.push(await run([measured], { name: 'measured' }));
   if (!isAll)
     process.stdout.write(`\nleft out, for they take long: ${left.join(', ')}; \`npm test -- --all\` runs them too\n`);
 }
 const total = (key) => results.reduce((sum, each) => sum + (each?.[key] ?? 0), 0);
-// What failed is said once more at the end: a record of so many lines is often kept without its middle.
-if (results.length > 1)
+if (results.length > 1) {
+  // What failed is said once more at the end: a record of so many lines is often kept without its middle.
   for (const each of results) for (const line of each?.failing ?? []) process.stdout.write(`${line}\n`);
+  const took = results.flatMap((each) => (each === undefined ? [] : [`${each.name} ${each.seconds} s`]));
+  process.stdout.write(`\ntook: ${took.join(', ')}\n`);
+}
 const skips = total('skipped') === 0 ? '' : `, ${total('skipped')} skipped`;
 process.stdout.write(`\n${total('passed')} passed, ${total('failed')} failed${skips}\n`);
 if (total('failed') > 0) process.exitCode = 1;
