@@ -2,6 +2,7 @@ import { MeshError } from '@foremesh/node-runtime/contract';
 import type { Hunted } from './mutants/hunt.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { runScenario } from './run.ts';
+import { readScenario } from './scenario/read-scenario.ts';
 import { type Scenario, scenarioOf } from './scenario/scenario.ts';
 import { fuzzSchedules } from './schedules/fuzz.ts';
 import { type Found, fuzz } from './search/fuzz.ts';
@@ -70,6 +71,7 @@ const sim: CommandModule = {
       .option('--scenario <json>', 'a scenario that was made smaller, as `fuzz` prints it')
       .option('--trace', 'print all that happens')
       .option('--shrink', 'when it fails, look for a smaller run that fails too')
+      .option('--json', 'end with one JSON line')
       .action((_, running) => runOne(running.optsWithGlobals(), io));
   },
 };
@@ -165,31 +167,29 @@ async function huntAll(bar: ProgressBar, untilMs: number, fromSeed: number): Pro
 
 async function runOne(options: Record<string, unknown>, { stdout }: Screens): Promise<void> {
   const scenario =
-    options.scenario === undefined ? scenarioOf(wholeNumber(options, 'seed')) : parseScenario(String(options.scenario));
-  const { violation, trace, traceHash, steps, virtualMs } = runScenario(scenario, { trace: options.trace === true });
-  if (options.trace === true) stdout.write(`${trace.join('\n')}\n`);
-  stdout.write(
-    `* ${steps} steps, ${(virtualMs / 1_000).toFixed(1)} s of virtual time, trace ${traceHash.slice(0, 16)}\n`,
-  );
-  if (violation === undefined) {
-    stdout.write('* nothing is wrong\n');
-    return;
+    options.scenario === undefined ? scenarioOf(wholeNumber(options, 'seed')) : readScenario(String(options.scenario));
+  const result = runScenario(scenario, { trace: options.trace === true });
+  const { violation, trace, traceHash, steps, virtualMs, terms, moves } = result;
+  const isRight = violation === undefined;
+  const small = isRight || options.shrink !== true ? scenario : (shrink(scenario)?.scenario ?? scenario);
+  if (options.json === true) {
+    const said = isRight
+      ? {}
+      : { violation: { checker: violation.checker, message: violation.message }, scenario: small };
+    const all = options.trace === true ? { trace } : {};
+    stdout.write(
+      `${JSON.stringify({ seed: scenario.seed, steps, virtualMs, terms, moves, traceHash, ...said, ...all })}\n`,
+    );
+  } else {
+    if (options.trace === true) stdout.write(`${trace.join('\n')}\n`);
+    stdout.write(
+      `* ${steps} steps, ${(virtualMs / 1_000).toFixed(1)} s of virtual time, trace ${traceHash.slice(0, 16)}\n`,
+    );
+    stdout.write(isRight ? '* nothing is wrong\n' : `${tellStory(small)}\n`);
+    if (small !== scenario) stdout.write(`* before it was made smaller: ${replayCommand(scenario)}\n`);
   }
-  const small = options.shrink === true ? (shrink(scenario)?.scenario ?? scenario) : scenario;
-  stdout.write(`${tellStory(small)}\n`);
-  if (small !== scenario) stdout.write(`* before it was made smaller: ${replayCommand(scenario)}\n`);
+  if (isRight) return;
   throw new MeshError('MESH_SIMULATION_FAILED', `${violation.checker}: ${violation.message}`);
-}
-
-/** What `fuzz` printed; whoever changes it by hand may break it. */
-function parseScenario(text: string): Scenario {
-  try {
-    const scenario = JSON.parse(text) as Scenario;
-    // Older than a field of today: as it would be without.
-    return { ...scenarioOf(scenario.seed), ...scenario };
-  } catch (error) {
-    throw new MeshError('MESH_USAGE', `--scenario is not JSON: ${(error as Error).message}`);
-  }
 }
 
 function wholeNumber(options: Record<string, unknown>, name: string): number {

@@ -7,6 +7,7 @@ export { Timeline } from './engine/timeline.ts';
 export { hunt, mutate } from './mutants/hunt.ts';
 export { mutants } from './mutants/index.ts';
 export { runScenario } from './run.ts';
+export { readScenario, scenarioLimits } from './scenario/read-scenario.ts';
 export { faultKinds, type Scenario, scenarioOf } from './scenario/scenario.ts';
 export { fuzzSchedules } from './schedules/fuzz.ts';
 export { runSchedule } from './schedules/run.ts';

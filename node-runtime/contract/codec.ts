@@ -106,7 +106,7 @@ export function decodeCbor(bytes: Uint8Array): unknown {
 export function check<T>(
   schema: z.ZodType<T>,
   value: unknown,
-  code: 'MESH_MESSAGE_MALFORMED' | 'MESH_SPEC_INVALID' | 'MESH_CONFIG_INVALID',
+  code: 'MESH_MESSAGE_MALFORMED' | 'MESH_SPEC_INVALID' | 'MESH_CONFIG_INVALID' | 'MESH_USAGE',
 ): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
