@@ -8,6 +8,7 @@ import { limits, type MetricSample } from '@foremesh/node-runtime/contract';
 import { learnedKinds, plannerDefaults } from '@foremesh/node-runtime/core';
 import type { ObservedValue } from '../../node-runtime/core/planner/foresight/foresight.ts';
 import { NodeSeries, rangeOf } from '../../node-runtime/core/planner/foresight/node-series.ts';
+import { gatherShare } from '../../node-runtime/core/planner/foresight/watch.ts';
 import { holdModel } from '../../node-runtime/shell/foresight/shelf.ts';
 import { keepHeapLean } from '../../node-runtime/shell/lean-heap.ts';
 import { planningPolicy } from '../../node-runtime/shell/voter/policy.ts';
@@ -30,6 +31,8 @@ const lags = 48;
 /** Refreshes between the first of a new model and those that are measured. */
 const settlingRounds = 40;
 const everyMs = 100;
+/** Steps of nodes are due evenly over a minute: so many are gathered before a model is asked. */
+const batchSteps = Math.min(limits.forecastStepsPerTick, Math.ceil(nodes * gatherShare));
 
 // All of the code that a node has loaded.
 const { createTrainer } = await import('@foremesh/node-runtime/shell');
@@ -115,14 +118,14 @@ function refresh(): void {
     series.hearMetrics(metrics, memoryBytes, step * stepMs);
   }
   let batch: ObservedValue[] = [];
-  let learnable: number = limits.forecastStepsPerTick;
+  let learnable = batchSteps;
   for (const series of fleet) {
     series.takeSteps();
     learnable -= series.learn(learnable, batch);
     if (learnable > 0) continue;
     observe(batch);
     batch = [];
-    learnable = limits.forecastStepsPerTick;
+    learnable = batchSteps;
   }
   observe(batch);
   for (const series of fleet) if (series.isDue) series.forecast();

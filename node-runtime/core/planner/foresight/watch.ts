@@ -49,8 +49,8 @@ export function createForesightState({ createForesight, createLeaving }: Planner
   return leaving === undefined ? state : { ...state, leaving };
 }
 
-/** So much of a step: two seconds of a minute. */
-const gatherShare = 1 / 30;
+/** So much of a step: four seconds of a minute. */
+export const gatherShare = 1 / 15;
 
 /** Spreads any number of nodes evenly over a step (Knuth, The Art of Computer Programming 3, 6.4: multiples of the golden section). */
 const goldenSection = (Math.sqrt(5) - 1) / 2;
