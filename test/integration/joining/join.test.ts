@@ -7,7 +7,8 @@ import { openHome } from '@foremesh/node-runtime/shell';
 import { joinMesh } from '../../../node-runtime/shell/joining/join.ts';
 import { skipWithout } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
-import { type Ended, meshAcrossNetwork } from './secured-mesh.ts';
+import type { Ended } from '../mesh/processes.ts';
+import { meshAcrossNetwork } from './secured-mesh.ts';
 
 /** Bound of every refusal. */
 const refusalMs = 30_000;

@@ -4,14 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { skip } from '../../support/skip.ts';
 import { freePort } from '../mesh/fleet.ts';
-import { ForemeshProcess } from '../mesh/processes.ts';
+import { type Ended, ForemeshProcess } from '../mesh/processes.ts';
 import { Network } from './network.ts';
-
-export interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** For a suite, which is skipped where no network can be made: both are there before its first test, and gone after its last. */
 export function meshAcrossNetwork(brokerOptions: readonly string[] = []): { network: Network; mesh: SecuredMesh } {
@@ -87,10 +81,8 @@ export class SecuredMesh {
   }
 
   /** Runs a command to its end, here or where `prefix` says. */
-  async run(words: readonly string[], prefix: readonly string[] = [], environment = {}): Promise<Ended> {
-    const process_ = new ForemeshProcess(words, environment, prefix);
-    const { code } = await process_.exited;
-    return { code, stdout: process_.stdout, stderr: process_.stderr };
+  run(words: readonly string[], prefix: readonly string[] = [], environment = {}): Promise<Ended> {
+    return new ForemeshProcess(words, environment, prefix).exited;
   }
 
   async succeed(...words: string[]): Promise<string> {
