@@ -177,6 +177,11 @@ export class Leader {
   submit(job: string, plan: JobPlan, specHash = 'h1'): PlannerEffect[] {
     return this.step({ type: 'submitted', account: 'me', job, specHash, plan });
   }
+
+  /** What a stage splits has been read: it holds so many records. */
+  indexed(job: string, stage: string, totalRecords: number, source = blobNamed('a')): PlannerEffect[] {
+    return this.step({ type: 'indexed', account: 'me', job, stage, source, index: recordIndex(totalRecords) });
+  }
 }
 
 export function assigned(effects: readonly PlannerEffect[]): { node: string; attempt: string; task: string }[] {
