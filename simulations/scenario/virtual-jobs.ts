@@ -10,8 +10,8 @@ import {
 import type { JobPlan, StagePlan } from '@foremesh/node-runtime/core';
 import type { Chance } from '../engine/chance.ts';
 
-const code: CodeReference = { engine: 'js', blob: `sha256-${'c'.repeat(64)}`, sizeBytes: 100 };
-const mergeCode: CodeReference = { engine: 'js', blob: `sha256-${'d'.repeat(64)}`, sizeBytes: 100 };
+export const code: CodeReference = { engine: 'js', blob: `sha256-${'c'.repeat(64)}`, sizeBytes: 100 };
+export const mergeCode: CodeReference = { engine: 'js', blob: `sha256-${'d'.repeat(64)}`, sizeBytes: 100 };
 const mebibyte = 1024 ** 2;
 
 /** Virtual blobs: lists of numbers, named by their hash, in a holder that outlives every machine. */
@@ -193,7 +193,8 @@ function inventStages(kind: JobKind, chance: Chance, blobs: Blobs): StagePlan[] 
   }
 }
 
-function stagePlan(stage: string, change: Partial<StagePlan>): StagePlan {
+/** A stage of one task with nothing special about it, but for `change`. */
+export function stagePlan(stage: string, change: Partial<StagePlan> = {}): StagePlan {
   return {
     stage,
     code,

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import type { Forecaster, ForecasterFactory, SeriesRange } from '@foremesh/models';
 import fc from 'fast-check';
 
-const ranges: fc.Arbitrary<SeriesRange> = fc.constantFrom(
+export const ranges: fc.Arbitrary<SeriesRange> = fc.constantFrom(
   { low: 0, high: 1 },
   { low: 0, high: 100 },
   { low: 0, high: Number.POSITIVE_INFINITY },
   { low: -5, high: 5 },
 );
-const wild = fc.oneof(
+export const wild = fc.oneof(
   fc.double({ min: -10, max: 200, noNaN: true }),
   fc.double(),
   fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 1e308, -1e308),

@@ -14,16 +14,7 @@ import {
   snapshotLedger,
   splitAnew,
 } from '@foremesh/node-runtime/core';
-import {
-  blobNamed,
-  done,
-  failed,
-  Leader,
-  mergeCode,
-  nodeStatus,
-  recordIndex,
-  stagePlan,
-} from '../../unit/core/samples.ts';
+import { blobNamed, done, failed, Leader, mergeCode, nodeStatus, stagePlan } from '../../unit/core/samples.ts';
 import { goldenFiles, type Options, runGolden } from './golden.ts';
 import { showEffect, showPlanner, showWhy } from './show-planner.ts';
 
@@ -92,13 +83,7 @@ function execute(leader: Leader, command: string, words: string[], options: Opti
     case 'cancel':
       return leader.step({ type: 'cancel-requested', ...ofJob, reason: 'not needed any more' });
     case 'indexed':
-      return leader.step({
-        type: 'indexed',
-        ...ofJob,
-        stage: second,
-        source: blobNamed('a'),
-        index: recordIndex(options.number('records')),
-      });
+      return leader.indexed(first, second, options.number('records'));
     case 'index-failed':
       return leader.step({
         type: 'index-failed',

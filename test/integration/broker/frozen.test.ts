@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import mqttPacket from 'mqtt-packet';
 import { until } from '../../support/until.ts';
-import { account, endAll, makeBroker, makeClient, rawPeer, spawnSubscriber, type TestBroker } from './support.ts';
+import { endAll, loginBytes, makeBroker, makeClient, rawPeer, spawnSubscriber, type TestBroker } from './support.ts';
 
 /** Three clients that publish to each other and to the frozen one's topic stopped. */
 async function exchange(broker: TestBroker) {
@@ -141,18 +141,7 @@ describe('broker: subscribers that do not read', () => {
 
 async function subscribeRaw(broker: TestBroker, topic: string) {
   const peer = await rawPeer(broker.tcpPort);
-  peer.socket.write(
-    mqttPacket.generate({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 4,
-      clean: true,
-      clientId: 'raw',
-      keepalive: 0,
-      username: account.username,
-      password: Buffer.from(account.password),
-    }),
-  );
+  peer.socket.write(loginBytes());
   await until('CONNACK', () => peer.received().length >= 4);
   peer.socket.write(mqttPacket.generate({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 0 }] }));
   await until('SUBACK', () => peer.received().length >= 9);

@@ -2,18 +2,19 @@ import assert from 'node:assert/strict';
 import { limits } from '@foremesh/node-runtime/contract';
 import mqttPacket from 'mqtt-packet';
 import { until } from '../../support/until.ts';
-import { account, endAll, loginCode, makeBroker, makeClient, rawPeer, type TestBroker, whenClosed } from './support.ts';
+import {
+  account,
+  endAll,
+  loginBytes,
+  loginCode,
+  makeBroker,
+  makeClient,
+  rawPeer,
+  type TestBroker,
+  whenClosed,
+} from './support.ts';
 
-const connectBytes = mqttPacket.generate({
-  cmd: 'connect',
-  protocolId: 'MQTT',
-  protocolVersion: 4,
-  clean: true,
-  clientId: 'raw',
-  keepalive: 60,
-  username: account.username,
-  password: Buffer.from(account.password),
-});
+const connectBytes = loginBytes({ keepalive: 60 });
 
 async function connectRaw(broker: TestBroker) {
   const peer = await rawPeer(broker.tcpPort);
@@ -146,19 +147,7 @@ describe('broker: hostile and broken clients', () => {
     await watcher.client.subscribeAsync('wills/+');
     const peer = await rawPeer(broker.tcpPort);
     const will = { topic: 'wills/raw', payload: Buffer.from('gone'), qos: 0 as const, retain: false };
-    peer.socket.write(
-      mqttPacket.generate({
-        cmd: 'connect',
-        protocolId: 'MQTT',
-        protocolVersion: 4,
-        clean: true,
-        clientId: 'quiet',
-        keepalive: 1,
-        username: account.username,
-        password: Buffer.from(account.password),
-        will,
-      }),
-    );
+    peer.socket.write(loginBytes({ clientId: 'quiet', keepalive: 1, will }));
     await peer.ended;
     await until('the will arrives', () => watcher.messages.some(({ text }) => text === 'gone'));
     await until('it is counted', () => broker.statistics().incidents.keepalive === 1);

@@ -1,31 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectSocket, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type BrokerOptions, createAccount, type RunningBroker, startBroker } from '@foremesh/broker';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import mqttPacket, { type IConnectPacket } from 'mqtt-packet';
+import { later, scratch } from '../../unit/shell/scratch.ts';
+
+export { endAll } from '../../unit/shell/scratch.ts';
 
 /** Account of every test; made once per home. */
 export const account = { username: 'tester', password: 'correct horse battery' };
 
-const endings: (() => unknown)[] = [];
-
-/** Undone in reverse order by `endAll`, which every suite calls after each test. */
-function later(ending: () => unknown): void {
-  endings.push(ending);
-}
-
-export async function endAll(): Promise<void> {
-  for (const ending of endings.splice(0).reverse()) await ending();
-}
-
 export async function makeHome(): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), 'foremesh-broker-'));
-  later(() => rm(home, { recursive: true, force: true }));
+  const home = await scratch();
   await createAccount(home, account.username, account.password);
   return home;
 }
@@ -101,6 +90,21 @@ export interface RawPeer {
   readonly received: () => Buffer;
   /** Resolves when the broker has ended the connection. */
   readonly ended: Promise<void>;
+}
+
+/** What a peer sends first: it logs in. */
+export function loginBytes(change: Partial<IConnectPacket> = {}): Buffer {
+  return mqttPacket.generate({
+    cmd: 'connect',
+    protocolId: 'MQTT',
+    protocolVersion: 4,
+    clean: true,
+    clientId: 'raw',
+    keepalive: 0,
+    username: account.username,
+    password: Buffer.from(account.password),
+    ...change,
+  });
 }
 
 /** A peer that sends what bytes it likes. */

@@ -11,7 +11,7 @@ import { issueNode, issueServer } from '../../../broker/joining/issue.ts';
 import { brokerLimits } from '../../../broker/limits.ts';
 import { brokerOf, connectMqtt } from '../../../node-runtime/shell/mqtt-transport.ts';
 import { until } from '../../support/until.ts';
-import { account, endAll, loginCode, makeBroker, makeHome, type TestBroker } from './support.ts';
+import { account, endAll, loginBytes, loginCode, makeBroker, makeHome, type TestBroker } from './support.ts';
 
 async function secureBroker(options: Parameters<typeof makeBroker>[0] = {}): Promise<TestBroker & { ca: string }> {
   const home = options.home ?? (await makeHome());
@@ -179,19 +179,7 @@ describe('broker: TLS', function () {
     frozen.on('error', () => undefined);
     await once(frozen, 'secureConnect');
     const { generate } = await import('mqtt-packet');
-    const { username, password } = account;
-    frozen.write(
-      generate({
-        cmd: 'connect',
-        clientId: 'f',
-        clean: true,
-        keepalive: 0,
-        username,
-        password: Buffer.from(password),
-        protocolId: 'MQTT',
-        protocolVersion: 4,
-      }),
-    );
+    frozen.write(loginBytes());
     frozen.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'a', qos: 0 }] }));
     await once(frozen, 'data');
     frozen.pause();

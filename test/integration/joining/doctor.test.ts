@@ -1,23 +1,9 @@
 import assert from 'node:assert/strict';
-import { skip } from '../../support/skip.ts';
-import { Network } from './network.ts';
-import { SecuredMesh } from './secured-mesh.ts';
+import { meshAcrossNetwork } from './secured-mesh.ts';
 
 describe('the doctor of a node that has joined', function () {
   this.timeout(180_000);
-  let network: Network;
-  let mesh: SecuredMesh;
-
-  before(async function () {
-    const opened = await Network.open();
-    if (typeof opened === 'string') skip(this, opened);
-    network = opened;
-    mesh = await SecuredMesh.start(network.here);
-  });
-  after(async () => {
-    await mesh?.stop();
-    await network?.close();
-  });
+  const { network, mesh } = meshAcrossNetwork();
 
   const doctor = async () => {
     const { code, stdout, stderr } = await mesh.run(['doctor', '--home', mesh.home('pi'), '--json'], network.prefix);

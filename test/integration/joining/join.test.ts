@@ -5,30 +5,18 @@ import { join } from 'node:path';
 import { formatInvitation, parseInvitation } from '@foremesh/node-runtime/contract';
 import { openHome } from '@foremesh/node-runtime/shell';
 import { joinMesh } from '../../../node-runtime/shell/joining/join.ts';
-import { skip, skipWithout } from '../../support/skip.ts';
+import { skipWithout } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
-import { Network } from './network.ts';
-import { type Ended, SecuredMesh } from './secured-mesh.ts';
+import type { Ended } from '../mesh/processes.ts';
+import { meshAcrossNetwork } from './secured-mesh.ts';
 
 /** Bound of every refusal. */
 const refusalMs = 30_000;
 
 describe('joining a mesh from another machine', function () {
   this.timeout(120_000);
-  let network: Network;
-  let mesh: SecuredMesh;
-
-  before(async function () {
-    const opened = await Network.open();
-    if (typeof opened === 'string') skip(this, opened);
-    network = opened;
-    // Silent: a broker that is announced would be found where the cases below name an address that is not its own.
-    mesh = await SecuredMesh.start(network.here, ['--no-announce']);
-  });
-  after(async () => {
-    await mesh?.stop();
-    await network?.close();
-  });
+  // Silent: a broker that is announced would be found where the cases below name an address that is not its own.
+  const { network, mesh } = meshAcrossNetwork(['--no-announce']);
 
   const joinThere = (text: string, ...options: string[]) => mesh.run(['join', text, ...options], network.prefix);
 

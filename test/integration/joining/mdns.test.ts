@@ -21,10 +21,8 @@ import { brokerLimits } from '../../../broker/limits.ts';
 import { Incidents } from '../../../broker/log.ts';
 import { searchLocally } from '../../../node-runtime/shell/joining/local-search.ts';
 import { connectPinned } from '../../../node-runtime/shell/pinned-tls.ts';
-import { skip } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
-import { Network } from './network.ts';
-import { SecuredMesh } from './secured-mesh.ts';
+import { meshAcrossNetwork } from './secured-mesh.ts';
 
 const netmask = '255.255.255.0';
 
@@ -56,23 +54,10 @@ class Listener {
 
 describe('mDNS', function () {
   this.timeout(120_000);
-  let network: Network;
-  let mesh: SecuredMesh;
+  const { network, mesh } = meshAcrossNetwork();
   /** What an old invitation says: no way leads to the first address from the other machine, and the name is nobody's. */
-  let stale: (invitation: Invitation) => string;
-
-  before(async function () {
-    const opened = await Network.open();
-    if (typeof opened === 'string') skip(this, opened);
-    network = opened;
-    mesh = await SecuredMesh.start(network.here);
-    const others = [{ host: 'nowhere.invalid', port: mesh.port }];
-    stale = (invitation) => formatInvitation({ ...invitation, host: '10.212.0.1', others });
-  });
-  after(async () => {
-    await mesh?.stop();
-    await network?.close();
-  });
+  const stale = (invitation: Invitation) =>
+    formatInvitation({ ...invitation, host: '10.212.0.1', others: [{ host: 'nowhere.invalid', port: mesh.port }] });
 
   const joinThere = (text: string, ...options: string[]) => mesh.run(['join', text, ...options], network.prefix);
   const membershipOf = async (name: string) =>

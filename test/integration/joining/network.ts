@@ -12,24 +12,24 @@ export class Network {
   /** What to put before a command that is to run at the other end. */
   readonly prefix: readonly string[];
 
-  private constructor(number: number) {
+  constructor() {
+    const number = 1 + (process.pid % 250);
     this.name = `fm-${number}`;
     this.here = `10.213.${number}.1`;
     this.there = `10.213.${number}.2`;
     this.prefix = ['ip', 'netns', 'exec', this.name];
   }
 
-  /** The reason, where this system lets nobody make a namespace. */
-  static async open(): Promise<Network | string> {
-    const network = new Network(1 + (process.pid % 250));
+  /** Returns the reason where this system lets nobody make a namespace. */
+  async open(): Promise<string | undefined> {
     try {
-      await run('ip', ['netns', 'add', network.name]);
+      await run('ip', ['netns', 'add', this.name]);
     } catch (error) {
       return `no network namespace can be made here, which takes root and ip: ${(error as Error).message.trim()}`;
     }
-    await run('ip', ['-n', network.name, 'link', 'set', 'lo', 'up']);
-    await network.plug();
-    return network;
+    await run('ip', ['-n', this.name, 'link', 'set', 'lo', 'up']);
+    await this.plug();
+    return undefined;
   }
 
   get #cable(): string {

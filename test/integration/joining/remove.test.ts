@@ -3,26 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseConnection } from '@foremesh/node-runtime/contract';
 import { brokerOf, connectMqtt } from '../../../node-runtime/shell/mqtt-transport.ts';
-import { skip } from '../../support/skip.ts';
 import { until } from '../../support/until.ts';
-import { Network } from './network.ts';
-import { SecuredMesh } from './secured-mesh.ts';
+import type { Network } from './network.ts';
+import { meshAcrossNetwork } from './secured-mesh.ts';
 
 describe('removing a node', function () {
   this.timeout(180_000);
-  let network: Network;
-  let mesh: SecuredMesh;
-
-  before(async function () {
-    const opened = await Network.open();
-    if (typeof opened === 'string') skip(this, opened);
-    network = opened;
-    mesh = await SecuredMesh.start(network.here);
-  });
-  after(async () => {
-    await mesh?.stop();
-    await network?.close();
-  });
+  const { network, mesh } = meshAcrossNetwork();
 
   const nodeWords = (name: string) => ['node', '--home', mesh.home(name), '--json', '--log-level', 'warn'];
   const names = async () => {

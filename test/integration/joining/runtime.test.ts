@@ -4,31 +4,21 @@ import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { skip, skipWithout } from '../../support/skip.ts';
-import { Network } from './network.ts';
-import { SecuredMesh } from './secured-mesh.ts';
+import { skipWithout } from '../../support/skip.ts';
+import { meshAcrossNetwork } from './secured-mesh.ts';
 
 const run = promisify(execFile);
 
 describe('a device that has nothing but Node', function () {
   this.timeout(180_000);
-  let network: Network;
-  let mesh: SecuredMesh;
   let device: string;
 
   before(async function () {
-    skipWithout(this, 'curl', 'curl');
-    const opened = await Network.open();
-    if (typeof opened === 'string') skip(this, opened);
-    network = opened;
-    mesh = await SecuredMesh.start(network.here);
     device = await mkdtemp(join(tmpdir(), 'foremesh-device-'));
+    skipWithout(this, 'curl', 'curl');
   });
-  after(async () => {
-    await mesh?.stop();
-    await network?.close();
-    await rm(device, { recursive: true });
-  });
+  after(() => rm(device, { recursive: true }));
+  const { network, mesh } = meshAcrossNetwork();
 
   /** As a person pastes it, on the device; `sudo` and where npm puts what is global are the device's own. */
   const paste = async (line: string) => {

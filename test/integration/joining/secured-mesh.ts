@@ -2,42 +2,54 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { skip } from '../../support/skip.ts';
 import { freePort } from '../mesh/fleet.ts';
-import { ForemeshProcess } from '../mesh/processes.ts';
-import type { Network } from './network.ts';
+import { type Ended, ForemeshProcess } from '../mesh/processes.ts';
+import { Network } from './network.ts';
 
-export interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+/** For a suite, which is skipped where no network can be made: both are there before its first test, and gone after its last. */
+export function meshAcrossNetwork(brokerOptions: readonly string[] = []): { network: Network; mesh: SecuredMesh } {
+  const network = new Network();
+  const mesh = new SecuredMesh(network.here, brokerOptions);
+  let isOpen = false;
+  before(async function () {
+    const problem = await network.open();
+    if (problem !== undefined) skip(this, problem);
+    isOpen = true;
+    await mesh.found();
+  });
+  after(async () => {
+    if (!isOpen) return;
+    await mesh.stop();
+    await network.close();
+  });
+  return { network, mesh };
 }
 
 /** A mesh of real processes whose hub others reach over TLS. */
 export class SecuredMesh {
-  readonly directory: string;
-  readonly host: string;
-  readonly port: number;
+  directory!: string;
+  port!: number;
+  readonly #host: string;
   #brokerOptions: readonly string[];
   readonly #processes: ForemeshProcess[] = [];
   broker!: ForemeshProcess;
   hub!: ForemeshProcess;
 
-  private constructor(directory: string, host: string, port: number, brokerOptions: readonly string[]) {
-    this.directory = directory;
-    this.host = host;
-    this.port = port;
+  /** A mesh for `host`, whose broker gets these options too. */
+  constructor(host: string, brokerOptions: readonly string[]) {
+    this.#host = host;
     this.#brokerOptions = brokerOptions;
   }
 
-  /** Founded for `host`, with a broker, started with these options too, and a founder that run. */
-  static async start(host: string, brokerOptions: readonly string[] = []): Promise<SecuredMesh> {
-    const directory = await mkdtemp(join(tmpdir(), 'foremesh-joining-'));
-    const mesh = new SecuredMesh(directory, host, await freePort(), brokerOptions);
-    const at = ['--host', host, '--port', String(mesh.port)];
-    await mesh.succeed('init', '--home', mesh.home('hub'), '--name', 'hub', ...at);
-    await mesh.#startBroker();
-    mesh.hub = await mesh.start('node', '--home', mesh.home('hub'), '--slots', '0', '--json', '--log-level', 'warn');
-    return mesh;
+  /** Founds it: then its broker and its founder run. */
+  async found(): Promise<void> {
+    this.directory = await mkdtemp(join(tmpdir(), 'foremesh-joining-'));
+    this.port = await freePort();
+    const at = ['--host', this.#host, '--port', String(this.port)];
+    await this.succeed('init', '--home', this.home('hub'), '--name', 'hub', ...at);
+    await this.#startBroker();
+    this.hub = await this.start('node', '--home', this.home('hub'), '--slots', '0', '--json', '--log-level', 'warn');
   }
 
   async #startBroker(): Promise<void> {
@@ -69,10 +81,8 @@ export class SecuredMesh {
   }
 
   /** Runs a command to its end, here or where `prefix` says. */
-  async run(words: readonly string[], prefix: readonly string[] = [], environment = {}): Promise<Ended> {
-    const process_ = new ForemeshProcess(words, environment, prefix);
-    const { code } = await process_.exited;
-    return { code, stdout: process_.stdout, stderr: process_.stderr };
+  run(words: readonly string[], prefix: readonly string[] = [], environment = {}): Promise<Ended> {
+    return new ForemeshProcess(words, environment, prefix).exited;
   }
 
   async succeed(...words: string[]): Promise<string> {

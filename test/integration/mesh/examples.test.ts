@@ -30,14 +30,10 @@ describe('the examples on three nodes', function () {
 
   const run = async (example: string, ...words: string[]): Promise<unknown> => {
     const command = ['run', join(examples, example), ...words];
-    const running = new ForemeshProcess(command, { FOREMESH_CONNECTION: fleet.connectionString }, [
-      'env',
-      '-C',
-      folder,
-    ]);
-    const { code } = await running.exited;
-    assert.equal(code, 0, running.stderr);
-    return running.stdout === '' ? undefined : JSON.parse(running.stdout);
+    const connected = { FOREMESH_CONNECTION: fleet.connectionString };
+    const { code, stdout, stderr } = await new ForemeshProcess(command, connected, ['env', '-C', folder]).exited;
+    assert.equal(code, 0, stderr);
+    return stdout === '' ? undefined : JSON.parse(stdout);
   };
 
   it('images', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { until } from '../../support/until.ts';
 import { Fleet } from './fleet.ts';
 import { outputOf, squaresJob, sumOfSquares } from './jobs.ts';
-import { ForemeshProcess } from './processes.ts';
+import { type Ended, ForemeshProcess } from './processes.ts';
 
 describe('who a node is', function () {
   this.timeout(120_000);
@@ -15,11 +15,10 @@ describe('who a node is', function () {
   afterEach(() => fleet.stop());
 
   /** Runs a node in a home of its own until it ends by itself. */
-  async function endOf(home: string, ...words: string[]): Promise<{ code: number | null; stderr: string }> {
+  function endOf(home: string, ...words: string[]): Promise<Ended> {
     const node = new ForemeshProcess(['node', '--home', home, '--slots', '1', '--log-level', 'silent', ...words]);
     fleet.later(() => node.kill('SIGKILL')); // should it not end, this test does
-    const { code } = await node.exited;
-    return { code, stderr: node.stderr };
+    return node.exited;
   }
 
   it('of two machines with one disk the younger ends, and says why; the older goes on', async () => {

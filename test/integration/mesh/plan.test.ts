@@ -27,11 +27,8 @@ describe('foremesh plan, on a mesh', function () {
     if (folder !== undefined) await rm(folder, { recursive: true });
   });
 
-  const foremesh = async (...words: string[]) => {
-    const running = new ForemeshProcess(words, { FOREMESH_CONNECTION: fleet.connectionString }, ['env', '-C', folder]);
-    const { code: exit } = await running.exited;
-    return { code: exit, stdout: running.stdout, stderr: running.stderr };
-  };
+  const foremesh = (...words: string[]) =>
+    new ForemeshProcess(words, { FOREMESH_CONNECTION: fleet.connectionString }, ['env', '-C', folder]).exited;
   const job = async (name: string, yaml: string) => {
     await mkdir(join(folder, name), { recursive: true });
     await writeFile(join(folder, name, 'task.js'), code);

@@ -6,10 +6,18 @@ import { until } from '../../support/until.ts';
 
 const launcher = fileURLToPath(new URL('../../../node-runtime/bin/foremesh.mjs', import.meta.url));
 
+/** How a process has ended, and all that it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** A real `foremesh` process, from the bundle that ships. */
 export class ForemeshProcess {
   readonly child: ChildProcess;
-  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  readonly exited: Promise<Ended>;
   stdout = '';
   stderr = '';
 
@@ -31,7 +39,9 @@ export class ForemeshProcess {
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
     });
-    this.exited = new Promise((resolve) => this.child.once('close', (code, signal) => resolve({ code, signal })));
+    this.exited = new Promise((resolve) =>
+      this.child.once('close', (code, signal) => resolve({ code, signal, stdout: this.stdout, stderr: this.stderr })),
+    );
   }
 
   get pid(): number {
@@ -58,10 +68,8 @@ export class ForemeshProcess {
 }
 
 /** Runs `foremesh` to its end. */
-export async function foremesh(...words: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const process_ = new ForemeshProcess(words);
-  const { code } = await process_.exited;
-  return { code, stdout: process_.stdout, stderr: process_.stderr };
+export function foremesh(...words: string[]): Promise<Ended> {
+  return new ForemeshProcess(words).exited;
 }
 
 /** Process ids of this user whose parent is gone or is one of ours, by command line. */

@@ -1,27 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { createAccount, type RunningBroker, startBroker } from '@foremesh/broker';
+import { type RunningBroker, startBroker } from '@foremesh/broker';
 import type { Transport } from '@foremesh/node-runtime/contract';
 import { connectMqtt, type MqttConnectOptions } from '../../../node-runtime/shell/mqtt-transport.ts';
-import { later, scratch } from '../../unit/shell/scratch.ts';
+import { later } from '../../unit/shell/scratch.ts';
+import { account, makeHome } from '../broker/support.ts';
 
 export { until } from '../../support/until.ts';
 export * from '../../unit/shell/scratch.ts';
-
-export const account = { username: 'tester', password: 'correct horse battery' };
-
-export async function makeBrokerHome(): Promise<string> {
-  const home = await scratch();
-  await createAccount(home, account.username, account.password);
-  return home;
-}
+export { account, makeHome };
 
 export async function makeBroker(home?: string, port = 0): Promise<RunningBroker> {
   const options = {
-    home: home ?? (await makeBrokerHome()),
+    home: home ?? (await makeHome()),
     listen: { host: '127.0.0.1', port },
     webSocket: false,
   } as const;
@@ -78,13 +71,4 @@ export function spawnScript(name: string, ...args: string[]): Child {
       await gone;
     },
   };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

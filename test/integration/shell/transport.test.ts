@@ -4,14 +4,14 @@ import type { Transport } from '@foremesh/node-runtime/contract';
 import { generate, parser } from 'mqtt-packet';
 import { Link, type LinkOptions } from '../../../node-runtime/shell/link.ts';
 import { connectMqtt } from '../../../node-runtime/shell/mqtt-transport.ts';
+import { freePort } from '../mesh/fleet.ts';
 import {
   account,
   endAll,
-  freePort,
   hearAll,
   later,
   makeBroker,
-  makeBrokerHome,
+  makeHome,
   makeTransport,
   meshError,
   spawnScript,
@@ -185,7 +185,7 @@ describe('Link', () => {
   }
 
   it('comes back after the broker did, with a fresh client, and flushes nothing of before', async () => {
-    const home = await makeBrokerHome();
+    const home = await makeHome();
     const first = await makeBroker(home);
     const { tcpPort: port, urls } = first;
     const { link, told } = makeLink(() => urls[0]!);

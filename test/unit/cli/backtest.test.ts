@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 import { runCli } from '@foremesh/node-runtime/cli';
-import { formatConnection, type HistoryPage, type QueryAsk } from '@foremesh/node-runtime/contract';
-import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
-import { FakeIo } from './fake-io.ts';
+import type { HistoryPage, QueryAsk } from '@foremesh/node-runtime/contract';
+import type { FakeIo } from './fake-io.ts';
+import { meshOfSuite } from './mesh-of-suite.ts';
 
 /** A wave of 24 values, 5 minutes apart, with a little noise that is always the same. */
 const wave = (count: number, middle = 0.5) =>
@@ -18,29 +16,16 @@ const csv = (values: readonly number[]) =>
 
 describe('cli: backtest', function () {
   this.timeout(60_000);
-  let folder: string;
-  let mesh: ScriptedMesh;
+  const { mesh, newIo, path } = meshOfSuite();
   let io: FakeIo;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
-    mesh = await ScriptedMesh.start();
-    await writeFile(join(folder, 'cpu.csv'), csv(wave(400)));
-  });
-  after(async () => {
-    await mesh.close();
-    await rm(folder, { recursive: true });
-  });
+  before(() => writeFile(path('cpu.csv'), csv(wave(400))));
   beforeEach(() => {
-    io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    io = newIo();
   });
   const run = (...argv: string[]) => runCli(['backtest', ...argv], io);
 
   it('judges every model on the same windows, draws the best, and writes a picture of all', async () => {
-    assert.equal(
-      await run('cpu.csv', '--range', '0:1', '--origins', '20', '--svg', join(folder, 'cpu.svg')),
-      0,
-      io.err,
-    );
+    assert.equal(await run('cpu.csv', '--range', '0:1', '--origins', '20', '--svg', path('cpu.svg')), 0, io.err);
     const lines = io.text.split('\n');
     assert.equal(lines[0], 'cpu of cpu.csv: 400 values 5 min apart, 12 steps ahead from 20 origins');
     assert.match(lines[2]!, /^MODEL +MAE +MASE +PB +BY LAST-VALUE +IN BAND +TIME$/);
@@ -48,7 +33,7 @@ describe('cli: backtest', function () {
     assert.match(io.text, /\nlast-value +\S+ +\S+ +\S+ +1 +\d+ % +\S+ ms/);
     const best = lines[3]!.split(' ')[0]!;
     assert.ok(best !== 'last-value' && io.text.includes(`the last forecast of ${best}: `), io.text);
-    const svg = await readFile(join(folder, 'cpu.svg'), 'utf8');
+    const svg = await readFile(path('cpu.svg'), 'utf8');
     assert.match(svg, /^<svg /);
     const panels = lines.slice(3, lines.indexOf('', 3)).length;
     assert.equal(svg.match(/<polygon/g)!.length, panels);
@@ -82,7 +67,7 @@ describe('cli: backtest', function () {
   });
 
   it('draws in the picture what came beside what was expected', async () => {
-    const svg = join(folder, 'last.svg');
+    const svg = path('last.svg');
     assert.equal(await run('cpu.csv', '--origins', '2', '--json', '--svg', svg), 0, io.err);
     const [first] = /<g .*?<\/g>/s.exec(await readFile(svg, 'utf8'))!;
     const xs = (points: string) => points.split(' ').map((point) => Number(point.split(',')[0]));
@@ -94,8 +79,8 @@ describe('cli: backtest', function () {
   });
 
   it('takes values below zero, gaps, and series in which nothing happens', async () => {
-    await writeFile(join(folder, 'cold.csv'), csv(wave(200, -5)).replace(/^(\d+),(-4\.9\d+)$/gm, '$1,'));
-    await writeFile(join(folder, 'flat.csv'), csv(Array(100).fill(3)));
+    await writeFile(path('cold.csv'), csv(wave(200, -5)).replace(/^(\d+),(-4\.9\d+)$/gm, '$1,'));
+    await writeFile(path('flat.csv'), csv(Array(100).fill(3)));
     for (const file of ['cold.csv', 'flat.csv']) {
       assert.equal(await run(file, '--origins', '5'), 0, io.err);
       assert.doesNotMatch(io.text, /NaN|Infinity|undefined/);
@@ -121,8 +106,8 @@ describe('cli: backtest', function () {
   });
 
   it('refuses what it cannot read, and says what would be right', async () => {
-    await writeFile(join(folder, 'word.csv'), '1\n2\nthree\n');
-    await writeFile(join(folder, 'short.csv'), '1\n2\n3\n');
+    await writeFile(path('word.csv'), '1\n2\nthree\n');
+    await writeFile(path('short.csv'), '1\n2\n3\n');
     const refusals: [string[], RegExp][] = [
       [['word.csv'], /word\.csv:3: "three" is no number .*MESH_SERIES_INVALID\)\n {2}write 0\.25/],
       [['short.csv'], /short\.csv: 3 values are too few for 12 steps ahead .*\n {2}give it 24 or more/],

@@ -1,39 +1,28 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 import { runCli } from '@foremesh/node-runtime/cli';
-import { formatConnection, type JobState, type Problem } from '@foremesh/node-runtime/contract';
+import type { JobState, Problem } from '@foremesh/node-runtime/contract';
 import { until } from '../../support/until.ts';
-import { resultOf, ScriptedMesh, stateOf } from '../sdk/scripted-mesh.ts';
-import { FakeIo } from './fake-io.ts';
+import { resultOf, stateOf } from '../sdk/scripted-mesh.ts';
+import type { FakeIo } from './fake-io.ts';
+import { meshOfSuite } from './mesh-of-suite.ts';
 
 describe('cli: commands', () => {
-  let mesh: ScriptedMesh;
-  let folder: string;
+  const { mesh, newIo, path } = meshOfSuite();
   let io: FakeIo;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
-    mesh = await ScriptedMesh.start();
     await mesh.startHolder();
+    await writeFile(path('map.ts'), 'export default (task: { input: { length: number } }) => task.input.length;\n');
+    await writeFile(path('large.txt'), 'line\n'.repeat(100_000));
     await writeFile(
-      join(folder, 'map.ts'),
-      'export default (task: { input: { length: number } }) => task.input.length;\n',
-    );
-    await writeFile(join(folder, 'large.txt'), 'line\n'.repeat(100_000));
-    await writeFile(
-      join(folder, 'job.yaml'),
+      path('job.yaml'),
       'name: numbers\nstages: { map: { code: map.ts, split: lines, input: large.txt } }\n',
     );
-    await writeFile(join(folder, 'wrong.yaml'), 'stages: { map: { code: map.ts, retrys: 3 } }\n');
-  });
-  after(async () => {
-    await mesh.close();
-    await rm(folder, { recursive: true });
+    await writeFile(path('wrong.yaml'), 'stages: { map: { code: map.ts, retrys: 3 } }\n');
   });
   beforeEach(() => {
-    io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    io = newIo();
     mesh.answer = () => undefined;
     mesh.onCancel = () => undefined;
     mesh.onSpec = ({ job, specHash }) => void mesh.publishEnd(job, specHash);
@@ -57,7 +46,7 @@ describe('cli: commands', () => {
 
     it('writes the result to a file', async () => {
       assert.equal(await run('submit', 'job.yaml', '--out', 'table.json'), 0, io.err);
-      assert.equal(await readFile(join(folder, 'table.json'), 'utf8'), '{"sum":6}');
+      assert.equal(await readFile(path('table.json'), 'utf8'), '{"sum":6}');
       assert.equal(io.text, '');
       assert.match(io.err, /wrote table\.json\n$/);
     });
@@ -98,8 +87,8 @@ describe('cli: commands', () => {
       assert.equal(await run('submit', 'wrong.yaml'), 2);
       assert.equal(io.err, 'wrong.yaml:1:32: unknown key "retrys"; did you mean "retries"? (MESH_SPEC_INVALID)\n');
       io.err = '';
-      await writeFile(join(folder, 'bad.ts'), 'import fs from "node:fs";\nexport default () => fs;\n');
-      await writeFile(join(folder, 'bad.yaml'), 'stages: { map: { code: bad.ts } }\n');
+      await writeFile(path('bad.ts'), 'import fs from "node:fs";\nexport default () => fs;\n');
+      await writeFile(path('bad.yaml'), 'stages: { map: { code: bad.ts } }\n');
       assert.equal(await run('submit', 'bad.yaml', '--json'), 2);
       const { error } = JSON.parse(io.err) as { error: Problem };
       assert.equal(error.code, 'MESH_TASK_CODE_INVALID');

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { runCli } from '@foremesh/node-runtime/cli';
-import {
-  formatConnection,
-  type HistoryPage,
-  type NodeForecast,
-  type NodeRow,
-  type QueryAsk,
-} from '@foremesh/node-runtime/contract';
+import type { HistoryPage, NodeForecast, NodeRow, QueryAsk } from '@foremesh/node-runtime/contract';
 import { nodeStatus } from '../core/samples.ts';
-import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
-import { FakeIo } from './fake-io.ts';
+import type { FakeIo } from './fake-io.ts';
+import { meshOfSuite } from './mesh-of-suite.ts';
 
 const minuteMs = 60_000;
 const steps = 30;
@@ -58,22 +50,13 @@ function row(node: string, change: Partial<NodeRow> = {}): NodeRow {
 }
 
 describe('cli: forecast', () => {
-  let mesh: ScriptedMesh;
-  let folder: string;
+  const { mesh, newIo, path } = meshOfSuite();
   let io: FakeIo;
   let history: HistoryPage | undefined;
   let rows: NodeRow[];
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
-    mesh = await ScriptedMesh.start();
-    await mesh.publish(mesh.topics.forecast('pi-3'), forecast, true);
-  });
-  after(async () => {
-    await mesh.close();
-    await rm(folder, { recursive: true });
-  });
+  before(() => mesh.publish(mesh.topics.forecast('pi-3'), forecast, true));
   beforeEach(() => {
-    io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    io = newIo();
     history = page;
     rows = [row('pi-3'), row('pi-44')];
     mesh.answer = (ask: QueryAsk) => {
@@ -124,7 +107,7 @@ describe('cli: forecast', () => {
     assert.equal(await run('pi-3', '--resource', 'cpu', '--json'), 0, io.err);
     const [document] = io.documents as [NodeForecast & { ageMs: number }];
     assert.deepEqual(document, { ...forecast, ageMs: 20_000, resources: [forecast.resources[0]] });
-    const file = join(folder, 'pi-3.svg');
+    const file = path('pi-3.svg');
     assert.equal(await run('pi-3', '--resource', 'memory', '--svg', file), 0, io.err);
     const svg = await readFile(file, 'utf8');
     assert.match(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" [^>]+>\n/);
@@ -132,7 +115,7 @@ describe('cli: forecast', () => {
     assert.equal(svg.match(/<polygon /g)!.length, 1);
     assert.doesNotMatch(svg, /NaN|Infinity|undefined|CPU/);
     assert.equal(svg.match(/<g /g)!.length, svg.match(/<\/g>/g)!.length);
-    assert.equal(await run('pi-3', '--svg', join(folder, 'nowhere', 'pi-3.svg')), 1);
+    assert.equal(await run('pi-3', '--svg', path('nowhere', 'pi-3.svg')), 1);
     assert.match(io.err, /nowhere.*MESH_STORAGE_FAILED/);
   });
 

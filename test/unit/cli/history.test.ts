@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { runCli } from '@foremesh/node-runtime/cli';
-import { formatConnection, type HistoryPage, type QueryAsk } from '@foremesh/node-runtime/contract';
+import type { HistoryPage, QueryAsk } from '@foremesh/node-runtime/contract';
 import { axisOf, barsOf, columnsOf } from '../../../node-runtime/cli/plot.ts';
-import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
-import { FakeIo } from './fake-io.ts';
+import type { FakeIo } from './fake-io.ts';
+import { meshOfSuite } from './mesh-of-suite.ts';
 
 /** An hour of samples, a minute apart, in two runs. */
 const count = 60;
@@ -31,19 +28,10 @@ const page: HistoryPage = {
 };
 
 describe('cli: history', () => {
-  let mesh: ScriptedMesh;
-  let folder: string;
+  const { mesh, newIo } = meshOfSuite();
   let io: FakeIo;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
-    mesh = await ScriptedMesh.start();
-  });
-  after(async () => {
-    await mesh.close();
-    await rm(folder, { recursive: true });
-  });
   beforeEach(() => {
-    io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    io = newIo();
     mesh.asks.length = 0;
     mesh.answer = () => ({ query: 'history', page });
   });

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { runCli } from '@foremesh/node-runtime/cli';
-import { formatConnection, type NodeRow } from '@foremesh/node-runtime/contract';
+import type { NodeRow } from '@foremesh/node-runtime/contract';
 import { coloured, plain } from '../../../node-runtime/cli/style.ts';
 import { widthOf } from '../../../node-runtime/cli/text.ts';
 import { screenOf, stackedBar } from '../../../node-runtime/cli/watch-nodes.ts';
 import { until } from '../../support/until.ts';
-import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
-import { FakeIo } from './fake-io.ts';
+import { meshOfSuite } from './mesh-of-suite.ts';
 
 const gigabyte = 1_000_000_000;
 
@@ -30,25 +26,16 @@ function row(node: string, change: Partial<NodeRow> = {}, online = true): NodeRo
 }
 
 describe('cli: nodes --watch', () => {
-  let mesh: ScriptedMesh;
-  let folder: string;
+  const { mesh, newIo } = meshOfSuite();
   let rows: NodeRow[] | undefined;
 
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'foremesh-watch-'));
-    mesh = await ScriptedMesh.start();
-    mesh.answer = (ask) => (rows && ask.query === 'nodes' ? { query: 'nodes', nodes: rows, truncated: 0 } : undefined);
-  });
-  after(async () => {
-    await mesh.close();
-    await rm(folder, { recursive: true });
-  });
+  mesh.answer = (ask) => (rows && ask.query === 'nodes' ? { query: 'nodes', nodes: rows, truncated: 0 } : undefined);
   beforeEach(() => {
     rows = [row('bob'), row('ada', { leads: true, running: 0 })];
   });
 
   function watch(isTTY: boolean, ...more: string[]) {
-    const io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection), NO_COLOR: '1' });
+    const io = newIo({ NO_COLOR: '1' });
     io.stdout.isTTY = isTTY;
     const ended = runCli(['nodes', '--watch', '--every', '500ms', ...more], io);
     return { io, ended };
@@ -126,7 +113,7 @@ describe('cli: nodes --watch', () => {
   });
 
   it('refuses to look too often', async () => {
-    const io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    const io = newIo();
     assert.equal(await runCli(['nodes', '--watch', '--every', '1ms'], io), 2);
     assert.match(io.err, /500ms to 1h/);
   });

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { runCli } from '@foremesh/node-runtime/cli';
-import { formatConnection, type WhyAnswer, type WhyNode } from '@foremesh/node-runtime/contract';
-import { ScriptedMesh } from '../sdk/scripted-mesh.ts';
-import { FakeIo } from './fake-io.ts';
+import type { WhyAnswer, WhyNode } from '@foremesh/node-runtime/contract';
+import { meshOfSuite } from './mesh-of-suite.ts';
 
 const minuteMs = 60_000;
 const MiB = 1024 ** 2;
@@ -33,22 +29,13 @@ const answer: WhyAnswer = {
 };
 
 describe('cli: why', () => {
-  let mesh: ScriptedMesh;
-  let folder: string;
+  const { mesh, newIo } = meshOfSuite();
   let why: WhyAnswer;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'foremesh-cli-'));
-    mesh = await ScriptedMesh.start();
-    mesh.answer = () => ({ query: 'why', why });
-  });
-  after(async () => {
-    await mesh.close();
-    await rm(folder, { recursive: true });
-  });
+  mesh.answer = () => ({ query: 'why', why });
 
   /** What it prints, with each time of day as the minutes from when it was asked. */
   async function printed(): Promise<string[]> {
-    const io = new FakeIo(folder, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
+    const io = newIo();
     const askedMs = Date.now();
     assert.equal(await runCli(['why', 'blur-12'], io), 2, io.err);
     const day = 24 * 60;

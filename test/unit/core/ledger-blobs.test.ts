@@ -1,17 +1,6 @@
 import assert from 'node:assert/strict';
 import { lateBlobOf, unneededBlobs } from '@foremesh/node-runtime/core';
-import {
-  assigned,
-  blobNamed,
-  code,
-  done,
-  Leader,
-  mergeCode,
-  planOf,
-  recordIndex,
-  splitStage,
-  stagePlan,
-} from './samples.ts';
+import { assigned, blobNamed, code, done, Leader, mergeCode, planOf, splitStage, stagePlan } from './samples.ts';
 
 describe('ledger: the blobs that jobs need', () => {
   const all = [code, mergeCode, blobNamed('a'), blobNamed('b'), blobNamed('e'), blobNamed('f')];
@@ -28,15 +17,7 @@ describe('ledger: the blobs that jobs need', () => {
     assert.deepEqual(kept(leader), []);
     leader.submit('j', { ...planOf(splitStage('s', 2)), retentionMs: 5_000 });
     assert.deepEqual(kept(leader), ['c', 'd', 'a']);
-    const effects = leader.step({
-      type: 'indexed',
-      account: 'me',
-      job: 'j',
-      stage: 's',
-      source: blobNamed('a'),
-      index: recordIndex(2),
-    });
-    const [first, second] = assigned(effects);
+    const [first, second] = assigned(leader.indexed('j', 's', 2));
     const merging = [first!, second!].flatMap(({ attempt }, at) =>
       assigned(leader.report('ada', [{ ...done(attempt), output: output('be'[at]!) } as ReturnType<typeof done>])),
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type LogRow, limits, type QueryAnswer } from '@foremesh/node-runtime/contract';
 import { answerQuery, lateLogOf, unneededBlobs } from '@foremesh/node-runtime/core';
-import { assigned, blobNamed, done, failed, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
+import { assigned, blobNamed, done, failed, Leader, planOf, splitStage, stagePlan } from './samples.ts';
 
 function ask(leader: Leader, from = 0, task?: string, account = 'me'): QueryAnswer {
   const which = { job: 'j', from, ...(task === undefined ? {} : { task }) };
@@ -18,8 +18,7 @@ function start(tasks: number): { leader: Leader; attempts: { node: string; attem
   leader.elect();
   leader.join('ada', { slots: tasks, queue: 2 * tasks, memoryBytes: 1024 ** 4, offeredMemoryBytes: 1024 ** 4 });
   leader.submit('j', { ...planOf(splitStage('s', tasks, { retries: 5 })), retentionMs: 5_000 });
-  const of = { account: 'me', job: 'j', stage: 's', source: blobNamed('a'), index: recordIndex(tasks) };
-  return { leader, attempts: assigned(leader.step({ type: 'indexed', ...of })) };
+  return { leader, attempts: assigned(leader.indexed('j', 's', tasks)) };
 }
 
 describe('planner: logs that are kept', () => {

@@ -148,14 +148,7 @@ describe('planner: the plan of a job', () => {
   it('plans what is left of a job, its running tasks where they run', () => {
     leader.join('ada', { slots: 2, queue: 0 });
     leader.submit('j', planOf(splitStage('map', 4, { estimateSeconds: 40 })));
-    leader.step({
-      type: 'indexed',
-      account: 'me',
-      job: 'j',
-      stage: 'map',
-      source: blobNamed('a'),
-      index: recordIndex(40),
-    });
+    leader.indexed('j', 'map', 40);
     const running = [...leader.planner.attempts.values()];
     assert.equal(running.length, 2);
     for (const { key, node } of running) leader.report(node, [{ type: 'started', attempt: key }]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { NodeStatus, WhyAnswer } from '@foremesh/node-runtime/contract';
 import { answerQuery, createLedger, type JobPlan, type StagePlan } from '@foremesh/node-runtime/core';
 import fc from 'fast-check';
-import { assigned, blobNamed, done, failed, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
+import { assigned, blobNamed, done, failed, Leader, planOf, splitStage, stagePlan } from './samples.ts';
 
 const MiB = 1024 ** 2;
 const stepMs = 60_000;
@@ -110,8 +110,7 @@ describe('planner: placement ahead', () => {
     mesh.add('slow');
     const effects = mesh.submit('j', planOf(splitStage('s', 12, { estimateSeconds: 120 })));
     assert.deepEqual(assigned(effects), []);
-    const job = { account: 'me', job: 'j', stage: 's' };
-    const started = assigned(mesh.step({ type: 'indexed', ...job, source: blobNamed('a'), index: recordIndex(12) }));
+    const started = assigned(mesh.indexed('j', 's', 12));
     assert.deepEqual(
       started.map(({ task, node }) => `${task} ${node}`),
       // Each takes 1 s on the fast one and 10 s on the slow one: nine end there before one would here, and eleven more are ready.

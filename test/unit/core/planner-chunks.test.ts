@@ -7,13 +7,13 @@ import {
   type StagePlan,
   splitAnew,
 } from '@foremesh/node-runtime/core';
-import { assigned, blobNamed, json, Leader, mergeCode, planOf, recordIndex, stagePlan, usage } from './samples.ts';
+import { assigned, blobNamed, json, Leader, mergeCode, planOf, stagePlan, usage } from './samples.ts';
 
 const byLines = (change: Partial<StagePlan> = {}): StagePlan =>
   stagePlan('s', { input: blobNamed('a', 10_000), split: { by: 'lines' }, merge: mergeCode, ...change });
 
 function indexed(leader: Leader, records: number, source = blobNamed('a', 10_000)): PlannerEffect[] {
-  return leader.step({ type: 'indexed', account: 'me', job: 'j', stage: 's', source, index: recordIndex(records) });
+  return leader.indexed('j', 's', records, source);
 }
 
 function stageOf(leader: Leader) {

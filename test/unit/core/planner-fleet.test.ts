@@ -1,17 +1,7 @@
 import assert from 'node:assert/strict';
 import { limits } from '@foremesh/node-runtime/contract';
 import { createLedger } from '@foremesh/node-runtime/core';
-import {
-  assigned,
-  blobNamed,
-  done,
-  Leader,
-  nodeStatus,
-  planOf,
-  recordIndex,
-  splitStage,
-  stagePlan,
-} from './samples.ts';
+import { assigned, done, Leader, nodeStatus, planOf, splitStage, stagePlan } from './samples.ts';
 
 /** Nodes that come, go, fall silent and come back without a word; leaders that change. */
 describe('planner: the fleet', () => {
@@ -106,14 +96,7 @@ describe('planner: the fleet', () => {
     const leader = new Leader();
     leader.elect();
     leader.submit('stuck', planOf(splitStage('s', 200, { labels: ['nowhere'] })));
-    leader.step({
-      type: 'indexed',
-      account: 'me',
-      job: 'stuck',
-      stage: 's',
-      source: blobNamed('a'),
-      index: recordIndex(200),
-    });
+    leader.indexed('stuck', 's', 200);
     leader.join('bob');
     assert.deepEqual(
       assigned(leader.submit('j', planOf(stagePlan('t')))).map((each) => each.task),
@@ -174,16 +157,7 @@ describe('planner: the fleet', () => {
     leader.join('bob');
     leader.join('cyd', { slots: 1, queue: 0 });
     leader.submit('j', planOf(splitStage('s', 50)));
-    const running = assigned(
-      leader.step({
-        type: 'indexed',
-        account: 'me',
-        job: 'j',
-        stage: 's',
-        source: blobNamed('a'),
-        index: recordIndex(50),
-      }),
-    );
+    const running = assigned(leader.indexed('j', 's', 50));
     let finished = 0;
     while (running.length > 0) {
       for (const [id, node] of leader.planner.nodes) {

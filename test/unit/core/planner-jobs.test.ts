@@ -64,9 +64,9 @@ describe('planner: jobs', () => {
     const leader = new Leader();
     leader.elect();
     leader.submit('j', planOf(splitStage('s', 2)));
-    const answer = { account: 'me', job: 'j', stage: 's' };
-    leader.step({ type: 'indexed', ...answer, source: blobNamed('a'), index: recordIndex(4) });
-    leader.step({ type: 'index-failed', ...answer, problem: { code: 'MESH_BLOB_MISSING', message: 'late' } });
+    leader.indexed('j', 's', 4);
+    const problem = { code: 'MESH_BLOB_MISSING', message: 'late' };
+    leader.step({ type: 'index-failed', account: 'me', job: 'j', stage: 's', problem });
     assert.equal(leader.planner.ledger.jobs.get('me/j')!.phase, 'running');
   });
 

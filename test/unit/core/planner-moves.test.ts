@@ -11,18 +11,7 @@ import {
   stepAgent,
 } from '@foremesh/node-runtime/core';
 import { standardPlanning } from '@foremesh/partitioner';
-import {
-  assigned,
-  blobNamed,
-  code,
-  done,
-  Leader,
-  mergeCode,
-  nodeStatus,
-  planOf,
-  recordIndex,
-  stagePlan,
-} from './samples.ts';
+import { assigned, blobNamed, code, done, Leader, mergeCode, nodeStatus, planOf, stagePlan } from './samples.ts';
 
 const gibibyte = 1024 ** 3;
 const stepMs = 60_000;
@@ -256,8 +245,8 @@ describe('planner: moves', () => {
     join('bob');
     const split = { by: 'lines' as const };
     leader.submit('j', slow('s', { input: blobNamed('a', 400), split, merge: mergeCode }));
-    const head = { account: 'me', job: 'j', stage: 's', source: blobNamed('a', 400) };
-    const [whole] = assigned(leader.step({ type: 'indexed', ...head, index: recordIndex(40) }));
+    const index = () => leader.indexed('j', 's', 40, blobNamed('a', 400));
+    const [whole] = assigned(index());
     leader.report('bob', [{ type: 'started', attempt: whole!.attempt }]);
     join('cyd');
     join('dan');
@@ -267,7 +256,7 @@ describe('planner: moves', () => {
       tick().some(({ type }) => type === 'index'),
       'nobody knows any more where its records begin',
     );
-    leader.step({ type: 'indexed', ...head, index: recordIndex(40) });
+    index();
     const effects = tick(2_000);
     assert.deepEqual(
       sentTo(effects, 'bob').map(({ type }) => type),

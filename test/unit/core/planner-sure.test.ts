@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { answerQuery, type JobPlan, type PlannerPolicy } from '@foremesh/node-runtime/core';
-import { assigned, blobNamed, json, Leader, planOf, recordIndex, splitStage, stagePlan, usage } from './samples.ts';
+import { assigned, blobNamed, json, Leader, planOf, splitStage, stagePlan, usage } from './samples.ts';
 import { type OwnWork, UnsteadyFleet } from './unsteady-fleet.ts';
 
 const steady: OwnWork = { levels: [0.4], meanMs: [0], foreseen: { q10: 0.35, q50: 0.4, q90: 0.45 } };
@@ -63,9 +63,7 @@ describe('planner: copies for the sake of a deadline', () => {
     leader.elect();
     for (const node of ['bob', 'cyd']) leader.join(node, { slots: 1, queue: 0 });
     leader.submit('j', { ...planOf(splitStage('s', 3)), ...(deadline === undefined ? {} : { deadline }) });
-    const source = blobNamed('a');
-    const index = recordIndex(30);
-    const first = assigned(leader.step({ type: 'indexed', account: 'me', job: 'j', stage: 's', source, index }));
+    const first = assigned(leader.indexed('j', 's', 30));
     leader.nowMs += 10_000;
     const took = { ...usage, wallMs: 10_000 };
     const last = assigned(

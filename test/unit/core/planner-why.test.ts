@@ -7,7 +7,7 @@ import {
   type WhyAnswer,
 } from '@foremesh/node-runtime/contract';
 import { answerQuery, createLedger, type Foresight } from '@foremesh/node-runtime/core';
-import { assigned, done, failed, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
+import { assigned, done, failed, Leader, planOf, splitStage, stagePlan } from './samples.ts';
 
 const MiB = 1024 ** 2;
 const memory = (mebibytes: number) => ({
@@ -263,8 +263,7 @@ describe('planner: why a task is where it is', () => {
       ],
     );
     assert.equal(why('j').text, 's: its records are being counted and cut');
-    const source = splitStage('s', 3).input!;
-    leader.step({ type: 'indexed', account: 'me', job: 'j', stage: 's', source, index: recordIndex(9) });
+    leader.indexed('j', 's', 9);
     const merge = why('s-merge');
     assert.deepEqual([merge.reason, merge.waitsFor], ['parts', ['s-0', 's-1', 's-2']]);
     assert.deepEqual(why('j').stages[1], { stage: 't', reason: 'needs', text: 'waits for s' });

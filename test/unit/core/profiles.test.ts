@@ -10,7 +10,7 @@ import {
 } from '@foremesh/node-runtime/core';
 import { takersOf } from '../../../node-runtime/core/planner/pace.ts';
 import { workSecondsOf } from '../../../node-runtime/core/planner/profiles.ts';
-import { blobNamed, code, json, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
+import { blobNamed, code, json, Leader, planOf, splitStage, stagePlan } from './samples.ts';
 
 const usage: Usage = { cpuMs: 500, wallMs: 900, peakMemoryBytes: 2_000_000, inputBytes: 100, outputBytes: 10 };
 const doneWith = (attempt: string, used: Partial<Usage> = {}): OutboxMessage => ({
@@ -194,7 +194,7 @@ describe('planner: profiles', () => {
     };
     const ask = (job: string, change: Parameters<typeof stagePlan>[1]) => {
       leader.submit(job, planOf(stagePlan('s', { input: source, ...unknown, ...change })));
-      leader.step({ type: 'indexed', account: 'me', job, stage: 's', source, index: recordIndex(10) });
+      leader.indexed(job, 's', 10, source);
       const view = leader.planner.jobs.get(`me/${job}`)!;
       const [task] = view.tasks.values();
       const rate = takersOf(leader.planner, task!.stage, { source, recordBytes: 10 })(leader.planner.nodes.get('bob')!);
@@ -222,8 +222,7 @@ describe('planner: profiles', () => {
     const job = known(leader, 'graph');
     const part = profileOf(leader.planner, job, job.plan.stages[0]!);
     assert.ok(Math.abs(part.workSeconds!.q50 - 1) < 0.05, `${part.workSeconds!.q50}`);
-    const index = recordIndex(40);
-    leader.step({ type: 'indexed', account: 'me', job: 'graph', stage: 'map', source: blobNamed('a', 400), index });
+    leader.indexed('graph', 'map', 40, blobNamed('a', 400));
     const tasks = job.stages.get('map')!.tasks;
     const merge = profileOfTask(leader.planner, job, tasks.at(-1)!);
     assert.deepEqual([tasks.length, merge.basis], [5, 'all']);

@@ -7,7 +7,7 @@ import {
   restoreLedger,
   snapshotLedger,
 } from '@foremesh/node-runtime/core';
-import { assigned, blobNamed, code, done, Leader, planOf, recordIndex, splitStage, stagePlan } from './samples.ts';
+import { assigned, blobNamed, code, done, Leader, planOf, splitStage, stagePlan } from './samples.ts';
 
 const refusalOf = (effects: readonly PlannerEffect[]) =>
   effects.flatMap((each) => (each.type === 'publish-state' && each.state.phase === 'refused' ? [each.state] : []))[0];
@@ -58,16 +58,7 @@ describe('planner: quotas', () => {
     leader.join('ada', { slots: 6 });
     setQuota(leader, 'me', { tasksAtOnce: 2 });
     leader.submit('j', planOf(splitStage('s', 5)));
-    const first = assigned(
-      leader.step({
-        type: 'indexed',
-        account: 'me',
-        job: 'j',
-        stage: 's',
-        source: blobNamed('a'),
-        index: recordIndex(5),
-      }),
-    );
+    const first = assigned(leader.indexed('j', 's', 5));
     assert.equal(first.length, 2);
     assert.equal(assigned(setQuota(leader, 'me', { tasksAtOnce: 4 })).length, 2);
     assert.deepEqual(setQuota(leader, 'me', { tasksAtOnce: 1 }), [], 'nobody is told to stop');
@@ -134,8 +125,7 @@ describe('planner: quotas', () => {
     leader.elect();
     leader.join('ada', { slots: 6 });
     leader.submit('j', planOf(splitStage('s', 5)));
-    const of = { account: 'me', job: 'j', stage: 's', source: blobNamed('a'), index: recordIndex(5) };
-    const first = assigned(leader.step({ type: 'indexed', ...of }));
+    const first = assigned(leader.indexed('j', 's', 5));
     assert.deepEqual(
       first.map(({ task }) => task),
       ['s-0', 's-1'],

@@ -1,13 +1,11 @@
 import { lastValue, predictTasks } from '@foremesh/models';
-import {
-  type CodeReference,
-  type DataReference,
-  limits,
-  type NodeStatus,
-  type OutboxMessage,
-  type Output,
-  type RecordIndex,
-  type Usage,
+import type {
+  DataReference,
+  NodeStatus,
+  OutboxMessage,
+  Output,
+  RecordIndex,
+  Usage,
 } from '@foremesh/node-runtime/contract';
 import {
   applyCommand,
@@ -28,28 +26,15 @@ import {
 } from '@foremesh/node-runtime/core';
 import { standardPlanning } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
+import { code, mergeCode, stagePlan } from '../../../simulations/scenario/virtual-jobs.ts';
+
+export { code, mergeCode, stagePlan };
 
 export function blobNamed(digit: string, sizeBytes = 100): DataReference {
   return { blob: `sha256-${digit.repeat(64).slice(0, 64)}`, sizeBytes };
 }
 
-export const code: CodeReference = { engine: 'js', ...blobNamed('c') };
-export const mergeCode: CodeReference = { engine: 'js', ...blobNamed('d') };
 export const usage: Usage = { cpuMs: 10, wallMs: 20, peakMemoryBytes: 1_000, inputBytes: 1, outputBytes: 1 };
-
-export function stagePlan(stage: string, change: Partial<StagePlan> = {}): StagePlan {
-  return {
-    stage,
-    code,
-    needs: [],
-    priority: 5,
-    retries: 2,
-    limits: { memoryBytes: limits.memoryBytesLeast, cpuMs: 1_000, wallMs: 1_000, outputBytes: 1_000 },
-    labels: [],
-    sink: true,
-    ...change,
-  };
-}
 
 /** A stage that cuts its input into `chunks` and merges the parts. */
 export function splitStage(stage: string, chunks: number, change: Partial<StagePlan> = {}): StagePlan {
@@ -176,6 +161,11 @@ export class Leader {
 
   submit(job: string, plan: JobPlan, specHash = 'h1'): PlannerEffect[] {
     return this.step({ type: 'submitted', account: 'me', job, specHash, plan });
+  }
+
+  /** What a stage splits has been read: it holds so many records. */
+  indexed(job: string, stage: string, totalRecords: number, source = blobNamed('a')): PlannerEffect[] {
+    return this.step({ type: 'indexed', account: 'me', job, stage, source, index: recordIndex(totalRecords) });
   }
 }
 

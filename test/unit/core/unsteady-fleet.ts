@@ -2,7 +2,7 @@ import type { QuantileCurves } from '@foremesh/models';
 import type { OutboxMessage, Usage } from '@foremesh/node-runtime/contract';
 import { createLedger, type Foresight, type JobPlan, type PlannerEffect } from '@foremesh/node-runtime/core';
 import { randomSource } from '../../../partitioner/scheduling/random.ts';
-import { blobNamed, json, Leader, mergeCode, recordIndex, stagePlan, usage } from './samples.ts';
+import { blobNamed, json, Leader, mergeCode, stagePlan, usage } from './samples.ts';
 
 /** What a device needs itself, as shares of its one core: how it changes, and what is foreseen of that. */
 export interface OwnWork {
@@ -87,8 +87,7 @@ export class UnsteadyFleet {
       estimateSeconds: records * this.#recordSeconds,
     });
     this.#hear(leader.submit('j', { stages: [stage], ...wishes }));
-    const at = { account: 'me', job: 'j', stage: 's' };
-    this.#hear(leader.step({ type: 'indexed', ...at, source, index: recordIndex(records) }));
+    this.#hear(leader.indexed('j', 's', records, source));
     while (leader.planner.ledger.jobs.get('me/j')!.phase === 'running') this.#round();
     return (leader.nowMs - startMs) / 1_000;
   }
