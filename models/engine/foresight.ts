@@ -23,6 +23,8 @@ export interface Member {
    * long as it is the champion.
    */
   readonly challenges?: boolean;
+  /** It goes by the season of the series: where one is found that would have been worth following, it begins with a weight to match. */
+  readonly followsSeason?: boolean;
   /** Of one that costs much: for so many open series of each kind, the first that were opened. On the others it stands aside. */
   readonly seriesMost?: number;
 }

@@ -52,16 +52,16 @@ export class Mixture {
   }
 
   /**
-   * The weighted mean of what the experts say for `cell`, from `at` on in `forecasts`. One that says NaN sleeps: its weight in the mean is nothing, and
-   * it neither wins nor loses weight for when it wakes (Freund, Schapire, Singer and Warmuth 1997, experts that specialize). The first never sleeps.
+   * The weighted mean of what the experts say for `cell`, from `at` on in `forecasts`. One that says NaN, or is `asleep`, has no weight in the mean. Who says NaN in
+   * `learn` neither wins nor loses weight for when it wakes (Freund, Schapire, Singer and Warmuth 1997, experts that specialize). The first never sleeps.
    */
-  mix(cell: number, forecasts: Float32Array, at: number): number {
+  mix(cell: number, forecasts: Float32Array, at: number, asleep?: Uint8Array): number {
     const base = cell * this.#experts;
     let sum = 0;
     let weights = 0;
     for (let expert = 0; expert < this.#experts; expert += 1) {
       const forecast = forecasts[at + expert]!;
-      if (Number.isNaN(forecast)) continue;
+      if (Number.isNaN(forecast) || asleep?.[expert] === 1) continue;
       weights += this.weights[base + expert]!;
       sum += this.weights[base + expert]! * forecast;
     }
@@ -121,6 +121,15 @@ export class Mixture {
       sum += weight;
     }
     for (let at = base; at < base + experts; at += 1) weights[at]! /= sum;
+  }
+
+  /** Gives an expert at least that share of the weights of a cell, after `weigh` and until the next one. */
+  lift(cell: number, expert: number, share: number): void {
+    const base = cell * this.#experts;
+    const own = this.weights[base + expert]!;
+    if (own >= share) return;
+    for (let at = base; at < base + this.#experts; at += 1) this.weights[at]! *= (1 - share) / (1 - own);
+    this.weights[base + expert] = share;
   }
 
   #rate(at: number, pace: number, doubt: number, meanSquares: Float64Array | undefined): number {

@@ -5,7 +5,8 @@ import { anchorsUpTo, strideOf } from './anchors.ts';
 import type { Member } from './foresight.ts';
 import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
 import { type PooledCoefficients, PooledRegression, pooledModels } from './pooled-regression.ts';
-import { bases, levels, type Reading, readingOf } from './track.ts';
+import { ShiftTrust } from './shift-trust.ts';
+import { bases, levels, type Reading, readingOf, slowBases } from './track.ts';
 
 /** Rounds of all series over which pooled losses fade. */
 const roundsKept = 300;
@@ -14,8 +15,11 @@ const calibrationStep = 0.02;
 /** What few series have in common is mostly chance: so many take half the step. */
 const fewSeries = 10;
 
-/** What is kept beside the members' forecasts: their mean with pooled weights, with own weights, and this calibrated. */
-const mixes = 3;
+/**
+ * What is kept beside the members' forecasts: their mean with pooled weights, what was said with own weights, and this calibrated; and, at a new level, the mean with own weights of
+ * all members, and of those that follow it at once.
+ */
+const mixes = 5;
 
 /** Has nothing to say, ever. */
 const standsAside: Forecaster = {
@@ -44,6 +48,10 @@ export class Pool {
   readonly anchors: readonly number[];
   /** Among `experts`, those of the members that only take part as champions. */
   readonly challengers: readonly number[];
+  /** Among `experts`, those of the members that follow a season. */
+  readonly followers: readonly number[];
+  /** Among `experts`, those that go by a long past, and say little where a series is at a level that it has not. */
+  readonly slow: readonly number[];
   /** Names of all members, in the order of their weights. */
   readonly experts: string[];
   readonly cells: number;
@@ -53,6 +61,10 @@ export class Pool {
   readonly origins: readonly number[];
   /** What a series says just now, `row` numbers per cell: made anew by each, so one serves all. */
   readonly now: Float32Array;
+  /** As `now`: 1 for each of the experts that has no part in the forecasts, and that has none where only those speak that follow a new level at once. */
+  readonly asleep: Uint8Array;
+  readonly quiet: Uint8Array;
+  readonly shifts: ShiftTrust;
   /** As `now`: the weights of the members in a series. */
   readonly weights: Float32Array;
   /** As `now`: the squared losses that a mixture learned from, per rate. */
@@ -104,7 +116,14 @@ export class Pool {
     this.cells = this.anchors.length * levels.length;
     this.row = this.experts.length + mixes + (hasSlot ? 1 : 0);
     const first = bases.length + pooledModels.length;
-    this.challengers = members.flatMap(({ challenges }, index) => (challenges === true ? [first + index] : []));
+    const among = (is: (member: Member) => boolean | undefined) =>
+      members.flatMap((member, index) => (is(member) === true ? [first + index] : []));
+    this.challengers = among(({ challenges }) => challenges);
+    this.followers = among(({ followsSeason }) => followsSeason);
+    this.slow = [...slowBases, ...pooledModels].map((model) => this.experts.indexOf(model));
+    this.asleep = new Uint8Array(this.experts.length);
+    this.quiet = new Uint8Array(this.experts.length);
+    this.shifts = new ShiftTrust(this.cells);
     let origins = 0;
     this.origins = [0, ...this.anchors.map((step) => (origins += step / strideOf(step)))];
     this.now = new Float32Array(this.cells * this.row);
@@ -176,6 +195,7 @@ export class Pool {
     for (let cell = 0; cell < this.cells; cell += 1) this.mixture.weigh(cell);
     this.offsets.set(this.#calibration.offsets);
     this.meanSquares.set(this.#squares);
+    this.shifts.settle();
   }
 
   save(): PoolState {

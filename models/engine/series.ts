@@ -3,14 +3,18 @@ import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { pinballLoss } from '../scoring/scores.ts';
 import { SeasonWatch } from '../season/season-watch.ts';
-import { placeOf, strideOf } from './anchors.ts';
+import { strideOf } from './anchors.ts';
 import { Bends } from './bends.ts';
 import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 import { Duel } from './duel.ts';
+import { curvesThrough } from './latest-curves.ts';
+import { LevelWatch } from './level-watch.ts';
 import { Mixture, slopeAt } from './mixture.ts';
 import type { Pool } from './pool.ts';
 import { pooledModels } from './pooled-regression.ts';
 import { Scoreboard } from './scoreboard.ts';
+import { SeasonCredit } from './season-credit.ts';
+import { ShiftTrust } from './shift-trust.ts';
 import { Slab } from './slab.ts';
 import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
 
@@ -29,8 +33,6 @@ const doubt = 50;
 /** Own steps of the calibration, in scales, and how they fade. */
 const calibrationStep = 0.0025;
 const calibrationDecay = 0.003;
-/** A series of fewer values may still do anything: its bands reach towards the ends of its range. */
-const youngValues = 12;
 /** Least unit of a series' movements, in hundredths of its size. */
 const scaleLeast = 0.02;
 const tiny = 1e-9;
@@ -59,7 +61,7 @@ export class Series {
   readonly #row: number;
   /** Numbers that an origin keeps of a level: the mixes, and, where there is a slot, what its model said itself, NaN where nothing. */
   readonly #kept: number;
-  /** Numbers that an origin keeps at an anchor: those of its levels, then the scale. */
+  /** Numbers that an origin keeps at an anchor: those of its levels, then the scale, and how long the level was new. */
   readonly #pendingLength: number;
   /** What was said last, per cell. */
   readonly #latest: Float32Array;
@@ -72,9 +74,11 @@ export class Series {
   #learnedNumber = 0;
   /** Whether it was to be asked after the newest value. */
   #hears = false;
-  /** Of each challenger, what it said, for the time of a cell; and whether it takes part. */
-  readonly #challengersSaid: number[] = [];
+  /** Of each challenger, whether it takes part. */
   readonly #awake: boolean[];
+  /** Not where the range is open: bursts come and go there, and what two of them have in common says little. */
+  readonly #level: LevelWatch | undefined;
+  readonly #credit: SeasonCredit | undefined;
   /** Of members that know every step, what they said, for the time of a `predict`; and how that bends the mix between its anchors. */
   readonly #curves: (readonly [expert: number, curves: QuantileCurves])[] = [];
   #bends: Bends | undefined;
@@ -90,6 +94,10 @@ export class Series {
     this.#awake = pool.challengers.map(() => false);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
+    if (!pool.ownRates) {
+      this.#level = new LevelWatch(slab.take);
+      this.#credit = new SeasonCredit(this.#watch, pool.anchors);
+    }
     this.#mixture = new Mixture(
       pool.cells,
       pool.experts.length,
@@ -105,7 +113,7 @@ export class Series {
     this.#now = pool.now;
     const origins = pool.origins.at(-1)!;
     this.#kept = pool.row - pool.experts.length;
-    this.#pendingLength = levels.length * this.#kept + 1;
+    this.#pendingLength = levels.length * this.#kept + 2;
     this.#latest = slab.take(pool.cells);
     this.#pending = slab.take(origins * this.#pendingLength);
     const spoken = origins * levels.length * pool.experts.length;
@@ -149,7 +157,9 @@ export class Series {
     this.#size += (Math.abs(number) - this.#size) / this.#count;
     this.#score(number, isFamiliar);
     this.#track.push(number);
+    this.#level?.push(this.#track.values);
     this.#tell(number);
+    this.#credit?.follow(this.#count);
     return true;
   }
 
@@ -173,7 +183,9 @@ export class Series {
 
   /** Forecasts anew after `absorb`, with what the global models said, in their order. */
   predict(answers: readonly (QuantileCurves | undefined)[]): void {
-    const { anchors, experts, globals, regression } = this.#pool;
+    const { anchors, asleep, experts, globals, quiet, regression } = this.#pool;
+    asleep.fill(0);
+    quiet.fill(0);
     this.#track.read();
     this.#track.unit(scaleLeast * this.#unit());
     const { baseQuantiles } = this.#track;
@@ -223,6 +235,7 @@ export class Series {
   #enter(expert: number, curves: QuantileCurves | undefined): void {
     this.#stand(expert);
     if (curves === undefined) return;
+    this.#pool.quiet[expert] = 0;
     this.#curves.push([expert, curves]);
     const { anchors } = this.#pool;
     const said = [curves.q10, curves.q50, curves.q90];
@@ -236,30 +249,39 @@ export class Series {
 
   /** A member that stands aside says what the slow smoothing does: it neither helps nor harms. */
   #stand(expert: number): void {
-    for (let cell = 0; cell < this.#pool.cells; cell += 1)
+    const { cells, quiet } = this.#pool;
+    for (let cell = 0; cell < cells; cell += 1)
       this.#now[cell * this.#row + expert] = this.#now[cell * this.#row + aside]!;
+    quiet[expert] = 1;
   }
 
   #mix(experts: number): void {
     const { low, high } = this.#pool.options.range;
     const { scale } = this.#track;
-    const { challengers } = this.#pool;
     const now = this.#now;
-    const said = this.#challengersSaid;
+    const { asleep, quiet, shifts, slow } = this.#pool;
+    const since = this.#level?.since ?? 0;
+    for (const expert of slow) quiet[expert] = 1;
+    for (let expert = 0; expert < experts; expert += 1)
+      if (this.#sleeps(expert)) {
+        asleep[expert] = 1;
+        quiet[expert] = 1;
+      }
     for (let cell = 0; cell < this.#pool.cells; cell += 1) {
       const at = cell * this.#row;
       this.#weigh(cell);
       if (this.#pool.hasSlot) now[at + experts - 1] = this.usesLearned ? now[at + this.#row - 1]! : Number.NaN;
       for (let expert = at; expert < at + experts; expert += 1)
         now[expert] = Math.min(high, Math.max(low, now[expert]!));
-      for (let index = 0; index < challengers.length; index += 1) said[index] = now[at + challengers[index]!]!;
-      this.#silence(now, at);
-      const own = this.#mixture.mix(cell, now, at);
+      const all = this.#mixture.mix(cell, now, at, asleep);
+      const quick = since > 0 ? this.#mixture.mix(cell, now, at, quiet) : Number.NaN;
+      const own = since > 0 ? all + shifts.share(ShiftTrust.ageOf(since), cell) * (quick - all) : all;
       const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
-      now[at + experts] = this.#pool.mixture.mix(cell, now, at);
-      for (let index = 0; index < challengers.length; index += 1) now[at + challengers[index]!] = said[index]!;
+      now[at + experts] = this.#pool.mixture.mix(cell, now, at, asleep);
       now[at + experts + 1] = own;
       now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
+      now[at + experts + 3] = all;
+      now[at + experts + 4] = quick;
     }
   }
 
@@ -302,8 +324,10 @@ export class Series {
   }
 
   #weigh(cell: number): void {
-    const { ownRates, mixture, meanSquares } = this.#pool;
+    const { followers, mixture, meanSquares, ownRates } = this.#pool;
     this.#mixture.weigh(cell, ownRates ? ownRatesPace : pace, mixture, doubt, meanSquares);
+    const share = this.#credit?.share(Math.floor(cell / levels.length), this.#count) ?? 0;
+    if (share > 0) for (const expert of followers) this.#mixture.lift(cell, expert, share);
   }
 
   /** Puts the forecasts of now where the values that they are about will find them. */
@@ -325,6 +349,7 @@ export class Series {
         for (let kept = 0; kept < this.#kept; kept += 1) this.#pending[at++] = this.#now[now + experts + kept]!;
       }
       this.#pending[at] = this.#track.scale;
+      this.#pending[at + 1] = this.#level?.since ?? 0;
     }
   }
 
@@ -346,7 +371,8 @@ export class Series {
     for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
       if (this.#count % strideOf(anchors[anchor]!) !== 0) continue;
       const origin = this.#origin(anchor);
-      const scale = pending[(origin + 1) * this.#pendingLength - 1]!;
+      const scale = pending[(origin + 1) * this.#pendingLength - 2]!;
+      const since = pending[(origin + 1) * this.#pendingLength - 1]!;
       for (let level = 0; level < levels.length; level += 1) {
         const cell = anchor * levels.length + level;
         const at = origin * this.#pendingLength + level * this.#kept;
@@ -365,6 +391,10 @@ export class Series {
         }
         if (Number.isFinite(learned)) this.#duel.add(entrants, pinballLoss(value, learned, quantile));
         this.scores.add(entrants, pinballLoss(value, given, quantile));
+        if (since > 0) {
+          const loss = (mix: number) => pinballLoss(value, pending[at + mix]!, quantile) / unit;
+          pool.shifts.learn(ShiftTrust.ageOf(since), cell, loss(3), loss(4));
+        }
         this.#silence(heard, 0);
         pool.learn(cell, value, heard, 0, pending[at]!, unit);
         const slope = slopeAt(quantile, value, own);
@@ -389,38 +419,11 @@ export class Series {
     if (this.#open.length > 0 && this.#count - this.#open[0]!.at >= anchors.at(-1)!) this.#open.shift();
   }
 
-  /** After `missing` values that did not come, a step ahead is farther from what is known by so many. */
   forecast(steps: number): QuantileCurves {
     const { anchors, options } = this.#pool;
-    const { intervalMs, range } = options;
-    if (this.#count === 0) return wholeRange(intervalMs, range, steps);
-    const [q10, q50, q90] = [empty(steps), empty(steps), empty(steps)];
-    const young = Math.max(0, 1 - this.#count / youngValues) ** 2;
-    const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
-    const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
-    for (let step = 0; step < steps; step += 1) {
-      const ahead = step + 1 + this.#missing;
-      const { index, share } = placeOf(anchors, ahead);
-      const one = this.#said(index, share, ahead, 0);
-      const two = this.#said(index, share, ahead, 1);
-      const three = this.#said(index, share, ahead, 2);
-      // In order, without an array for each step of each series.
-      const first = Math.min(one, two, three);
-      const third = Math.max(one, two, three);
-      q10[step] = first - young * (first - floor(first));
-      q50[step] = Math.max(Math.min(one, two), Math.min(Math.max(one, two), three));
-      q90[step] = third + young * (ceiling(third) - third);
-    }
-    return { intervalMs, q10, q50, q90 };
-  }
-
-  /** What was said last of a step `ahead`, `share` of the way from an anchor to the next. */
-  #said(anchor: number, share: number, ahead: number, level: number): number {
-    const at = anchor * levels.length + level;
-    if (share === 0) return this.#latest[at]!;
-    const { low, high } = this.#pool.options.range;
-    const line = (1 - share) * this.#latest[at]! + share * this.#latest[at + levels.length]!;
-    return Math.min(high, Math.max(low, line + (this.#bends?.at(ahead, level) ?? 0)));
+    if (this.#count === 0) return wholeRange(options.intervalMs, options.range, steps);
+    const latest = { anchors, said: this.#latest, bends: this.#bends, count: this.#count, missing: this.#missing };
+    return curvesThrough(latest, options, steps);
   }
 
   /** Mean weight of each member over all steps and levels; one that sleeps has none. */
@@ -439,9 +442,4 @@ export class Series {
     const { low, high } = this.#pool.options.range;
     return (Number.isFinite(high - low) ? high - low : this.#size) / 100 + tiny;
   }
-}
-
-/** Not filled with 0: V8 would make it an array of whole numbers, and another one at the first fraction. */
-function empty(length: number): number[] {
-  return new Array<number>(length).fill(Number.NaN);
 }

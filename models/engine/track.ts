@@ -15,6 +15,7 @@ const smoothings = [0.1, 0.2, 0.4, 0.6];
 
 /** Simple models whose quantiles, at each anchor, are members and regressors. */
 export const bases = ['last', 'smoothing-slow', 'smoothing-fast', 'climatology', 'recent-climatology'] as const;
+export const slowBases: readonly string[] = ['smoothing-slow', 'climatology', 'recent-climatology'];
 /** The first bases: points, with the quantiles of their own errors. */
 const pointBases = 3;
 export const levels = [0.1, 0.5, 0.9];
