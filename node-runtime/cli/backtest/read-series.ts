@@ -51,7 +51,9 @@ export function readSeries(text: string, options: ReadOptions): Series {
   const [first] = rows;
   if (first === undefined) throw fault(undefined, 'there are no values in it', shapes);
   const numberOf = (field: string) => readNumber(field, delimiter);
-  const header = first.fields.some((field) => numberOf(field) !== undefined) ? undefined : first.fields;
+  const isNamed =
+    first.fields.every((field) => numberOf(field) === undefined) && !first.fields.every((field) => missing.test(field));
+  const header = isNamed ? first.fields : undefined;
   const named = header === undefined ? rows : rows.slice(1);
   if (named.length === 0) throw fault(first.line, 'there is a first line with names, and no values below it', shapes);
   const body = withEmptyLines(named, lines);
@@ -72,7 +74,11 @@ export function readSeries(text: string, options: ReadOptions): Series {
     if (columns.time === undefined) return { line, value };
     const timeMs = readTime(fields[columns.time]!);
     if (timeMs === undefined)
-      throw timeFault(line, `"${fields[columns.time]}" is no time`, 'write 2026-11-28T14:00:00Z, or seconds since 1970');
+      throw timeFault(
+        line,
+        `"${fields[columns.time]}" is no time`,
+        'write 2026-11-28T14:00:00Z, or seconds since 1970',
+      );
     return { line, value, timeMs };
   });
   const name = header?.[columns.value] ?? `column ${columns.value + 1}`;
