@@ -6,9 +6,9 @@ import type { ForecasterFactory, GlobalModel } from '../forecaster.ts';
  * was the same. Beyond the model's farthest step its last point goes on.
  */
 export const singleSeriesOf =
-  (global: GlobalModel): ForecasterFactory =>
+  (learned: GlobalModel): ForecasterFactory =>
   ({ intervalMs, range }) => {
-    const { model, lags, context = lags } = global;
+    const { model, lags, context = lags } = learned;
     const values: number[] = [];
     return {
       model,
@@ -22,7 +22,7 @@ export const singleSeriesOf =
         const [first] = values;
         if (first === undefined) return wholeRange(intervalMs, range, steps);
         const before: number[] = Array(Math.max(0, lags - values.length)).fill(first);
-        const [curves] = global.predict([{ intervalMs, range, values: Float64Array.from([...before, ...values]) }]);
+        const [curves] = learned.predict([{ intervalMs, range, values: Float64Array.from([...before, ...values]) }]);
         const upTo = (curve: readonly number[]) =>
           Array.from({ length: steps }, (_, step) => curve[Math.min(step, curve.length - 1)]!);
         return { intervalMs, q10: upTo(curves!.q10), q50: upTo(curves!.q50), q90: upTo(curves!.q90) };
