@@ -43,7 +43,8 @@ describe('what a leader forecasts with', () => {
     for (let at = 0; at < 400; at += 1) {
       [one, two] = [1.5 * one - 0.9 * two + 0.02 * normal(), one];
       for (const each of [leaders, backtests]) each.observe(0.5 + one);
-      if (foresight.learningDue) for (const _ of foresight.learn!());
+      const pieces = foresight.learningDue ? foresight.learn!() : undefined;
+      while (pieces?.next().done === false);
     }
     assert.equal(foresight.why!('n0/cpu')!.champion, 'arima');
     assert.deepEqual(backtests.forecast(horizon), leaders.forecast(horizon));
