@@ -56,12 +56,14 @@ export function readSeries(text: string, options: ReadOptions): Series {
   const header = isNamed ? first.fields : undefined;
   const named = header === undefined ? rows : rows.slice(1);
   if (named.length === 0) throw fault(first.line, 'there is a first line with names, and no values below it', shapes);
-  const body = withEmptyLines(named, lines);
+  const body = withEmptyLines(named, lines, isNamed ? first : undefined);
   const columns = chooseColumns(header, body[0]!.fields, options.column, numberOf, (message, mend) =>
     fault(first.line, message, mend),
   );
   const timeFault: typeof fault = (line, message, mend) =>
-    fault(line, columns.isGuessed ? `${message} (column 1 is taken for the times)` : message, mend);
+    columns.isGuessed
+      ? fault(line, `${message} (column 1 is taken for the times)`, `${mend}; or name both columns in a first line`)
+      : fault(line, message, mend);
   const read = body.map(({ line, fields }) => {
     if (fields.length !== body[0]!.fields.length)
       throw fault(line, `${fields.length} columns, in line ${body[0]!.line} there are ${body[0]!.fields.length}`);
@@ -93,16 +95,17 @@ export function readSeries(text: string, options: ReadOptions): Series {
 
 const shapes = 'give one value on each line, or "time,value"';
 
-/** In a file of one column an empty line between two others is a missing value, as an empty field is in others. */
-function withEmptyLines(rows: readonly Row[], lines: readonly string[]): readonly Row[] {
+/** In a file of one column an empty line is a missing value, as an empty field is in others: from the first value on, or from the names. */
+function withEmptyLines(rows: readonly Row[], lines: readonly string[], names: Row | undefined): readonly Row[] {
   if (rows.some(({ fields }) => fields.length > 1)) return rows;
-  const filled: Row[] = [];
-  for (const row of rows) {
-    for (let line = (filled.at(-1)?.line ?? row.line) + 1; line < row.line; line += 1)
-      if (lines[line - 1]!.trim() === '') filled.push({ line, fields: [''] });
-    filled.push(row);
-  }
-  return filled;
+  const known = new Map(rows.map((row) => [row.line, row]));
+  const from = names === undefined ? rows[0]!.line : names.line + 1;
+  // After the end of the last line there is no other one.
+  const until = lines.at(-1) === '' ? lines.length - 1 : lines.length;
+  return lines.slice(from - 1, until).flatMap((text, index) => {
+    const line = from + index;
+    return known.get(line) ?? (text.trim() === '' ? { line, fields: [''] } : []);
+  });
 }
 
 /** Quotes hold a field together; a quote in it is doubled. */
@@ -164,7 +167,8 @@ function chooseColumns(
   const isGuessed = named < 0 && !isDate && header === undefined && fields.length === 2;
   const time = named >= 0 ? named : isDate || isGuessed ? 0 : undefined;
   const isValue = (field: string) => missing.test(field) || numberOf(field) !== undefined;
-  const values = names.map((_, index) => index).filter((index) => index !== time && isValue(fields[index] ?? ''));
+  const others = names.map((_, index) => index).filter((index) => index !== time);
+  const values = others.length === 1 ? others : others.filter((index) => isValue(fields[index] ?? ''));
   const choose = `choose one: --column ${values.map((index) => names[index]).join(', or ')}`;
   if (wanted !== undefined) {
     const value = names.indexOf(wanted) >= 0 ? names.indexOf(wanted) : Number(wanted) - 1;
