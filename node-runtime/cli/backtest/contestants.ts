@@ -1,4 +1,11 @@
-import { type ForecasterFactory, forecastersBy, originsIn, retrainPolicy, singleSeriesOf } from '@foremesh/models';
+import {
+  type ForecasterFactory,
+  forecastersBy,
+  originsIn,
+  retrainPolicy,
+  type SeriesRange,
+  singleSeriesOf,
+} from '@foremesh/models';
 import { MeshError } from '../../contract/index.ts';
 import { type GlobalModelName, type LoadedModel, readGlobalModel } from '../../shell/foresight/global-models.ts';
 import { createTrainer, type Trainer } from '../../shell/foresight/trainer.ts';
@@ -15,7 +22,7 @@ const plainest = 'last-value';
 export interface ContestantsOptions {
   readonly values: Float64Array;
   readonly intervalMs: number;
-  readonly range: { readonly low: number; readonly high: number };
+  readonly range: SeriesRange;
   readonly horizon: number;
   /** How many values lie before the first origin. */
   readonly first: number;

@@ -25,8 +25,9 @@ import { durationText, percentText, plural } from '../text.ts';
 
 const examples = `
 Every model forecasts the second half of the series from what came before, again and again, and is judged by what came
-then; ridge and lstm are trained on the first half. The file has a value on each line, or a time and a value ("2026-11-28T14:00:00Z,0.31"), or more columns of which
-one is chosen; the first line may name them, and an empty value is a missing one.
+then; ridge and lstm are trained on what lies before the first of these forecasts, lstm by itself only where there is
+as much as a leader needs. The file has a value on each line, or a time and a value ("2026-11-28T14:00:00Z,0.31"), or
+more columns of which one is chosen; the first line may name them, and an empty value is a missing one.
 
 MAE is the mean error of the middle; MASE the same by the mean change from one value to the next; PB the mean pinball
 loss of the three quantiles, by which the best comes first; IN BAND is how often the value was in the band of 80 %.
@@ -94,7 +95,7 @@ async function run(session: Session, what: string, options: Options): Promise<vo
         mend: `give it ${2 * horizon} or more, or a lower --horizon`,
       },
     );
-  const { outside } = check(what, series, range, first);
+  const outside = check(what, values, range, origins, horizon);
   const live = new Live(session.io.stderr);
   const onProgress = (fraction: number, model: string) => {
     if (session.io.stderr.isTTY)
@@ -121,7 +122,8 @@ async function run(session: Session, what: string, options: Options): Promise<vo
   const { absent } = contestants;
   if (svg !== undefined) await saveFile(once(svgOf(heading, views, pastMs)), svg);
   if (session.json) {
-    const of = { column: series.name, values: values.length, missing, outside, intervalMs, range: finite(range) };
+    // An end that is not there is null in JSON.
+    const of = { column: series.name, values: values.length, missing, outside, intervalMs, range };
     const models = judged.map(plain);
     const drawn = svg === undefined ? {} : { svg };
     return session.printJson({ series: of, horizon, origins: origins.length, models, absent, ...drawn });
@@ -147,21 +149,25 @@ async function run(session: Session, what: string, options: Options): Promise<vo
   if (svg !== undefined) session.tell(`${svg}: ${plural(views.length, 'chart')}`);
 }
 
-/** An end that is not there is null in JSON. */
-function finite({ low, high }: SeriesRange): { low: number | null; high: number | null } {
-  return { low: Number.isFinite(low) ? low : null, high: Number.isFinite(high) ? high : null };
-}
-
-/** Refuses a series with nothing to learn from, or nothing to compare with, and a range in which none of its values lie. */
-function check(what: string, { values }: Series, { low, high }: SeriesRange, first: number): { outside: number } {
+/**
+ * How many values lie outside of the range. Refuses a series with nothing to learn from or to compare with, and a range in which none of its
+ * values lie.
+ */
+function check(
+  what: string,
+  values: Float64Array,
+  { low, high }: SeriesRange,
+  origins: readonly number[],
+  horizon: number,
+): number {
   const fault = (message: string, mend: string) => new MeshError('MESH_SERIES_INVALID', message, { where: what, mend });
-  const known = values.filter((value) => !Number.isNaN(value));
   const mend = 'look at another column or metric, or at another time';
+  const known = values.filter((value) => !Number.isNaN(value));
   if (known.length === 0) throw fault(`all of its ${plural(values.length, 'value')} are missing`, mend);
-  if (values.subarray(0, first).every(Number.isNaN))
-    throw fault('all values of its first half are missing: there is nothing to forecast from', mend);
-  if (values.subarray(first).every(Number.isNaN))
-    throw fault('all values of its second half are missing: there is nothing to compare with', mend);
+  if (values.subarray(0, origins[0]).every(Number.isNaN))
+    throw fault('all values before the first origin are missing: there is nothing to forecast from', mend);
+  if (origins.every((origin) => values.subarray(origin, origin + horizon).every(Number.isNaN)))
+    throw fault('all values that are to be forecast are missing: there is nothing to compare with', mend);
   const outside = known.filter((value) => value < low || value > high).length;
   if (outside === known.length) {
     const [least, most] = known.reduce(
@@ -171,7 +177,7 @@ function check(what: string, { values }: Series, { low, high }: SeriesRange, fir
     const between = `they are from ${numberText(least)} to ${numberText(most)}`;
     throw fault(`all of its values lie outside of --range ${rangeText({ low, high })}`, `${between}: give another`);
   }
-  return { outside };
+  return outside;
 }
 
 function rangeText({ low, high }: SeriesRange): string {

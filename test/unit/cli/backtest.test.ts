@@ -209,6 +209,7 @@ describe('cli: backtest', function () {
     await writeFile(join(folder, 'gone.csv'), `${gaps}${gaps}`);
     await writeFile(join(folder, 'late.csv'), `${gaps}NaN\n${'1\n'.repeat(50)}`);
     await writeFile(join(folder, 'early.csv'), `${'1\n'.repeat(40)}${gaps}`);
+    await writeFile(join(folder, 'gap.csv'), `${'1\n'.repeat(88)}${'NaN\n'.repeat(12)}`);
     await writeFile(join(folder, 'warm.csv'), `${'40\n48\n'.repeat(50)}`);
     const refusals: [string[], RegExp][] = [
       [['word.csv'], /word\.csv:3: "three" is no number .*MESH_SERIES_INVALID\)\n {2}write 0\.25/],
@@ -226,8 +227,9 @@ describe('cli: backtest', function () {
       [['cpu.csv', '--model', ''], /no model "".*\n {2}there are: last-value/],
       [['few.csv', '--model', 'ridge'], /0 windows of 48 values and the 12 that follow .* are too few to train ridge/],
       [['gone.csv'], /all of its 100 values are missing/],
-      [['late.csv'], /all values of its first half are missing/],
-      [['early.csv'], /all values of its second half are missing/],
+      [['late.csv'], /all values before the first origin are missing/],
+      [['early.csv'], /all values that are to be forecast are missing/],
+      [['gap.csv', '--origins', '1'], /all values that are to be forecast are missing/],
       [['warm.csv', '--range', '0:1'], /all of its values lie outside of --range 0:1.*\n {2}they are from 40 to 48/],
       [['cpu.csv', '--interval', '0s'], /it is 1ms or more/],
       [['cpu.csv', '--column', 'disk'], /cpu\.csv:1: there is no column "disk".*\n {2}there are: time, cpu/],
