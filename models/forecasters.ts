@@ -4,9 +4,9 @@ import { climatology } from './baselines/climatology.ts';
 import { movingAverage } from './baselines/moving-average.ts';
 import { persistence } from './baselines/persistence.ts';
 import { seasonalNaive } from './baselines/seasonal-naive.ts';
-import { createForesight } from './engine/foresight.ts';
 import type { ForecasterFactory } from './forecaster.ts';
 import { lastValue } from './last-value.ts';
+import { createLeaderForesight } from './leader-foresight.ts';
 import { dampedSmoothing } from './smoothing/damped.ts';
 import { seasonalSmoothing } from './smoothing/seasonal.ts';
 import { seasonalClimatology } from './smoothing/seasonal-climatology.ts';
@@ -37,12 +37,17 @@ export function forecastersBy({ fit, horizon }: ForecastersOptions): ReadonlyMap
   ]);
 }
 
-/** The whole engine on one series, as a leader has it: what it learns on many, it learns on this one alone, whenever that is due. */
+/**
+ * The whole engine on one series, as a leader has it on one of many: what it learns on many, it learns on this one alone, whenever that is due. A range with
+ * two ends is to it a share, as CPU and memory are; one without an upper end a network.
+ */
 const engineAlone =
   (steps: number): ForecasterFactory =>
   (series) => {
-    const foresight = createForesight({ steps });
-    const forecaster = foresight.open({ key: 'alone', kind: 'alone', ...series });
+    const kind = 'alone';
+    const learnedKinds = Number.isFinite(series.range.high) ? [kind] : [];
+    const foresight = createLeaderForesight({ steps, learnedKinds, arimaSeriesMost: 1 });
+    const forecaster = foresight.open({ key: kind, kind, ...series });
     return {
       model: 'engine',
       observe(value) {

@@ -20,7 +20,6 @@ export {
   type Reasons,
   type SeriesIdentity,
 } from './engine/foresight.ts';
-export { arimaChallenger, standardMembers } from './engine/members.ts';
 export type {
   Forecaster,
   ForecasterFactory,
@@ -41,6 +40,7 @@ export {
   shouldRetrain,
 } from './global/retrain.ts';
 export { originsIn } from './global/scaling.ts';
+export { singleSeriesOf } from './global/single-series.ts';
 export {
   decodeWeights,
   encodeWeights,
@@ -52,6 +52,7 @@ export {
 } from './global/weights.ts';
 export { type LeavingHazard, type LeavingHazards, leavingHazards } from './hazard/leaving.ts';
 export { lastValue } from './last-value.ts';
+export { createLeaderForesight, type LeaderForesightOptions } from './leader-foresight.ts';
 export type {
   CodeProfile,
   ObservedTask,

@@ -1,5 +1,5 @@
 import {
-  createForesight,
+  createLeaderForesight,
   type Forecaster,
   fitByConditionalSquares,
   forecastersBy,
@@ -8,6 +8,7 @@ import {
   type SeriesWindow,
   trainRidge,
 } from '@foremesh/models';
+import { limits } from '@foremesh/node-runtime/contract';
 import { horizon, type TraceSet } from './traces.ts';
 
 /** All of them together, weighted and calibrated online. */
@@ -78,7 +79,9 @@ function alone(set: TraceSet, name: string): Contestant {
 }
 
 function theEngine({ name, intervalMs, range, series }: TraceSet): Contestant {
-  const foresight = createForesight({ steps: horizon });
+  // Sets in per cent are like a leader's CPU and memory, which have learned models and a challenger; networks have neither.
+  const learnedKinds = Number.isFinite(range.high) ? [name] : [];
+  const foresight = createLeaderForesight({ steps: horizon, learnedKinds, arimaSeriesMost: limits.arimaSeriesPerKind });
   return {
     name: engine,
     forecasters: new Map(

@@ -73,7 +73,7 @@ export function scoreBacktest(windows: readonly BacktestWindow[], values: ArrayL
     const [compared, actual] = withoutMissing(curves, values, origin);
     if (actual.length === 0) continue;
     const error = meanAbsoluteError(compared, actual);
-    const { within, onEdge } = countCovered(compared, actual);
+    const { within, onEdge } = countCovered(inSingle(compared), Float32Array.from(actual));
     const history = Array.from(
       { length: Math.min(origin, scaleValues) },
       (_, at) => values[origin - Math.min(origin, scaleValues) + at]!,
@@ -95,6 +95,11 @@ export function scoreBacktest(windows: readonly BacktestWindow[], values: ArrayL
     meanPinballLoss: sums.pinball / sums.windows,
     coverage: sums.covered / sums.values,
   };
+}
+
+/** Some models keep what they saw in single precision: a constant that is forecast exactly is on the edge of its band, however its digits end. */
+function inSingle({ intervalMs, q10, q50, q90 }: QuantileCurves): QuantileCurves {
+  return { intervalMs, q10: q10.map(Math.fround), q50: q50.map(Math.fround), q90: q90.map(Math.fround) };
 }
 
 function withoutMissing(curves: QuantileCurves, values: ArrayLike<number>, origin: number): [QuantileCurves, number[]] {

@@ -50,7 +50,7 @@ export function barsOf(values: readonly (number | undefined)[], top: number, row
   });
 }
 
-/** A line with marks at its quarters, and a line that says how long ago each is. */
+/** A line with marks at its quarters, and a line that says how long ago each is, as far as there is room. */
 export function axisOf(spanMs: number, columns: number): [line: string, labels: string] {
   const marks = [0, 1, 2, 3].map((quarter) => Math.floor((quarter * columns) / 4));
   const line = Array.from({ length: columns }, (_, column) => (marks.includes(column) ? '┴' : '─')).join('');
@@ -58,8 +58,8 @@ export function axisOf(spanMs: number, columns: number): [line: string, labels: 
   let labels = '';
   for (const [quarter, column] of marks.entries()) {
     const label = `-${durationText(spanMs * (1 - quarter / 4))}`;
-    const hasRoom = labels.length < column && column + label.length + now.length <= columns;
-    if (column === 0 || hasRoom) labels = labels.padEnd(column) + label;
+    const from = labels === '' ? 0 : labels.length + 1;
+    if (column >= from && column + label.length + now.length <= columns) labels = labels.padEnd(column) + label;
   }
   return [line, labels.padEnd(columns - now.length) + now];
 }

@@ -21,9 +21,13 @@ export interface ReadOptions {
 const valuesMost = 1_000_000;
 /** Of values without times, when nobody says. */
 const defaultIntervalMs = 60_000;
+/** Models know no value that is farther from 0. */
+const magnitudeMost = 1e30;
 const delimiters = [';', '\t', ','] as const;
 const missing = /^(|-|n\/?a|nan|null|none|missing)$/i;
-const timeName = /^(time|timestamp|date|datetime|ts|ds|at|t)$/i;
+const timeName = /^(time|timestamp|date|datetime|ts|ds|at|t|epoch|unix)$/i;
+/** A number, a weekday or a month: else `pi-1` would be read as a day in January. */
+const timeStart = /^([-+]?\d|(mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ,])/i;
 const localTime = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)$/;
 
 interface Row {
@@ -39,17 +43,27 @@ export function readSeries(text: string, options: ReadOptions): Series {
       ...(mend === undefined ? {} : { mend }),
     });
   const lines = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/);
-  const delimiter = delimiters.find((each) => lines.some((line) => line.includes(each))) ?? ',';
+  const isComment = (line: string) => line.startsWith('#');
+  const delimiter = delimiters.find((each) => lines.some((line) => !isComment(line) && line.includes(each))) ?? ',';
   const rows: Row[] = lines.flatMap((line, index) =>
-    line.trim() === '' || line.startsWith('#') ? [] : [{ line: index + 1, fields: fieldsOf(line, delimiter) }],
+    line.trim() === '' || isComment(line) ? [] : [{ line: index + 1, fields: fieldsOf(line, delimiter) }],
   );
   const [first] = rows;
   if (first === undefined) throw fault(undefined, 'there are no values in it', shapes);
   const numberOf = (field: string) => readNumber(field, delimiter);
-  const header = first.fields.some((field) => numberOf(field) !== undefined) ? undefined : first.fields;
-  const body = header === undefined ? rows : rows.slice(1);
-  if (body.length === 0) throw fault(first.line, 'there is a first line with names, and no values below it', shapes);
-  const columns = chooseColumns(header, body[0]!, options.column, (message, mend) => fault(first.line, message, mend));
+  const isNamed =
+    first.fields.every((field) => numberOf(field) === undefined) && !first.fields.every((field) => missing.test(field));
+  const header = isNamed ? first.fields : undefined;
+  const named = header === undefined ? rows : rows.slice(1);
+  if (named.length === 0) throw fault(first.line, 'there is a first line with names, and no values below it', shapes);
+  const body = withEmptyLines(named, lines, isNamed ? first : undefined);
+  const columns = chooseColumns(header, body[0]!.fields, options.column, numberOf, (message, mend) =>
+    fault(first.line, message, mend),
+  );
+  const timeFault: typeof fault = (line, message, mend) =>
+    columns.isGuessed
+      ? fault(line, `${message} (column 1 is taken for the times)`, `${mend}; or name both columns in a first line`)
+      : fault(line, message, mend);
   const read = body.map(({ line, fields }) => {
     if (fields.length !== body[0]!.fields.length)
       throw fault(line, `${fields.length} columns, in line ${body[0]!.line} there are ${body[0]!.fields.length}`);
@@ -57,10 +71,16 @@ export function readSeries(text: string, options: ReadOptions): Series {
     const value = missing.test(field) ? Number.NaN : numberOf(field);
     if (value === undefined)
       throw fault(line, `"${field}" is no number`, 'write 0.25, or leave it empty where the value is missing');
+    if (Math.abs(value) > magnitudeMost)
+      throw fault(line, `"${field}" is beyond ${magnitudeMost}`, 'give the values in a larger unit');
     if (columns.time === undefined) return { line, value };
     const timeMs = readTime(fields[columns.time]!);
     if (timeMs === undefined)
-      throw fault(line, `"${fields[columns.time]}" is no time`, 'write 2026-11-28T14:00:00Z, or seconds since 1970');
+      throw timeFault(
+        line,
+        `"${fields[columns.time]}" is no time`,
+        'write 2026-11-28T14:00:00Z, or seconds since 1970',
+      );
     return { line, value, timeMs };
   });
   const name = header?.[columns.value] ?? `column ${columns.value + 1}`;
@@ -70,10 +90,23 @@ export function readSeries(text: string, options: ReadOptions): Series {
     const intervalBy = options.intervalMs === undefined ? 'default' : 'option';
     return { name, values: Float64Array.from(read, ({ value }) => value), intervalMs, intervalBy };
   }
-  return { name, ...onGrid(read as Timed[], options.intervalMs, fault) };
+  return { name, ...onGrid(read as Timed[], options.intervalMs, timeFault) };
 }
 
 const shapes = 'give one value on each line, or "time,value"';
+
+/** In a file of one column an empty line is a missing value, as an empty field is in others: from the first value on, or from the names. */
+function withEmptyLines(rows: readonly Row[], lines: readonly string[], names: Row | undefined): readonly Row[] {
+  if (rows.some(({ fields }) => fields.length > 1)) return rows;
+  const known = new Map(rows.map((row) => [row.line, row]));
+  const from = names === undefined ? rows[0]!.line : names.line + 1;
+  // After the end of the last line there is no other one.
+  const until = lines.at(-1) === '' ? lines.length - 1 : lines.length;
+  return lines.slice(from - 1, until).flatMap((text, index) => {
+    const line = from + index;
+    return known.get(line) ?? (text.trim() === '' ? { line, fields: [''] } : []);
+  });
+}
 
 /** Quotes hold a field together; a quote in it is doubled. */
 function fieldsOf(line: string, delimiter: string): string[] {
@@ -107,34 +140,51 @@ function readNumber(field: string, delimiter: string): number | undefined {
 function readTime(field: string): number | undefined {
   const number = readNumber(field, ',');
   if (number !== undefined) return Math.abs(number) < 1e11 ? number * 1_000 : number;
+  if (!timeStart.test(field)) return undefined;
   const [, date, time] = localTime.exec(field) ?? [];
   const ms = Date.parse(date === undefined ? field : `${date}T${time}Z`);
   return Number.isNaN(ms) ? undefined : ms;
 }
 
+interface Columns {
+  readonly value: number;
+  readonly time: number | undefined;
+  /** Nothing in the file says that there are times: of two columns without names the first is taken for them. */
+  readonly isGuessed: boolean;
+}
+
 function chooseColumns(
   header: readonly string[] | undefined,
-  { fields }: Row,
+  fields: readonly string[],
   wanted: string | undefined,
+  numberOf: (field: string) => number | undefined,
   fault: (message: string, mend: string) => MeshError,
-): { readonly value: number; readonly time: number | undefined } {
+): Columns {
   const names = header ?? fields.map((_, index) => String(index + 1));
   const named = header?.findIndex((name) => timeName.test(name)) ?? -1;
-  const isDate = (field: string | undefined) =>
-    field !== undefined && readNumber(field, ',') === undefined && readTime(field) !== undefined;
-  const time = named >= 0 ? named : fields.length === 2 || isDate(fields[0]) ? 0 : undefined;
+  const [first] = fields;
+  const isDate = readNumber(first!, ',') === undefined && readTime(first!) !== undefined;
+  const isGuessed = named < 0 && !isDate && header === undefined && fields.length === 2;
+  const time = named >= 0 ? named : isDate || isGuessed ? 0 : undefined;
+  const isValue = (field: string) => missing.test(field) || numberOf(field) !== undefined;
+  const others = names.map((_, index) => index).filter((index) => index !== time);
+  const values = others.length === 1 ? others : others.filter((index) => isValue(fields[index] ?? ''));
+  const choose = `choose one: --column ${values.map((index) => names[index]).join(', or ')}`;
   if (wanted !== undefined) {
     const value = names.indexOf(wanted) >= 0 ? names.indexOf(wanted) : Number(wanted) - 1;
     if (names[value] === undefined) throw fault(`there is no column "${wanted}"`, `there are: ${names.join(', ')}`);
-    return { value, time: time === value ? undefined : time };
+    if (value === time && names.length > 1)
+      throw fault(
+        `column "${names[value]}" ${isGuessed ? 'is taken for' : 'has'} the times`,
+        isGuessed ? `${choose}; or name both in a first line` : choose,
+      );
+    return { value, time: time === value ? undefined : time, isGuessed };
   }
-  if (fields.length === 1) return { value: 0, time: undefined };
-  const values = names.map((_, index) => index).filter((index) => index !== time);
-  if (values.length === 1) return { value: values[0]!, time };
-  throw fault(
-    `there are ${names.length} columns`,
-    `choose one: --column ${values.map((index) => names[index]).join(', or ')}`,
-  );
+  if (fields.length === 1) return { value: 0, time: undefined, isGuessed };
+  if (values.length === 1) return { value: values[0]!, time, isGuessed };
+  if (values.length === 0) throw fault(`there are ${names.length} columns, and no values in any of them`, shapes);
+  const times = time === undefined ? '; a column with times is named "time"' : '';
+  throw fault(`there are ${names.length} columns`, `${choose}${times}`);
 }
 
 interface Timed {

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { SeriesRange } from '@foremesh/models';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
@@ -8,12 +6,12 @@ import {
   type HistoryResolution,
   historyMetric,
   historyResolution,
-  isIdentifier,
   MeshError,
 } from '../../contract/index.ts';
 import { saveFile } from '../../data/local-files.ts';
-import { loadArima } from '../../shell/load-arima.ts';
-import { onGrid, readSeries, type Series } from '../backtest/read-series.ts';
+import type { Contestants } from '../backtest/contestants.ts';
+import { findSeries, usual } from '../backtest/find-series.ts';
+import type { Series } from '../backtest/read-series.ts';
 import { type Judged, runModels } from '../backtest/run-models.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { parseDuration } from '../durations.ts';
@@ -27,14 +25,16 @@ import { durationText, percentText, plural } from '../text.ts';
 
 const examples = `
 Every model forecasts the second half of the series from what came before, again and again, and is judged by what came
-then. The file has a value on each line, or a time and a value ("2026-11-28T14:00:00Z,0.31"), or more columns of which
-one is chosen; the first line may name them, and an empty value is a missing one.
+then; ridge and lstm are trained on what lies before the first of these forecasts, lstm by itself only where there is
+as much as a leader needs. The file has a value on each line, or a time and a value ("2026-11-28T14:00:00Z,0.31"), or
+more columns of which one is chosen; the first line may name them, and an empty value is a missing one.
 
 MAE is the mean error of the middle; MASE the same by the mean change from one value to the next; PB the mean pinball
 loss of the three quantiles, by which the best comes first; IN BAND is how often the value was in the band of 80 %.
 
 Examples:
-  foremesh backtest cpu.csv
+  foremesh backtest cpu.csv --range 0:1
+  foremesh backtest cpu.csv --range 0:100 --model engine,lstm
   foremesh backtest metrics.csv --column memory --horizon 30 --svg memory.svg
   foremesh backtest pi-3 --metric networkSentBytesPerSecond     what a node of the mesh has measured
   foremesh backtest cpu.csv --json | jq -r '.models[0].model'
@@ -44,8 +44,9 @@ interface Options {
   readonly column?: string;
   readonly interval?: number;
   readonly range?: SeriesRange;
-  readonly metric: HistoryMetric;
-  readonly resolution: HistoryResolution;
+  readonly model?: readonly string[];
+  readonly metric?: HistoryMetric;
+  readonly resolution?: HistoryResolution;
   readonly horizon: number;
   readonly origins: number;
   readonly svg?: string;
@@ -58,17 +59,16 @@ export const backtestCommand: CommandModule = {
   register(command: Command, context: CommandContext) {
     command
       .option('--column <name>', 'the column with the values: its name, or its number from 1')
-      .option('--interval <time>', 'how far apart values are; else the times tell, or 1m', parseDuration)
-      .option(
-        '--range <low:high>',
-        'what values there can be, as 0:1, or 0: (from 0 on, unless one is below)',
-        parseRange,
+      .option('--interval <time>', 'how far apart values are; else the times tell, or 1m', parseInterval)
+      .option('--range <low:high>', 'what values there can be, as 0:1, 0:100 or 0: (no upper end)', parseRange)
+      .option('--model <names>', 'these alone, beside last-value; else all', namesOf)
+      .addOption(
+        new Option('--metric <name>', `of a node: which (default: ${usual.metric})`).choices(historyMetric.options),
       )
       .addOption(
-        new Option('--metric <name>', 'of a node: which').choices(historyMetric.options).default('cpuBackgroundShare'),
-      )
-      .addOption(
-        new Option('--resolution <every>', 'of a node: how fine').choices(historyResolution.options).default('1m'),
+        new Option('--resolution <every>', `of a node: how fine (default: ${usual.resolution})`).choices(
+          historyResolution.options,
+        ),
       )
       .option('--horizon <steps>', 'steps ahead', wholeNumber(1, 1_000), 12)
       .option('--origins <count>', 'how often each model forecasts', wholeNumber(1, 10_000), 100)
@@ -79,12 +79,14 @@ export const backtestCommand: CommandModule = {
 };
 
 async function run(session: Session, what: string, options: Options): Promise<void> {
-  const { backtestOrigins, forecastersBy } = await import('@foremesh/models');
-  const { series, range: usual } = await seriesOf(session, what, options);
+  const { backtestOrigins } = await import('@foremesh/models');
+  const { contestantsOf } = await import('../backtest/contestants.ts');
+  const { series, range: assumed, because } = await findSeries(session, what, options);
   const { values, intervalMs } = series;
-  const { horizon, range = usual } = options;
+  const { horizon, range = assumed, model: wanted } = options;
   const origins = backtestOrigins(values.length, horizon, options.origins);
-  if (origins.length === 0)
+  const [first] = origins;
+  if (first === undefined)
     throw new MeshError(
       'MESH_SERIES_INVALID',
       `${plural(values.length, 'value')} are too few for ${plural(horizon, 'step')} ahead`,
@@ -93,29 +95,46 @@ async function run(session: Session, what: string, options: Options): Promise<vo
         mend: `give it ${2 * horizon} or more, or a lower --horizon`,
       },
     );
+  const outside = check(what, values, range, origins, horizon);
   const live = new Live(session.io.stderr);
   const onProgress = (fraction: number, model: string) => {
-    if (session.io.stderr.isTTY && !session.json)
+    if (session.io.stderr.isTTY)
       live.show({
         lines: () => [`  ${bar(fraction, 24)}  ${percentText(fraction).padStart(5)}  ${model}`],
         plain: () => '',
       });
   };
-  const models = forecastersBy({ fit: await loadArima(), horizon });
-  const judged = await runModels({ values, intervalMs, range, horizon, origins, models, onProgress });
-  live.drop();
+  const judging = { values, intervalMs, range, horizon, onProgress };
+  let contestants: Contestants | undefined;
+  let judged: Judged[];
+  try {
+    contestants = await contestantsOf({ ...judging, first, wanted });
+    judged = await runModels({ ...judging, origins, models: contestants.models });
+  } finally {
+    live.drop();
+    contestants?.dispose();
+  }
   const views = judged.map((each) => viewOf(series, each));
   const pastMs = Math.max(1, Math.min(origins.at(-1)!, 4 * horizon)) * intervalMs;
   const missing = values.filter(Number.isNaN).length;
   const heading = `${series.name} of ${what}: ${plural(values.length, 'value')} ${durationText(intervalMs)} apart, ${horizon} steps ahead from ${plural(origins.length, 'origin')}`;
-  if (options.svg !== undefined) await saveFile(once(svgOf(heading, views, pastMs)), options.svg);
+  const { svg } = options;
+  const { absent } = contestants;
+  if (svg !== undefined) await saveFile(once(svgOf(heading, views, pastMs)), svg);
   if (session.json) {
-    const of = { column: series.name, values: values.length, missing, intervalMs };
-    return session.printJson({ series: of, horizon, origins: origins.length, models: judged.map(plain) });
+    // An end that is not there is null in JSON.
+    const of = { column: series.name, values: values.length, missing, outside, intervalMs, range };
+    const models = judged.map(plain);
+    const drawn = svg === undefined ? {} : { svg };
+    return session.printJson({ series: of, horizon, origins: origins.length, models, absent, ...drawn });
   }
   session.print(heading + (missing === 0 ? '' : `; ${missing} are missing`));
   if (series.intervalBy === 'default')
-    session.tell('the file has no times: --interval says how far apart its values are');
+    session.tell('no column has times: --interval says how far apart the values are, else 1 min');
+  if (options.range === undefined && because !== undefined)
+    session.tell(`range ${rangeText(range)} is assumed${because}; --range LOW:HIGH gives another`);
+  if (outside > 0) session.tell(`${plural(outside, 'value')} outside of ${rangeText(range)}: forecasts never go there`);
+  for (const { model, reason } of absent) session.tell(`no row for ${model}: ${reason}`);
   session.print('', ...renderTable(judged, columnsOf(judged)), '');
   const [best] = views;
   session.print(
@@ -127,49 +146,42 @@ async function run(session: Session, what: string, options: Options): Promise<vo
     ),
   );
   session.print('', session.paintOut('dim', `the last forecast of ${judged[0]!.model}: at least as much ${legend}`));
-  if (options.svg !== undefined) session.tell(`${options.svg}: ${plural(views.length, 'chart')}`);
+  if (svg !== undefined) session.tell(`${svg}: ${plural(views.length, 'chart')}`);
 }
 
-/** A file of that name, else a node. */
-async function seriesOf(
-  session: Session,
+/**
+ * How many values lie outside of the range. Refuses a series with nothing to learn from or to compare with, and a range in which none of its
+ * values lie.
+ */
+function check(
   what: string,
-  { column, interval, metric, resolution }: Options,
-): Promise<{ series: Series; range: SeriesRange }> {
-  const file = resolve(session.io.directory, what);
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' && isIdentifier(what)) return undefined;
-    const isMissing = error.code === 'ENOENT';
-    throw new MeshError(
-      'MESH_SERIES_INVALID',
-      isMissing ? 'there is no such file' : `it cannot be read: ${error.message}`,
-      {
-        where: what,
-        ...(isMissing ? { mend: 'name a CSV file, or a node: `foremesh nodes` lists them' } : {}),
-      },
+  values: Float64Array,
+  { low, high }: SeriesRange,
+  origins: readonly number[],
+  horizon: number,
+): number {
+  const fault = (message: string, mend: string) => new MeshError('MESH_SERIES_INVALID', message, { where: what, mend });
+  const mend = 'look at another column or metric, or at another time';
+  const known = values.filter((value) => !Number.isNaN(value));
+  if (known.length === 0) throw fault(`all of its ${plural(values.length, 'value')} are missing`, mend);
+  if (values.subarray(0, origins[0]).every(Number.isNaN))
+    throw fault('all values before the first origin are missing: there is nothing to forecast from', mend);
+  if (origins.every((origin) => values.subarray(origin, origin + horizon).every(Number.isNaN)))
+    throw fault('all values that are to be forecast are missing: there is nothing to compare with', mend);
+  const outside = known.filter((value) => value < low || value > high).length;
+  if (outside === known.length) {
+    const [least, most] = known.reduce(
+      ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
+      [known[0]!, known[0]!],
     );
-  });
-  if (text !== undefined) {
-    const series = readSeries(text, {
-      file: what,
-      ...(column === undefined ? {} : { column }),
-      ...(interval === undefined ? {} : { intervalMs: interval }),
-    });
-    const low = series.values.some((value) => value < 0) ? Number.NEGATIVE_INFINITY : 0;
-    return { series, range: { low, high: Number.POSITIVE_INFINITY } };
+    const between = `they are from ${numberText(least)} to ${numberText(most)}`;
+    throw fault(`all of its values lie outside of --range ${rangeText({ low, high })}`, `${between}: give another`);
   }
-  const { samples, intervalMs } = await session.withMesh((client) =>
-    client.history(what, { resolution, sinceMs: 31 * 86_400_000 }),
-  );
-  const read = samples.map((sample, line) => ({ line, value: sample[metric] ?? Number.NaN, timeMs: -sample.ageMs }));
-  const fault = (_: number, message: string) =>
-    new MeshError('MESH_SERIES_INVALID', message, { where: `the history of ${what}` });
-  if (read.length === 0) throw fault(0, 'nothing has been measured yet');
-  const isShare = /Share|isThrottled/.test(metric);
-  return {
-    series: { name: metric, ...onGrid(read, interval ?? intervalMs, fault) },
-    range: { low: metric === 'temperatureCelsius' ? -200 : 0, high: isShare ? 1 : Number.POSITIVE_INFINITY },
-  };
+  return outside;
+}
+
+function rangeText({ low, high }: SeriesRange): string {
+  return [low, high].map((end) => (Number.isFinite(end) ? end : '')).join(':');
 }
 
 function plain({
@@ -227,6 +239,17 @@ function viewOf({ values, intervalMs }: Series, { model, last: { origin, curves 
 
 async function* once(text: string): AsyncGenerator<Uint8Array> {
   yield bytesOf(text);
+}
+
+function parseInterval(text: string): number {
+  const ms = parseDuration(text);
+  if (ms < 1) throw new InvalidArgumentError('it is 1ms or more.');
+  return ms;
+}
+
+/** Separated by commas, or one after the other. */
+function namesOf(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...text.split(',').map((name) => name.trim())];
 }
 
 function parseRange(text: string): SeriesRange {

@@ -2,7 +2,8 @@ import { axisOf, barsOf, columnsOf } from '../plot.ts';
 import { durationText } from '../text.ts';
 import type { SeriesView, Step } from './view.ts';
 
-const labelColumns = 26;
+/** Wider only where labels need it. */
+const labelColumnsLeast = 26;
 const chartRows = 4;
 /** What there is with nine in ten, as often as not, and with one in ten. */
 const shades = ['█', '▓', '░'] as const;
@@ -12,11 +13,14 @@ export const legend = '█ nine times in ten   ▓ as often as not   ░ once in
 export function chartOf(view: SeriesView, pastMs: number, intervalMs: number, terminalColumns: number): string[] {
   const { top, past, future, stepMs } = view;
   const futureMs = (future.at(-1)?.fromMs ?? 0) + stepMs;
+  const futureText = `in ${durationText(futureMs)}`;
+  const labels = labelsOf(view, futureText);
+  const widths = labels.map(([left, right]) => left.length + (right === '' ? 0 : 1 + right.length));
+  const labelColumns = Math.max(labelColumnsLeast, ...widths);
   const columns = Math.min(120, Math.max(24, terminalColumns - labelColumns - 4));
   const futureColumns = Math.max(8, Math.round((columns * futureMs) / (pastMs + futureMs)));
   const pastColumns = columns - futureColumns;
   const bars = barsOf(columnsOf(past, pastMs, pastColumns, intervalMs), top, chartRows);
-  const labels = labelsOf(view, futureMs);
   const lines = bars.map((bar, row) => {
     const [left, right] = labels[row] ?? ['', ''];
     const label = `${left}${right.padStart(labelColumns - left.length)}`;
@@ -27,22 +31,23 @@ export function chartOf(view: SeriesView, pastMs: number, intervalMs: number, te
   });
   const [line, ages] = axisOf(pastMs, pastColumns);
   const indent = ' '.repeat(labelColumns);
+  const room = columns + 1 - ages.length;
   return [
     ...lines,
     `${indent} └${line}┴${'─'.repeat(futureColumns)}`,
-    `${indent}  ${ages}${`in ${durationText(futureMs)}`.padStart(futureColumns + 1)}`,
+    `${indent}  ${ages}${futureText.length < room ? futureText.padStart(room) : ''}`,
   ];
 }
 
-function labelsOf({ title, top, text, future, why }: SeriesView, futureMs: number): (readonly [string, string])[] {
+function labelsOf({ title, top, text, future, why }: SeriesView, futureText: string): (readonly [string, string])[] {
   const last = future.at(-1);
   const range = last === undefined ? '' : `${text(last.q10)} to ${text(last.q90)}`;
   const middle = last === undefined ? '' : text(last.q50);
   return [
     [title, text(top)],
-    [`in ${durationText(futureMs)}`, middle],
+    [futureText, middle],
     ['  80 %', range],
-    why === undefined ? ['', ''] : [`by ${why.model}`.slice(0, labelColumns), ''],
+    why === undefined ? ['', ''] : [`by ${why.model}`.slice(0, labelColumnsLeast), ''],
   ];
 }
 

@@ -1,4 +1,4 @@
-import { arimaChallenger, createForesight, leavingHazards, predictTasks, standardMembers } from '@foremesh/models';
+import { createLeaderForesight, leavingHazards, predictTasks } from '@foremesh/models';
 import { standardPlanning } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { limits } from '../../contract/index.ts';
@@ -14,9 +14,11 @@ export const planningPolicy: PlannerPolicy = {
   predictTasks,
   createLeaving: leavingHazards,
   createForesight: () => {
-    const challenger = arimaChallenger({ kinds: learnedKinds, seriesMost: limits.arimaSeriesPerKind });
-    const members = [...standardMembers, challenger];
-    const foresight = createForesight({ steps: plannerDefaults.forecastSteps, members, learnedKinds });
+    const foresight = createLeaderForesight({
+      steps: plannerDefaults.forecastSteps,
+      learnedKinds,
+      arimaSeriesMost: limits.arimaSeriesPerKind,
+    });
     return Object.assign(foresight, {
       useWeights: (kind: string, weights: Uint8Array) => foresight.use(kind, modelOf(weights)),
     });

@@ -103,6 +103,13 @@ describe('backtest', () => {
     );
   });
 
+  it('finds a constant in the band of every model, whatever its digits', async () => {
+    const values = Array(120).fill(0.3);
+    const options = { ...optionsOf(values.length, 6), range: { low: 0, high: 1 } };
+    for (const [name, factory] of forecastersBy({ fit: await loadArima(), horizon: 6 }))
+      assert.equal(scoreBacktest([...backtest(factory, values, options)], values).coverage, 1, name);
+  });
+
   it('is what one counts by hand', () => {
     const values = [1, 3, 2, 4, 3, 5];
     const forecast = { intervalMs: 1, q10: [2, 5], q50: [4, 5], q90: [5, 6] };

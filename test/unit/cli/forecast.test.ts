@@ -92,6 +92,27 @@ describe('cli: forecast', () => {
     for (const line of lines) assert.ok(line.length <= 100, line);
   });
 
+  it('keeps labels apart and within the terminal, on a young node and beside large numbers', async () => {
+    const wide = { ...forecast.resources[1]!, own: flat(12.6e9), available: flat(12.6e9) };
+    const resources = [forecast.resources[0]!, wide];
+    await mesh.publish(
+      mesh.topics.forecast('pi-6'),
+      { ...forecast, node: 'pi-6', offeredMemoryBytes: 12.6e9, resources },
+      true,
+    );
+    history = {
+      ...page,
+      agesMs: [minuteMs],
+      runs: [1],
+      values: { cpuBackgroundShare: [1], memoryAvailableBytes: [20e9] },
+    };
+    io.stdout.columns = 80;
+    assert.equal(await run('pi-6'), 0, io.err);
+    assert.match(io.text, /^memory for the mesh 12\.6 GB ┤/m);
+    assert.match(io.text, /\n +now +in 29 min 40 s\n/);
+    for (const line of io.text.trimEnd().split('\n').slice(1)) assert.ok(line.length <= 80, line);
+  });
+
   it('says what the owner will change, and what has been changed since it was made', async () => {
     const withheld = { reason: 'hours', text: 'only 08:00-18:00' } as const;
     const ahead = [

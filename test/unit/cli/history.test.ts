@@ -117,5 +117,7 @@ describe('plots', () => {
   it('say how long ago it was, as far as there is room', () => {
     assert.deepEqual(axisOf(3_600_000, 44)[1], '-1 h       -45 min    -30 min    -15 min now');
     assert.deepEqual(axisOf(3_600_000, 8), ['┴─┴─┴─┴─', '-1 h now']);
+    assert.deepEqual(axisOf(60_000, 2)[1], ' now');
+    assert.deepEqual(axisOf(60_000, 10)[1], '-1 min now');
   });
 });

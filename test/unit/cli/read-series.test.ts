@@ -10,13 +10,14 @@ describe('cli: a series from a file', () => {
     ['one value on each line', '1\n2.5\n-3e-1\n', {}, [1, 2.5, -0.3], minute, 'column 1'],
     [
       'with a name, comments, empty lines and Windows ends',
-      '# from a Pi\r\nload\r\n1\r\n\r\n2\r\n',
+      '# from a Pi, the old one\r\n\r\nload\r\n1\r\n\r\n# then\r\n2\r\n\r\n',
       {},
-      [1, 2],
+      [1, Number.NaN, 2, Number.NaN],
       minute,
       'load',
     ],
     ['missing values', 'load\n1\nNaN\n-\nn/a\n5\n', {}, [1, Number.NaN, Number.NaN, Number.NaN, 5], minute, 'load'],
+    ['a first value that is missing', 'nan\n1\n', {}, [Number.NaN, 1], minute, 'column 1'],
     ['an interval that is said', '1\n2\n', { intervalMs: 5_000 }, [1, 2], 5_000, 'column 1'],
     ['seconds since 1970', '1700000000,1\n1700000300,2\n1700000600,3\n', {}, [1, 2, 3], 300_000, 'column 2'],
     ['milliseconds since 1970', '1700000000000,1\n1700000000500,2\n', {}, [1, 2], 500, 'column 2'],
@@ -29,6 +30,9 @@ describe('cli: a series from a file', () => {
       'cpu',
     ],
     ['days', 'date;cpu\n2026-01-01;0,5\n2026-01-02;0,25\n', {}, [0.5, 0.25], 86_400_000, 'cpu'],
+    ['an empty line beside times', 'time,cpu\n0,1\n\n60,2\n', {}, [1, 2], minute, 'cpu'],
+    ['names that are no times', 'cpu,memory\n2,20\n1,10\n', { column: 'cpu' }, [2, 1], minute, 'cpu'],
+    ['the one column of numbers', 'host,cpu\npi-1,1\npi-1,2\n', {}, [1, 2], minute, 'cpu'],
     ['tabs', 'time\tcpu\n0\t1\n60\t2\n', {}, [1, 2], minute, 'cpu'],
     ['times in a column that is not the first', 'cpu,time\n1,0\n2,60\n', {}, [1, 2], minute, 'cpu'],
     ['a column by name', 'time,cpu,memory\n0,1,10\n60,2,20\n', { column: 'memory' }, [10, 20], minute, 'memory'],
@@ -52,6 +56,19 @@ describe('cli: a series from a file', () => {
     ['a word', '1\n2\nthree\n', {}, 'a.csv:3', /"three" is no number/],
     ['infinity', '1\n1e999\n', {}, 'a.csv:2', /"1e999" is no number/],
     ['a time that is none', 'time,cpu\nnoon,1\n', {}, 'a.csv:2', /"noon" is no time/],
+    ['what models do not know', '1\n-1e31\n', {}, 'a.csv:2', /"-1e31" is beyond 1e\+30/],
+    [
+      'times that are guessed and go back',
+      '2,1\n1,2\n',
+      {},
+      'a.csv:2',
+      /line above \(column 1 is taken for the times\)/,
+    ],
+    ['times as values', 'time,cpu\n0,1\n', { column: 'time' }, 'a.csv:1', /column "time" has the times/],
+    ['times as values by number', 'time,cpu\n0,1\n', { column: '1' }, 'a.csv:1', /column "time" has the times/],
+    ['guessed times as values', '0,1\n60,2\n', { column: '1' }, 'a.csv:1', /column "1" is taken for the times/],
+    ['per cent signs', 'time,cpu\n0,1%\n', {}, 'a.csv:2', /"1%" is no number/],
+    ['words alone', 'a,b\nx,y\n', {}, 'a.csv:1', /no values in any/],
     ['times that go back', 'time,cpu\n60,1\n0,2\n', {}, 'a.csv:3', /before that of the line above/],
     ['times that do not go on', '60,1\n60,2\n', {}, 'a.csv:1', /all of its times are the same/],
     ['a time far away', '0,1\n60,2\n120,3\n1700000000,4\n', {}, 'a.csv:4', /at most 1000000 can be/],
@@ -60,6 +77,12 @@ describe('cli: a series from a file', () => {
     ['a column that is not there', 'time,cpu\n0,1\n', { column: 'mem' }, 'a.csv:1', /no column "mem"/],
     ['a column number that is not there', '0,1\n', { column: '3' }, 'a.csv:1', /no column "3"/],
   ];
+  it('offers no columns of text', () => {
+    assert.throws(
+      () => read('host,cpu,memory\npi-1,1,2\n'),
+      (error: unknown) => error instanceof MeshError && /^choose one: --column cpu, or memory;/.test(error.mend ?? ''),
+    );
+  });
   for (const [what, text, options, where, message] of faults) {
     it(`refuses ${what}, and says where`, () => {
       assert.throws(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { encodeWeights } from '@foremesh/models';
+import { encodeWeights, fitByConditionalSquares, forecastersBy } from '@foremesh/models';
 import { trainLstm } from '@foremesh/models/lstm';
 import { limits } from '@foremesh/node-runtime/contract';
+import { plannerDefaults } from '@foremesh/node-runtime/core';
 import { holdModel } from '../../../node-runtime/shell/foresight/shelf.ts';
 import { planningPolicy } from '../../../node-runtime/shell/voter/policy.ts';
 import { randomOf } from '../../support/generated.ts';
@@ -28,6 +29,25 @@ describe('what a leader forecasts with', () => {
     const without = foresight.why!('more/cpu')!;
     assert.notEqual(without.champion, 'arima');
     assert.equal(without.members!.find(({ model }) => model === 'arima')!.weight, 0);
+  });
+
+  it('is what a backtest calls the engine', function () {
+    this.timeout(60_000);
+    const series = { intervalMs: 60_000, range: { low: 0, high: 1 } };
+    const foresight = planningPolicy.createForesight();
+    const leaders = foresight.open({ key: 'n0/cpu', kind: 'cpu', ...series });
+    const { forecastSteps: horizon } = plannerDefaults;
+    const backtests = forecastersBy({ fit: fitByConditionalSquares, horizon }).get('engine')!(series);
+    const { normal } = randomOf(3);
+    let [one, two] = [0, 0];
+    for (let at = 0; at < 400; at += 1) {
+      [one, two] = [1.5 * one - 0.9 * two + 0.02 * normal(), one];
+      for (const each of [leaders, backtests]) each.observe(0.5 + one);
+      const pieces = foresight.learningDue ? foresight.learn!() : undefined;
+      while (pieces?.next().done === false);
+    }
+    assert.equal(foresight.why!('n0/cpu')!.champion, 'arima');
+    assert.deepEqual(backtests.forecast(horizon), leaders.forecast(horizon));
   });
 
   it('has an LSTM take part in the forecasts of a series where it is the best, and in no others', async function () {
