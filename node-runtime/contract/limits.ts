@@ -160,6 +160,8 @@ export const limits = {
   /** Steps of its past that a node's forecasts begin with, and over all nodes: in a large mesh each tells less of its past. */
   forecastHistorySteps: 1_440,
   forecastHistoryStepsOfAll: 200_000,
+  /** A node that was away keeps its series, and these steps are missing in it; after more (a week) they begin anew. */
+  forecastGapSteps: 10_080,
   /** Steps of one node whose samples are still gathered: what is older when it comes is left out. */
   forecastOpenSteps: 40,
   /** Series of each kind (CPU, memory) that have ARIMA as a challenger, the first that a leader hears of: a fit takes it milliseconds. */

@@ -126,11 +126,33 @@ describe('planner: foresight', () => {
     assert.deepEqual(learned('cpu'), [0.1, 0.2, 0, 0.5, Number.NaN, 0.6]);
   });
 
-  it('begins anew when it was away for longer than it remembers', () => {
+  it('keeps its series when it was away for longer than it remembers: what nobody measured is missing', () => {
+    join();
+    steps([0.1, 0.2]);
+    tickAt(leader.nowMs);
+    leader.step({ type: 'node-status', status: nodeStatus('bob', { online: false }) });
+    // A mesh so large that each node tells only minutes of its past.
+    const nodes = 1_000;
+    for (let each = 1; each < nodes; each += 1) leader.join(`n${each}`);
+    const back = 3 + Math.floor(limits.forecastHistoryStepsOfAll / nodes) + 100;
+    metricsAt(phaseMs + (back - 0.5) * stepMs, [sample(0, 0.6)]);
+    const [ask] = asksOf(tickAt(leader.nowMs));
+    const past = page({ agesMs: [10 * stepMs], intervalMs: stepMs / 2, values: { cpuBackgroundShare: [0.5] } });
+    leader.report('bob', [{ type: 'history', request: ask!.request, page: past }]);
+    metricsAt(phaseMs + (back + 0.5) * stepMs, [sample(0, 0)]);
+    tickAt(leader.nowMs);
+    assert.deepEqual(told.closed, []);
+    const expected = [0.1, 0.2, 0, ...Array<number>(back - 3).fill(Number.NaN)];
+    expected[back - 11] = 0.5;
+    expected[back - 1] = 0.6;
+    assert.deepEqual(learned('cpu'), expected);
+  });
+
+  it('begins anew after a gap that is too long to be learned', () => {
     join();
     steps([0.1]);
     tickAt(leader.nowMs);
-    steps([0.3, 0.4], limits.forecastHistorySteps + 100);
+    steps([0.3, 0.4], 1 + limits.forecastGapSteps);
     tickAt(leader.nowMs);
     assert.deepEqual(learned('cpu'), [0.3, 0.4]);
     assert.equal(told.closed.length, 4);

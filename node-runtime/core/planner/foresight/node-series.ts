@@ -33,6 +33,9 @@ const batchesKnown = 64;
 /** A mean of a history that spans more steps than that tells nothing of any of them. */
 const stepsPerMeanMost = 12;
 
+/** What it takes to learn that a step is missing, in steps that are learned: a tenth or so. */
+const missingCost = 1 / 8;
+
 /**
  * The past of one node, as its forecasters see it: samples become means of steps, and these are learned in order, each once.
  * What its history holds of the time before is learned first.
@@ -128,15 +131,13 @@ export class NodeSeries {
   takeSteps(): void {
     const last = this.#newestStep - 1;
     if (this.#awaitsHistory || last <= (this.#takenStep ?? Number.NEGATIVE_INFINITY)) return;
-    const historySteps = this.#options.historySteps();
-    const earliest = Math.min(this.#past.first ?? last, this.#live.first ?? last);
-    let from = this.#takenStep === undefined ? earliest : this.#takenStep + 1;
-    if (last - from >= historySteps) {
-      // Away for so long, it begins anew with what it tells of the time.
-      from = last - historySteps + 1;
+    // Away for longer, it begins anew with what it tells of the time; else its series go on, and what nobody measured is missing.
+    if (this.#takenStep !== undefined && last - this.#takenStep > limits.forecastGapSteps) {
       this.#open();
       this.#takenStep = undefined;
     }
+    const earliest = Math.min(this.#past.first ?? last, this.#live.first ?? last);
+    const from = (this.#takenStep ?? Math.max(earliest, last - this.#options.historySteps() + 1) - 1) + 1;
     for (let step = from; step <= last; step += 1) {
       const row = this.#live.mean(step) ?? this.#past.mean(step) ?? nothing;
       // Before the first value there is nothing to be learned.
@@ -166,7 +167,7 @@ export class NodeSeries {
   }
 
   /**
-   * Learns at most so many steps of those that wait; returns how many. Where the foresight takes many values at once they are put in `batch`, which is
+   * Learns at most so many steps of those that wait; returns how many, missing ones counted as what they cost. Where the foresight takes many values at once they are put in `batch`, which is
    * to be observed before anything is forecast.
    */
   learn(most: number, batch: ObservedValue[]): number {
@@ -179,9 +180,11 @@ export class NodeSeries {
     const { foresight, node, historySteps, trainedMs } = this.#options;
     const kept = historySteps();
     const isBatched = foresight.observeAll !== undefined;
-    for (let step = this.#takenStep! - this.#backlog.length + 1, left = most; left > 0; step += 1, left -= 1) {
+    let left = most;
+    for (let step = this.#takenStep! - this.#backlog.length + 1; left > 0; step += 1) {
       const row = this.#backlog.shift();
-      if (row === undefined) return most - left;
+      if (row === undefined) break;
+      left -= row === nothing ? missingCost : 1;
       this.#rows.push(row, kept);
       this.#learned += 1;
       for (const [index, kind] of resources.entries()) {
@@ -190,7 +193,7 @@ export class NodeSeries {
         else batch.push([seriesKey(node, kind), value, this.#live.endMs(step) <= (trainedMs(kind) ?? never)]);
       }
     }
-    return most;
+    return most - Math.max(0, left);
   }
 
   /** It has said what it remembers, and all that is known of it is learned. */
