@@ -5,6 +5,7 @@ export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export { historiesOf, learnedKinds } from './histories.ts';
 export type { NodeSeries } from './node-series.ts';
 export { forgetPast, hearAhead, type OffersAhead } from './offers.ts';
+export type { Presence } from './presence.ts';
 export {
   createForesightState,
   type ForesightState,

@@ -33,6 +33,9 @@ const batchesKnown = 64;
 /** A mean of a history that spans more steps than that tells nothing of any of them. */
 const stepsPerMeanMost = 12;
 
+/** So little of the past is not worth asking for. */
+const untoldStepsMost = 10;
+
 /** What it takes to learn that a step is missing, in steps that are learned: a tenth or so. */
 const missingCost = 1 / 8;
 
@@ -86,6 +89,14 @@ export class NodeSeries {
     return Math.min(historySteps() * stepMs, nowMs - knownMs);
   }
 
+  /** The same once it has told the means of minutes that it remembers: 0 where hardly anything is older than these. */
+  untoldMs(nowMs: number): number {
+    const unknownMs = this.unknownMs(nowMs);
+    const { first } = this.#past;
+    const toldMs = first === undefined ? 0 : nowMs - this.#past.endMs(first);
+    return unknownMs - toldMs > untoldStepsMost * this.#options.stepMs ? unknownMs : 0;
+  }
+
   hearMetrics({ bootId, seq, samples }: NodeMetrics, memoryBytes: number, nowMs: number): void {
     if (bootId !== this.#bootId) {
       this.#bootId = bootId;
@@ -105,15 +116,22 @@ export class NodeSeries {
     if (this.#live.size > limits.forecastOpenSteps) this.#live.forget(this.#newestStep - limits.forecastOpenSteps);
   }
 
+  /** Finer means come before coarser ones: these count, each in the step in its middle, where nothing finer was told. */
   hearHistory(page: HistoryPage, memoryBytes: number, nowMs: number): void {
     const { historySteps, stepMs } = this.#options;
     const reachMs = historySteps() * stepMs;
     if (!this.#awaitsHistory || page.intervalMs > stepsPerMeanMost * stepMs) return;
+    const isCoarse = page.intervalMs >= 2 * stepMs;
     for (const [index, ageMs] of page.agesMs.entries()) {
-      if (ageMs > reachMs) continue;
+      const atMs = nowMs - ageMs;
+      const middleMs = atMs - page.intervalMs / 2;
+      if (ageMs > reachMs || (isCoarse && this.#past.mean(this.#past.stepOf(middleMs)) !== undefined)) continue;
       const value = (name: (typeof measured)[number]) => page.values[name]?.[index] ?? Number.NaN;
       const values = Object.fromEntries(measured.map((name) => [name, value(name)]));
-      this.#past.addMean(nowMs - ageMs, page.intervalMs, rowOf(values as Measured, memoryBytes));
+      const row = rowOf(values as Measured, memoryBytes);
+      // In every step that it spans it would say that nothing ever moves within minutes.
+      if (isCoarse) this.#past.addSample(middleMs, row);
+      else this.#past.addMean(atMs, page.intervalMs, row);
     }
   }
 
