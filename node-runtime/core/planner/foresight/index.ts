@@ -10,6 +10,7 @@ export {
   createForesightState,
   type ForesightState,
   hearHistory,
+  historyStepsOf,
   noteComing,
   openSeries,
   useModel,

@@ -77,9 +77,14 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
     nowMs: state.nowMs,
     trainedMs: (kind) => state.foresight.learned.get(kind),
     phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
-    historySteps: () => Math.min(limits.forecastHistorySteps, stepsOfEach(state)),
+    historySteps: () => historyStepsOf(state),
   });
   return hazard === undefined ? { series } : { series, leaving: new Presence(hazard) };
+}
+
+/** How many steps of its past the forecasts of each node begin with. */
+export function historyStepsOf(state: PlannerState): number {
+  return Math.min(limits.forecastHistorySteps, stepsOfEach(state));
 }
 
 function stepsOfEach({ nodes }: PlannerState): number {
