@@ -72,6 +72,25 @@ describe('presence of a node', () => {
     assert.deepEqual(events, [['came', 0]]);
   });
 
+  it('believes no more than a history can tell', () => {
+    presence.observe('came', nowMs);
+    const day = 24 * 60;
+    const told = page(
+      [
+        [1, 50 * day],
+        [2, 3 * day],
+        [3, 2 * day],
+      ],
+      { intervalMs: 1e300 },
+    );
+    presence.hearHistory({ ...told, runs: [1, 2] }, nowMs);
+    presence.endHistory(nowMs);
+    assert.deepEqual(events, [
+      ['came', 31 * day],
+      ['came', 0],
+    ]);
+  });
+
   it('goes on in time where the first mean of a run began before the last of the run before had ended, and remembers so many sessions', () => {
     const runs = limits.sessionsPerNode + 10;
     presence.hearHistory(page(Array.from({ length: runs }, (_, run) => [run, runs - run])), nowMs);

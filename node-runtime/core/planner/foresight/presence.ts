@@ -13,6 +13,9 @@ interface Stretch {
 /** A pause of more intervals than that says that the node was away. */
 const pauseIntervals = 3;
 
+/** A history goes back a month; what a node tells of the time before is not its history. */
+const rememberedMs = 31 * 86_400_000;
+
 /**
  * When a node came and left: what its history tells of the time before it was heard, then what was heard. Until the history is told, what is heard waits.
  */
@@ -44,9 +47,12 @@ export class Presence {
   /** Pages of one resolution come in order, the oldest first. */
   hearHistory({ agesMs, runs, intervalMs, next }: HistoryPage, nowWallMs: number): void {
     if (this.#heard === undefined) return;
-    for (const [index, run] of runs.entries()) {
-      const untilMs = nowWallMs - agesMs[index]!;
-      this.#add(this.#coming, { run, fromMs: untilMs - intervalMs, untilMs, intervalMs });
+    for (const [index, ageMs] of agesMs.entries()) {
+      const run = runs[index];
+      if (run === undefined || ageMs > rememberedMs) continue;
+      const untilMs = nowWallMs - ageMs;
+      const fromMs = Math.max(untilMs - intervalMs, nowWallMs - rememberedMs);
+      this.#add(this.#coming, { run, fromMs, untilMs, intervalMs });
     }
     // A part alone would end with a departure.
     if (next === undefined) this.#told.push(...this.#coming.splice(0));
