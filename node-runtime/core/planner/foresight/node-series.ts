@@ -154,8 +154,9 @@ export class NodeSeries {
       this.#open();
       this.#takenStep = undefined;
     }
-    const earliest = Math.min(this.#past.first ?? last, this.#live.first ?? last);
-    const from = (this.#takenStep ?? Math.max(earliest, last - this.#options.historySteps() + 1) - 1) + 1;
+    const told = Math.min(this.#past.first ?? last, this.#live.first ?? last);
+    const remembered = last - this.#options.historySteps() + 1;
+    const from = this.#takenStep === undefined ? Math.max(told, remembered) : this.#takenStep + 1;
     for (let step = from; step <= last; step += 1) {
       const row = this.#live.mean(step) ?? this.#past.mean(step) ?? nothing;
       // Before the first value there is nothing to be learned.
