@@ -157,9 +157,16 @@ export const limits = {
   /** Steps of a forecast; and what is said of the model that made it. */
   forecastSteps: 240,
   forecastWhyCharacters: 500,
-  /** Steps of its past that a node's forecasts begin with, and over all nodes: in a large mesh each tells less of its past. */
-  forecastHistorySteps: 1_440,
+  /**
+   * Steps of its past that a node's forecasts begin with, three days: a season is known when it comes the third time. And over all nodes: in a large mesh each tells less of its past;
+   * as many means of five minutes tell when it was there.
+   */
+  forecastHistorySteps: 4_320,
   forecastHistoryStepsOfAll: 200_000,
+  /** Sessions of its past that a node's habits begin with, the newest: one whose runtime starts again and again has thousands. */
+  sessionsPerNode: 100,
+  /** A node that was away keeps its series, and these steps are missing in it; after more (a week) they begin anew. */
+  forecastGapSteps: 10_080,
   /** Steps of one node whose samples are still gathered: what is older when it comes is left out. */
   forecastOpenSteps: 40,
   /** Series of each kind (CPU, memory) that have ARIMA as a challenger, the first that a leader hears of: a fit takes it milliseconds. */

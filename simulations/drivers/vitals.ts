@@ -1,6 +1,7 @@
 import type {
   HistoryMetric,
   HistoryPage,
+  HistoryResolution,
   InboxMessage,
   MetricSample,
   OutboxMessage,
@@ -50,19 +51,20 @@ export class VirtualVitals {
   hear(message: InboxMessage, answer: (message: OutboxMessage) => void): void {
     if (message.type !== 'history-request') return;
     const { faulty } = this.#world;
-    const { request, from = 0, sinceMs = Number.POSITIVE_INFINITY } = message;
+    const { request, resolution, from = 0, sinceMs = Number.POSITIVE_INFINITY } = message;
     const chance = this.#life.machine.chance.fork(`history ${request} ${from}`);
     if (faulty && chance.percent(20)) return;
     const fails = faulty && chance.percent(10);
     this.#life.after(chance.between(1, answerMostMs), () => {
       const problem = { code: 'MESH_STORAGE_FAILED', message: 'the disk cannot be read' };
       if (fails) answer({ type: 'request-failed', request, problem });
-      else answer({ type: 'history', request, page: this.#page(from, sinceMs) });
+      else answer({ type: 'history', request, page: this.#page(resolution, from, sinceMs) });
     });
   }
 
-  #page(from: number, sinceMs: number): HistoryPage {
-    const ages = Array.from({ length: historySteps }, (_, step) => (historySteps - step) * forecastStepMs);
+  #page(resolution: HistoryResolution, from: number, sinceMs: number): HistoryPage {
+    const intervalMs = resolution === '5m' ? 5 * forecastStepMs : forecastStepMs;
+    const ages = Array.from({ length: historySteps }, (_, step) => (historySteps - step) * intervalMs);
     const wanted = ages.slice(from, from + samplesPerPage);
     const given = wanted.filter((ageMs) => ageMs <= sinceMs).map((ageMs) => this.sample(ageMs));
     const next = from + wanted.length;
@@ -75,7 +77,7 @@ export class VirtualVitals {
       agesMs: given.map(({ ageMs }) => ageMs),
       runs: given.map(() => 1),
       values: Object.fromEntries(metrics.map((metric) => [metric, given.map((sample) => sample[metric])])),
-      intervalMs: forecastStepMs,
+      intervalMs,
       ...(next < historySteps ? { next } : {}),
       diskBytesMost: 1,
       writtenBytes: 1,

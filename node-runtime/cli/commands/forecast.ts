@@ -5,7 +5,7 @@ import type { Forecast, MeshClient } from '../../sdk/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
 import { chartOf, legend } from '../forecast/chart.ts';
 import { svgOf } from '../forecast/svg.ts';
-import { viewsOf } from '../forecast/view.ts';
+import { leavingText, viewsOf } from '../forecast/view.ts';
 import { durationText, nearest, plural } from '../text.ts';
 
 const examples = `
@@ -50,15 +50,16 @@ async function forecast(session: Session, node: string, { resource, svg }: Optio
     const history = await historyOf(session, client, node);
     const views = viewsOf(found, history, wanted);
     const heading = headingOf(found);
+    const leaving = leavingText(found);
     // What there is fills the picture, also on the first day.
     const shownMs = Math.max(found.intervalMs, Math.min(pastMs, history.samples[0]?.ageMs ?? 0));
     if (svg !== undefined) {
-      await saveFile(once(svgOf(heading, views, shownMs)), svg);
+      await saveFile(once(svgOf(heading, views, shownMs, leaving)), svg);
       if (session.json) return session.printJson({ ...found, resources, svg });
       return session.tell(`${svg}: ${plural(views.length, 'chart')}`);
     }
     const columns = session.io.stdout.columns;
-    session.print(heading, '');
+    session.print(heading, ...(leaving === undefined ? [] : [leaving]), '');
     for (const view of views) session.print(...chartOf(view, shownMs, history.intervalMs, columns), '');
     session.print(session.paintOut('dim', legend));
   });

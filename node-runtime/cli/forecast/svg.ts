@@ -7,14 +7,15 @@ const panelHeight = 150;
 const plot = { left: 90, right: 20, top: 28, height: 90 } as const;
 const colours = { past: '#334155', band: '#93c5fd', middle: '#1d4ed8', axis: '#94a3b8', text: '#0f172a' } as const;
 
-/** The same as a picture: a panel for each resource, the past as a line, the future as a band of 80 % around its middle. */
-export function svgOf(heading: string, views: readonly SeriesView[], pastMs: number): string {
+/** The same as a picture: a note below the heading, a panel for each resource, the past as a line, the future as a band of 80 % around its middle. */
+export function svgOf(heading: string, views: readonly SeriesView[], pastMs: number, note = ''): string {
   const height = 40 + views.length * panelHeight;
   const panels = views.map((view, index) => panelOf(view, pastMs, 40 + index * panelHeight));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12" fill="${colours.text}">`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     `<text x="${plot.left}" y="24" font-size="14">${escaped(heading)}</text>`,
+    ...(note === '' ? [] : [`<text x="${plot.left}" y="41">${escaped(note)}</text>`]),
     ...panels,
     '</svg>',
     '',

@@ -1,7 +1,7 @@
 import type { ForecastBands, ForecastResource, ForecastWhy } from '../../contract/index.ts';
 import type { Forecast, History, HistorySample } from '../../sdk/index.ts';
 import type { Dot } from '../plot.ts';
-import { bytesText, percentText } from '../text.ts';
+import { bytesText, durationText, percentText } from '../text.ts';
 
 /** One step of the future, by how long from now; one that is under way began in the past. */
 export interface Step {
@@ -34,6 +34,16 @@ const kinds: Readonly<Record<ForecastResource, Pick<ResourceView, 'title' | 'tex
   'network-in': { title: 'received', text: rate },
   'network-out': { title: 'sent', text: rate },
 };
+
+/** How likely the node, there now, leaves before the forecast ends; undefined where that is not known, or over. */
+export function leavingText({ left, intervalMs, steps, ageMs }: Forecast): string | undefined {
+  const restMs = steps * intervalMs - ageMs;
+  const atEnd = left?.at(-1);
+  if (atEnd === undefined || restMs <= 0) return undefined;
+  const byNow = left?.[Math.floor(ageMs / intervalMs) - 1] ?? 0;
+  const leaves = byNow >= 1 ? 1 : (atEnd - byNow) / (1 - byNow);
+  return `leaves within ${durationText(restMs)}: ${leaves < 0.01 ? 'under 1 %' : percentText(leaves)}`;
+}
 
 /** What is left to the mesh, where the forecast says so; of the network, what the device itself sends and receives. */
 export function viewsOf(

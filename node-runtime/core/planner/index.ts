@@ -1,7 +1,14 @@
 export { splitAnew } from './chunks.ts';
 export { committedTogether } from './committed.ts';
 export type { PlannerEffect, PlannerEvent } from './events.ts';
-export { type Foresight, foresightBy, historiesOf, learnedKinds, type SeriesName } from './foresight/index.ts';
+export {
+  type Foresight,
+  foresightBy,
+  historiesOf,
+  historyStepsOf,
+  learnedKinds,
+  type SeriesName,
+} from './foresight/index.ts';
 export { profileOf, profileOfTask } from './profiles.ts';
 export { ageOf } from './retention.ts';
 export {

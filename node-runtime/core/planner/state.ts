@@ -1,4 +1,4 @@
-import type { CodeProfile, LeavingHazard, LeavingHazards, TaskPredictor } from '@foremesh/models';
+import type { CodeProfile, LeavingHazards, TaskPredictor } from '@foremesh/models';
 import type {
   Alternative,
   ChunkPolicy,
@@ -38,6 +38,7 @@ import {
   type ForesightState,
   type NodeSeries,
   type OffersAhead,
+  type Presence,
   type SlotRates,
 } from './foresight/index.ts';
 import { createMovesState, type MovesState } from './moves-state.ts';
@@ -171,7 +172,7 @@ export interface NodeView {
   readonly series: NodeSeries;
   /** What a slot of it will give, as it was worked out last. */
   rates?: SlotRates;
-  readonly leaving?: LeavingHazard;
+  readonly leaving?: Presence;
   /** How often it is expected to leave, by the last forecast. */
   leavesPerSecond?: number;
   /** Blobs that it has, as far as is known; those that came last are last. */

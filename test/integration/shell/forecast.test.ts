@@ -69,7 +69,10 @@ describe('the forecast of a node', function () {
 
     const io = new FakeIo(mesh.directory, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
     assert.equal(await runCli(['forecast', 'bob'], io), 0, io.err);
-    assert.match(io.text, /^bob: as ada foresaw it .* ago, from .* of its past\n\nCPU for the mesh +50 % ┤/);
+    assert.match(
+      io.text,
+      /^bob: as ada foresaw it .* ago, from .* of its past\nleaves within .* %\n\nCPU for the mesh +50 % ┤/,
+    );
     const ghost = new FakeIo(mesh.directory, { FOREMESH_CONNECTION: formatConnection(mesh.connection) });
     assert.equal(await runCli(['forecast', 'bobb'], ghost), 2);
     assert.match(ghost.err, /did you mean "bob"\?/);

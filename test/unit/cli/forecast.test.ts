@@ -124,6 +124,22 @@ describe('cli: forecast', () => {
     assert.match(io.text, /^pi-5: .* past; now: only 08:00-18:00; in 12 min: takes work\n/);
   });
 
+  it('says how likely the node leaves from now on, where that is known, as text and in the picture', async () => {
+    // As likely in each minute: of those that are there after the first ones, fewer leave in the rest.
+    const left = of((step) => 1 - 0.9 ** (step + 1));
+    const made = { node: 'pi-6', originWallMs: leaderMs - 27 * minuteMs - 20_000 };
+    await mesh.publish(mesh.topics.forecast('pi-6'), { ...forecast, ...made, left }, true);
+    const file = join(folder, 'pi-6.svg');
+    assert.equal(await run('pi-6'), 0, io.err);
+    assert.match(io.text, /^pi-6: .* past\nleaves within 2 min 40 s: 27 %\n\n/);
+    assert.equal(await run('pi-6', '--svg', file), 0, io.err);
+    assert.match(await readFile(file, 'utf8'), />leaves within 2 min 40 s: 27 %<\/text>/);
+    const isOver = { ...made, originWallMs: leaderMs - 31 * minuteMs };
+    await mesh.publish(mesh.topics.forecast('pi-6'), { ...forecast, ...isOver, left }, true);
+    assert.equal(await run('pi-6', '--svg', file), 0, io.err);
+    assert.doesNotMatch(await readFile(file, 'utf8'), /leaves/);
+  });
+
   it('prints one resource alone, as JSON and as a picture', async () => {
     assert.equal(await run('pi-3', '--resource', 'cpu', '--json'), 0, io.err);
     const [document] = io.documents as [NodeForecast & { ageMs: number }];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { leavingHazards } from '@foremesh/models';
 import { type ForecastResource, type HistoryPage, limits } from '@foremesh/node-runtime/contract';
 import { createLedger } from '@foremesh/node-runtime/core';
 import { asksOf, bobOf, forecastsOf, GiB, phaseMs, sample, stepMs, Told } from './foreseeing.ts';
@@ -64,6 +65,9 @@ describe('planner: foresight', () => {
     assert.deepEqual(learned('cpu'), [0.5, 0.6, 0, 0.2]);
   });
 
+  const none = ({ request, node }: ReturnType<typeof asksOf>[number]) =>
+    leader.report(node, [{ type: 'history', request, page: page({}) }]);
+
   it("begins with the node's own history, all pages of it, and goes on with what is heard", () => {
     leader.join('bob');
     const answerMs = phaseMs + stepMs - 1;
@@ -83,13 +87,53 @@ describe('planner: foresight', () => {
       leader.report('bob', [{ type: 'history', request: ask!.request, page: page(change) }]);
     const [more] = asksOf(answer({ agesMs: [5, 4].map((each) => each * stepMs), values: values([0.1, 0.2]), next: 7 }));
     assert.equal(more!.from, 7);
-    assert.deepEqual(asksOf(answer({ agesMs: [2.4 * stepMs], intervalMs: 1.2 * stepMs, values: values([0.4]) })), []);
+    const [older] = asksOf(answer({ agesMs: [2.4 * stepMs], intervalMs: 1.2 * stepMs, values: values([0.4]) }));
+    assert.equal(older!.resolution, '5m');
+    none(older!);
     metricsAt(answerMs + 0.1 * stepMs, [sample(0, 0)]);
     assert.equal(forecastsOf(tickAt(leader.nowMs)).length, 1);
     // The mean that lies over two steps counts in both.
     assert.deepEqual(learned('cpu'), [0.1, 0.2, 0.4, 0.4, Number.NaN, 0.6]);
     const unknown = Array(5).fill(Number.NaN);
     assert.deepEqual(learned('network-in'), [...unknown, 1_000]);
+  });
+
+  it('takes what is older from the means of five minutes, each for the step in its middle', () => {
+    leader.join('bob');
+    const nowMs = phaseMs + 0.4 * stepMs;
+    const [ask] = asksOf(tickAt(nowMs));
+    metricsAt(nowMs, [sample(0, 0.9)]);
+    const told = (ages: number[], cpu: number[], change: Partial<HistoryPage> = {}) =>
+      page({ agesMs: ages.map((age) => (age + 0.45) * stepMs), values: { cpuBackgroundShare: cpu }, ...change });
+    const fine = told([2, 1, 0], [0.1, 0.2, 0.3], { intervalMs: 0.9 * stepMs });
+    const [older] = asksOf(leader.report('bob', [{ type: 'history', request: ask!.request, page: fine }]));
+    assert.deepEqual([older!.resolution, older!.sinceMs], ['5m', limits.forecastHistorySteps * stepMs]);
+    const first = told([10], [0.6], { intervalMs: 5 * stepMs, next: 3 });
+    const [more] = asksOf(leader.report('bob', [{ type: 'history', request: older!.request, page: first }]));
+    assert.deepEqual([more!.resolution, more!.sinceMs, more!.from], ['5m', older!.sinceMs, 3]);
+    const second = told([5, 0], [0.7, 0.8], { intervalMs: 5 * stepMs });
+    leader.report('bob', [{ type: 'history', request: more!.request, page: second }]);
+    metricsAt(phaseMs + 1.1 * stepMs, [sample(0, 0)]);
+    tickAt(leader.nowMs);
+    const no = Number.NaN;
+    assert.deepEqual(learned('cpu'), [0.6, no, no, no, no, 0.7, no, no, no, no, 0.1, 0.2, 0.3, 0.9]);
+  });
+
+  it('learns short pasts before long ones', () => {
+    for (const name of ['bob', 'ada']) leader.join(name);
+    const asks = asksOf(tickAt(phaseMs));
+    for (const [node, minutes] of [['bob', 3 * limits.forecastStepsPerTick] as const, ['ada', 10] as const]) {
+      const { request } = asks.find((each) => each.node === node)!;
+      const ages = Array.from({ length: minutes }, (_, index) => (minutes - index) * stepMs);
+      const values = { cpuBackgroundShare: ages.map(() => 0.5) };
+      none(asksOf(leader.report(node, [{ type: 'history', request, page: page({ agesMs: ages, values }) }]))[0]!);
+      leader.step({
+        type: 'node-metrics',
+        metrics: { v: 1, node, bootId: `${node}-1`, seq: 1, samples: [sample(0, 0)] },
+      });
+    }
+    const [first] = forecastsOf(tickAt(leader.nowMs));
+    assert.equal(first?.node, 'ada');
   });
 
   it('goes on without a history that never comes, and takes none that was asked for by another leader', () => {
@@ -126,11 +170,33 @@ describe('planner: foresight', () => {
     assert.deepEqual(learned('cpu'), [0.1, 0.2, 0, 0.5, Number.NaN, 0.6]);
   });
 
-  it('begins anew when it was away for longer than it remembers', () => {
+  it('keeps its series when it was away for longer than it remembers: what nobody measured is missing', () => {
+    join();
+    steps([0.1, 0.2]);
+    tickAt(leader.nowMs);
+    leader.step({ type: 'node-status', status: nodeStatus('bob', { online: false }) });
+    // A mesh so large that each node tells only minutes of its past.
+    const nodes = 1_000;
+    for (let each = 1; each < nodes; each += 1) leader.join(`n${each}`);
+    const back = 3 + Math.floor(limits.forecastHistoryStepsOfAll / nodes) + 100;
+    metricsAt(phaseMs + (back - 0.5) * stepMs, [sample(0, 0.6)]);
+    const [ask] = asksOf(tickAt(leader.nowMs));
+    const past = page({ agesMs: [10 * stepMs], intervalMs: stepMs / 2, values: { cpuBackgroundShare: [0.5] } });
+    leader.report('bob', [{ type: 'history', request: ask!.request, page: past }]);
+    metricsAt(phaseMs + (back + 0.5) * stepMs, [sample(0, 0)]);
+    tickAt(leader.nowMs);
+    assert.deepEqual(told.closed, []);
+    const expected = [0.1, 0.2, 0, ...Array<number>(back - 3).fill(Number.NaN)];
+    expected[back - 11] = 0.5;
+    expected[back - 1] = 0.6;
+    assert.deepEqual(learned('cpu'), expected);
+  });
+
+  it('begins anew after a gap that is too long to be learned', () => {
     join();
     steps([0.1]);
     tickAt(leader.nowMs);
-    steps([0.3, 0.4], limits.forecastHistorySteps + 100);
+    steps([0.3, 0.4], 1 + limits.forecastGapSteps);
     tickAt(leader.nowMs);
     assert.deepEqual(learned('cpu'), [0.3, 0.4]);
     assert.equal(told.closed.length, 4);
@@ -143,7 +209,8 @@ describe('planner: foresight', () => {
     const ages = Array.from({ length: minutes }, (_, index) => (minutes - index) * stepMs);
     const values = { cpuBackgroundShare: ages.map(() => 0.5) };
     metricsAt(phaseMs + 0.1 * stepMs, [sample(0, 0.5)]);
-    leader.report('bob', [{ type: 'history', request: ask!.request, page: page({ agesMs: ages, values }) }]);
+    const answer = { type: 'history', request: ask!.request, page: page({ agesMs: ages, values }) } as const;
+    none(asksOf(leader.report('bob', [answer]))[0]!);
     for (let round = 1; round < 3; round += 1) {
       assert.deepEqual(forecastsOf(tickAt(leader.nowMs + 250)), []);
       assert.equal(learned('cpu')!.length, round * limits.forecastStepsPerTick);
@@ -204,5 +271,33 @@ describe('planner: foresight', () => {
     const [[came, cameMs], [left, leftMs]] = heard as [[string, number], [string, number]];
     assert.deepEqual([came, left, heard.length], ['came', 'left', 2]);
     assert.ok(leftMs >= cameMs, 'time goes on');
+  });
+
+  it('knows soon after an election who comes and goes, by what nodes tell of the time before', () => {
+    const policy = { createForesight: () => told, createLeaving: leavingHazards };
+    leader = new Leader({ nodeSilenceMs: 1e9 }, createLedger(), 1, policy);
+    leader.elect();
+    for (const node of ['bob', 'ada']) leader.join(node);
+    const hours = 24;
+    const ages = Array.from({ length: hours * 12 }, (_, index) => (hours * 12 - 1 - index) * 5 * stepMs);
+    // A new run every half hour, the last half of which it is away; and one run.
+    const runs = ages.map((ageMs) => Math.floor((ages[0]! - ageMs) / (30 * stepMs)));
+    const there = ages.map((_, index) => index % 6 < 3 || index === ages.length - 1);
+    const pages: Record<string, Partial<HistoryPage>> = {
+      bob: { agesMs: ages.filter((_, index) => there[index]), runs: runs.filter((_, index) => there[index]) },
+      ada: { agesMs: ages, runs: ages.map(() => 1) },
+    };
+    for (const { node, request } of asksOf(tickAt(phaseMs))) {
+      const [older] = asksOf(leader.report(node, [{ type: 'history', request, page: page({}) }]));
+      const answer = page({ ...pages[node], intervalMs: 5 * stepMs });
+      leader.report(node, [{ type: 'history', request: older!.request, page: answer }]);
+    }
+    for (const part of [0.5, 1.7])
+      for (const node of ['bob', 'ada']) {
+        const metrics = { v: 1 as const, node, bootId: `${node}-1`, seq: part, samples: [sample(0, 0.5)] };
+        leader.step({ type: 'node-metrics', metrics }, phaseMs + part * stepMs - leader.nowMs);
+      }
+    const left = new Map(forecastsOf(tickAt(leader.nowMs)).map((forecast) => [forecast.node, forecast.left!.at(-1)!]));
+    assert.ok(left.get('bob')! > 0.3 && left.get('ada')! < 0.03, JSON.stringify([...left]));
   });
 });

@@ -14,11 +14,11 @@ import {
   historiesOf,
   type Ledger,
   learnedKinds,
-  type PlannerEffect,
   restoreLedger,
   snapshotLedger,
   unneededBlobs,
 } from '@foremesh/node-runtime/core';
+import { asksOf } from './foreseeing.ts';
 import { blobNamed, Leader } from './samples.ts';
 
 const stepMs = 60_000;
@@ -62,11 +62,7 @@ function leaderOf(ledger: Ledger): Leader {
 /** bob joins and tells the last hours; rounds of the leader until all is learned and forecast, or as many as said. */
 function hearPast(leader: Leader, rounds: number): NodeForecast[] {
   leader.join('bob');
-  const effects = leader.step({ type: 'tick' }, 250);
-  const ask = effects.find(
-    (effect) => effect.type === 'send' && effect.message.type === 'history-request',
-  ) as PlannerEffect & { type: 'send' };
-  const { request } = ask.message as { request: number };
+  const [ask] = asksOf(leader.step({ type: 'tick' }, 250));
   const indices = Array.from({ length: past }, (_, at) => at);
   const flat = (value: number) => indices.map(() => value);
   const page: HistoryPage = {
@@ -83,7 +79,9 @@ function hearPast(leader: Leader, rounds: number): NodeForecast[] {
     diskBytesMost: 1,
     writtenBytes: 1,
   };
-  leader.report('bob', [{ type: 'history', request, page }]);
+  const [older] = asksOf(leader.report('bob', [{ type: 'history', request: ask!.request, page }]));
+  const problem = { code: 'MESH_STORAGE_FAILED', message: 'no' };
+  leader.report('bob', [{ type: 'request-failed', request: older!.request, problem }]);
   leader.step({ type: 'node-metrics', metrics: { v: 1, node: 'bob', bootId: 'bob-1', seq: 1, samples: [sample] } });
   const forecasts: NodeForecast[] = [];
   for (let round = 0; round < rounds; round += 1)

@@ -5,10 +5,12 @@ export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export { historiesOf, learnedKinds } from './histories.ts';
 export type { NodeSeries } from './node-series.ts';
 export { forgetPast, hearAhead, type OffersAhead } from './offers.ts';
+export type { Presence } from './presence.ts';
 export {
   createForesightState,
   type ForesightState,
   hearHistory,
+  historyStepsOf,
   noteComing,
   openSeries,
   useModel,

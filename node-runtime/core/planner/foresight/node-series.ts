@@ -33,6 +33,12 @@ const batchesKnown = 64;
 /** A mean of a history that spans more steps than that tells nothing of any of them. */
 const stepsPerMeanMost = 12;
 
+/** So little of the past is not worth asking for. */
+const untoldStepsMost = 10;
+
+/** What it takes to learn that a step is missing, in steps that are learned: a tenth or so. */
+const missingCost = 1 / 8;
+
 /**
  * The past of one node, as its forecasters see it: samples become means of steps, and these are learned in order, each once.
  * What its history holds of the time before is learned first.
@@ -83,6 +89,14 @@ export class NodeSeries {
     return Math.min(historySteps() * stepMs, nowMs - knownMs);
   }
 
+  /** The same once it has told the means of minutes that it remembers: 0 where hardly anything is older than these. */
+  untoldMs(nowMs: number): number {
+    const unknownMs = this.unknownMs(nowMs);
+    const { first } = this.#past;
+    const toldMs = first === undefined ? 0 : nowMs - this.#past.endMs(first);
+    return unknownMs - toldMs > untoldStepsMost * this.#options.stepMs ? unknownMs : 0;
+  }
+
   hearMetrics({ bootId, seq, samples }: NodeMetrics, memoryBytes: number, nowMs: number): void {
     if (bootId !== this.#bootId) {
       this.#bootId = bootId;
@@ -102,15 +116,22 @@ export class NodeSeries {
     if (this.#live.size > limits.forecastOpenSteps) this.#live.forget(this.#newestStep - limits.forecastOpenSteps);
   }
 
+  /** Finer means come before coarser ones: these count, each in the step in its middle, where nothing finer was told. */
   hearHistory(page: HistoryPage, memoryBytes: number, nowMs: number): void {
     const { historySteps, stepMs } = this.#options;
     const reachMs = historySteps() * stepMs;
     if (!this.#awaitsHistory || page.intervalMs > stepsPerMeanMost * stepMs) return;
+    const isCoarse = page.intervalMs >= 2 * stepMs;
     for (const [index, ageMs] of page.agesMs.entries()) {
-      if (ageMs > reachMs) continue;
+      const atMs = nowMs - ageMs;
+      const middleMs = atMs - page.intervalMs / 2;
+      if (ageMs > reachMs || (isCoarse && this.#past.mean(this.#past.stepOf(middleMs)) !== undefined)) continue;
       const value = (name: (typeof measured)[number]) => page.values[name]?.[index] ?? Number.NaN;
       const values = Object.fromEntries(measured.map((name) => [name, value(name)]));
-      this.#past.addMean(nowMs - ageMs, page.intervalMs, rowOf(values as Measured, memoryBytes));
+      const row = rowOf(values as Measured, memoryBytes);
+      // In every step that it spans it would say that nothing ever moves within minutes.
+      if (isCoarse) this.#past.addSample(middleMs, row);
+      else this.#past.addMean(atMs, page.intervalMs, row);
     }
   }
 
@@ -128,15 +149,14 @@ export class NodeSeries {
   takeSteps(): void {
     const last = this.#newestStep - 1;
     if (this.#awaitsHistory || last <= (this.#takenStep ?? Number.NEGATIVE_INFINITY)) return;
-    const historySteps = this.#options.historySteps();
-    const earliest = Math.min(this.#past.first ?? last, this.#live.first ?? last);
-    let from = this.#takenStep === undefined ? earliest : this.#takenStep + 1;
-    if (last - from >= historySteps) {
-      // Away for so long, it begins anew with what it tells of the time.
-      from = last - historySteps + 1;
+    // Away for longer, it begins anew with what it tells of the time; else its series go on, and what nobody measured is missing.
+    if (this.#takenStep !== undefined && last - this.#takenStep > limits.forecastGapSteps) {
       this.#open();
       this.#takenStep = undefined;
     }
+    const told = Math.min(this.#past.first ?? last, this.#live.first ?? last);
+    const remembered = last - this.#options.historySteps() + 1;
+    const from = this.#takenStep === undefined ? Math.max(told, remembered) : this.#takenStep + 1;
     for (let step = from; step <= last; step += 1) {
       const row = this.#live.mean(step) ?? this.#past.mean(step) ?? nothing;
       // Before the first value there is nothing to be learned.
@@ -166,7 +186,7 @@ export class NodeSeries {
   }
 
   /**
-   * Learns at most so many steps of those that wait; returns how many. Where the foresight takes many values at once they are put in `batch`, which is
+   * Learns at most so many steps of those that wait; returns how many, missing ones counted as what they cost. Where the foresight takes many values at once they are put in `batch`, which is
    * to be observed before anything is forecast.
    */
   learn(most: number, batch: ObservedValue[]): number {
@@ -179,9 +199,11 @@ export class NodeSeries {
     const { foresight, node, historySteps, trainedMs } = this.#options;
     const kept = historySteps();
     const isBatched = foresight.observeAll !== undefined;
-    for (let step = this.#takenStep! - this.#backlog.length + 1, left = most; left > 0; step += 1, left -= 1) {
+    let left = most;
+    for (let step = this.#takenStep! - this.#backlog.length + 1; left > 0; step += 1) {
       const row = this.#backlog.shift();
-      if (row === undefined) return most - left;
+      if (row === undefined) break;
+      left -= row === nothing ? missingCost : 1;
       this.#rows.push(row, kept);
       this.#learned += 1;
       for (const [index, kind] of resources.entries()) {
@@ -190,7 +212,7 @@ export class NodeSeries {
         else batch.push([seriesKey(node, kind), value, this.#live.endMs(step) <= (trainedMs(kind) ?? never)]);
       }
     }
-    return most;
+    return most - Math.max(0, left);
   }
 
   /** It has said what it remembers, and all that is known of it is learned. */

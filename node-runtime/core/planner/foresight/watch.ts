@@ -2,6 +2,7 @@ import type { LeavingHazards } from '@foremesh/models';
 import {
   type ForecastResource,
   type ForecastWhy,
+  type HistoryResolution,
   limits,
   type NodeForecast,
   type OutboxMessage,
@@ -13,7 +14,16 @@ import type { NodeView, PlannerPolicy, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
 import type { Foresight, ObservedValue, Reasons } from './foresight.ts';
 import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
+import { Presence } from './presence.ts';
 import { measured, resources } from './steps.ts';
+
+interface Asked {
+  readonly request: number;
+  readonly resolution: HistoryResolution;
+  /** The earliest moment that is asked about, and until when its answer is waited for, by our monotonic clock. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
 
 /** What a leader has for its forecasts beside the series of each node. */
 export interface ForesightState {
@@ -21,7 +31,7 @@ export interface ForesightState {
   /** Series that were ever opened: each begins its steps at another time. */
   nodes: number;
   /** Whose history was asked for, and up to when it is waited for. */
-  readonly asked: Map<string, { readonly request: number; untilMs: number }>;
+  readonly asked: Map<string, Asked>;
   requests: number;
   /** When the learned models in use were trained, by our monotonic clock, or later; and until when those are waited for that the log names. */
   readonly learned: Map<ForecastResource, number>;
@@ -58,8 +68,7 @@ const goldenSection = (Math.sqrt(5) - 1) / 2;
 export function openSeries(state: PlannerState, node: string): Pick<NodeView, 'series' | 'leaving'> {
   const { config, foresight } = state;
   foresight.nodes += 1;
-  const { forecastHistorySteps: most, forecastHistoryStepsOfAll: ofAll } = limits;
-  const leaving = foresight.leaving?.open();
+  const hazard = foresight.leaving?.open();
   const series = new NodeSeries({
     node,
     foresight: foresight.foresight,
@@ -68,9 +77,18 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
     nowMs: state.nowMs,
     trainedMs: (kind) => state.foresight.learned.get(kind),
     phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
-    historySteps: () => Math.min(most, Math.floor(ofAll / Math.max(1, state.nodes.size))),
+    historySteps: () => historyStepsOf(state),
   });
-  return leaving === undefined ? { series } : { series, leaving };
+  return hazard === undefined ? { series } : { series, leaving: new Presence(hazard) };
+}
+
+/** How many steps of its past the forecasts of each node begin with. */
+export function historyStepsOf(state: PlannerState): number {
+  return Math.min(limits.forecastHistorySteps, stepsOfEach(state));
+}
+
+function stepsOfEach({ nodes }: PlannerState): number {
+  return Math.floor(limits.forecastHistoryStepsOfAll / Math.max(1, nodes.size));
 }
 
 /** A node came, or left: what is said twice counts once. */
@@ -124,13 +142,16 @@ function learnSteps({ foresight, nodes, nowMs, config }: PlannerState): void {
     series.takeSteps();
     waiting += series.waiting;
   }
+  const behind = [...nodes.values()].filter(({ online }) => online);
   let learnable: number = limits.forecastStepsPerTick;
+  // Those with a long past to learn do not hold up the others.
+  if (waiting > learnable) behind.sort((a, b) => a.series.waiting - b.series.waiting);
   if (foresight.learned.size > 0 && waiting < learnable && nowMs < foresight.gatherUntilMs) return;
   if (waiting > 0) foresight.gatherUntilMs = nowMs + config.forecastStepMs * gatherShare;
   const batch: ObservedValue[] = [];
-  for (const { online, series } of nodes.values()) {
+  for (const { series } of behind) {
     if (learnable === 0) break;
-    if (online) learnable -= series.learn(learnable, batch);
+    learnable -= series.learn(learnable, batch);
   }
   if (batch.length > 0) foresight.foresight.observeAll?.(batch);
 }
@@ -143,30 +164,42 @@ function learnTogether(state: ForesightState): void {
 }
 
 function askForHistories(state: PlannerState, effects: PlannerEffect[]): void {
-  const { foresight } = state;
-  const { asked } = foresight;
+  const { asked } = state.foresight;
   for (const [id, { untilMs }] of asked) {
     const node = state.nodes.get(id);
     if (node?.online === true && state.nowMs < untilMs) continue;
     // It does not answer: its forecasts begin with what was heard of it. One that comes back is asked again.
-    asked.delete(id);
-    node?.series.endHistory();
+    endHistory(state, id, node);
   }
   for (const [id, { online, series }] of state.nodes) {
     if (asked.size >= limits.forecastHistoriesAtOnce) return;
-    if (!online || !series.awaitsHistory || asked.has(id)) continue;
-    foresight.requests += 1;
-    // Never a number of another leadership: what comes late in answer to that is of another time.
-    const request = state.term * 2 ** 24 + foresight.requests;
-    asked.set(id, { request, untilMs: state.nowMs + limits.relayWaitMs });
-    effects.push(historyRequest(id, request, series.unknownMs(state.nowMs)));
+    if (online && series.awaitsHistory && !asked.has(id)) ask(state, id, '1m', series.unknownMs(state.nowMs), effects);
   }
 }
 
-function historyRequest(node: string, request: number, sinceMs: number, from?: number): PlannerEffect {
-  const more = from === undefined ? {} : { from };
-  const message = { type: 'history-request', request, resolution: '1m', sinceMs: Math.ceil(sinceMs) } as const;
-  return { type: 'send', node, message: { ...message, metrics: [...measured], ...more } };
+function ask(
+  { foresight, term, nowMs }: PlannerState,
+  node: string,
+  resolution: HistoryResolution,
+  sinceMs: number,
+  effects: PlannerEffect[],
+): void {
+  foresight.requests += 1;
+  // Never a number of another leadership: what comes late in answer to that is of another time.
+  const request = term * 2 ** 24 + foresight.requests;
+  const asked = { request, resolution, fromMs: nowMs - sinceMs, untilMs: nowMs + limits.relayWaitMs };
+  foresight.asked.set(node, asked);
+  effects.push(historyRequest(node, asked, nowMs));
+}
+
+function historyRequest(node: string, asked: Asked, nowMs: number, from?: number): PlannerEffect {
+  const { request, resolution, fromMs } = asked;
+  const message = { type: 'history-request', request, resolution, sinceMs: Math.ceil(nowMs - fromMs) } as const;
+  return {
+    type: 'send',
+    node,
+    message: { ...message, metrics: [...measured], ...(from === undefined ? {} : { from }) },
+  };
 }
 
 /** A page of what a node has measured, or that it has none; an answer to somebody else's question is not for us. */
@@ -176,19 +209,38 @@ export function hearHistory(
   message: OutboxMessage & { type: 'history' | 'request-failed' },
   effects: PlannerEffect[],
 ): void {
-  const { asked } = state.foresight;
   const { node: id, memoryBytes } = node.status;
-  const known = asked.get(id);
-  if (known?.request !== message.request) return;
-  const next = message.type === 'history' ? message.page.next : undefined;
-  if (message.type === 'history') node.series.hearHistory(message.page, memoryBytes, state.nowMs);
-  if (next === undefined) {
-    asked.delete(id);
-    node.series.endHistory();
+  const asked = state.foresight.asked.get(id);
+  if (asked?.request !== message.request) return;
+  if (message.type === 'request-failed') {
+    endHistory(state, id, node);
     return;
   }
-  // Pages that never end are waited for no longer than one.
-  effects.push(historyRequest(id, message.request, node.series.unknownMs(state.nowMs), next));
+  const { page } = message;
+  node.series.hearHistory(page, memoryBytes, state.nowMs);
+  node.leaving?.hearHistory(page, wallMsOf(state));
+  if (page.next !== undefined) {
+    // Pages that never end are waited for no longer than one.
+    effects.push(historyRequest(id, asked, state.nowMs, page.next));
+    return;
+  }
+  const sinceMs = asked.resolution === '1m' ? longPastMs(state, node) : 0;
+  if (sinceMs > 0) ask(state, id, '5m', sinceMs, effects);
+  else endHistory(state, id, node);
+}
+
+const fiveMinutesMs = 300_000;
+
+/** How far back means of five minutes are worth asking for: the series before those of a minute, and when the node was there. */
+function longPastMs(state: PlannerState, { series, leaving }: NodeView): number {
+  const presenceMs = leaving?.awaitsHistory === true ? stepsOfEach(state) * fiveMinutesMs : 0;
+  return Math.max(series.untoldMs(state.nowMs), presenceMs);
+}
+
+function endHistory(state: PlannerState, id: string, node: NodeView | undefined): void {
+  state.foresight.asked.delete(id);
+  node?.series.endHistory();
+  node?.leaving?.endHistory(wallMsOf(state));
 }
 
 function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): NodeForecast {
