@@ -21,4 +21,4 @@ keepsForecasterContract('climatology', () => climatology, { followsShifts: false
 keepsForecasterContract('seasonal-naive', () => seasonalNaive(7));
 keepsForecasterContract('simple-smoothing', () => simpleSmoothing);
 keepsForecasterContract('damped-smoothing', () => dampedSmoothing);
-keepsForecasterContract('engine', () => engine, { sureOf: 0.5 });
+keepsForecasterContract('engine', () => engine, { sureOf: 0.5, widensOpen: false });
