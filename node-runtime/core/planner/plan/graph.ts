@@ -234,6 +234,7 @@ export function stageRowOf({ plan, isExact, open, merges, sizedFor, work }: Stag
     isExact,
     merges,
     basis: work?.basis ?? 'none',
+    ...work?.code,
     ...(sizedFor === undefined ? {} : { sizedFor }),
     ...(work === undefined ? {} : { workSeconds: pick(work.workSeconds) }),
   };
