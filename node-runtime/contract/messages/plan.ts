@@ -42,7 +42,7 @@ export const planStage = z.object({
   workSeconds: quantiles.optional(),
   /** What that rests on: see `profiles`; `author`: what the author says (`estimate`). */
   basis: z.enum(['own', 'category', 'all', 'none', 'author']),
-  /** As of an estimate: see `profiles`. */
+  /** As of an estimate: see `profiles`; of what the author says there is no `evidence`. */
   evidence: profileEvidence.optional(),
   unknownCategory: unknownCategory.optional(),
   /** When its first task starts and its last one ends, in the middle of what is expected. */

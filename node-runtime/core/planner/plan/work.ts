@@ -11,8 +11,8 @@ export interface Work {
   /** On a core of speed 1. */
   readonly workSeconds: Quantiles;
   readonly basis: PlanStage['basis'];
-  /** What is known of its code. */
-  readonly code: Pick<PlanStage, 'evidence' | 'unknownCategory'>;
+  readonly evidence: Prediction['evidence'];
+  readonly unknownCategory?: Prediction['unknownCategory'];
   /** Share of what is not known of it that is not known of all tasks of its kind together. */
   readonly sharedVariance: number;
   readonly outputBytes: number;
@@ -44,8 +44,13 @@ function workOfPart(known: Prediction, job: LedgerJob, task: LedgerTask): Work |
 }
 
 function restOf({ basis, evidence, unknownCategory, outputBytes }: Prediction): Omit<Work, 'workSeconds'> {
-  const code = unknownCategory === undefined ? { evidence } : { evidence, unknownCategory };
-  return { basis, code, sharedVariance: 1 / (1 + evidence.tasks), outputBytes: outputBytes?.q50 ?? outputBytesUnknown };
+  return {
+    basis,
+    evidence,
+    unknownCategory,
+    sharedVariance: 1 / (1 + evidence.tasks),
+    outputBytes: outputBytes?.q50 ?? outputBytesUnknown,
+  };
 }
 
 /** How many tasks a stage has, its merge not counted, or will probably be cut into. */
