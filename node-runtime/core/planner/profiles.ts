@@ -1,4 +1,4 @@
-import type { TaskPrediction, TaskQuestion } from '@foremesh/models';
+import type { TaskPrediction, TaskPredictor, TaskQuestion } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
 import {
   combinationsOf,
@@ -23,19 +23,23 @@ export interface Prediction extends TaskPrediction {
   readonly unknownCategory?: UnknownCategory;
 }
 
-/** Predict by the tasks that the log has, all or those that are no merges; made anew when it has more. */
+/**
+ * Predict by the tasks that the log has, merges and others apart: what puts together says little of what computes. Made anew when it has more. No
+ * profile is read by two predictors: each would work it out anew.
+ */
 function predictorsOf(state: PlannerState): NonNullable<PlannerState['predictor']> {
   const { ledger, policy } = state;
   const { learnedTasks: learned } = ledger;
   if (state.predictor?.ledger !== ledger || state.predictor.learned !== learned) {
     const profiles = [...ledger.profiles.values()];
-    state.predictor = {
-      ledger,
-      learned,
-      predict: policy.predictTasks(profiles),
-      // What puts together says little of what computes.
-      predictParts: policy.predictTasks(profiles.filter(({ category }) => category !== mergeCategory)),
+    const predictParts = policy.predictTasks(profiles.filter(({ category }) => category !== mergeCategory));
+    const byMerges = policy.predictTasks(profiles.filter(({ category }) => category === mergeCategory));
+    const predictMerges: TaskPredictor = (question) => {
+      const prediction = byMerges(question);
+      // Before any has been seen.
+      return prediction.basis === 'none' ? predictParts(question) : prediction;
     };
+    state.predictor = { ledger, learned, predictParts, predictMerges };
   }
   return state.predictor;
 }
@@ -69,7 +73,7 @@ export function profileOfTask(
   if (range !== undefined) return profileOfInput(state, plan, range.end - range.start);
   const { engine, blob: code } = plan.merge!;
   const inputBytes = partsOutputBytes(state, job, plan, foreseen);
-  return predictorsOf(state).predict({ engine, code, category: mergeCategory, inputBytes });
+  return predictorsOf(state).predictMerges({ engine, code, category: mergeCategory, inputBytes });
 }
 
 /** Seconds on a core of speed 1. */
@@ -140,10 +144,10 @@ export function bySaid(seconds: number): WorkSeconds {
 export function profileOfInput(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): Prediction {
   const unknownCategory = profile === undefined ? undefined : unknownCategoryOf(state, code, profile);
   const category = unknownCategory?.startsFrom ?? profile;
-  const { predict, predictParts } = predictorsOf(state);
+  const { predictParts, predictMerges } = predictorsOf(state);
   // Code that has only merged so far is known by that.
   const isMerge = state.ledger.profiles.get(profileKeyOf(code))?.category === mergeCategory;
-  const prediction = (isMerge ? predict : predictParts)({
+  const prediction = (isMerge ? predictMerges : predictParts)({
     ...{ engine: code.engine, code: code.blob, inputBytes },
     ...(category === undefined ? {} : { category }),
   });
@@ -219,8 +223,9 @@ const exampleBytes = 1024 ** 2;
  * any other. `name` is the beginning of a code's name, a stage or a category.
  */
 export function profileRowsOf(state: PlannerState, account: string, name?: string): ProfileRow[] {
-  const { predict, predictParts } = predictorsOf(state);
-  const ask = (question: TaskQuestion) => (question.category === mergeCategory ? predict : predictParts)(question);
+  const { predictParts, predictMerges } = predictorsOf(state);
+  const ask = (question: TaskQuestion) =>
+    (question.category === mergeCategory ? predictMerges : predictParts)(question);
   const profiles = [...state.ledger.profiles.values()].reverse();
   const rows: ProfileRow[] = [];
   const kinds = new Map<string, Pick<ProfileRow, 'engine'> & { readonly category?: string }>();

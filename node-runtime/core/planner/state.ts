@@ -378,9 +378,8 @@ export interface PlannerState {
   predictor?: {
     readonly ledger: Ledger;
     readonly learned: number;
-    readonly predict: TaskPredictor;
-    /** By what parts took, merges aside. */
     readonly predictParts: TaskPredictor;
+    readonly predictMerges: TaskPredictor;
   };
   /** When it was last worked out when a job will be done. */
   foreseenMs: number;
