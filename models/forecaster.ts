@@ -33,7 +33,7 @@ export interface Forecaster {
   readonly ready?: boolean;
   /** The next value, one interval after the one before; NaN says that it is missing. Never throws. */
   observe(value: number): void;
-  /** Curves of `steps` points. Without any observation: the whole range, honestly. */
+  /** Curves of `steps` points. Always finite. Without any observation: the whole range, honestly (see `wholeRange` for open ends). */
   forecast(steps: number): QuantileCurves;
 }
 

@@ -1,3 +1,5 @@
+import { measured, wholeRange } from './baselines/empirical-bands.ts';
+import { widened } from './baselines/young.ts';
 import type { ForecasterFactory } from './forecaster.ts';
 
 /** Changes remembered for the width of the bands. */
@@ -7,34 +9,39 @@ const z90 = 1.2816;
 
 /**
  * The random walk ("naive"; Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 5.2): the median is the
- * last value, and the bands widen with the square root of the step by the root mean square of the recent changes.
+ * last value, and the bands widen with the square root of the step by the root mean square of the recent changes; those of a young series
+ * reach towards the ends of its range (`widened`).
  */
 export const lastValue: ForecasterFactory = ({ intervalMs, range }) => {
   const clip = (value: number) => Math.min(range.high, Math.max(range.low, value));
   const squares: number[] = [];
   let last = Number.NaN;
+  let count = 0;
+  let size = 0;
   return {
     model: 'last-value',
     observe(value) {
-      if (!Number.isFinite(value)) return;
-      const clipped = clip(value);
-      if (!Number.isNaN(last)) squares.push((clipped - last) ** 2);
+      const number = measured(value, range);
+      if (number === undefined) return;
+      if (count > 0) squares.push((number - last) ** 2);
       if (squares.length > memory) squares.shift();
-      last = clipped;
+      last = number;
+      count += 1;
+      size = Math.max(size, Math.abs(number));
     },
     forecast(steps) {
+      if (count === 0) return wholeRange(intervalMs, range, steps);
       const q10: number[] = [];
       const q50: number[] = [];
       const q90: number[] = [];
-      const known = !Number.isNaN(last);
       const sigma = squares.length === 0 ? 0 : Math.sqrt(squares.reduce((sum, each) => sum + each, 0) / squares.length);
       for (let step = 1; step <= steps; step += 1) {
         const half = z90 * sigma * Math.sqrt(step);
-        q10.push(known ? clip(last - half) : range.low);
-        q50.push(known ? last : clip((range.low + Math.min(range.high, Number.MAX_VALUE)) / 2));
-        q90.push(known ? clip(last + half) : range.high);
+        q10.push(clip(last - half));
+        q50.push(last);
+        q90.push(clip(last + half));
       }
-      return { intervalMs, q10, q50, q90 };
+      return widened({ intervalMs, q10, q50, q90 }, range, count, size);
     },
   };
 };

@@ -3,8 +3,9 @@ import { quantileLevels } from '../forecaster.ts';
 import { historyLength, measured, wholeRange } from './empirical-bands.ts';
 import { Recent } from './recent.ts';
 import { SortedWindow } from './sorted-window.ts';
+import { widened } from './young.ts';
 
-/** The future is distributed as the last 288 values were, at every step alike. */
+/** The future is distributed as the last 288 values were, at every step alike; a young series may do more (`widened`). */
 export const climatology: ForecasterFactory = ({ intervalMs, range }) => {
   const values = new Recent(new Float64Array(historyLength));
   const sorted = new SortedWindow(historyLength);
@@ -22,7 +23,8 @@ export const climatology: ForecasterFactory = ({ intervalMs, range }) => {
       const [q10, q50, q90] = quantileLevels.map((level) =>
         new Array<number>(steps).fill(clip(sorted.quantile(level))),
       );
-      return { intervalMs, q10: q10!, q50: q50!, q90: q90! };
+      const size = Math.max(Math.abs(sorted.quantile(0)), Math.abs(sorted.quantile(1)));
+      return widened({ intervalMs, q10: q10!, q50: q50!, q90: q90! }, range, sorted.size, size);
     },
   };
 };

@@ -53,11 +53,11 @@ export interface SeriesIdentity extends SeriesOptions {
 export interface Reasons {
   /** The member that did best on the series' recent past; a challenger must be clearly better to take its place. */
   readonly champion: string;
-  /** Values that the losses rest on, at most about 100. */
+  /** Values that the losses of the champion and of the last value rest on, 0 to 100: while it is 0, all losses are 0 and say nothing. */
   readonly evidence: number;
-  /** Of the engine's own forecasts, all members together. */
+  /** Of the engine's own forecasts, all members together, over its last hundred values. */
   readonly loss: number;
-  /** Of the last value, which everything must beat. */
+  /** Of the last value, which everything must beat, on the values on which the champion was scored. */
   readonly lossOfLast: number;
   /** Greatest weight first. */
   readonly members: readonly { readonly model: string; readonly weight: number; readonly loss: number }[];
@@ -99,6 +99,9 @@ export interface Foresight {
   /** Before the first `open`. What series learned for themselves comes back by observing their past. */
   restore(state: ForesightState): void;
 }
+
+/** What people know the first member by, as a model of its own too. */
+const lastValueName = 'last-value';
 
 type Observed = readonly [series: Opened, value: number, isFamiliar?: boolean | undefined];
 
@@ -247,13 +250,15 @@ export function createForesight({
       // One that is not compared yet is no member yet.
       const experts = pool.hasSlot && duel === undefined ? pool.experts.slice(0, -1) : pool.experts;
       const lossOf = (index: number) => (index < losses.length - 1 ? losses[index]! : duel!.loss);
+      const nameOf = (index: number) => (index === 0 ? lastValueName : experts[index]!);
       return {
-        champion: usesLearned ? experts.at(-1)! : experts[champion]!,
-        evidence,
+        champion: nameOf(usesLearned ? experts.length - 1 : champion),
+        // A learned model was asked after some of the values alone.
+        evidence: usesLearned ? duel!.evidence : evidence,
         loss: losses.at(-1)!,
-        lossOfLast: losses[0]!,
+        lossOfLast: usesLearned ? duel!.others[0]! : losses[0]!,
         members: experts
-          .map((model, index) => ({ model, weight: weights[index]!, loss: lossOf(index) }))
+          .map((_, index) => ({ model: nameOf(index), weight: weights[index]!, loss: lossOf(index) }))
           .sort((left, right) => right.weight - left.weight),
       };
     },

@@ -1,3 +1,5 @@
+import { wholeRange } from '../baselines/empirical-bands.ts';
+import { widened } from '../baselines/young.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { quantileLevels } from '../forecaster.ts';
 import { bounded, PeriodBins } from '../season/profile.ts';
@@ -64,14 +66,14 @@ class SeasonalClimatology implements Forecaster {
     const { intervalMs, range } = this.#series;
     const [q10, q50, q90]: [number[], number[], number[]] = [[], [], []];
     const overall = this.#overall?.quantiles(0);
-    const middle = (bounded(range.low) + bounded(range.high)) / 2;
+    if (overall === undefined) return wholeRange(intervalMs, range, steps);
     for (let step = 1; step <= steps; step += 1) {
-      const at = overall && (this.#season?.at(this.#last + step, overall) ?? overall);
-      q10.push(at === undefined ? range.low : this.#clip(at[0]));
-      q50.push(at === undefined ? middle : this.#clip(at[1]));
-      q90.push(at === undefined ? range.high : this.#clip(at[2]));
+      const at = this.#season?.at(this.#last + step, overall) ?? overall;
+      q10.push(this.#clip(at[0]));
+      q50.push(this.#clip(at[1]));
+      q90.push(this.#clip(at[2]));
     }
-    return { intervalMs, q10, q50, q90 };
+    return widened({ intervalMs, q10, q50, q90 }, range, this.#overall!.count(0), this.#overall!.size(0));
   }
 
   #clip(value: number): number {
@@ -149,6 +151,12 @@ class ValueRings {
 
   count(stream: number): number {
     return Math.min(this.#seen[stream]!, this.#size);
+  }
+
+  /** The greatest distance from 0. */
+  size(stream: number): number {
+    const known = this.#values.subarray(stream * this.#size, stream * this.#size + this.count(stream));
+    return known.reduce((greatest, value) => Math.max(greatest, Math.abs(value)), 0);
   }
 
   /** NaN is passed over. */

@@ -1,3 +1,5 @@
+import { wholeRange } from '../baselines/empirical-bands.ts';
+import { towardsEnds, widened } from '../baselines/young.ts';
 import { Slab } from '../engine/slab.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { beginning, bounded, PeriodBins, profileOf } from '../season/profile.ts';
@@ -54,6 +56,9 @@ class SeasonalSmoothing implements Forecaster {
   #scores: HorizonScores | undefined;
   /** Index of the last value. */
   #last = -1;
+  /** Values that were not missing, and how far from 0 any was. */
+  #known = 0;
+  #greatest = 0;
 
   constructor(options: SeasonalSmoothingOptions, series: SeriesOptions, watch: SeasonWatch | undefined) {
     this.#series = series;
@@ -70,6 +75,10 @@ class SeasonalSmoothing implements Forecaster {
     const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
     if (this.#last < 0 && Number.isNaN(known)) return;
     this.#last += 1;
+    if (!Number.isNaN(known)) {
+      this.#known += 1;
+      this.#greatest = Math.max(this.#greatest, Math.abs(known));
+    }
     if (this.#ownWatch) this.#watch.observe(known);
     const periods = this.#watch.periods.filter((period) => 2 * period <= this.#last + 1);
     const changed = periods.length !== this.#periods.length || periods.some((each, at) => each !== this.#periods[at]);
@@ -79,20 +88,25 @@ class SeasonalSmoothing implements Forecaster {
   }
 
   forecast(steps: number): QuantileCurves {
-    if (this.#scores === undefined && this.#last >= 0) this.#begin([]);
     const { intervalMs, range } = this.#series;
+    if (this.#last < 0) return wholeRange(intervalMs, range, steps);
+    if (this.#scores === undefined) this.#begin([]);
     const q10: number[] = [];
     const q50: number[] = [];
     const q90: number[] = [];
-    const bands = this.#scores?.bands(steps);
+    const bands = this.#scores!.bands(steps);
     for (let step = 1; step <= steps; step += 1) {
-      const middle = this.#scores === undefined ? (bounded(range.low) + bounded(range.high)) / 2 : this.#mixed(step);
-      const band = bands?.[step - 1];
-      q10.push(band === undefined ? range.low : this.#clip(middle + band.low));
+      const middle = this.#mixed(step);
+      const { low, high } = bands?.[step - 1] ?? { low: 0, high: 0 };
+      q10.push(this.#clip(middle + low));
       q50.push(this.#clip(middle));
-      q90.push(band === undefined ? range.high : this.#clip(middle + band.high));
+      q90.push(this.#clip(middle + high));
     }
-    return { intervalMs, q10, q50, q90 };
+    const curves = { intervalMs, q10, q50, q90 };
+    // Before any error is known it may be anywhere.
+    return bands === undefined
+      ? towardsEnds(curves, range, 1, this.#greatest)
+      : widened(curves, range, this.#known, this.#greatest);
   }
 
   /** Without a season, members are made when a forecast is asked for and kept until the next value: they would seldom be heard. */

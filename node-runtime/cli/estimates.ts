@@ -1,4 +1,4 @@
-import type { TaskEstimate } from '../contract/index.ts';
+import type { TaskEstimate, UnknownCategory } from '../contract/index.ts';
 import { bytesText, durationText, plural } from './text.ts';
 
 type Quantity = NonNullable<TaskEstimate['workSeconds']>;
@@ -14,7 +14,7 @@ export function estimateText(estimate: TaskEstimate): string {
 }
 
 /** What an estimate rests on most. */
-export function basisText({ basis, evidence }: TaskEstimate): string {
+export function basisText({ basis, evidence }: Pick<TaskEstimate, 'basis' | 'evidence'>): string {
   const { tasks, categoryCodes, codes } = evidence;
   const seen = tasks === 0 ? '' : `, and ${plural(tasks, 'task')} of its own`;
   switch (basis) {
@@ -27,6 +27,12 @@ export function basisText({ basis, evidence }: TaskEstimate): string {
     case 'none':
       return 'unknown: nothing of its engine has finished yet';
   }
+}
+
+/** `no other code has the profile "data-analysi", it is taken for "data-analysis"; known: data-analysis, images`. */
+export function unknownCategoryText({ name, startsFrom, known }: UnknownCategory): string {
+  const meant = startsFrom === undefined ? 'and none is near' : `it is taken for "${startsFrom}"`;
+  return `no other code has the profile "${name}", ${meant}; known: ${known.join(', ')}`;
 }
 
 /** `4.2 s (80 %: 2.1 s to 8.0 s)`. */

@@ -27,6 +27,7 @@ export * from './messages/raft.ts';
 export * from './messages/shared.ts';
 export * from './messages/trust.ts';
 export * from './messages/why.ts';
+export * from './nearest.ts';
 export * from './seal.ts';
 export * from './text.ts';
 export * from './topics.ts';

@@ -7,6 +7,7 @@ export const ranges: fc.Arbitrary<SeriesRange> = fc.constantFrom(
   { low: 0, high: 100 },
   { low: 0, high: Number.POSITIVE_INFINITY },
   { low: -5, high: 5 },
+  { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY },
 );
 export const wild = fc.oneof(
   fc.double({ min: -10, max: 200, noNaN: true }),
@@ -39,12 +40,13 @@ const series = fc.oneof(
 
 /**
  * What every forecaster must do, whatever its series does: `describe`s it under the model's name. One that tells of the last day
- * does not `followShifts`; one whose bands are learned with time is not `sureOf` a constant to the last digit.
+ * does not `followShifts`; one whose bands are learned with time is not `sureOf` a constant to the last digit. Where the range is open, one that does not `widensOpen` is certain of
+ * 0 after a 0, and has bands that are too narrow after a few values.
  */
 export function keepsForecasterContract(
   name: string,
   factoryOf: () => ForecasterFactory,
-  { followsShifts = true, sureOf = 1e-6, numRuns = 150 } = {},
+  { followsShifts = true, sureOf = 1e-6, widensOpen = true, numRuns = 150 } = {},
 ): void {
   describe(`forecaster ${name}`, function () {
     this.timeout(120_000);
@@ -68,7 +70,7 @@ export function keepsForecasterContract(
               `${low} ${middle} ${high}`,
             );
             assert.ok(point[step]! >= range.low && point[step]! <= range.high, `${point[step]}`);
-            assert.ok(Number.isFinite(middle), `${middle}`);
+            for (const value of [low, middle, high]) assert.ok(Number.isFinite(value), `${value}`);
           }
         }),
         { numRuns },
@@ -97,6 +99,68 @@ export function keepsForecasterContract(
         const curves = open({ low: 0, high: 100 }, values).forecast(3);
         assert.deepEqual(curves, { intervalMs: 60_000, q10: [0, 0, 0], q50: [50, 50, 50], q90: [100, 100, 100] });
       }
+    });
+
+    it('says something finite before the first value where the range is open', () => {
+      const none = (low: number, high: number) => {
+        const { q10, q50, q90 } = open({ low, high }).forecast(1);
+        return [q10[0], q50[0], q90[0]];
+      };
+      const endless = Number.POSITIVE_INFINITY;
+      assert.deepEqual(none(0, endless), [0, 0.5, 1]);
+      assert.deepEqual(none(-endless, endless), [-1, 0, 1]);
+      assert.deepEqual(none(-endless, 5), [4, 4.5, 5]);
+    });
+
+    it('expects what it has seen after one value, and is not certain of it', () => {
+      fc.assert(
+        fc.property(ranges, wild, (range, value) => {
+          const seen = Math.min(range.high, 1e30, Math.max(range.low, -1e30, value));
+          // What single precision cannot hold is taken for 0.
+          fc.pre(Number.isFinite(value) && (seen === 0 ? widensOpen : Math.abs(seen) > 1e-30));
+          const { q10, q50, q90 } = open(range, [value]).forecast(12);
+          for (let step = 0; step < 12; step += 1) {
+            assert.ok(Math.abs(q50[step]! - seen) <= 1e-6 * Math.abs(seen), `${q50[step]} for ${seen}`);
+            if (seen > range.low) assert.ok(q10[step]! < seen, `${q10[step]} for ${seen}`);
+            if (seen < range.high) assert.ok(q90[step]! > seen, `${q90[step]} for ${seen}`);
+          }
+        }),
+        { numRuns },
+      );
+      const certain = open({ low: 3, high: 3 }, [3]).forecast(1);
+      assert.deepEqual([certain.q10, certain.q50, certain.q90], [[3], [3], [3]], 'nothing can differ');
+    });
+
+    it('has the point as the median while few errors are known', () => {
+      const few = fc.array(fc.double({ min: 0, max: 100, noNaN: true }), { minLength: 1, maxLength: 11 });
+      fc.assert(
+        fc.property(few, (values) => {
+          const { q50, point = q50 } = open({ low: 0, high: 100 }, values).forecast(12);
+          assert.deepEqual(q50, point);
+        }),
+        { numRuns },
+      );
+    });
+
+    it('holds most of what comes after a few values in its bands', () => {
+      let state = 1;
+      const random = () => {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+        return state / 2 ** 32;
+      };
+      const series = { even: () => 100 * random(), long: () => Math.exp(4 * random()) } as const;
+      for (const [name, next] of Object.entries(series))
+        for (const high of widensOpen ? [100, Number.POSITIVE_INFINITY] : [100])
+          for (const count of [2, 4, 8, 11]) {
+            let within = 0;
+            for (let run = 0; run < 300; run += 1) {
+              const values = Array.from({ length: count }, next);
+              const { q10, q90 } = open({ low: 0, high }, values).forecast(1);
+              const came = next();
+              if (came >= q10[0]! && came <= q90[0]!) within += 1;
+            }
+            assert.ok(within >= 0.55 * 300, `${name} to ${high} after ${count}: ${within} of 300`);
+          }
     });
 
     it('expects a constant series to stay as it is', () => {

@@ -3,7 +3,7 @@ import { bytesOf, type ForecastResource, forecastResource, MeshError } from '../
 import { saveFile } from '../../data/local-files.ts';
 import type { Forecast, MeshClient } from '../../sdk/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
-import { chartOf, legend } from '../forecast/chart.ts';
+import { chartOf, legend, scoreLegend } from '../forecast/chart.ts';
 import { svgOf } from '../forecast/svg.ts';
 import { leavingText, viewsOf } from '../forecast/view.ts';
 import { durationText, nearest, plural } from '../text.ts';
@@ -62,6 +62,7 @@ async function forecast(session: Session, node: string, { resource, svg }: Optio
     session.print(heading, ...(leaving === undefined ? [] : [leaving]), '');
     for (const view of views) session.print(...chartOf(view, shownMs, history.intervalMs, columns), '');
     session.print(session.paintOut('dim', legend));
+    if (views.some(({ scored }) => scored !== undefined)) session.print(session.paintOut('dim', scoreLegend));
   });
 }
 

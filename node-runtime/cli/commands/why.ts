@@ -7,7 +7,7 @@ import {
   type WhyNode,
 } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
-import { estimateText } from '../estimates.ts';
+import { estimateText, unknownCategoryText } from '../estimates.ts';
 import { ExitWith, exitCodeOf } from '../exit-codes.ts';
 import { usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
@@ -72,6 +72,7 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
   const others = stages.filter(({ reason }) => task === undefined || reason === 'needs' || reason === 'index');
   if (others.length > 0) lines.push(...others.map((each) => printable(`  stage ${each.stage} ${each.text}`)));
   if (estimate !== undefined && estimate.basis !== 'none') lines.push(`  it takes ${estimateText(estimate)}`);
+  if (estimate?.unknownCategory !== undefined) lines.push(`  ${unknownCategoryText(estimate.unknownCategory)}`);
   if (code !== undefined) lines.push(session.paintOut('dim', mend === undefined ? code : `${code}: ${mend}`));
   return lines;
 }

@@ -8,6 +8,7 @@ const chartRows = 4;
 /** What there is with nine in ten, as often as not, and with one in ten. */
 const shades = ['█', '▓', '░'] as const;
 export const legend = '█ nine times in ten   ▓ as often as not   ░ once in ten';
+export const scoreLegend = 'scored: mean pinball loss over the recent past, the lower the better';
 
 /** A chart of what was and what is expected, for a terminal: the present is where the bar stands. */
 export function chartOf(view: SeriesView, pastMs: number, intervalMs: number, terminalColumns: number): string[] {
@@ -36,6 +37,7 @@ export function chartOf(view: SeriesView, pastMs: number, intervalMs: number, te
     ...lines,
     `${indent} └${line}┴${'─'.repeat(futureColumns)}`,
     `${indent}  ${ages}${futureText.length < room ? futureText.padStart(room) : ''}`,
+    ...(view.scored === undefined ? [] : [view.scored]),
   ];
 }
 

@@ -3,7 +3,7 @@ import { durationText } from '../text.ts';
 import type { SeriesView } from './view.ts';
 
 const width = 720;
-const panelHeight = 150;
+const panelHeight = 166;
 const plot = { left: 90, right: 20, top: 28, height: 90 } as const;
 const colours = { past: '#334155', band: '#93c5fd', middle: '#1d4ed8', axis: '#94a3b8', text: '#0f172a' } as const;
 
@@ -22,7 +22,8 @@ export function svgOf(heading: string, views: readonly SeriesView[], pastMs: num
   ].join('\n');
 }
 
-function panelOf({ title, text, top, past, future, stepMs, why }: SeriesView, pastMs: number, y: number): string {
+function panelOf(view: SeriesView, pastMs: number, y: number): string {
+  const { title, text, top, past, future, stepMs, why, scored } = view;
   const futureMs = (future.at(-1)?.fromMs ?? 0) + stepMs;
   const span = width - plot.left - plot.right;
   const x = (ms: number) => rounded(plot.left + ((ms + pastMs) / (pastMs + futureMs)) * span);
@@ -53,6 +54,7 @@ function panelOf({ title, text, top, past, future, stepMs, why }: SeriesView, pa
     label(plot.left, bottom + 16, `-${durationText(pastMs)}`),
     label(x(0), bottom + 16, 'now'),
     label(width - plot.right, bottom + 16, `+${durationText(futureMs)}`, 'end'),
+    ...(scored === undefined ? [] : [label(plot.left, bottom + 32, scored, 'start')]),
     '</g>',
   ].join('\n');
 }

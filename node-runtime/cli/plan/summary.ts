@@ -1,16 +1,14 @@
 import type { PlanAnswer, PlanStage } from '../../contract/index.ts';
-import { secondsText } from '../estimates.ts';
+import { basisText, secondsText, unknownCategoryText } from '../estimates.ts';
 import type { Paint } from '../style.ts';
 import { type Column, renderTable } from '../table.ts';
 import { durationText, plural, timeOfDay } from '../text.ts';
 
-const basisTexts: Readonly<Record<PlanStage['basis'], string>> = {
+const oldBasisTexts = {
   own: 'by what its tasks took',
   category: 'by other code of its category',
-  all: 'by other code',
-  none: '',
-  author: 'as its author says',
-};
+  all: 'by other code, of any category',
+} as const;
 
 /** The stages as a table: what each has to do, what a task takes, and when. */
 export function stageLines({ stages }: PlanAnswer): string[] {
@@ -26,8 +24,9 @@ export function stageLines({ stages }: PlanAnswer): string[] {
     { title: 'TO', align: 'right', cell: ({ finishMs }) => (finishMs === undefined ? '' : durationText(finishMs)) },
     { title: 'NEEDS', cell: ({ needs }) => needs.join(', ') },
   ];
-  const sized = stages.flatMap(sizedText);
-  return [...renderTable(stages, columns), ...sized].map((line) => `  ${line}`);
+  return [...renderTable(stages, columns), ...stages.flatMap(sizedText), ...stages.flatMap(unknownText)].map(
+    (line) => `  ${line}`,
+  );
 }
 
 /** How a stage is cut whose job wants to be sure of its deadline. */
@@ -38,11 +37,18 @@ function sizedText({ stage, sizedFor }: PlanStage): string[] {
   return [`pieces of ${stage}: what a node does in their time with ${percent(confidence)}${less}`];
 }
 
-function eachText({ workSeconds, basis }: PlanStage): string {
+function unknownText({ stage, unknownCategory }: PlanStage): string[] {
+  return unknownCategory === undefined ? [] : [`${stage}: ${unknownCategoryText(unknownCategory)}`];
+}
+
+function eachText({ workSeconds, basis, evidence }: PlanStage): string {
   if (workSeconds === undefined) return 'unknown';
   const { q10, q50, q90 } = workSeconds;
   const band = `${secondsText(q50)} (80 %: ${secondsText(q10)} to ${secondsText(q90)})`;
-  return basisTexts[basis] === '' ? band : `${band} ${basisTexts[basis]}`;
+  if (basis === 'none') return band;
+  if (basis === 'author') return `${band} as its author says`;
+  // A leader of an earlier release does not count.
+  return `${band} ${evidence === undefined ? oldBasisTexts[basis] : basisText({ basis, evidence })}`;
 }
 
 /** What it costs, the deadline, and, last, the line that says it all: `plan: 3 nodes, 14:05:31 (90 %)`. */

@@ -16,13 +16,22 @@ const curve = z.array(z.number().min(0)).min(1).max(limits.forecastSteps);
 export const forecastBands = z.object({ q10: curve, q50: curve, q90: curve });
 export type ForecastBands = z.infer<typeof forecastBands>;
 
-/** Which model made a forecast, and how well it has done on this series; for people. */
+/**
+ * Which model has done best on this series, and how well, beside the forecast itself and beside the last value; for people. Scores are mean pinball
+ * losses over the recent past, in the unit of the series, the lower the better; absent before anything was scored.
+ */
 export const forecastWhy = z.object({
   model: z.string().max(limits.forecastWhyCharacters),
-  /** Mean pinball loss over its recent past, in the unit of the series; the lower the better. */
+  /** What it weighs among the models that the forecast is mixed of. */
+  weight: fraction.optional(),
+  /** Its own. */
   score: z.number().min(0).optional(),
-  /** The same of the last value. */
+  /** Of the forecast, which all models make together. */
+  engineScore: z.number().min(0).optional(),
   lastValueScore: z.number().min(0).optional(),
+  /** How many values the scores rest on. */
+  evidence: count.optional(),
+  /** The models that weigh most, with their weights. */
   text: z.string().max(limits.forecastWhyCharacters).optional(),
 });
 export type ForecastWhy = z.infer<typeof forecastWhy>;

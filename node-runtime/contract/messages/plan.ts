@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { finishTimes, problem } from './job.ts';
+import { profileEvidence, unknownCategory } from './profiles.ts';
 import { count, fraction, identifier } from './shared.ts';
 
 const amount = z.number().min(0);
@@ -41,6 +42,9 @@ export const planStage = z.object({
   workSeconds: quantiles.optional(),
   /** What that rests on: see `profiles`; `author`: what the author says (`estimate`). */
   basis: z.enum(['own', 'category', 'all', 'none', 'author']),
+  /** As of an estimate: see `profiles`; of what the author says there is no `evidence`. */
+  evidence: profileEvidence.optional(),
+  unknownCategory: unknownCategory.optional(),
   /** When its first task starts and its last one ends, in the middle of what is expected. */
   startMs: count.optional(),
   finishMs: count.optional(),

@@ -6,6 +6,17 @@ const amount = z.number().min(0);
 /** Not exceeded with probability 0.1, 0.5 and 0.9; and how it grows with the input: about `fixed + perByte * inputBytes`. */
 const quantity = z.object({ q10: amount, q50: amount, q90: amount, fixed: amount, perByte: amount });
 
+/** Tasks of this code that were seen, and other codes that are known: of its category, and of its engine. */
+export const profileEvidence = z.object({ tasks: count, categoryCodes: count, codes: count });
+
+/** A `profile` that no other code has. `startsFrom` is the known category that it was probably meant to be; `known` are those that there are. */
+export const unknownCategory = z.object({
+  name: identifier,
+  startsFrom: identifier.optional(),
+  known: z.array(identifier).max(limits.whyNames),
+});
+export type UnknownCategory = z.infer<typeof unknownCategory>;
+
 /** What a task will take, by what finished ones took. A quantity that nobody has measured is absent. */
 export const taskEstimate = z.object({
   /** On a core of speed 1: see `speed` of a status. */
@@ -14,8 +25,8 @@ export const taskEstimate = z.object({
   outputBytes: quantity.optional(),
   /** What it rests on most: tasks of this code, other codes of its category, all other codes of its engine, nothing. */
   basis: z.enum(['own', 'category', 'all', 'none']),
-  /** Tasks of this code that were seen, and other codes that are known: of its category, and of its engine. */
-  evidence: z.object({ tasks: count, categoryCodes: count, codes: count }),
+  evidence: profileEvidence,
+  unknownCategory: unknownCategory.optional(),
 });
 export type TaskEstimate = z.infer<typeof taskEstimate>;
 

@@ -1,19 +1,47 @@
-import type { TaskPrediction, TaskPredictor } from '@foremesh/models';
+import type { TaskPrediction, TaskPredictor, TaskQuestion } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
-import { combinationsOf, type Output, type PlanStage, type ProfileRow } from '../../contract/index.ts';
+import {
+  combinationsOf,
+  limits,
+  nearest,
+  type Output,
+  type PlanStage,
+  type ProfileRow,
+  type UnknownCategory,
+} from '../../contract/index.ts';
 import type { StagePlan } from '../job-plan.ts';
 import type { LedgerJob, LedgerTask } from '../ledger.ts';
 import { partsOf, stagePlanOf } from '../ledger-cuts.ts';
-import type { LedgerProfile } from '../ledger-profiles.ts';
+import { type LedgerProfile, profileKeyOf } from '../ledger-profiles.ts';
 import type { PlannerState, TaskView } from './state.ts';
 
-/** Predicts by all tasks that the log has; made anew when it has more. */
-function predictorOf(state: PlannerState): TaskPredictor {
+/** What of its engine's tasks a merge is, whatever its author says. */
+const mergeCategory = 'merge';
+
+/** A prediction, and that its author's word for the code is not known. */
+export interface Prediction extends TaskPrediction {
+  readonly unknownCategory?: UnknownCategory;
+}
+
+/**
+ * Predict by the tasks that the log has, merges and others apart: what puts together says little of what computes. Made anew when it has more. No
+ * profile is read by two predictors: each would work it out anew.
+ */
+function predictorsOf(state: PlannerState): NonNullable<PlannerState['predictor']> {
   const { ledger, policy } = state;
   const { learnedTasks: learned } = ledger;
-  if (state.predictor?.ledger !== ledger || state.predictor.learned !== learned)
-    state.predictor = { ledger, learned, predict: policy.predictTasks(ledger.profiles.values()) };
-  return state.predictor.predict;
+  if (state.predictor?.ledger !== ledger || state.predictor.learned !== learned) {
+    const profiles = [...ledger.profiles.values()];
+    const predictParts = policy.predictTasks(profiles.filter(({ category }) => category !== mergeCategory));
+    const byMerges = policy.predictTasks(profiles.filter(({ category }) => category === mergeCategory));
+    const predictMerges: TaskPredictor = (question) => {
+      const prediction = byMerges(question);
+      // Before any has been seen.
+      return prediction.basis === 'none' ? predictParts(question) : prediction;
+    };
+    state.predictor = { ledger, learned, predictParts, predictMerges };
+  }
+  return state.predictor;
 }
 
 /** What stages will put out, as far as it has been worked out for one question: many may need one. */
@@ -28,7 +56,7 @@ export function profileOf(
   job: LedgerJob,
   plan: StagePlan,
   foreseen: Foreseen = new Map(),
-): TaskPrediction {
+): Prediction {
   const readers = plan.split === undefined ? 1 : Math.max(1, partCountOf(job, plan));
   return profileOfInput(state, plan, inputBytesOf(state, job, plan, foreseen) / readers);
 }
@@ -39,13 +67,13 @@ export function profileOfTask(
   job: LedgerJob,
   { stage, merges, range }: LedgerTask,
   foreseen: Foreseen = new Map(),
-): TaskPrediction {
+): Prediction {
   const plan = stagePlanOf(job, stage);
   if (!merges && range === undefined) return profileOf(state, job, plan, foreseen);
   if (range !== undefined) return profileOfInput(state, plan, range.end - range.start);
   const { engine, blob: code } = plan.merge!;
   const inputBytes = partsOutputBytes(state, job, plan, foreseen);
-  return predictorOf(state)({ engine, code, category: 'merge', inputBytes });
+  return predictorsOf(state).predictMerges({ engine, code, category: mergeCategory, inputBytes });
 }
 
 /** Seconds on a core of speed 1. */
@@ -113,9 +141,36 @@ export function bySaid(seconds: number): WorkSeconds {
 }
 
 /** What one task of a stage takes that reads so much of its input. */
-export function profileOfInput(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): TaskPrediction {
-  const category = profile === undefined ? {} : { category: profile };
-  return predictorOf(state)({ engine: code.engine, code: code.blob, ...category, inputBytes });
+export function profileOfInput(state: PlannerState, { code, profile }: StagePlan, inputBytes: number): Prediction {
+  const unknownCategory = profile === undefined ? undefined : unknownCategoryOf(state, code, profile);
+  const category = unknownCategory?.startsFrom ?? profile;
+  const { predictParts, predictMerges } = predictorsOf(state);
+  // Code that has only merged so far is known by that.
+  const isMerge = state.ledger.profiles.get(profileKeyOf(code))?.category === mergeCategory;
+  const prediction = (isMerge ? predictMerges : predictParts)({
+    ...{ engine: code.engine, code: code.blob, inputBytes },
+    ...(category === undefined ? {} : { category }),
+  });
+  // Code that is known by its own tasks may well be the only one of its category.
+  return unknownCategory === undefined || prediction.basis === 'own' ? prediction : { ...prediction, unknownCategory };
+}
+
+/** Undefined where other code of the engine has that category, or none has any: then the word tells as much as another. */
+function unknownCategoryOf(state: PlannerState, code: StagePlan['code'], name: string): UnknownCategory | undefined {
+  const known = new Set<string>();
+  for (const profile of state.ledger.profiles.values()) {
+    const { category, engine } = profile;
+    if (category === undefined || engine !== code.engine || profile.code === code.blob) continue;
+    if (category === name) return undefined;
+    if (category !== mergeCategory) known.add(category);
+  }
+  if (known.size === 0) return undefined;
+  const startsFrom = nearest(name, known);
+  return {
+    name,
+    ...(startsFrom === undefined ? {} : { startsFrom }),
+    known: [...known].sort().slice(0, limits.whyNames),
+  };
 }
 
 /** What all tasks of a stage read together; of stages that are not done, what their outputs will probably be. */
@@ -168,7 +223,9 @@ const exampleBytes = 1024 ** 2;
  * any other. `name` is the beginning of a code's name, a stage or a category.
  */
 export function profileRowsOf(state: PlannerState, account: string, name?: string): ProfileRow[] {
-  const ask = predictorOf(state);
+  const { predictParts, predictMerges } = predictorsOf(state);
+  const ask = (question: TaskQuestion) =>
+    (question.category === mergeCategory ? predictMerges : predictParts)(question);
   const profiles = [...state.ledger.profiles.values()].reverse();
   const rows: ProfileRow[] = [];
   const kinds = new Map<string, Pick<ProfileRow, 'engine'> & { readonly category?: string }>();

@@ -4,6 +4,7 @@ import { isCutAsItRuns } from './chunks.ts';
 import { codeOf, deviceOf, inputOf, placeable } from './dispatch.ts';
 import type { PlannerEffect } from './events.ts';
 import { capacityOf, currentCpu } from './foresight/index.ts';
+import { progressLeast } from './left.ts';
 import { movesLeft, noteStay, perform, slotsPromised } from './moves.ts';
 import { nearBytes, neededBlobs } from './near.ts';
 import { workSecondsOf } from './profiles.ts';
@@ -13,8 +14,6 @@ import type { AttemptView, NodeView, PlannerState, StageView } from './state.ts'
 const driftMost = 0.25;
 /** What is over within this time is not worth a look: no forecast is about it, and no move of it would pay. */
 const lookedAtLeastMs = 1_000;
-/** Below this what an attempt says of its progress tells little of how long it will take. */
-const progressLeast = 0.02;
 /** Of less input it does not matter where it is: any link carries it in a moment. */
 const nearLeastBytes = 100_000;
 /** What is left of an attempt that has taken nearly as long as was expected: nobody knows, at least so much of the whole. */

@@ -376,7 +376,12 @@ export interface PlannerState {
   /** Up to when the log has counted the time of this leadership, when it was last looked for what is old, and whether that is on its way. */
   ageing: { fromMs: number; lookedMs: number; isProposed: boolean };
   /** Of this ledger, when it had learned from so many tasks. */
-  predictor?: { readonly ledger: Ledger; readonly learned: number; readonly predict: TaskPredictor };
+  predictor?: {
+    readonly ledger: Ledger;
+    readonly learned: number;
+    readonly predictParts: TaskPredictor;
+    readonly predictMerges: TaskPredictor;
+  };
   /** When it was last worked out when a job will be done. */
   foreseenMs: number;
   /** Specs that are on their way into the log: key -> spec hash. */

@@ -20,6 +20,7 @@ import { type JobPlan, jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, ledgerJobOf, stageOutput } from '../ledger.ts';
 import { partsOf } from '../ledger-cuts.ts';
 import { quotaFault } from '../ledger-quotas.ts';
+import { leftByProgressMs, projectedMs } from './left.ts';
 import { logRowsOf } from './logs.ts';
 import { lateProblem, planAnswerOf, probabilityOf, promiseStateOf } from './plan/index.ts';
 import { profileRowsOf } from './profiles.ts';
@@ -143,14 +144,16 @@ function progressOf(task: TaskView): number {
 }
 
 /**
- * Work left, over the slots of the mesh: by what the finished parts of a stage took for each record, else by what its running parts seem to
- * take, else by the author's estimate. Merges are not counted. Undefined while a stage with open tasks tells nothing.
+ * Work left, over the slots of the mesh, and no less than the longest of its tasks still takes: by what the finished parts of a stage took for each
+ * record, else by what its running parts seem to take, else by the author's estimate. Merges are not counted. Undefined while a stage with open
+ * tasks tells nothing.
  */
 function remainingOf(state: PlannerState, job: LedgerJob, view: JobView): number | undefined {
   let slots = 0;
   for (const node of state.nodes.values()) if (node.online) slots += node.status.slots;
   if (slots === 0) return undefined;
   let workMs = 0;
+  let longestMs = 0;
   let isOpen = false;
   for (const stage of view.stages.values()) {
     const ledger = job.stages.get(stage.plan.stage)!;
@@ -159,11 +162,24 @@ function remainingOf(state: PlannerState, job: LedgerJob, view: JobView): number
     const uncut = ledger.rest === undefined ? 0 : ledger.rest.totalRecords - ledger.rest.firstRecord;
     if (open.length === 0 && uncut === 0) continue;
     isOpen = true;
-    const eachMs = takenOf(parts) ?? projectedMs(state, open) ?? estimateOf(stage, parts, uncut);
+    const takenMs = takenOf(parts);
+    const eachMs = takenMs ?? projectedOf(state, open) ?? estimateOf(stage, parts, uncut);
     if (eachMs === undefined) return undefined;
-    workMs += eachMs * open.reduce((sum, task) => sum + sizeOf(task.ledger) * (1 - progressOf(task)), uncut);
+    workMs += eachMs * uncut;
+    for (const task of open) {
+      const leftMs = taskLeftMs(state, task, takenMs) ?? eachMs * sizeOf(task.ledger) * (1 - progressOf(task));
+      workMs += leftMs;
+      longestMs = Math.max(longestMs, leftMs);
+    }
   }
-  return isOpen ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(workMs / slots)) : undefined;
+  return isOpen ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(Math.max(workMs / slots, longestMs))) : undefined;
+}
+
+/** By what its attempts say, until the first of them is done. */
+function taskLeftMs(state: PlannerState, { attempts, ledger }: TaskView, takenMs?: number): number | undefined {
+  const othersMs = takenMs && takenMs * sizeOf(ledger);
+  const left = [...attempts].flatMap((attempt) => leftByProgressMs(state, attempt, othersMs) ?? []);
+  return left.length === 0 ? undefined : Math.min(...left);
 }
 
 /** Records; a task that has none is as large as another. */
@@ -178,12 +194,12 @@ function takenOf(parts: readonly LedgerTask[]): number | undefined {
 }
 
 /** The same of running tasks, when they go on as they do. */
-function projectedMs(state: PlannerState, tasks: readonly TaskView[]): number | undefined {
+function projectedOf(state: PlannerState, tasks: readonly TaskView[]): number | undefined {
   const projected: [number, number][] = [];
   for (const { attempts, ledger } of tasks) {
-    for (const { startedMs, progress } of attempts) {
-      if (startedMs !== undefined && progress > 0.02)
-        projected.push([(state.nowMs - startedMs) / progress, sizeOf(ledger)]);
+    for (const attempt of attempts) {
+      const ms = projectedMs(state, attempt);
+      if (ms !== undefined) projected.push([ms, sizeOf(ledger)]);
     }
   }
   return meanOf(projected);
@@ -196,7 +212,8 @@ function estimateOf({ plan }: StageView, parts: readonly LedgerTask[], uncut: nu
 
 function meanOf(taken: readonly (readonly [ms: number, size: number])[]): number | undefined {
   const size = taken.reduce((sum, [, each]) => sum + each, 0);
-  return size === 0 ? undefined : taken.reduce((sum, [ms]) => sum + ms, 0) / size;
+  // Whatever nodes and authors claim: finite.
+  return size === 0 ? undefined : Math.min(Number.MAX_SAFE_INTEGER, taken.reduce((sum, [ms]) => sum + ms, 0) / size);
 }
 
 /** The result of a job that has ended; it always fits one payload. */

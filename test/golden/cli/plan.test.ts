@@ -32,6 +32,11 @@ const flights: PlanAnswer = {
       ...{ stage: 'mail', needs: ['map'], tasks: 1, isExact: true, merges: false, basis: 'author' },
       ...{ workSeconds: { q10: 1, q50: 2, q90: 4 }, startMs: 21_000, finishMs: 23_000 },
     },
+    {
+      ...{ stage: 'plot', needs: ['map'], tasks: 1, isExact: true, merges: false, basis: 'all' },
+      ...{ evidence: { tasks: 0, categoryCodes: 0, codes: 2 }, workSeconds: { q10: 1, q50: 2, q90: 4 } },
+      unknownCategory: { name: 'plots', known: ['data-analysis', 'images'] },
+    },
   ],
   nodes: [
     { node: 'pi-10', slots: 1, tasks: 2 },
@@ -57,7 +62,7 @@ const flights: PlanAnswer = {
 };
 const late: PlanAnswer = {
   ...flights,
-  stages: [{ ...flights.stages[0]!, sizedFor: { confidence: 0.95, share: 0.72 } }, flights.stages[1]!],
+  stages: [{ ...flights.stages[0]!, sizedFor: { confidence: 0.95, share: 0.72 } }, ...flights.stages.slice(1)],
   deadline: { withinMs: 20_000, confidence: 0.95, probability: 0.08 },
   problems: [
     {

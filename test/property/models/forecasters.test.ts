@@ -32,4 +32,4 @@ keepsForecasterContract('seasonal-naive', () => seasonalNaive(7));
 keepsForecasterContract('simple-smoothing', () => simpleSmoothing);
 keepsForecasterContract('damped-smoothing', () => dampedSmoothing);
 keepsForecasterContract('ridge', () => ridge, { followsShifts: false, sureOf: 0.01 });
-keepsForecasterContract('engine', () => engine, { sureOf: 0.5 });
+keepsForecasterContract('engine', () => engine, { sureOf: 0.5, widensOpen: false });

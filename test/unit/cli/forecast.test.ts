@@ -21,13 +21,27 @@ const flat = (value: number) => ({ q10: of(() => value), q50: of(() => value), q
 /** The leader's clock is another than ours. */
 const leaderMs = 1_000_000_000;
 
+const why = {
+  ...{
+    model: 'seasonal-naive',
+    weight: 0.416,
+    score: 0.00237,
+    engineScore: 0.0021,
+    lastValueScore: 0.0254,
+    evidence: 87,
+  },
+  text: 'seasonal-naive 42 %, last-value 30 %',
+};
 const forecast: NodeForecast = {
   ...{ v: 1, node: 'pi-3', leader: 'ada', term: 3, originWallMs: leaderMs - 20_000, intervalMs: minuteMs, steps },
   ...{ cores: 4, memoryBytes: 4e9, share: 0.9, offeredMemoryBytes: 2e9, observedSteps: 90 },
   resources: [
-    { resource: 'cpu', own: flat(0.1), available: busySoon, why: { model: 'seasonal-naive', score: 0.02 } },
-    { resource: 'memory', own: flat(2e9), available: flat(1.5e9) },
-    { resource: 'network-in', own: flat(4_000) },
+    { resource: 'cpu', own: flat(0.1), available: busySoon, why },
+    { resource: 'memory', own: flat(2e9), available: flat(1.5e9), why: { model: 'last-value', weight: 0.2 } },
+    {
+      ...{ resource: 'network-in', own: flat(4_000) },
+      why: { model: 'last-value', score: 1234, lastValueScore: 1234, evidence: 1 },
+    },
     { resource: 'network-out', own: flat(0) },
   ],
 };
@@ -88,6 +102,10 @@ describe('cli: forecast', () => {
     assert.match(io.text, /\nin 29 min 40 s +10 % │/);
     assert.match(io.text, /\n {2}80 % +0 % to 50 % │/);
     assert.match(io.text, /\nby seasonal-naive +│/);
+    assert.match(io.text, /\nweight 42 %, scored 0\.24 %; all models 0\.21 %, last-value 2\.5 %; 87 values\n/);
+    assert.match(io.text, /\nweight 20 %, not scored yet\n/);
+    assert.match(io.text, /\nscored 1\.2 kB\/s; last-value 1\.2 kB\/s; 1 value\n/);
+    assert.match(io.text, /\nscored: mean pinball loss/);
     assert.match(io.text, /└┴─+┴─+┴─+┴─+┴─+\n +-1 h .* now +in 29 min 40 s\n/);
     for (const line of lines) assert.ok(line.length <= 100, line);
   });
@@ -149,6 +167,7 @@ describe('cli: forecast', () => {
     const svg = await readFile(file, 'utf8');
     assert.match(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" [^>]+>\n/);
     assert.match(svg, /memory for the mesh/);
+    assert.match(svg, />weight 20 %, not scored yet</);
     assert.equal(svg.match(/<polygon /g)!.length, 1);
     assert.doesNotMatch(svg, /NaN|Infinity|undefined|CPU/);
     assert.equal(svg.match(/<g /g)!.length, svg.match(/<\/g>/g)!.length);

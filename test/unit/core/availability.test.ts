@@ -6,7 +6,7 @@ import {
   type NodeForecast,
   nodeForecast,
 } from '@foremesh/node-runtime/contract';
-import { createLedger } from '@foremesh/node-runtime/core';
+import { answerQuery, createLedger } from '@foremesh/node-runtime/core';
 import fc from 'fast-check';
 import { bobOf, forecastsOf, GiB, phaseMs, sample, stepMs, Told } from './foreseeing.ts';
 import { assigned, done, Leader, nodeStatus, planOf, stagePlan } from './samples.ts';
@@ -142,6 +142,56 @@ describe('planner: what is left to the mesh', () => {
     assert.deepEqual(q50.slice(0, 7), [0.5, 0.5, 0.5, 0.5, 0.5, 1, 1]);
     const memory = of(forecast!, 'memory').available!.q50;
     assert.equal(memory[5]! - memory[4]!, plan.limits.memoryBytes);
+  });
+
+  describe('while a task runs that says how far it is', () => {
+    const fromMs = phaseMs - 10_000;
+    /** A task of two like it, half a minute before the first forecast a tenth done; nobody knows what it takes. */
+    function running(fraction: number, afterMs: number, plan: Parameters<typeof stagePlan>[1] = {}) {
+      join({ cores: 2, slots: 1, queue: 0, offeredMemoryBytes: GiB });
+      leader.nowMs = fromMs;
+      const stage = (name: string) => planOf(stagePlan(name, plan));
+      const [first] = assigned(leader.submit('j', stage('s')));
+      leader.report('bob', [{ type: 'started', attempt: first!.attempt }]);
+      leader.submit('k', stage('t'));
+      leader.nowMs += afterMs;
+      leader.report('bob', [{ type: 'progress', attempt: first!.attempt, fraction }]);
+      metricsAt(leader.nowMs, [sample(0, 0)]);
+      metricsAt(leader.nowMs + stepMs, [sample(0, 0)]);
+      const [forecast] = forecastsOf(tickAt(leader.nowMs));
+      return forecast!;
+    }
+    const jobLeftMs = () => {
+      const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'job', job: 'j' });
+      return answer.query === 'job' ? answer.state.remainingMs : undefined;
+    };
+    const roomAfterMs = () => {
+      const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', name: 't-0', job: 'k' });
+      return answer.query === 'why' ? answer.why.room?.afterMs : undefined;
+    };
+
+    it('is less until that will be done, as `jobs` and `why` say it', () => {
+      const forecast = running(0.25, stepMs);
+      // It ran for two minutes: six are left.
+      assert.equal(jobLeftMs(), 6 * stepMs);
+      const busy = of(forecast, 'cpu').available!.q50.filter((share) => share < 1).length;
+      assert.ok(busy >= 5 && busy <= 7, `${busy}`);
+      const afterMs = roomAfterMs()!;
+      assert.ok(afterMs >= 5.5 * stepMs && afterMs <= 7 * stepMs, `${afterMs}`);
+    });
+
+    it('believes that rather than an estimate that it has outlived, and others that have ended rather than itself', () => {
+      running(0.5, 9 * stepMs, { estimateSeconds: 60 });
+      assert.equal(jobLeftMs(), 10 * stepMs);
+      const afterMs = roomAfterMs()!;
+      assert.ok(afterMs >= 9.5 * stepMs && afterMs <= 11 * stepMs, `${afterMs}`);
+    });
+
+    it('of a job is what its longest task takes: it has one slot, however many there are', () => {
+      leader.join('idle', { slots: 3, engines: [] });
+      running(0.25, stepMs);
+      assert.equal(jobLeftMs(), 6 * stepMs);
+    });
   });
 
   it('fits a payload however long it is, and goes when the node goes', () => {

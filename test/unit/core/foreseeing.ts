@@ -15,6 +15,8 @@ export class Told implements Foresight {
   readonly values = new Map<string, number[]>();
   readonly closed: string[] = [];
   curves: Partial<Record<ForecastResource, Omit<QuantileCurves, 'intervalMs'>>> = {};
+  /** Values that its scores rest on. */
+  evidence = 60;
 
   open({ key, kind, intervalMs }: Parameters<Foresight['open']>[0]): Forecaster {
     const values: number[] = [];
@@ -35,9 +37,11 @@ export class Told implements Foresight {
   why() {
     const members = ['a', 'b', 'c', 'd', 'e'].map((model, index) => ({
       model,
-      weight: [0.5, 0.3, 0.004, 0.1, 0.1][index]!,
+      weight: [0.3, 0.5, 0.004, 0.1, 0.1][index]!,
+      loss: [0.25, 0.375, 1, 1, 1][index]!,
     }));
-    return { champion: 'a', loss: 0.5, lossOfLast: Number.NaN, members };
+    members.sort((left, right) => right.weight - left.weight);
+    return { champion: 'a', evidence: this.evidence, loss: 0.5, lossOfLast: 0.75, members };
   }
   *learn() {
     for (let piece = 0; piece < 3; piece += 1) {

@@ -248,8 +248,18 @@ describe('planner: foresight', () => {
     steps([0.1]);
     const [forecast] = forecastsOf(tickAt(leader.nowMs));
     const [cpu, memory] = forecast!.resources;
-    assert.deepEqual(cpu!.why, { model: 'a', score: 0.5, text: 'a 50 %, b 30 %' });
-    assert.equal(memory!.why!.score, 0.5 * GiB);
+    const scores = { score: 0.25, engineScore: 0.5, lastValueScore: 0.75, evidence: 60 };
+    assert.deepEqual(cpu!.why, { model: 'a', weight: 0.3, ...scores, text: 'b 50 %, a 30 %, d 10 %' });
+    const { score, engineScore, lastValueScore, evidence } = memory!.why!;
+    assert.deepEqual([score, engineScore, lastValueScore, evidence], [0.25 * GiB, 0.5 * GiB, 0.75 * GiB, 60]);
+  });
+
+  it('says no scores before anything was scored', () => {
+    told.evidence = 0;
+    join();
+    steps([0.1]);
+    const [forecast] = forecastsOf(tickAt(leader.nowMs));
+    assert.deepEqual(forecast!.resources[0]!.why, { model: 'a', weight: 0.3, text: 'b 50 %, a 30 %, d 10 %' });
   });
 
   it('says how likely a node has left, from when it came and went, whatever the wall clock does', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { type Checkpoint, limits, type OutboxMessage, type Usage } from '@foremesh/node-runtime/contract';
+import { type Checkpoint, limits, type OutboxMessage, queryAnswer, type Usage } from '@foremesh/node-runtime/contract';
 import {
+  answerQuery,
   applyCommand,
   createLedger,
   type JobPlan,
@@ -182,6 +183,82 @@ describe('planner: profiles', () => {
     const { basis, evidence, workSeconds } = profileOf(next.planner, job, job.plan.stages[0]!);
     assert.deepEqual([basis, evidence.categoryCodes], ['category', 1]);
     assert.ok(workSeconds!.q10 < 0.5 && workSeconds!.q90 > 2, JSON.stringify(workSeconds));
+  });
+
+  describe('of code that has finished nothing yet', () => {
+    /** Code `blob` of this profile has done tasks of so many seconds. */
+    function taught(leader: Leader, blob: string, seconds: number, profile?: string): void {
+      const named = profile === undefined ? {} : { profile };
+      for (let task = 0; task < 8; task += 1) {
+        leader.submit(`${blob}${task}`, planOf(stagePlan('s', { code: { ...code, blob }, ...named })));
+        const attempt = attemptOf(leader);
+        const took = { ...usage, cpuMs: seconds * 500, inputBytes: 100 };
+        leader.report('bob', [{ type: 'done', attempt, usage: took, output: json(1) }]);
+      }
+    }
+    function asked(leader: Leader, profile: string | undefined) {
+      leader.submit(
+        'next',
+        planOf(stagePlan('s', { code: { ...code, blob: 'unknown' }, ...(profile && { profile }) })),
+      );
+      const why = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', name: 's-0', job: 'next' });
+      const plan = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'plan', job: 'next' });
+      assert.ok(why.query === 'why' && plan.query === 'plan', JSON.stringify([why, plan]));
+      assert.deepEqual(queryAnswer.parse(why), why);
+      assert.deepEqual(queryAnswer.parse(plan), plan);
+      const estimate = why.why.estimate!;
+      const [stage] = plan.plan.stages;
+      assert.deepEqual([stage!.basis, stage!.evidence], [estimate.basis, estimate.evidence], 'plan says what why says');
+      assert.deepEqual(stage!.unknownCategory, estimate.unknownCategory);
+      return estimate;
+    }
+
+    it('begin with the nearest category that is known, and say that the word is not', () => {
+      const leader = leaderAfter(0);
+      taught(leader, 'a', 100, 'data-analysis');
+      taught(leader, 'b', 1, 'image-processing');
+      const { basis, evidence, workSeconds, unknownCategory } = asked(leader, 'data-analysi');
+      const known = ['data-analysis', 'image-processing'];
+      assert.deepEqual(unknownCategory, { name: 'data-analysi', startsFrom: 'data-analysis', known });
+      assert.deepEqual([basis, evidence], ['category', { tasks: 0, categoryCodes: 1, codes: 2 }]);
+      const right = leaderAfter(0);
+      taught(right, 'a', 100, 'data-analysis');
+      taught(right, 'b', 1, 'image-processing');
+      const meant = asked(right, 'data-analysis');
+      assert.equal(meant.unknownCategory, undefined);
+      assert.deepEqual(workSeconds, meant.workSeconds);
+    });
+
+    it('begin with all that is known where no category is near, merges aside', () => {
+      const leader = leaderAfter(0);
+      taught(leader, 'a', 100, 'data-analysis');
+      const before = asked(leader, 'weather').workSeconds!;
+      const merged = leaderAfter(0);
+      taught(merged, 'a', 100, 'data-analysis');
+      taught(merged, 'm', 0.001, 'merge');
+      const { basis, evidence, workSeconds, unknownCategory } = asked(merged, 'weather');
+      assert.deepEqual([basis, evidence], ['all', { tasks: 0, categoryCodes: 0, codes: 1 }]);
+      assert.deepEqual(unknownCategory, { name: 'weather', known: ['data-analysis'] });
+      assert.deepEqual(workSeconds, before);
+    });
+
+    it('say nothing of a word where no category is known, or once the code is known by its own tasks', () => {
+      const leader = leaderAfter(0);
+      taught(leader, 'a', 100);
+      assert.equal(asked(leader, 'data-analysis').unknownCategory, undefined);
+      const alone = leaderAfter(0);
+      taught(alone, 'a', 100, 'data-analysis');
+      taught(alone, 'unknown', 1, 'weather');
+      const { basis, unknownCategory } = asked(alone, 'weather');
+      assert.deepEqual([basis, unknownCategory], ['own', undefined]);
+    });
+
+    it('say nothing of a word where there is none', () => {
+      const leader = leaderAfter(0);
+      taught(leader, 'a', 100);
+      const { basis, unknownCategory } = asked(leader, undefined);
+      assert.deepEqual([basis, unknownCategory], ['all', undefined]);
+    });
   });
 
   it('believe tasks of the code first, then its author, then others of its category, of placement and of sizes alike', () => {

@@ -59,7 +59,7 @@ describe('baselines', () => {
 
   it('seasonal naive: the season repeats, and what it missed by is the band', () => {
     const season = [5, 1, 9];
-    const steady = fedWith(seasonalNaive(3), [...season, ...season, ...season]).forecast(7);
+    const steady = fedWith(seasonalNaive(3), [...season, ...season, ...season, ...season]).forecast(7);
     for (const curve of [steady.q10, steady.q50, steady.q90]) assert.deepEqual(curve, [5, 1, 9, 5, 1, 9, 5]);
     const shifted = fedWith(seasonalNaive(3), [...season, ...season.map((value) => value + 2)]).forecast(3);
     assert.deepEqual(shifted.point, [7, 3, 11]);

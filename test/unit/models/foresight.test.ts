@@ -157,6 +157,7 @@ describe('foresight', function () {
       assert.ok(members[index - 1]!.weight >= members[index]!.weight);
     const leader = members.find(({ model }) => model === champion)!;
     assert.ok(leader.loss < lossOfLast);
+    assert.equal(members.find(({ model }) => model === 'last-value')!.loss, lossOfLast, 'the last value has one name');
     assert.equal(foresight.why('nobody'), undefined);
   });
 

@@ -29,7 +29,7 @@ describe('model last-value', () => {
   it('passes over what is missing', () => {
     const model = lastValue({ intervalMs: 1, range: { low: 0, high: 1 } });
     assert.deepEqual(model.forecast(1), { intervalMs: 1, q10: [0], q50: [0.5], q90: [1] });
-    for (const value of [Number.NaN, 0.25, Number.NaN]) model.observe(value);
+    for (let at = 0; at < 12; at += 1) for (const value of [Number.NaN, 0.25, Number.NaN]) model.observe(value);
     assert.deepEqual(model.forecast(2), { intervalMs: 1, q10: [0.25, 0.25], q50: [0.25, 0.25], q90: [0.25, 0.25] });
   });
 

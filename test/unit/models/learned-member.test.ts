@@ -58,6 +58,24 @@ describe('a learned model among the members', () => {
     for (const [step, value] of ahead.entries()) assert.ok(Math.abs(value - valueAt(400 + step)) < 15, `${value}`);
   });
 
+  it('is scored against the last value on the values that it was asked about', () => {
+    const { foresight, series } = opened();
+    const more = Array.from({ length: 8 }, (_, each) =>
+      foresight.open({ key: `more${each}`, kind: 'cpu', intervalMs: 60_000, range }),
+    );
+    const all = [...series, ...more];
+    // At first it all rests: what the last value says is right.
+    for (let at = 0; at < 300; at += 1) {
+      if (at === 240) foresight.use('cpu', seasonal(0));
+      for (const each of all) each.observe(at < 200 ? valueAt(0) : valueAt(at));
+    }
+    const { champion, evidence, lossOfLast, members } = foresight.why('a')!;
+    assert.equal(champion, 'seasonal');
+    assert.ok(evidence > 30 && evidence < 60, `${evidence}`);
+    const lossOnAll = members.find(({ model }) => model === 'last-value')!.loss;
+    assert.ok(lossOfLast > 1.2 * lossOnAll, `${lossOfLast} ${lossOnAll}`);
+  });
+
   it('changes nothing where another beats it, and nothing any more once it is worse', () => {
     const [without, bad] = [opened(), opened([seasonal(40)])];
     without.observe(0, 400);

@@ -1,6 +1,7 @@
 import type { QuantileCurves } from '@foremesh/models';
 import type { ForecastBands } from '../../../contract/index.ts';
 import type { LedgerJob } from '../../ledger.ts';
+import { leftByProgressMs } from '../left.ts';
 import { workByEstimate } from '../profiles.ts';
 import type { AttemptView, NodeView, PlannerState, TaskView } from '../state.ts';
 import type { Outlook } from './node-series.ts';
@@ -104,14 +105,14 @@ function occupy(state: PlannerState, node: NodeView, slots: number, takesMs: Tak
   return { occupations, freeAtMs };
 }
 
-/** What an attempt still takes that has run for so long; without anything to go by, for ever. */
-function leftMs(
-  { ledger }: PlannerState,
-  { task, expected }: AttemptView,
-  ranMs: number,
-  takesMs: number | undefined,
-): number {
+/** What an attempt still takes that has run for so long: as `jobs` reckons where it says how far it is; without anything to go by, for ever. */
+function leftMs(state: PlannerState, attempt: AttemptView, ranMs: number, takesMs: number | undefined): number {
+  const { ledger } = state;
+  const { task, expected } = attempt;
   const expectedMs = expected && (expected.finish.q50 - expected.startSeconds) * 1_000;
+  const othersMs = takesMs ?? (task.stage.meanWallMs === undefined ? undefined : (expectedMs ?? task.stage.meanWallMs));
+  const byProgressMs = leftByProgressMs(state, attempt, othersMs);
+  if (byProgressMs !== undefined) return byProgressMs;
   const wallMs = takesMs ?? expectedMs ?? task.stage.meanWallMs ?? byAuthorMs(ledger.jobs.get(task.job.key)!, task);
   if (wallMs === undefined) return Number.POSITIVE_INFINITY;
   // One that takes longer than others did is as far from its end as it is late: nobody knows better.

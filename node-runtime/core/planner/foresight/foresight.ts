@@ -14,10 +14,13 @@ export type { ObservedValue };
 export interface Reasons {
   /** The model that did best. */
   readonly champion: string;
+  /** Values that the losses rest on; without any they say nothing. */
+  readonly evidence?: number;
+  /** Of the forecast itself, all models together. */
   readonly loss?: number;
   readonly lossOfLast?: number;
-  /** The models that have a part in the forecast. */
-  readonly members?: readonly { readonly model: string; readonly weight: number }[];
+  /** The models that have a part in the forecast, the champion among them. */
+  readonly members?: readonly { readonly model: string; readonly weight: number; readonly loss: number }[];
 }
 
 /** What a leader forecasts the series of its nodes with: made anew with each leadership. */

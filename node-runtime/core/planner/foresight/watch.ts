@@ -309,15 +309,19 @@ const membersNamed = 3;
 
 function whyOf(reasons: Reasons | undefined, unit: number): ForecastWhy | undefined {
   if (reasons === undefined) return undefined;
-  const { champion, loss, lossOfLast, members = [] } = reasons;
+  const { champion, evidence = 0, loss, lossOfLast, members = [] } = reasons;
+  const own = members.find(({ model }) => model === champion);
   const named = members.slice(0, membersNamed).filter(({ weight }) => weight >= 0.01);
   const text = named.map(({ model, weight }) => `${model} ${Math.round(weight * 100)} %`).join(', ');
-  const score = (name: 'score' | 'lastValueScore', value: number | undefined) =>
-    value !== undefined && Number.isFinite(value) ? { [name]: value * unit } : {};
+  const score = (name: 'score' | 'engineScore' | 'lastValueScore', value: number | undefined) =>
+    evidence > 0 && value !== undefined && Number.isFinite(value) ? { [name]: value * unit } : {};
   return {
     model: champion.slice(0, limits.forecastWhyCharacters),
-    ...score('score', loss),
+    ...(own === undefined ? {} : { weight: rounded(own.weight) }),
+    ...score('score', own?.loss),
+    ...score('engineScore', loss),
     ...score('lastValueScore', lossOfLast),
+    ...(evidence > 0 ? { evidence } : {}),
     ...(text === '' ? {} : { text: text.slice(0, limits.forecastWhyCharacters) }),
   };
 }

@@ -234,6 +234,8 @@ export function stageRowOf({ plan, isExact, open, merges, sizedFor, work }: Stag
     isExact,
     merges,
     basis: work?.basis ?? 'none',
+    ...(work === undefined || work.basis === 'author' ? {} : { evidence: work.evidence }),
+    ...(work?.unknownCategory === undefined ? {} : { unknownCategory: work.unknownCategory }),
     ...(sizedFor === undefined ? {} : { sizedFor }),
     ...(work === undefined ? {} : { workSeconds: pick(work.workSeconds) }),
   };

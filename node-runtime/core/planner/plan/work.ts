@@ -1,10 +1,9 @@
-import type { TaskPrediction } from '@foremesh/models';
 import type { Quantiles } from '@foremesh/partitioner';
 import { combinationsOf, limits, type PlanStage } from '../../../contract/index.ts';
 import { type LedgerJob, type LedgerTask, wishedConfidence } from '../../ledger.ts';
 import { partsOf, stagePlanOf } from '../../ledger-cuts.ts';
 import { sureShareOf } from '../pace.ts';
-import { believedWork, profileOfTask, workByEstimate } from '../profiles.ts';
+import { believedWork, type Prediction, profileOfTask, workByEstimate } from '../profiles.ts';
 import type { PlannerState } from '../state.ts';
 
 /** What one task takes, as far as anybody can tell. */
@@ -12,6 +11,8 @@ export interface Work {
   /** On a core of speed 1. */
   readonly workSeconds: Quantiles;
   readonly basis: PlanStage['basis'];
+  readonly evidence: Prediction['evidence'];
+  readonly unknownCategory?: Prediction['unknownCategory'];
   /** Share of what is not known of it that is not known of all tasks of its kind together. */
   readonly sharedVariance: number;
   readonly outputBytes: number;
@@ -31,19 +32,25 @@ export function workOfTask(state: PlannerState, job: LedgerJob, task: LedgerTask
   return task.merges ? workOfMerge(known) : workOfPart(known, job, task);
 }
 
-function workOfMerge(known: TaskPrediction): Work {
+function workOfMerge(known: Prediction): Work {
   // What other code took says nothing of it: that computes, a merge puts together.
   const workSeconds = known.basis === 'all' ? undefined : known.workSeconds;
   return { ...restOf(known), workSeconds: workSeconds ?? mergeSeconds };
 }
 
-function workOfPart(known: TaskPrediction, job: LedgerJob, task: LedgerTask): Work | undefined {
+function workOfPart(known: Prediction, job: LedgerJob, task: LedgerTask): Work | undefined {
   const believed = believedWork(known, workByEstimate(job, task));
   return believed && { ...restOf(known), ...believed, ...(believed.basis === 'author' ? { sharedVariance: 1 } : {}) };
 }
 
-function restOf({ basis, evidence, outputBytes }: TaskPrediction): Omit<Work, 'workSeconds'> {
-  return { basis, sharedVariance: 1 / (1 + evidence.tasks), outputBytes: outputBytes?.q50 ?? outputBytesUnknown };
+function restOf({ basis, evidence, unknownCategory, outputBytes }: Prediction): Omit<Work, 'workSeconds'> {
+  return {
+    basis,
+    evidence,
+    unknownCategory,
+    sharedVariance: 1 / (1 + evidence.tasks),
+    outputBytes: outputBytes?.q50 ?? outputBytesUnknown,
+  };
 }
 
 /** How many tasks a stage has, its merge not counted, or will probably be cut into. */
