@@ -147,7 +147,7 @@ describe('cli: forecast', () => {
     const left = of((step) => 1 - 0.9 ** (step + 1));
     const made = { node: 'pi-6', originWallMs: leaderMs - 27 * minuteMs - 20_000 };
     await mesh.publish(mesh.topics.forecast('pi-6'), { ...forecast, ...made, left }, true);
-    const file = join(folder, 'pi-6.svg');
+    const file = path('pi-6.svg');
     assert.equal(await run('pi-6'), 0, io.err);
     assert.match(io.text, /^pi-6: .* past\nleaves within 2 min 40 s: 27 %\n\n/);
     assert.equal(await run('pi-6', '--svg', file), 0, io.err);

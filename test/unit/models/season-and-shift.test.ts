@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { arimaChallenger, createForesight, type Forecaster, standardMembers } from '@foremesh/models';
+import { createLeaderForesight, type Forecaster } from '@foremesh/models';
 
 const intervalMs = 60_000;
 const range = { low: 0, high: 1 };
 
 /** The engine of a leader, and a node in a small mesh whose others rest. */
 function mesh(others: number): { readonly node: Forecaster; observe(value: number, rest: () => number): void } {
-  const members = [...standardMembers, arimaChallenger({ kinds: ['cpu'] })];
-  const foresight = createForesight({ steps: 30, members, learnedKinds: ['cpu'] });
+  const foresight = createLeaderForesight({ steps: 30, learnedKinds: ['cpu'], arimaSeriesMost: 64 });
   const open = (key: string) => foresight.open({ key, kind: 'cpu', intervalMs, range });
   const node = open('node');
   const resting = Array.from({ length: others }, (_, index) => open(`other-${index}`));
