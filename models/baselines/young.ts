@@ -16,7 +16,11 @@ export function widened(curves: QuantileCurves, range: SeriesRange, count: numbe
 export function towardsEnds(curves: QuantileCurves, range: SeriesRange, share: number, size: number): QuantileCurves {
   const { low, high } = range;
   const open = size === 0 ? 1 : size;
-  const down = (value: number) => value - share * (Number.isFinite(low) ? value - low : open);
-  const up = (value: number) => value + share * (Number.isFinite(high) ? high - value : open);
+  // As means, each operation of which keeps the order: a band that is wider stays so to the last bit.
+  const mean = (value: number, end: number) => (1 - share) * value + share * end;
+  const down = (value: number) =>
+    Number.isFinite(low) ? Math.max(low, Math.min(value, mean(value, low))) : value - share * open;
+  const up = (value: number) =>
+    Number.isFinite(high) ? Math.min(high, Math.max(value, mean(value, high))) : value + share * open;
   return { ...curves, q10: curves.q10.map(down), q90: curves.q90.map(up) };
 }
