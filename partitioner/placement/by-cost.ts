@@ -1,4 +1,4 @@
-import { type CapacityCurve, givenBetween } from '../scheduling/capacity.ts';
+import { type CapacityCurve, finishUnder, givenBetween } from '../scheduling/capacity.ts';
 import { type CostWishes, type ExpectedCost, expectedCost } from './cost.ts';
 import { type Device, type PlaceableTask, type Refusal, refusalForGood } from './current-room.ts';
 import { meanOf, type Quantiles, type SlotCapacity } from './expected-finish.ts';
@@ -172,7 +172,7 @@ function endingBefore(
   if (!candidate.isUsable || candidate.total >= total) return 0;
   const { device, slot, expected } = candidate;
   if (weights.makespan === 0) return Number.POSITIVE_INFINITY;
-  const { finishSeconds, contentionSeconds } = expected.terms;
+  const { finishSeconds, contentionSeconds, transferSeconds } = expected.terms;
   const { q50, demand } = device.capacity;
   const lastSeconds = finishSeconds + (total - candidate.total) / weights.makespan;
   // Those that nobody minds any more may end later for the same cost.
@@ -181,7 +181,11 @@ function endingBefore(
   const eachSeconds = meanOf(workSeconds) / (device.speed[engine] ?? 1);
   let tasks = 0;
   for (const freeSeconds of device.slotsFreeSeconds) {
-    const endSeconds = finishSeconds + freeSeconds - first;
+    // As long as in the first of its slots; less where it has done with its own work by then.
+    const endSeconds = Math.min(
+      finishSeconds + freeSeconds - first,
+      finishUnder(q50, freeSeconds + transferSeconds, eachSeconds),
+    );
     if (!(endSeconds < lastSeconds)) continue;
     const seconds =
       givenBetween(q50, endSeconds, lastSeconds) + givenBetween(q50, lastSeconds, lastCalmSeconds, freePart * demand);

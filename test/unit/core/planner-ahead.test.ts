@@ -229,13 +229,13 @@ describe('planner: placement ahead', () => {
     const someWork = fc.record({
       tasks: fc.integer({ min: 1, max: 12 }),
       seconds: fc.constantFrom(5, 60, 600),
-      others: fc.constantFrom<(0 | 1)[]>(0, 1),
+      others: fc.constantFrom(0, 1),
     });
 
     /** Nodes, some with a task that takes one slot of them, and then a stage of equal tasks. */
     function meshWith(
       nodes: readonly Some[],
-      { tasks, seconds, others }: { tasks: number; seconds: number; others: 0 | 1 },
+      { tasks, seconds, others }: { tasks: number; seconds: number; others: number },
     ) {
       const some = new Mesh();
       for (const [index, { speed, slots, now, ahead, busySeconds }] of nodes.entries()) {
@@ -251,13 +251,7 @@ describe('planner: placement ahead', () => {
       return some;
     }
 
-    /**
-     * Tasks are placed one after the other, each by what its own place costs. In 12,000 draws about seven stages ended later by over 5 %: at most by 6.2 %, and by 19 % where
-     * contention, transfer and risk cost as much as time and a slow newcomer had less of them.
-     */
-    const laterMost = { 0: 1.1, 1: 1.3 } as const;
-
-    it('one more ends a stage hardly ever later, and never by much', () => {
+    it('one more ends a stage no later, but for what counts as equal', () => {
       /** What each task is expected to cost, where it is or will be; those that nobody has looked at yet are left out. */
       const costs = (some: Mesh) =>
         [...some.planner.jobs.get('me/j')!.tasks.values()].flatMap(({ attempts, held }) => {
@@ -270,10 +264,7 @@ describe('planner: placement ahead', () => {
           const more = costs(meshWith([...nodes, newcomer], work));
           assert.ok(more.length >= few.length);
           const last = Math.max(...few);
-          assert.ok(
-            Math.max(...more.slice(0, few.length)) <= last * laterMost[work.others] + 1e-9,
-            `${few} -> ${more}`,
-          );
+          assert.ok(Math.max(...more.slice(0, few.length)) <= last * 1.05 + 1e-9, `${few} -> ${more}`);
         }),
         { numRuns: 200 },
       );
