@@ -6,8 +6,8 @@ const run = 5;
 /** Levels are remembered as the least and the greatest of each of so many blocks of values: a day of five minutes in all. */
 const blocks = 6;
 const blockLength = 48;
-/** Levels to be known before any can be new. */
-const knownLeast = 24;
+/** Levels to be known before any can be new: with fewer, what is usual is taken for new too often. */
+const knownLeast = blockLength;
 /** A level is new beyond those known by that share of how far they reach. */
 const margin = 0.25;
 
