@@ -1,5 +1,5 @@
-// `npm test`: what needs the processor beside what waits for processes. `npm test -- --all`: also what takes long, and then
-// alone what measures what processes use. `npm test -- FILES` runs those files, with whatever else mocha takes.
+// `npm test`: what needs the processor beside what waits for processes. `npm test -- --all`: also what takes long, once the
+// processor has less to do, and then alone what measures what processes use. `npm test -- FILES` runs those files, with whatever else mocha takes.
 // Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -16,7 +16,7 @@ const unitFiles = filesOf(['unit', 'golden', 'house']);
 const drawnFiles = filesOf(['property', 'simulation']);
 /** They take as long as the others would be waited for. */
 const besideFiles = filesOf(['browser', 'integration/engines']);
-/** More than half of the time of all: machines that join over networks of their own, elections, every line of the documents, planted bugs. */
+/** More than half of the time of all: machines that join over networks of their own, elections, every line of the documents. */
 const longFiles = [
   'test/integration/joining/**/*.test.ts',
   'test/integration/docs/**/*.test.ts',
@@ -24,8 +24,9 @@ const longFiles = [
   'test/integration/shell/retraining.test.ts',
   'test/integration/mesh/identities.test.ts',
   'test/integration/mesh/voters.test.ts',
-  'test/simulation/mutants.test.ts',
 ];
+/** Planted bugs. */
+const longDrawnFiles = ['test/simulation/mutants.test.ts'];
 /** The processor's share goes to whoever waited for something. */
 const lowPriority = 10;
 const failingLine = /^ *\d+ failing$/;
@@ -83,9 +84,9 @@ const isAll = given[0] === '--all';
 const results = [];
 if (given.length > 0 && !isAll) results.push(await run(given));
 else {
-  const left = isAll ? [measured] : [measured, ...longFiles];
+  const left = isAll ? [measured] : [measured, ...longFiles, ...longDrawnFiles];
   const without = (globs) => globs.flatMap((glob) => ['--ignore', glob]);
-  const elsewhere = [...left, ...unitFiles, ...drawnFiles, ...besideFiles];
+  const elsewhere = [...left, ...longFiles, ...unitFiles, ...drawnFiles, ...besideFiles];
   const processes = run(['test/**/*.test.ts', ...without(elsewhere)], { name: 'processes' });
   const drawn = run([...drawnFiles, ...without(left)], { name: 'drawn', priority: lowPriority, shown: processes });
   const shown = Promise.all([processes, drawn]);
@@ -93,7 +94,12 @@ else {
   const beside = units.then(() =>
     process.exitCode === undefined ? run(besideFiles, { name: 'beside', shown }) : undefined,
   );
-  results.push(...(await Promise.all([processes, drawn, units, beside])));
+  const long = drawn.then(() =>
+    isAll && process.exitCode === undefined
+      ? run(longFiles, { name: 'long', shown: Promise.all([shown, beside]) })
+      : undefined,
+  );
+  results.push(...(await Promise.all([processes, drawn, units, beside, long])));
   if (isAll && process.exitCode === undefined) results.push(await run([measured], { name: 'measured' }));
   if (!isAll)
     process.stdout.write(`\nleft out, for they take long: ${left.join(', ')}; \`npm test -- --all\` runs them too\n`);

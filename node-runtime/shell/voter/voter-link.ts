@@ -132,7 +132,7 @@ export class VoterLink {
       tell: (event) => this.#voice.perform({ type: 'event', event }),
     });
     this.#relay = new NodeRelay({
-      isOnline: (node) => this.#voter.planner.nodes.get(node)?.online,
+      isOnline: (node) => this.#isOnline(node),
       whereRuns: (account, job, task) => whereRuns(this.#voter.planner, account, job, task),
       send: (node, message) => this.#voice.perform({ type: 'send', node, message }),
       answer: (account, client, payload) => this.#voice.say(topics.queryAnswer(account, client), payload),
@@ -277,6 +277,12 @@ export class VoterLink {
 
   #keyOf(node: string): string | undefined {
     return this.#voter.keyOf(node) ?? this.#options.trust.keyOf(node);
+  }
+
+  /** One that leads but now has heard nobody yet: it knows whom it knows, and that it is there itself. */
+  #isOnline(node: string): boolean | undefined {
+    const heard = this.#voter.planner.nodes.get(node)?.online;
+    return heard ?? (node === this.#options.id || (this.#keyOf(node) === undefined ? undefined : false));
   }
 
   /** Nodes are known by the log, and voters, until we have it, by the proof of their leader. */

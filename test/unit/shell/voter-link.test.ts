@@ -14,6 +14,7 @@ import {
   type MeshEvent,
   meshEvent,
   parseConnection,
+  queryAnswer,
   Topics,
   type Transport,
 } from '../../../node-runtime/contract/index.ts';
@@ -35,6 +36,8 @@ const spec = encode({ stages: { main: { code: { inline: 'export default 1' } } }
 class Stage {
   readonly blobs = new FakeBlobs();
   readonly published: { topic: string; payload: Uint8Array; retain: boolean }[] = [];
+  /** The keys of voters that some leader has proved. */
+  readonly known = new Map<string, string>();
   /** Whether the broker acknowledges. */
   reachable = true;
   link!: VoterLink;
@@ -59,7 +62,7 @@ class Stage {
       subscriptions: () => undefined,
       signer: this.signer,
       judge: (status) => new Admitter({ connection: this.connection, authority: () => undefined }).judge(status),
-      trust: { keyOf: () => undefined, links: [], learn: () => undefined },
+      trust: { keyOf: (node) => this.known.get(node), links: [], learn: () => undefined },
       onAnnounce: () => undefined,
       founders: ['ada'],
       profile: raftProfiles.lan,
@@ -192,6 +195,31 @@ describe('VoterLink', () => {
     stage.link.connected();
     await new Promise(setImmediate); // retained words go out a turn later
     assert.equal(stage.states.length, before, 'what was acknowledged is not said again');
+  });
+
+  it('asks itself before it has heard of anybody, and does not deny whom it knows', async () => {
+    stage.known.set('bob', keyPair().publicKey);
+    const ask = (node: string) => {
+      const asked = { v: 1, id: node, query: 'history', node, resolution: '5s' } as const;
+      stage.hear(topics.queryAsk('owner', 'cli'), encode(asked, 'json'));
+    };
+    for (const node of ['ada', 'bob', 'cyd']) ask(node);
+    const asked = await until('it asks itself', () => {
+      const said = stage.of(topics.nodeInbox('ada'));
+      return said.length === 0 ? undefined : said.map((payload) => decode(inboxEnvelope, payload));
+    });
+    assert.deepEqual(
+      asked.flatMap(({ messages }) => messages.map(({ type }) => type)),
+      ['history-request'],
+    );
+    const answers = stage.of(topics.queryAnswer('owner', 'cli')).map((payload) => decode(queryAnswer, payload));
+    assert.deepEqual(
+      answers.map((answer) => [answer.id, answer.query === 'error' && answer.problem.code]),
+      [
+        ['bob', 'MESH_NODE_AWAY'],
+        ['cyd', 'MESH_NODE_UNKNOWN'],
+      ],
+    );
   });
 
   it('does not open on a log that cannot be trusted', async () => {
