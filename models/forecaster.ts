@@ -33,6 +33,11 @@ export interface Forecaster {
   readonly ready?: boolean;
   /** The next value, one interval after the one before; NaN says that it is missing. Never throws. */
   observe(value: number): void;
+  /**
+   * Values of the time before the first one, one interval after the other, NaN where none is known; perhaps means over several of them. They tell of the
+   * seasons of the series alone. To be called before the first `observe`, once. A model without it does not go by seasons.
+   */
+  recall?(values: ArrayLike<number>): void;
   /** Curves of `steps` points. Always finite. Without any observation: the whole range, honestly (see `wholeRange` for open ends). */
   forecast(steps: number): QuantileCurves;
 }

@@ -195,6 +195,7 @@ export function createForesight({
       const forecaster: Forecaster = {
         model: 'foresight',
         observe: (value) => observeAll([[found, value]]),
+        recall: (values) => series.recall(values),
         forecast: (ahead) => series.forecast(ahead),
       };
       const found: Opened = { pool, series, forecaster };

@@ -27,13 +27,12 @@ export class SeasonCredit {
   /** The watch has seen the value of that number. */
   follow(count: number): void {
     const { periods, history } = this.#watch;
-    const [period] = periods;
-    if (periods.length > this.#periods && period !== undefined) {
+    if (periods.length > this.#periods) {
       const past = history.levels();
-      const gains = this.#anchors.map((steps) => seasonGain(past, period, steps));
+      const gains = this.#anchors.map((steps) => Math.max(...periods.map((period) => seasonGain(past, period, steps))));
       this.#shares = gains.map((gain) => (gain < gainLeast ? 0 : Math.min(shareMost, gain)));
       this.#from = count;
-      this.#values = periodsOfCredit * period;
+      this.#values = periodsOfCredit * periods.at(-1)!;
     }
     this.#periods = periods.length;
   }

@@ -163,10 +163,14 @@ export class Series {
     return true;
   }
 
+  /** See `Forecaster.recall`. */
+  recall(values: ArrayLike<number>): void {
+    this.#watch.recall(values);
+  }
+
   #tell(value: number): void {
     if (this.members.length === 0) return;
-    // Time begins with the first value.
-    if (this.#count > 0) this.#watch.observe(value);
+    this.#watch.observe(value);
     for (const member of this.members) member.observe(value);
   }
 

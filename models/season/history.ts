@@ -69,6 +69,18 @@ export class LongHistory {
     });
   }
 
+  /**
+   * How much the newer half of all that was resembles the older one: their correlation (-1 to 1), the line that each follows left aside, on the finest level
+   * that holds it all. NaN unless the halves have just become longer, and where nothing changes.
+   */
+  get repetition(): number {
+    const index = this.#levels.findIndex(({ count }) => count <= this.#size);
+    if (index === -1 || this.#length % (2 * ratio ** index) !== 0) return Number.NaN;
+    const { begin, count } = this.#levels[index]!;
+    const half = count / 2;
+    return correlation(this.#values.subarray(begin, begin + half), this.#values.subarray(begin + half, begin + count));
+  }
+
   #pushTo(index: number, value: number): void {
     let level = this.#levels[index];
     if (level === undefined) {
@@ -102,4 +114,28 @@ export class LongHistory {
     level.places = places;
     for (const coarser of this.#levels.slice(index + 1)) coarser.begin += more;
   }
+}
+
+/** Of values at the same places, each less its least-squares line (Yule 1907: partial correlation, given the place). Places where one is missing count for nothing. */
+function correlation(left: Float32Array, right: Float32Array): number {
+  let [places, ofLeft, ofRight, known] = [0, 0, 0, 0];
+  for (let at = 0; at < left.length; at += 1) {
+    if (Number.isNaN(left[at]! + right[at]!)) continue;
+    places += at;
+    ofLeft += left[at]!;
+    ofRight += right[at]!;
+    known += 1;
+  }
+  let [tt, ll, rr, tl, tr, lr] = [0, 0, 0, 0, 0, 0];
+  for (let at = 0; at < left.length; at += 1) {
+    if (Number.isNaN(left[at]! + right[at]!)) continue;
+    const [place, one, other] = [at - places / known, left[at]! - ofLeft / known, right[at]! - ofRight / known];
+    tt += place * place;
+    ll += one * one;
+    rr += other * other;
+    tl += place * one;
+    tr += place * other;
+    lr += one * other;
+  }
+  return (lr - (tl * tr) / tt) / Math.sqrt((ll - (tl * tl) / tt) * (rr - (tr * tr) / tt));
 }

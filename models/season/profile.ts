@@ -58,3 +58,10 @@ export function profileOf({ values, stride, first }: LevelValues, bins: PeriodBi
     return before;
   });
 }
+
+/** The mean of a profile over `count` steps from `first` on. */
+export function meanOver(profile: Float32Array, bins: PeriodBins, first: number, count: number): number {
+  let sum = 0;
+  for (let at = first; at < first + count; at += 1) sum += profile[bins.at(at)]!;
+  return sum / count;
+}

@@ -13,6 +13,8 @@ export interface SeasonWatchOptions {
 const dayMs = 86_400_000;
 /** Values before the first search. */
 const firstSearch = 32;
+/** Where the newer half of a history resembles the older one that much, a season may just have been seen twice. */
+const repetitionLeast = 0.55;
 /** A search reads a history that has grown by a quarter or so since the one before, at most that many values later. */
 const searchValues = 512;
 /** In one shorter than that, which costs little to read, the first period is looked for every few steps: it shall be known when it comes the third time. */
@@ -46,18 +48,37 @@ export class SeasonWatch {
     return this.#periods;
   }
 
+  /** See `Forecaster.recall`: the seasons are searched with the first value that is observed. */
+  recall(values: ArrayLike<number>): void {
+    for (let index = 0; index < values.length; index += 1) this.#push(values[index]!);
+  }
+
   observe(value: number): void {
-    this.history.push(value);
-    if (this.#options.periods !== undefined || this.history.length < this.#next) return;
+    this.#push(value);
+    if (this.#options.periods !== undefined) return;
     const { length } = this.history;
+    if (length < this.#next && !this.#repeats) return;
     const levels = this.history.levels();
     const fraction = fractionOf(levels[0]!.values.subarray(-8));
     this.#take(this.#search(levels));
     const growth = length < shortHistory.values && this.#periods.length === 0 ? shortHistory.growth : 4;
     const wait = Math.min(searchValues, length / growth) * (0.75 + fraction / 2);
-    // As soon as two days, or two weeks, are there, they are worth a look.
-    const seenTwice = this.#hints.map((period) => (2.05 + 0.1 * fraction) * period).filter((steps) => steps > length);
+    // As soon as two days, or two weeks, are there, they are worth a look, and a little later another.
+    const seenTwice = this.#hints
+      .flatMap((period) => [2 * period, (2.05 + 0.1 * fraction) * period])
+      .filter((steps) => steps > length);
     this.#next = Math.ceil(Math.min(length + wait, ...seenTwice));
+  }
+
+  /** Whether the past may just have come to hold a first season twice. */
+  get #repeats(): boolean {
+    const { history } = this;
+    return this.#periods.length === 0 && history.length >= firstSearch && history.repetition >= repetitionLeast;
+  }
+
+  /** Time begins with the first value. */
+  #push(value: number): void {
+    if (this.history.length > 0 || !Number.isNaN(value)) this.history.push(value);
   }
 
   #search(levels: ReturnType<LongHistory['levels']>): number[] {

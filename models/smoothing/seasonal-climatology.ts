@@ -52,9 +52,9 @@ class SeasonalClimatology implements Forecaster {
 
   observe(value: number): void {
     const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
-    if (this.#last < 0 && Number.isNaN(known)) return;
-    this.#last += 1;
     if (this.#ownWatch) this.#watch.observe(known);
+    this.#last = this.#watch.history.length - 1;
+    if (this.#last < 0) return;
     this.#overall?.push(0, known);
     const [period] = this.#watch.periods;
     // What else was found beside it is not used: to begin anew from a compact past for that would forget the spread of single values.

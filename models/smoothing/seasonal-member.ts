@@ -47,6 +47,11 @@ export class SeasonalMember {
     this.#level = level;
   }
 
+  /** How many it knows. */
+  get seasons(): number {
+    return this.#bins.length;
+  }
+
   /** `index` is that of the value in the series. NaN: missing. */
   observe(value: number, index: number): void {
     const { level, trend, carried } = this.#weights;

@@ -2,7 +2,9 @@ import { wholeRange } from '../baselines/empirical-bands.ts';
 import { towardsEnds, widened } from '../baselines/young.ts';
 import { Slab } from '../engine/slab.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
-import { beginning, bounded, PeriodBins, profileOf } from '../season/profile.ts';
+import { seasonGain } from '../season/gain.ts';
+import type { LevelValues } from '../season/history.ts';
+import { beginning, bounded, meanOver, PeriodBins, profileOf } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
 import { HorizonScores } from './horizon-scores.ts';
 import { SeasonalMember, type SmoothingWeights } from './seasonal-member.ts';
@@ -33,6 +35,14 @@ const sharpness = 12;
 /** A member that counts less than that beside the best does not count. */
 const shareLeast = 1e-3;
 
+/** How many times as large the errors of one who knows the shorter of two seasons alone were over the long past, as those of one who knows the longer: from 1. */
+function handicapOf(levels: readonly LevelValues[], [short, long]: readonly number[], steps: number): number {
+  if (short === undefined || long === undefined) return 1;
+  const common = levels.filter(({ values, stride }) => values.length * stride >= 2 * long);
+  const left = (period: number) => 1 - seasonGain(common, period, steps);
+  return Math.sqrt(Math.max(1, left(short) / left(long)));
+}
+
 /**
  * Exponential smoothing with the seasons that the series shows: several settings of it side by side, mixed by their errors on the
  * series' own last values, with bands from the errors of the mixture.
@@ -53,6 +63,8 @@ class SeasonalSmoothing implements Forecaster {
   #periods: readonly number[] = [];
   #members: readonly SeasonalMember[] = [];
   #weights: readonly number[] = [];
+  /** By how much the errors of those that know the shorter season alone are too small: they were judged on the last values, which may lie within one long season. */
+  #handicap = 1;
   #scores: HorizonScores | undefined;
   /** Index of the last value. */
   #last = -1;
@@ -73,13 +85,13 @@ class SeasonalSmoothing implements Forecaster {
 
   observe(value: number): void {
     const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
-    if (this.#last < 0 && Number.isNaN(known)) return;
-    this.#last += 1;
+    if (this.#ownWatch) this.#watch.observe(known);
+    this.#last = this.#watch.history.length - 1;
+    if (this.#last < 0) return;
     if (!Number.isNaN(known)) {
       this.#known += 1;
       this.#greatest = Math.max(this.#greatest, Math.abs(known));
     }
-    if (this.#ownWatch) this.#watch.observe(known);
     const periods = this.#watch.periods.filter((period) => 2 * period <= this.#last + 1);
     const changed = periods.length !== this.#periods.length || periods.some((each, at) => each !== this.#periods[at]);
     if (periods.length === 0) this.#rest();
@@ -129,7 +141,10 @@ class SeasonalSmoothing implements Forecaster {
       const from = beginning(levels, own.period, first);
       const rest = from.values.map((value, index) => {
         const at = from.first + index * from.stride;
-        return profiles.reduce((left, profile, other) => left - profile[bins[other]!.at(at)]!, value - level);
+        return profiles.reduce(
+          (left, profile, other) => left - meanOver(profile, bins[other]!, at, from.stride),
+          value - level,
+        );
       });
       profiles.push(profileOf({ ...from, values: rest }, own, season));
     }
@@ -141,6 +156,7 @@ class SeasonalSmoothing implements Forecaster {
     const { take } = new Slab(places.reduce((sum, length) => sum + length, 0));
     this.#members = used.map((weights) => new SeasonalMember(weights, bins, level, profiles, take));
     this.#weights = used.map(() => 1 / used.length);
+    this.#handicap = handicapOf(levels, periods, this.#horizon);
     this.#scores = new HorizonScores(used.length, this.#horizon);
     for (const [index, value] of values.entries()) this.#learn(value, first + index);
   }
@@ -155,7 +171,9 @@ class SeasonalSmoothing implements Forecaster {
   }
 
   #weigh(scores: HorizonScores): void {
-    const errors = this.#members.map((_, model) => scores.errorOf(model));
+    const errors = this.#members.map(
+      (member, model) => scores.errorOf(model) * (member.seasons === 1 ? this.#handicap : 1),
+    );
     const least = Math.min(...errors);
     if (!Number.isFinite(least)) return;
     const shares = errors.map((error) => (error === least ? 1 : (least / error) ** sharpness));

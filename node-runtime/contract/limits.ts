@@ -158,11 +158,13 @@ export const limits = {
   forecastSteps: 240,
   forecastWhyCharacters: 500,
   /**
-   * Steps of its past that a node's forecasts begin with, three days: a season is known when it comes the third time. And over all nodes: in a large mesh each tells less of its past;
-   * as many means of five minutes tell when it was there.
+   * Steps of its past that a node's forecasts begin with, three days: a season is known when it comes the third time. And over all nodes: in a large mesh each tells less of its past.
    */
   forecastHistorySteps: 4_320,
   forecastHistoryStepsOfAll: 200_000,
+  /** Means of five minutes of the time before that tell of the seasons of a node, and when it was there: a month. And over all nodes. */
+  forecastDistantMeans: 8_928,
+  forecastDistantMeansOfAll: 1_000_000,
   /** Sessions of its past that a node's habits begin with, the newest: one whose runtime starts again and again has thousands. */
   sessionsPerNode: 100,
   /** A node that was away keeps its series, and these steps are missing in it; after more (a week) they begin anew. */

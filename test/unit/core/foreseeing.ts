@@ -13,6 +13,7 @@ export class Told implements Foresight {
   learningDue = false;
   pieces = 0;
   readonly values = new Map<string, number[]>();
+  readonly recalled = new Map<string, number[]>();
   readonly closed: string[] = [];
   curves: Partial<Record<ForecastResource, Omit<QuantileCurves, 'intervalMs'>>> = {};
   /** Values that its scores rest on. */
@@ -25,6 +26,7 @@ export class Told implements Foresight {
     return {
       model: 'told',
       observe: (value) => void values.push(value),
+      recall: (past) => void this.recalled.set(key, Array.from(past)),
       forecast: (steps) => ({
         ...{ intervalMs, q10: flat(steps), q50: flat(steps), q90: flat(steps) },
         ...this.curves[kind],

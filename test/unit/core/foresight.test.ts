@@ -107,7 +107,7 @@ describe('planner: foresight', () => {
       page({ agesMs: ages.map((age) => (age + 0.45) * stepMs), values: { cpuBackgroundShare: cpu }, ...change });
     const fine = told([2, 1, 0], [0.1, 0.2, 0.3], { intervalMs: 0.9 * stepMs });
     const [older] = asksOf(leader.report('bob', [{ type: 'history', request: ask!.request, page: fine }]));
-    assert.deepEqual([older!.resolution, older!.sinceMs], ['5m', limits.forecastHistorySteps * stepMs]);
+    assert.deepEqual([older!.resolution, older!.sinceMs], ['5m', limits.forecastDistantMeans * 5 * stepMs]);
     const first = told([10], [0.6], { intervalMs: 5 * stepMs, next: 3 });
     const [more] = asksOf(leader.report('bob', [{ type: 'history', request: older!.request, page: first }]));
     assert.deepEqual([more!.resolution, more!.sinceMs, more!.from], ['5m', older!.sinceMs, 3]);
@@ -117,6 +117,40 @@ describe('planner: foresight', () => {
     tickAt(leader.nowMs);
     const no = Number.NaN;
     assert.deepEqual(learned('cpu'), [0.6, no, no, no, no, 0.7, no, no, no, no, 0.1, 0.2, 0.3, 0.9]);
+  });
+
+  it('recalls what lies before the steps that it learns, for the seasons, up to them and no more of it than a month', () => {
+    leader.join('bob');
+    for (let each = 1; each < 1_000; each += 1) leader.join(`n${each}`);
+    const reach = limits.forecastHistoryStepsOfAll / 1_000;
+    const nowMs = phaseMs;
+    const ask = asksOf(tickAt(nowMs)).find(({ node }) => node === 'bob')!;
+    metricsAt(nowMs + 0.5 * stepMs, [sample(0, 0.9)]);
+    const fine = page({ agesMs: [(reach - 3) * stepMs], values: { cpuBackgroundShare: [0.3] } });
+    const [older] = asksOf(leader.report('bob', [{ type: 'history', request: ask.request, page: fine }]));
+    assert.equal(older!.sinceMs, (limits.forecastDistantMeansOfAll / 1_000) * 5 * stepMs);
+    const ages = [reach + 13, reach + 7, reach + 2, reach - 3, 0].map((age) => age * stepMs);
+    const month = limits.forecastDistantMeans * 5 * stepMs;
+    const coarse = page({
+      agesMs: [month + 1, ...ages],
+      values: { cpuBackgroundShare: [1, 0.6, 0.7, 0.8, 0.5, 0.5] },
+      intervalMs: 5 * stepMs,
+    });
+    leader.report('bob', [{ type: 'history', request: older!.request, page: coarse }]);
+    metricsAt(nowMs + 1.5 * stepMs, [sample(0, 0)]);
+    tickAt(leader.nowMs);
+    const no = Number.NaN;
+    const five = (value: number) => Array<number>(5).fill(value);
+    const past = told.recalled.get('bob/cpu')!.map((value) => Number(value.toFixed(4)));
+    assert.deepEqual(past, [...five(0.6), no, ...five(0.7), ...five(0.8), no, no, no, no]);
+    assert.equal(learned('cpu')![0], 0.3, 'it goes on with the first step that is learned');
+    assert.ok(told.recalled.get('bob/network-in')!.every(Number.isNaN));
+    // What was recalled once is not again.
+    leader.step({ type: 'node-status', status: nodeStatus('bob', { online: false }) });
+    told.recalled.clear();
+    metricsAt(leader.nowMs + 3 * stepMs, [sample(0, 0.6), sample(-stepMs, 0)]);
+    tickAt(leader.nowMs);
+    assert.equal(told.recalled.size, 0);
   });
 
   it('learns short pasts before long ones', () => {

@@ -7,6 +7,7 @@ import {
   seasonalSmoothing,
 } from '@foremesh/models';
 import fc from 'fast-check';
+import { SeasonWatch } from '../../../models/season/season-watch.ts';
 import { keepsForecasterContract } from '../../support/forecaster-contract.ts';
 import { randomOf } from '../../support/generated.ts';
 
@@ -58,6 +59,24 @@ describe('seasons: periods', () => {
       assert.ok(missed <= 2, `${missed} of 100`);
     });
   }
+
+  it('are found the moment that the second is complete, but for a few in noise, and a few values later of those', () => {
+    const late: string[] = [];
+    for (const [name, shape] of Object.entries(shapes))
+      for (const period of [20, 24, 60, 144, 333, 700, 1_440])
+        for (const noise of [0.03, 0.15]) {
+          const { normal } = randomOf(period + noise);
+          const watch = new SeasonWatch({ intervalMs: 60_000 });
+          let at = 0;
+          const isFound = () => watch.periods.some((found) => Math.abs(found - period) <= Math.max(1, 0.06 * period));
+          for (; at < 2.6 * period && !isFound(); at += 1)
+            watch.observe(shape((at / period + 0.3) % 1) + noise * normal());
+          assert.ok(isFound(), `${name} of ${period}`);
+          // Blocks of a long past are complete every few values.
+          if (at > 2 * period + 16) late.push(`${name} of ${period}: ${at / period}`);
+        }
+    assert.ok(late.length <= 4, `${late.length} of 56: ${late.join(', ')}`);
+  });
 
   it('are not mistaken for shorter ones while they are not held twice', () => {
     let [wrong, searches] = [0, 0];

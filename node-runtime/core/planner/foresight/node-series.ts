@@ -26,12 +26,23 @@ export interface NodeSeriesOptions {
   readonly nowMs: number;
 }
 
+/** A mean over the time from `atMs - intervalMs` to `atMs`. */
+interface DistantMean {
+  readonly atMs: number;
+  readonly intervalMs: number;
+  readonly row: Row;
+}
+
 const never = Number.NEGATIVE_INFINITY;
 /** Batches of one boot that are remembered, so that one that comes twice counts once. */
 const batchesKnown = 64;
 
 /** A mean of a history that spans more steps than that tells nothing of any of them. */
 const stepsPerMeanMost = 12;
+
+/** Nothing older is remembered by any node. */
+const distantMost = limits.forecastDistantMeans;
+const distantMsMost = distantMost * 300_000;
 
 /** So little of the past is not worth asking for. */
 const untoldStepsMost = 10;
@@ -51,6 +62,8 @@ export class NodeSeries {
   /** What is being heard, and what the node's history says. */
   #live: Steps;
   #past: Steps;
+  /** What it says of the time before the steps that are learned: of that only the seasons are. */
+  #distant: DistantMean[] = [];
   #newestStep = Number.NEGATIVE_INFINITY;
   /** Up to this step all is learned, or waits in `#backlog`. */
   #takenStep: number | undefined;
@@ -97,6 +110,11 @@ export class NodeSeries {
     return unknownMs - toldMs > untoldStepsMost * this.#options.stepMs ? unknownMs : 0;
   }
 
+  /** Whether its series begin, or begin anew: what lies before the steps that are learned tells their seasons. */
+  beginsAt(nowMs: number): boolean {
+    return this.#takenStep === undefined || this.#live.stepOf(nowMs) - this.#takenStep > limits.forecastGapSteps;
+  }
+
   hearMetrics({ bootId, seq, samples }: NodeMetrics, memoryBytes: number, nowMs: number): void {
     if (bootId !== this.#bootId) {
       this.#bootId = bootId;
@@ -116,21 +134,28 @@ export class NodeSeries {
     if (this.#live.size > limits.forecastOpenSteps) this.#live.forget(this.#newestStep - limits.forecastOpenSteps);
   }
 
-  /** Finer means come before coarser ones: these count, each in the step in its middle, where nothing finer was told. */
+  /**
+   * Finer means come before coarser ones: these count, each in the step in its middle, where nothing finer was told. Those of the time before all steps that
+   * are learned tell of the seasons.
+   */
   hearHistory(page: HistoryPage, memoryBytes: number, nowMs: number): void {
     const { historySteps, stepMs } = this.#options;
     const reachMs = historySteps() * stepMs;
     if (!this.#awaitsHistory || page.intervalMs > stepsPerMeanMost * stepMs) return;
     const isCoarse = page.intervalMs >= 2 * stepMs;
+    const isNew = this.beginsAt(nowMs);
     for (const [index, ageMs] of page.agesMs.entries()) {
       const atMs = nowMs - ageMs;
       const middleMs = atMs - page.intervalMs / 2;
-      if (ageMs > reachMs || (isCoarse && this.#past.mean(this.#past.stepOf(middleMs)) !== undefined)) continue;
+      const isDistant = ageMs > reachMs;
+      if (isDistant && !(isCoarse && ageMs <= distantMsMost && isNew && this.#distant.length < distantMost)) continue;
+      if (isCoarse && this.#past.mean(this.#past.stepOf(middleMs)) !== undefined) continue;
       const value = (name: (typeof measured)[number]) => page.values[name]?.[index] ?? Number.NaN;
       const values = Object.fromEntries(measured.map((name) => [name, value(name)]));
       const row = rowOf(values as Measured, memoryBytes);
       // In every step that it spans it would say that nothing ever moves within minutes.
-      if (isCoarse) this.#past.addSample(middleMs, row);
+      if (isDistant) this.#distant.push({ atMs, intervalMs: page.intervalMs, row });
+      else if (isCoarse) this.#past.addSample(middleMs, row);
       else this.#past.addMean(atMs, page.intervalMs, row);
     }
   }
@@ -143,6 +168,7 @@ export class NodeSeries {
   /** It was away, and has measured meanwhile what nobody heard. */
   awaitHistory(): void {
     this.#awaitsHistory = true;
+    this.#distant = [];
   }
 
   /** Takes what is complete: the steps before the one whose samples come now. */
@@ -151,7 +177,7 @@ export class NodeSeries {
     if (this.#awaitsHistory || last <= (this.#takenStep ?? Number.NEGATIVE_INFINITY)) return;
     // Away for longer, it begins anew with what it tells of the time; else its series go on, and what nobody measured is missing.
     if (this.#takenStep !== undefined && last - this.#takenStep > limits.forecastGapSteps) {
-      this.#open();
+      this.#backlog = [];
       this.#takenStep = undefined;
     }
     const told = Math.min(this.#past.first ?? last, this.#live.first ?? last);
@@ -160,7 +186,10 @@ export class NodeSeries {
     for (let step = from; step <= last; step += 1) {
       const row = this.#live.mean(step) ?? this.#past.mean(step) ?? nothing;
       // Before the first value there is nothing to be learned.
-      if (this.#takenStep === undefined && row.every(Number.isNaN)) continue;
+      if (this.#takenStep === undefined) {
+        if (row.every(Number.isNaN)) continue;
+        this.#open(step);
+      }
       this.#backlog.push(row);
       this.#takenStep = step;
     }
@@ -168,16 +197,33 @@ export class NodeSeries {
     if (this.#past.size > 0) this.#past = new Steps(this.#options.stepMs, this.#options.phaseMs);
   }
 
-  #open(): void {
+  /** Series that begin with that step. */
+  #open(first: number): void {
     const { foresight, node, stepMs: intervalMs } = this.#options;
     this.close();
-    this.#backlog = [];
     this.#learned = 0;
     this.#rows.clear();
     this.outlook = undefined;
     this.#forecasters = resources.map((kind) => {
       return foresight.open({ key: seriesKey(node, kind), kind, intervalMs, range: rangeOf(kind) });
     });
+    this.#recall(first);
+  }
+
+  #recall(first: number): void {
+    const { stepMs } = this.#options;
+    const spans = this.#distant.map(({ atMs, intervalMs }) => {
+      const end = this.#live.stepOf(atMs - stepMs / 2) + 1;
+      return { begin: end - Math.round(intervalMs / stepMs), end: Math.min(end, first) };
+    });
+    const begin = spans.reduce((least, span) => Math.min(least, span.begin), first);
+    for (const [index, forecaster] of this.#forecasters.entries()) {
+      const values = new Float32Array(first - begin).fill(Number.NaN);
+      for (const [at, span] of spans.entries())
+        values.fill(this.#distant[at]!.row[index]!, span.begin - begin, Math.max(span.begin, span.end) - begin);
+      forecaster.recall?.(values);
+    }
+    this.#distant = [];
   }
 
   /** Steps that wait to be learned. */
@@ -191,11 +237,6 @@ export class NodeSeries {
    */
   learn(most: number, batch: ObservedValue[]): number {
     if (this.#backlog.length === 0) return 0;
-    if (this.#forecasters.length === 0) {
-      const backlog = this.#backlog;
-      this.#open();
-      this.#backlog = backlog;
-    }
     const { foresight, node, historySteps, trainedMs } = this.#options;
     const kept = historySteps();
     const isBatched = foresight.observeAll !== undefined;

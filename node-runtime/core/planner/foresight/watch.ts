@@ -83,12 +83,8 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
 }
 
 /** How many steps of its past the forecasts of each node begin with. */
-export function historyStepsOf(state: PlannerState): number {
-  return Math.min(limits.forecastHistorySteps, stepsOfEach(state));
-}
-
-function stepsOfEach({ nodes }: PlannerState): number {
-  return Math.floor(limits.forecastHistoryStepsOfAll / Math.max(1, nodes.size));
+export function historyStepsOf({ nodes }: PlannerState): number {
+  return Math.min(limits.forecastHistorySteps, Math.floor(limits.forecastHistoryStepsOfAll / Math.max(1, nodes.size)));
 }
 
 /** A node came, or left: what is said twice counts once. */
@@ -231,10 +227,11 @@ export function hearHistory(
 
 const fiveMinutesMs = 300_000;
 
-/** How far back means of five minutes are worth asking for: the series before those of a minute, and when the node was there. */
-function longPastMs(state: PlannerState, { series, leaving }: NodeView): number {
-  const presenceMs = leaving?.awaitsHistory === true ? stepsOfEach(state) * fiveMinutesMs : 0;
-  return Math.max(series.untoldMs(state.nowMs), presenceMs);
+/** How far back means of five minutes are worth asking for: the series before those of a minute, the seasons before these, and when the node was there. */
+function longPastMs({ nodes, nowMs }: PlannerState, { series, leaving }: NodeView): number {
+  const isNew = series.beginsAt(nowMs) || leaving?.awaitsHistory === true;
+  const means = Math.min(limits.forecastDistantMeans, Math.floor(limits.forecastDistantMeansOfAll / nodes.size));
+  return Math.max(series.untoldMs(nowMs), isNew ? means * fiveMinutesMs : 0);
 }
 
 function endHistory(state: PlannerState, id: string, node: NodeView | undefined): void {
