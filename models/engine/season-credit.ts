@@ -1,8 +1,7 @@
-import { seasonGain } from '../season/gain.ts';
+import { gainLeast, seasonGain } from '../season/gain.ts';
 import type { SeasonWatch } from '../season/season-watch.ts';
 
-/** A season is worth following from that share of squared errors on, and its followers get no more weight than that. */
-const gainLeast = 0.5;
+/** Followers of a season get no more weight than that. */
 const shareMost = 0.95;
 /** Periods after which they must have won their weight by themselves. */
 const periodsOfCredit = 6;

@@ -1,5 +1,8 @@
 import type { LevelValues } from './history.ts';
 
+/** A season that saves less is not worth to be followed before it has shown in forecasts what it is worth. */
+export const gainLeast = 0.5;
+
 /**
  * What a season of that many steps would have saved of the squared errors of a forecast `steps` ahead, had what came one period before been taken
  * for it: 1 where that was all, 0 and below where the last value or the mean did no worse. Out of the sample: no value tells of itself. The finest level that

@@ -63,10 +63,8 @@ export class SeasonWatch {
     this.#take(this.#search(levels));
     const growth = length < shortHistory.values && this.#periods.length === 0 ? shortHistory.growth : 4;
     const wait = Math.min(searchValues, length / growth) * (0.75 + fraction / 2);
-    // As soon as two days, or two weeks, are there, they are worth a look, and a little later another.
-    const seenTwice = this.#hints
-      .flatMap((period) => [2 * period, (2.05 + 0.1 * fraction) * period])
-      .filter((steps) => steps > length);
+    // As soon as two days, or two weeks, are there, they are worth a look.
+    const seenTwice = this.#hints.map((period) => (2.05 + 0.1 * fraction) * period).filter((steps) => steps > length);
     this.#next = Math.ceil(Math.min(length + wait, ...seenTwice));
   }
 

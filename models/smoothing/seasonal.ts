@@ -2,7 +2,7 @@ import { wholeRange } from '../baselines/empirical-bands.ts';
 import { towardsEnds, widened } from '../baselines/young.ts';
 import { Slab } from '../engine/slab.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
-import { seasonGain } from '../season/gain.ts';
+import { gainLeast, seasonGain } from '../season/gain.ts';
 import type { LevelValues } from '../season/history.ts';
 import { beginning, bounded, meanOver, PeriodBins, profileOf } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
@@ -39,8 +39,8 @@ const shareLeast = 1e-3;
 function handicapOf(levels: readonly LevelValues[], [short, long]: readonly number[], steps: number): number {
   if (short === undefined || long === undefined) return 1;
   const common = levels.filter(({ values, stride }) => values.length * stride >= 2 * long);
-  const left = (period: number) => 1 - seasonGain(common, period, steps);
-  return Math.sqrt(Math.max(1, left(short) / left(long)));
+  const gain = seasonGain(common, long, steps);
+  return gain < gainLeast ? 1 : Math.sqrt(Math.max(1, (1 - seasonGain(common, short, steps)) / (1 - gain)));
 }
 
 /**
