@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '@foremesh/node-runtime/cli';
-import { formatConnection } from '@foremesh/node-runtime/contract';
+import { formatConnection, limits } from '@foremesh/node-runtime/contract';
 import { connectMesh, type Forecast, type MeshClient } from '@foremesh/node-runtime/sdk';
+import { openHome } from '@foremesh/node-runtime/shell';
 import { replayJournal } from '../../../node-runtime/shell/voter/journal.ts';
 import { planningPolicy } from '../../../node-runtime/shell/voter/policy.ts';
 import { FakeIo } from '../../unit/cli/fake-io.ts';
 import { Mesh } from './mesh.ts';
+import { rememberPast } from './past.ts';
 import { endAll, later, scratch, spawnScript, until } from './support.ts';
 
 /** A minute of samples, and so a step of a forecast, passes in 0.36 s. */
@@ -80,5 +83,24 @@ describe('the forecast of a node', function () {
     await bob.kill('SIGTERM');
     await client.removeNode('bob');
     await until('its forecast is gone', async () => (await client.forecast('bob')) === undefined);
+  });
+
+  it('expects what comes again though the node has seen it last before all that a leader learns step by step', async () => {
+    const period = 3_072;
+    assert.ok(2 * period > limits.forecastHistorySteps, 'what is learned step by step holds it less than twice');
+    // It has been busy for a fifth of each period, and will be in 40 s, if it goes on.
+    const [steps, ahead] = [Math.round(3.2 * period), 120];
+    const isBusy = (step: number) => (step - (steps + ahead) + 4 * period) % period < period / 5;
+    const home = openHome(join(mesh.directory, 'bob'), {});
+    const begunMs = performance.now();
+    await rememberPast(home.historyDirectory, { sampleIntervalMs, steps, isBusy });
+    await mesh.node('bob', { sampleIntervalMs, slots: 0, mayLead: false });
+    const risen = await forecastOf('bob', ({ resources }) => {
+      const { q50 } = resources.find(({ resource }) => resource === 'memory')!.own;
+      return q50.at(-1)! > q50[0]! + 0.15 * totalmem();
+    });
+    const leftSteps = ahead - (performance.now() - risen.ageMs - begunMs) / stepMs;
+    // So far back, the mean of 16 steps is one value.
+    assert.ok(leftSteps > 0 && leftSteps < risen.steps + 2 * 16, `${leftSteps} steps before`);
   });
 });

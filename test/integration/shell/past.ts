@@ -5,10 +5,18 @@ const samplesPerStep = 12;
 /** So many steps with little to do, and as many with much. */
 const halfSteps = 20;
 
-/** Writes the history of a device that has measured itself until now for so many steps (minutes, where samples are 5 s apart), with work that comes and goes. */
+export interface PastOptions {
+  readonly sampleIntervalMs: number;
+  /** Minutes, where samples are 5 s apart. */
+  readonly steps: number;
+  /** When it had much to do: as often as not, unless said. */
+  readonly isBusy?: (step: number) => boolean;
+}
+
+/** Writes the history of a device that has measured itself until now for so many steps, with work that comes and goes. */
 export async function rememberPast(
   directory: string,
-  { sampleIntervalMs, steps }: { readonly sampleIntervalMs: number; readonly steps: number },
+  { sampleIntervalMs, steps, isBusy = (step) => Math.floor(step / halfSteps) % 2 === 1 }: PastOptions,
 ): Promise<void> {
   const problems: string[] = [];
   const history = await History.open({ directory, sampleIntervalMs, onProblem: (text) => void problems.push(text) });
@@ -16,8 +24,7 @@ export async function rememberPast(
   const beganMs = Date.now() - samples * sampleIntervalMs;
   for (let sample = 0; sample < samples; sample += 1) {
     const step = Math.floor(sample / samplesPerStep);
-    const isBusy = Math.floor(step / halfSteps) % 2 === 1;
-    const share = (isBusy ? 0.7 : 0.2) + ((step * 7_919) % 13) / 100;
+    const share = (isBusy(step) ? 0.7 : 0.2) + ((step * 7_919) % 13) / 100;
     const atMs = sample * sampleIntervalMs;
     const measured = {
       atMs,
