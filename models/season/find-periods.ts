@@ -22,7 +22,7 @@ const prominenceLeast = 1.4;
 const shortestShare = 0.75;
 const periodsMost = 3;
 /** A period that is no whole number of steps leaves at most that share unexplained of what the whole number leaves. */
-const fractionShareMost = 0.9;
+const fractionShareMost = 0.7;
 
 /**
  * The periods of a series, found as hills of its autocorrelation (Vlachos, Yu and Castelli 2005, without their periodogram): the
