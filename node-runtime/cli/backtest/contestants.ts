@@ -66,7 +66,7 @@ export async function contestantsOf(options: ContestantsOptions): Promise<Contes
       'seasonal-naive',
       new MeshError(
         'MESH_SERIES_INVALID',
-        `it repeats seasons of ${season} values and needs two before the first origin, where there are ${first}`,
+        `too little for seasonal-naive: ${plural(first, 'value')} before the first origin, and it needs two seasons of ${season}`,
         { mend: 'give it a longer series' },
       ),
     );

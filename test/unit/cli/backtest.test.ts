@@ -127,7 +127,7 @@ describe('cli: backtest', function () {
       io.err,
       new RegExp(`^no row for lstm: ${too}, and a leader trains it from 1,000 on; --model lstm`, 'm'),
     );
-    const season = 'it repeats seasons of 288 values and needs two before the first origin, where there are 30';
+    const season = 'too little for seasonal-naive: 30 values before the first origin, and it needs two seasons of 288';
     assert.match(io.err, new RegExp(`^no row for seasonal-naive: ${season}; give it a longer series$`, 'm'));
     assert.doesNotMatch(io.text, /^(ridge|lstm|seasonal-naive)/m);
     io.err = '';
