@@ -20,6 +20,11 @@ export interface ForecastersOptions {
 
 const dayMs = 86_400_000;
 
+/** Values in a season of `seasonal-naive`: a day of them. It needs two seasons. */
+export function naiveSeasonOf(intervalMs: number): number {
+  return Math.max(2, Math.round(dayMs / intervalMs));
+}
+
 /** Every model that forecasts a series by itself, by its name; the plainest first. A new one is added here. */
 export function forecastersBy({ fit, horizon }: ForecastersOptions): ReadonlyMap<string, ForecasterFactory> {
   return new Map<string, ForecasterFactory>([
@@ -27,7 +32,7 @@ export function forecastersBy({ fit, horizon }: ForecastersOptions): ReadonlyMap
     ['persistence', persistence],
     ['moving-average', movingAverage()],
     ['climatology', climatology],
-    ['seasonal-naive', (series) => seasonalNaive(Math.max(2, Math.round(dayMs / series.intervalMs)))(series)],
+    ['seasonal-naive', (series) => seasonalNaive(naiveSeasonOf(series.intervalMs))(series)],
     ['simple-smoothing', simpleSmoothing],
     ['damped-smoothing', dampedSmoothing],
     ['seasonal-climatology', seasonalClimatology()],

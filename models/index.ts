@@ -30,7 +30,7 @@ export type {
   SeriesWindow,
 } from './forecaster.ts';
 export { quantileLevels } from './forecaster.ts';
-export { forecastersBy } from './forecasters.ts';
+export { forecastersBy, naiveSeasonOf } from './forecasters.ts';
 export {
   type GlobalModelRecord,
   isWorthUsing,

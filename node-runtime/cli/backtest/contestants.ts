@@ -1,6 +1,7 @@
 import {
   type ForecasterFactory,
   forecastersBy,
+  naiveSeasonOf,
   originsIn,
   retrainPolicy,
   type SeriesRange,
@@ -34,18 +35,18 @@ export interface ContestantsOptions {
 
 export interface Contestants {
   readonly models: ReadonlyMap<string, ForecasterFactory>;
-  /** Those that nobody asked for by name and that are not there, and why. */
+  /** Those that are not there, and why. */
   readonly absent: readonly { readonly model: string; readonly reason: string }[];
   /** Gives back what trained models hold. */
   dispose(): void;
 }
 
 /**
- * The models of a backtest by their names, the last value always among them. Throws `MESH_USAGE` for a name that none has, and, for one that is asked for by name,
- * `MESH_SERIES_INVALID` where there is too little to train it on and `MESH_NOT_INSTALLED` where it is not here.
+ * The models of a backtest by their names, the last value always among them. Throws `MESH_USAGE` for a name that none has; where all that are asked for by name are
+ * absent, what the first of them lacks: `MESH_SERIES_INVALID` for values, `MESH_NOT_INSTALLED` for packages.
  */
 export async function contestantsOf(options: ContestantsOptions): Promise<Contestants> {
-  const { horizon, wanted } = options;
+  const { intervalMs, horizon, first, wanted } = options;
   const single = forecastersBy({ fit: await loadArima(), horizon });
   const names = [...single.keys(), ...trained];
   const unknown = wanted?.find((name) => !names.includes(name));
@@ -57,7 +58,18 @@ export async function contestantsOf(options: ContestantsOptions): Promise<Contes
   }
   const isWanted = (name: string) => wanted?.includes(name) ?? true;
   const models = new Map([...single].filter(([name]) => name === plainest || isWanted(name)));
-  const absent: { model: string; reason: string }[] = [];
+  const lacking = new Map<string, MeshError>();
+  const season = naiveSeasonOf(intervalMs);
+  // Before it has seen two seasons it is another model.
+  if (first < 2 * season && models.delete('seasonal-naive'))
+    lacking.set(
+      'seasonal-naive',
+      new MeshError(
+        'MESH_SERIES_INVALID',
+        `too little for seasonal-naive: ${plural(first, 'value')} before the first origin, and it needs two seasons of ${season}`,
+        { mend: 'give it a longer series' },
+      ),
+    );
   const loaded: LoadedModel[] = [];
   for (const name of trained.filter(isWanted)) {
     try {
@@ -65,13 +77,15 @@ export async function contestantsOf(options: ContestantsOptions): Promise<Contes
       loaded.push(model);
       models.set(name, singleSeriesOf(model));
     } catch (error) {
-      if (wanted !== undefined || !(error instanceof MeshError)) throw error;
-      absent.push({
-        model: name,
-        reason: [error.message, ...(error.mend === undefined ? [] : [error.mend])].join('; '),
-      });
+      if (!(error instanceof MeshError)) throw error;
+      lacking.set(name, error);
     }
   }
+  if (wanted !== undefined && !wanted.some((name) => models.has(name))) throw [...lacking.values()][0]!;
+  const absent = [...lacking].map(([model, { message, mend }]) => ({
+    model,
+    reason: mend === undefined ? message : `${message}; ${mend}`,
+  }));
   const dispose = () => {
     for (const model of loaded) model.dispose?.();
   };
@@ -99,6 +113,6 @@ async function train(
     steps: horizon,
     onProgress: (share) => onProgress(share, `${name}, in training`),
   });
-  if (weights === undefined) throw fault(`${before} are too few to train ${name}`, 'give it a longer series');
+  if (weights === undefined) throw fault(`too little to train ${name}: ${before}`, 'give it a longer series');
   return readGlobalModel(weights);
 }

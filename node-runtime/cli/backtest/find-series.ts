@@ -19,6 +19,8 @@ export interface FoundSeries {
   readonly range: SeriesRange;
   /** Where that is not certain: why it is assumed, as the end of a sentence. */
   readonly because?: string;
+  /** How to get more values. */
+  readonly more: string;
 }
 
 /** What a node is asked for when nobody says. */
@@ -28,15 +30,15 @@ const historyMs = 31 * 86_400_000;
 const mend = 'name a CSV file, or a node: `foremesh nodes` lists them';
 
 /**
- * A file of that name, else a node. Throws `MESH_SERIES_INVALID` for what cannot be read and `MESH_USAGE` for options that would do nothing; what asking a node
- * throws.
+ * A file of that name, else a node, which no directory of its name hides. Throws `MESH_SERIES_INVALID` for what cannot be read and `MESH_USAGE` for options that
+ * would do nothing; what asking a node throws.
  */
 export async function findSeries(session: Session, what: string, choice: SeriesChoice): Promise<FoundSeries> {
   if (what.trim() === '') throw new MeshError('MESH_USAGE', 'it is not said what to look at', { mend });
   const file = resolve(session.io.directory, what);
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' && isIdentifier(what)) return undefined;
     const isMissing = error.code === 'ENOENT';
+    if ((isMissing || error.code === 'EISDIR') && isIdentifier(what)) return undefined;
     const message = isMissing ? 'there is no such file' : `it cannot be read: ${error.message}`;
     throw new MeshError('MESH_SERIES_INVALID', message, { where: what, mend });
   });
@@ -55,7 +57,7 @@ function ofFile(text: string, what: string, { column, interval, metric, resoluti
     ...(column === undefined ? {} : { column }),
     ...(interval === undefined ? {} : { intervalMs: interval }),
   });
-  return { series, ...assumed(series, what) };
+  return { series, ...assumed(series, what), more: 'give it a longer series' };
 }
 
 /** Shares have two ends, and a name that tells them: it makes a difference to the engine, which takes what has no upper end for a network. */
@@ -89,12 +91,17 @@ async function ofNode(
   });
   const { samples, intervalMs } = history;
   const read = samples.map((sample, line) => ({ line, value: sample[metric] ?? Number.NaN, timeMs: -sample.ageMs }));
-  const fault = (_: number, message: string) =>
-    new MeshError('MESH_SERIES_INVALID', message, { where: `the history of ${node}` });
-  if (read.length === 0) throw fault(0, 'nothing has been measured yet');
+  const more = resolution === '5s' ? 'ask later' : '--resolution 5s has more of the last hour';
+  const fault = (_: number, message: string, mend?: string) =>
+    new MeshError('MESH_SERIES_INVALID', message, {
+      where: `the history of ${node}`,
+      ...(mend === undefined ? {} : { mend }),
+    });
+  if (read.length === 0) throw fault(0, 'nothing has been measured yet', more);
   return {
     series: { name: metric, ...onGrid(read, interval ?? intervalMs, fault) },
     ...rangeOfMetric(metric, samples, memoryBytes),
+    more,
   };
 }
 

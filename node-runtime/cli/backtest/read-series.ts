@@ -7,6 +7,8 @@ export interface Series {
   readonly intervalMs: number;
   /** Where the interval is from: the file's times, the command line, or nowhere. */
   readonly intervalBy: 'times' | 'option' | 'default';
+  /** How many values share their place with others, and are in a mean. */
+  readonly averaged: number;
 }
 
 export interface ReadOptions {
@@ -26,9 +28,15 @@ const magnitudeMost = 1e30;
 const delimiters = [';', '\t', ','] as const;
 const missing = /^(|-|n\/?a|nan|null|none|missing)$/i;
 const timeName = /^(time|timestamp|date|datetime|ts|ds|at|t|epoch|unix)$/i;
-/** A number, a weekday or a month: else `pi-1` would be read as a day in January. */
-const timeStart = /^([-+]?\d|(mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ,])/i;
-const localTime = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)$/;
+const month = '(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)';
+/** The year first, or a month or a weekday in letters: `pi-1` would be read as a day in January, and `01/03/2024` as one too. */
+const dateStart = new RegExp(
+  `^(\\d{4}([-/]|\\.\\d+\\.)\\d|\\d\\d?[- ]${month}|(${month}|mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,])`,
+  'i',
+);
+const yearLast = /^\d\d?[-/.]\d\d?[-/.]\d{2,4}($|[ T])/;
+/** By its name, as far as `Date.parse` knows it, or as a distance from UTC after the time of day. */
+const offset = /(\b|\d)(z|utc?|gmt|[ecmp][sd]t)\b|:\d\d(\.\d+)? ?[-+]\d/i;
 
 interface Row {
   readonly line: number;
@@ -44,9 +52,10 @@ export function readSeries(text: string, options: ReadOptions): Series {
     });
   const lines = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/);
   const isComment = (line: string) => line.startsWith('#');
-  const delimiter = delimiters.find((each) => lines.some((line) => !isComment(line) && line.includes(each))) ?? ',';
+  const isRow = (line: string) => line.trim() !== '' && !isComment(line);
+  const delimiter = delimiterOf(lines.filter(isRow));
   const rows: Row[] = lines.flatMap((line, index) =>
-    line.trim() === '' || isComment(line) ? [] : [{ line: index + 1, fields: fieldsOf(line, delimiter) }],
+    isRow(line) ? [{ line: index + 1, fields: fieldsOf(line, delimiter) }] : [],
   );
   const [first] = rows;
   if (first === undefined) throw fault(undefined, 'there are no values in it', shapes);
@@ -70,7 +79,11 @@ export function readSeries(text: string, options: ReadOptions): Series {
     const field = fields[columns.value]!;
     const value = missing.test(field) ? Number.NaN : numberOf(field);
     if (value === undefined)
-      throw fault(line, `"${field}" is no number`, 'write 0.25, or leave it empty where the value is missing');
+      throw fault(
+        line,
+        `"${field}" is no number`,
+        'write 0.25, without a sign or a unit, or leave it empty where the value is missing',
+      );
     if (Math.abs(value) > magnitudeMost)
       throw fault(line, `"${field}" is beyond ${magnitudeMost}`, 'give the values in a larger unit');
     if (columns.time === undefined) return { line, value };
@@ -79,7 +92,7 @@ export function readSeries(text: string, options: ReadOptions): Series {
       throw timeFault(
         line,
         `"${fields[columns.time]}" is no time`,
-        'write 2026-11-28T14:00:00Z, or seconds since 1970',
+        'write 2026-11-28T14:00:00Z (the year first: 01/02 could be two dates), or seconds since 1970',
       );
     return { line, value, timeMs };
   });
@@ -88,7 +101,7 @@ export function readSeries(text: string, options: ReadOptions): Series {
     const intervalMs = options.intervalMs ?? defaultIntervalMs;
     if (read.length > valuesMost) throw fault(undefined, `${read.length} values: at most ${valuesMost} can be`);
     const intervalBy = options.intervalMs === undefined ? 'default' : 'option';
-    return { name, values: Float64Array.from(read, ({ value }) => value), intervalMs, intervalBy };
+    return { name, values: Float64Array.from(read, ({ value }) => value), intervalMs, intervalBy, averaged: 0 };
   }
   return { name, ...onGrid(read as Timed[], options.intervalMs, timeFault) };
 }
@@ -106,6 +119,14 @@ function withEmptyLines(rows: readonly Row[], lines: readonly string[], names: R
     const line = from + index;
     return known.get(line) ?? (text.trim() === '' ? { line, fields: [''] } : []);
   });
+}
+
+/** What divides all lines alike; where nothing does, what divides the first. */
+function delimiterOf(lines: readonly string[]): string {
+  const countIn = (line: string, delimiter: string) => fieldsOf(line, delimiter).length;
+  const dividing = delimiters.filter((each) => countIn(lines[0] ?? '', each) > 1);
+  const alike = dividing.find((each) => lines.every((line) => countIn(line, each) === countIn(lines[0]!, each)));
+  return alike ?? dividing[0] ?? ',';
 }
 
 /** Quotes hold a field together; a quote in it is doubled. */
@@ -136,13 +157,18 @@ function readNumber(field: string, delimiter: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-/** Seconds or milliseconds since 1970, or a date; without an offset it is taken for UTC, whose hours are all as long. */
+/**
+ * Since 1970 in seconds, milliseconds, microseconds or nanoseconds, by which of them is nearest to today; or a date, taken for UTC, whose hours are all as
+ * long, unless it has an offset.
+ */
 function readTime(field: string): number | undefined {
   const number = readNumber(field, ',');
-  if (number !== undefined) return Math.abs(number) < 1e11 ? number * 1_000 : number;
-  if (!timeStart.test(field)) return undefined;
-  const [, date, time] = localTime.exec(field) ?? [];
-  const ms = Date.parse(date === undefined ? field : `${date}T${time}Z`);
+  if (number !== undefined) {
+    const size = Math.abs(number);
+    return Math.round(size < 1e11 ? number * 1e3 : size < 1e14 ? number : size < 1e17 ? number / 1e3 : number / 1e6);
+  }
+  if (!dateStart.test(field)) return undefined;
+  const ms = Date.parse(field.replace(/^([-\d]+)T/, '$1 ') + (offset.test(field) ? '' : ' UTC'));
   return Number.isNaN(ms) ? undefined : ms;
 }
 
@@ -163,14 +189,18 @@ function chooseColumns(
   const names = header ?? fields.map((_, index) => String(index + 1));
   const named = header?.findIndex((name) => timeName.test(name)) ?? -1;
   const [first] = fields;
-  const isDate = readNumber(first!, ',') === undefined && readTime(first!) !== undefined;
+  const isDate = dateStart.test(first!) || yearLast.test(first!);
   const isGuessed = named < 0 && !isDate && header === undefined && fields.length === 2;
   const time = named >= 0 ? named : isDate || isGuessed ? 0 : undefined;
   const isValue = (field: string) => missing.test(field) || numberOf(field) !== undefined;
   const others = names.map((_, index) => index).filter((index) => index !== time);
   const values = others.length === 1 ? others : others.filter((index) => isValue(fields[index] ?? ''));
-  const choose = `choose one: --column ${values.map((index) => names[index]).join(', or ')}`;
+  const isUnique = (name: string) => names.indexOf(name) === names.lastIndexOf(name);
+  const offered = values.map((index) => (isUnique(names[index]!) ? names[index] : index + 1));
+  const choose = `choose one: --column ${offered.join(', or ')}`;
   if (wanted !== undefined) {
+    const same = names.filter((name) => name === wanted).length;
+    if (same > 1) throw fault(`there are ${same} columns "${wanted}"`, choose);
     const value = names.indexOf(wanted) >= 0 ? names.indexOf(wanted) : Number(wanted) - 1;
     if (names[value] === undefined) throw fault(`there is no column "${wanted}"`, `there are: ${names.join(', ')}`);
     if (value === time && names.length > 1)
@@ -221,5 +251,6 @@ export function onGrid(
     counts[placeOf(each)]! += 1;
   }
   const values = sums.map((sum, place) => (counts[place] === 0 ? Number.NaN : sum / counts[place]!));
-  return { values, intervalMs, intervalBy: wantedMs === undefined ? 'times' : 'option' };
+  const averaged = counts.reduce((sum, count) => sum + (count > 1 ? count : 0), 0);
+  return { values, intervalMs, intervalBy: wantedMs === undefined ? 'times' : 'option', averaged };
 }

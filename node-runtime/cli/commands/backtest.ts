@@ -1,3 +1,5 @@
+import { access, constants } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { SeriesRange } from '@foremesh/models';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
@@ -8,6 +10,7 @@ import {
   historyResolution,
   MeshError,
 } from '../../contract/index.ts';
+import { onDisk } from '../../data/files.ts';
 import { saveFile } from '../../data/local-files.ts';
 import type { Contestants } from '../backtest/contestants.ts';
 import { findSeries, usual } from '../backtest/find-series.ts';
@@ -27,7 +30,8 @@ const examples = `
 Every model forecasts the second half of the series from what came before, again and again, and is judged by what came
 then; ridge and lstm are trained on what lies before the first of these forecasts, lstm by itself only where there is
 as much as a leader needs. The file has a value on each line, or a time and a value ("2026-11-28T14:00:00Z,0.31"), or
-more columns of which one is chosen; the first line may name them, and an empty value is a missing one.
+more columns of which one is chosen; the first line may name them, and an empty value is a missing one. Dates have the
+year first, or the month in letters.
 
 MAE is the mean error of the middle; MASE the same by the mean change from one value to the next; PB the mean pinball
 loss of the three quantiles, by which the best comes first; IN BAND is how often the value was in the band of 80 %.
@@ -81,19 +85,18 @@ export const backtestCommand: CommandModule = {
 async function run(session: Session, what: string, options: Options): Promise<void> {
   const { backtestOrigins } = await import('@foremesh/models');
   const { contestantsOf } = await import('../backtest/contestants.ts');
-  const { series, range: assumed, because } = await findSeries(session, what, options);
-  const { values, intervalMs } = series;
+  const { svg } = options;
+  if (svg !== undefined) await onDisk('write', svg, () => access(dirname(svg), constants.W_OK));
+  const { series, range: assumed, because, more } = await findSeries(session, what, options);
+  const { values, intervalMs, averaged } = series;
   const { horizon, range = assumed, model: wanted } = options;
   const origins = backtestOrigins(values.length, horizon, options.origins);
   const [first] = origins;
   if (first === undefined)
     throw new MeshError(
       'MESH_SERIES_INVALID',
-      `${plural(values.length, 'value')} are too few for ${plural(horizon, 'step')} ahead`,
-      {
-        where: what,
-        mend: `give it ${2 * horizon} or more, or a lower --horizon`,
-      },
+      `${plural(values.length, 'value')}, too few for ${plural(horizon, 'step')} ahead`,
+      { where: what, mend: `${2 * horizon} are enough: ${more}, or a lower --horizon` },
     );
   const outside = check(what, values, range, origins, horizon);
   const live = new Live(session.io.stderr);
@@ -118,12 +121,12 @@ async function run(session: Session, what: string, options: Options): Promise<vo
   const pastMs = Math.max(1, Math.min(origins.at(-1)!, 4 * horizon)) * intervalMs;
   const missing = values.filter(Number.isNaN).length;
   const heading = `${series.name} of ${what}: ${plural(values.length, 'value')} ${durationText(intervalMs)} apart, ${horizon} steps ahead from ${plural(origins.length, 'origin')}`;
-  const { svg } = options;
   const { absent } = contestants;
-  if (svg !== undefined) await saveFile(once(svgOf(heading, views, pastMs)), svg);
+  const draw = async () => svg !== undefined && saveFile(once(svgOf(heading, views, pastMs)), svg);
   if (session.json) {
+    await draw();
     // An end that is not there is null in JSON.
-    const of = { column: series.name, values: values.length, missing, outside, intervalMs, range };
+    const of = { column: series.name, values: values.length, missing, averaged, outside, intervalMs, range };
     const models = judged.map(plain);
     const drawn = svg === undefined ? {} : { svg };
     return session.printJson({ series: of, horizon, origins: origins.length, models, absent, ...drawn });
@@ -132,8 +135,12 @@ async function run(session: Session, what: string, options: Options): Promise<vo
   if (series.intervalBy === 'default')
     session.tell('no column has times: --interval says how far apart the values are, else 1 min');
   if (options.range === undefined && because !== undefined)
-    session.tell(`range ${rangeText(range)} is assumed${because}; --range LOW:HIGH gives another`);
-  if (outside > 0) session.tell(`${plural(outside, 'value')} outside of ${rangeText(range)}: forecasts never go there`);
+    session.tell(`${assumedText(range)} is assumed${because}; --range LOW:HIGH gives another`);
+  if (outside > 0) session.tell(`${plural(outside, 'value')} outside of ${rangeText(range)}, where forecasts never go`);
+  if (averaged > 0)
+    session.tell(
+      `${plural(averaged, 'value')} share an interval with others, and are averaged; if they are of several machines, leave those of one`,
+    );
   for (const { model, reason } of absent) session.tell(`no row for ${model}: ${reason}`);
   session.print('', ...renderTable(judged, columnsOf(judged)), '');
   const [best] = views;
@@ -146,6 +153,7 @@ async function run(session: Session, what: string, options: Options): Promise<vo
     ),
   );
   session.print('', session.paintOut('dim', `the last forecast of ${judged[0]!.model}: at least as much ${legend}`));
+  await draw();
   if (svg !== undefined) session.tell(`${svg}: ${plural(views.length, 'chart')}`);
 }
 
@@ -184,6 +192,11 @@ function rangeText({ low, high }: SeriesRange): string {
   return [low, high].map((end) => (Number.isFinite(end) ? end : '')).join(':');
 }
 
+function assumedText(range: SeriesRange): string {
+  const text = rangeText(range);
+  return text === ':' ? 'a range without ends' : `range ${text}`;
+}
+
 function plain({
   model,
   windows,
@@ -217,6 +230,14 @@ function numberText(value: number): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(4))) : '';
 }
 
+const prefixes = ['', 'k', 'M', 'G', 'T', 'P'] as const;
+
+/** `333.1 M`: what has no unit is still read faster in thousands. */
+function labelText(value: number): string {
+  const thousands = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(Math.abs(value)) / 3)));
+  return `${numberText(value / 1_000 ** thousands)} ${prefixes[thousands] ?? ''}`.trim();
+}
+
 /** The last forecast, beside what was before it and what came. */
 function viewOf({ values, intervalMs }: Series, { model, last: { origin, curves } }: Judged): SeriesView {
   const shown = Array.from(values.subarray(Math.max(0, origin - 4 * curves.q50.length)));
@@ -233,7 +254,7 @@ function viewOf({ values, intervalMs }: Series, { model, last: { origin, curves 
     q50: middle - low,
     q90: curves.q90[step]! - low,
   }));
-  const text = (value: number) => numberText(value + low);
+  const text = (value: number) => labelText(value + low);
   return { title: model, top: Math.max(...all) - low, text, past, future, stepMs: intervalMs };
 }
 

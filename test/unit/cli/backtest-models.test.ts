@@ -58,9 +58,25 @@ describe('cli: the models of a backtest', function () {
     assert.ok(told.includes('lstm, in training'), told.join());
   });
 
+  it('has no seasonal model that would be another one', async () => {
+    const intervalMs = 3_600_000;
+    for (const [first, isThere] of [
+      [47, false],
+      [48, true],
+    ] as const) {
+      const { models, absent } = await ask({ first, intervalMs });
+      assert.equal(models.has('seasonal-naive'), isThere);
+      assert.equal(
+        absent.some(({ model, reason }) => model === 'seasonal-naive' && /47 values .* two seasons of 24/.test(reason)),
+        !isThere,
+      );
+    }
+    await assert.rejects(ask({ first: 47, intervalMs, wanted: ['seasonal-naive'] }), /two seasons of 24/);
+  });
+
   it('trains the LSTM unasked where a leader would', async () => {
     const values = valuesOf(4_000, 2_000, 2);
-    const { models, absent, dispose } = await ask({ values, first: 2_000 });
+    const { models, absent, dispose } = await ask({ values, first: 2_000, intervalMs: 300_000 });
     dispose();
     assert.deepEqual(absent, []);
     assert.ok(models.has('lstm') && models.has('ridge') && models.has('engine'));
@@ -73,9 +89,12 @@ describe('cli: the models of a backtest', function () {
         options?.model === 'lstm' ? Promise.reject(missing) : createTrainer().train(histories, options),
     };
     const values = valuesOf(4_000, 2_000, 2);
-    const { models, absent } = await ask({ values, first: 2_000, trainer });
+    const { models, absent } = await ask({ values, first: 2_000, intervalMs: 300_000, trainer });
     assert.ok(models.has('ridge') && !models.has('lstm'));
     assert.deepEqual(absent, [{ model: 'lstm', reason: 'the LSTM needs packages; npm install them' }]);
     await assert.rejects(ask({ trainer, wanted: ['lstm'] }), missing);
+    const asked = await ask({ trainer, wanted: ['lstm', 'ridge'] });
+    assert.deepEqual([...asked.models.keys()], ['last-value', 'ridge']);
+    assert.deepEqual(asked.absent, absent);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { runCli } from '@foremesh/node-runtime/cli';
 import type { HistoryPage, NodeRow, QueryAsk } from '@foremesh/node-runtime/contract';
 import { nodeStatus } from '../core/samples.ts';
@@ -48,7 +48,15 @@ describe('cli: backtest', function () {
       { series: object; horizon: number; origins: number; models: Record<string, number | string>[] },
     ];
     const range = { low: 0, high: 1 };
-    assert.deepEqual(series, { column: 'cpu', values: 400, missing: 0, outside: 0, intervalMs: 300_000, range });
+    assert.deepEqual(series, {
+      column: 'cpu',
+      values: 400,
+      missing: 0,
+      averaged: 0,
+      outside: 0,
+      intervalMs: 300_000,
+      range,
+    });
     assert.deepEqual([horizon, origins], [6, 10]);
     const losses = models.map(({ pinballLoss }) => pinballLoss as number);
     assert.deepEqual(
@@ -86,14 +94,19 @@ describe('cli: backtest', function () {
     await writeFile(path('rx.csv'), csv(wave(100)).replace('cpu', 'received'));
     await writeFile(path('percent.csv'), csv(wave(100, 50)));
     await writeFile(path('below.csv'), csv(wave(100, 0)));
+    await writeFile(path('hosts.csv'), csv(wave(100)).replace(/^\d.*$/gm, '$&\n$&'));
     const quick = ['--model', 'last-value', '--origins', '5'];
     const cases: [string[], RegExp][] = [
       [['cpu.csv'], /^range 0:1 is assumed by the name "cpu" and its values; --range LOW:HIGH gives another$/m],
       [['percent.csv'], /^range 0:100 is assumed by the name "cpu"/m],
       [['rx.csv'], /^range 0: is assumed, as for a network/m],
-      [['below.csv'], /^range : is assumed, since values are below 0/m],
+      [['below.csv'], /^a range without ends is assumed, since values are below 0/m],
       [['rx.csv', '--range', '0:1'], /^$/],
-      [['cpu.csv', '--range', '0:0.5'], /^\d+ values outside of 0:0\.5: forecasts never go there$/m],
+      [['cpu.csv', '--range', '0:0.5'], /^\d+ values outside of 0:0\.5, where forecasts never go$/m],
+      [
+        ['hosts.csv'],
+        /^200 values share an interval with others, and are averaged; if they are of several machines, leave those of one$/m,
+      ],
     ];
     for (const [argv, message] of cases) {
       io.err = '';
@@ -108,13 +121,36 @@ describe('cli: backtest', function () {
     const too = '0 windows of 48 values and the 12 that follow before the first origin';
     assert.match(
       io.err,
-      new RegExp(`^no row for ridge: ${too} are too few to train ridge; give it a longer series$`, 'm'),
+      new RegExp(`^no row for ridge: too little to train ridge: ${too}; give it a longer series$`, 'm'),
     );
     assert.match(
       io.err,
       new RegExp(`^no row for lstm: ${too}, and a leader trains it from 1,000 on; --model lstm`, 'm'),
     );
-    assert.doesNotMatch(io.text, /^(ridge|lstm)/m);
+    const season = 'too little for seasonal-naive: 30 values before the first origin, and it needs two seasons of 288';
+    assert.match(io.err, new RegExp(`^no row for seasonal-naive: ${season}; give it a longer series$`, 'm'));
+    assert.doesNotMatch(io.text, /^(ridge|lstm|seasonal-naive)/m);
+    io.err = '';
+    assert.equal(await run('few.csv', '--origins', '5', '--model', 'arima,ridge'), 0, io.err);
+    assert.match(io.text, /^arima/m);
+    assert.match(io.err, /^no row for ridge: too little to train ridge/m);
+  });
+
+  it('knows before it begins that a picture cannot be written, and loses no table by it', async () => {
+    io.stderr.isTTY = true;
+    assert.equal(await run('cpu.csv', '--svg', path('no/cpu.svg')), 1);
+    assert.match(io.err, /^[^\n]*no\/cpu\.svg: cannot write: no such file or directory/);
+    io.err = '';
+    await mkdir(path('cpu.svg.d'));
+    assert.equal(await run('cpu.csv', '--origins', '2', '--model', 'arima', '--svg', path('cpu.svg.d')), 1);
+    assert.match(io.err, /cannot write/);
+    assert.match(io.text, /^arima/m);
+  });
+
+  it('says large numbers in thousands, millions and so on', async () => {
+    await writeFile(path('sent.csv'), csv(wave(100).map((_, at) => 333e6 + (at % 2) * 1e5)));
+    assert.equal(await run('sent.csv', '--origins', '2', '--model', 'last-value'), 0, io.err);
+    assert.match(io.text, /80 % +33\d(\.\d)? M to 33\d(\.\d)? M /);
   });
 
   it('draws in the picture what came beside what was expected', async () => {
@@ -184,6 +220,31 @@ describe('cli: backtest', function () {
     io.err = '';
     assert.equal(await run('pi-3', '--metric', 'temperatureCelsius'), 2);
     assert.match(io.err, /all of its 120 values are missing/);
+    const young = (count: number) => {
+      page.agesMs = page.agesMs.slice(0, count);
+      page.runs = page.runs.slice(0, count);
+    };
+    young(8);
+    for (const [argv, mend] of [
+      [
+        [],
+        /pi-3: 8 values, too few for 12 steps ahead.*\n {2}24 are enough: --resolution 5s has more.*, or a lower --horizon/,
+      ],
+      [['--resolution', '5s'], /\n {2}24 are enough: ask later, or a lower --horizon/],
+    ] as const) {
+      io.err = '';
+      assert.equal(await run('pi-3', ...argv), 2);
+      assert.match(io.err, mend);
+    }
+    // A directory has no values: it hides no node.
+    await mkdir(path('pi-3'));
+    io.err = '';
+    assert.equal(await run('pi-3'), 2);
+    assert.match(io.err, /8 values, too few/);
+    young(0);
+    io.err = '';
+    assert.equal(await run('pi-3'), 2);
+    assert.match(io.err, /nothing has been measured yet.*\n {2}--resolution 5s has more/);
   });
 
   it('refuses what it cannot read, and says what would be right', async () => {
@@ -198,7 +259,10 @@ describe('cli: backtest', function () {
     await writeFile(path('warm.csv'), `${'40\n48\n'.repeat(50)}`);
     const refusals: [string[], RegExp][] = [
       [['word.csv'], /word\.csv:3: "three" is no number .*MESH_SERIES_INVALID\)\n {2}write 0\.25/],
-      [['short.csv'], /short\.csv: 3 values are too few for 12 steps ahead .*\n {2}give it 24 or more/],
+      [
+        ['short.csv'],
+        /short\.csv: 3 values, too few for 12 steps ahead .*\n {2}24 are enough: give it a longer series, or a lower --horizon/,
+      ],
       [['nothing.csv'], /nothing\.csv: there is no such file .*\n {2}name a CSV file, or a node/],
       [['.'], /it cannot be read.*\n {2}name a CSV file, or a node/],
       [[''], /^[^:]*it is not said what to look at.*\n {2}name a CSV file, or a node/],
@@ -210,7 +274,7 @@ describe('cli: backtest', function () {
         /no model "lstn".*\n {2}did you mean lstm\? there are: last-value, .*ridge, lstm$/m,
       ],
       [['cpu.csv', '--model', ''], /no model "".*\n {2}there are: last-value/],
-      [['few.csv', '--model', 'ridge'], /0 windows of 48 values and the 12 that follow .* are too few to train ridge/],
+      [['few.csv', '--model', 'ridge'], /too little to train ridge: 0 windows of 48 values and the 12 that follow/],
       [['gone.csv'], /all of its 100 values are missing/],
       [['late.csv'], /all values before the first origin are missing/],
       [['early.csv'], /all values that are to be forecast are missing/],
