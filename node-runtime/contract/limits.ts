@@ -162,6 +162,8 @@ export const limits = {
    */
   forecastHistorySteps: 4_320,
   forecastHistoryStepsOfAll: 200_000,
+  /** The least that is kept of what was learned of a node, to train models on (and no less than eight forecasts): where that is too much of all nodes, of as many as it is not. */
+  forecastTrainingSteps: 240,
   /** Means of five minutes of the time before that tell of the seasons of a node, and when it was there: a month. And over all nodes. */
   forecastDistantMeans: 8_928,
   forecastDistantMeansOfAll: 1_000_000,

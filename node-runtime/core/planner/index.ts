@@ -5,7 +5,6 @@ export {
   type Foresight,
   foresightBy,
   historiesOf,
-  historyStepsOf,
   learnedKinds,
   type SeriesName,
 } from './foresight/index.ts';

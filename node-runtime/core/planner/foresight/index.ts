@@ -10,7 +10,6 @@ export {
   createForesightState,
   type ForesightState,
   hearHistory,
-  historyStepsOf,
   noteComing,
   openSeries,
   useModel,

@@ -23,6 +23,8 @@ export interface NodeSeriesOptions {
   readonly trainedMs: (kind: ForecastResource) => number | undefined;
   /** How much of its past a node's forecasts begin with. */
   readonly historySteps: () => number;
+  /** How much of what was learned is kept to train models on. */
+  readonly trainingSteps: () => number;
   readonly nowMs: number;
 }
 
@@ -237,8 +239,8 @@ export class NodeSeries {
    */
   learn(most: number, batch: ObservedValue[]): number {
     if (this.#backlog.length === 0) return 0;
-    const { foresight, node, historySteps, trainedMs } = this.#options;
-    const kept = historySteps();
+    const { foresight, node, trainingSteps, trainedMs } = this.#options;
+    const kept = trainingSteps();
     const isBatched = foresight.observeAll !== undefined;
     let left = most;
     for (let step = this.#takenStep! - this.#backlog.length + 1; left > 0; step += 1) {
@@ -261,7 +263,7 @@ export class NodeSeries {
     return !this.#awaitsHistory && this.#backlog.length === 0;
   }
 
-  /** What was learned of one of its series, oldest first, NaN where nothing was measured; as much as its forecasts begin with. */
+  /** What was learned of one of its series, oldest first, NaN where nothing was measured; as much as is kept to train models on, perhaps nothing. */
   history(kind: (typeof resources)[number]): Float64Array {
     return this.#rows.column(resources.indexOf(kind));
   }

@@ -69,6 +69,7 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
   const { config, foresight } = state;
   foresight.nodes += 1;
   const hazard = foresight.leaving?.open();
+  const place = (foresight.nodes * goldenSection) % 1;
   const series = new NodeSeries({
     node,
     foresight: foresight.foresight,
@@ -76,15 +77,29 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
     steps: config.forecastSteps,
     nowMs: state.nowMs,
     trainedMs: (kind) => state.foresight.learned.get(kind),
-    phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
-    historySteps: () => historyStepsOf(state),
+    phaseMs: place * config.forecastStepMs,
+    historySteps: () => historyStepsAmong(state.nodes.size),
+    trainingSteps: () => trainingStepsAmong(state.nodes.size, place, config.forecastSteps),
   });
   return hazard === undefined ? { series } : { series, leaving: new Presence(hazard) };
 }
 
-/** How many steps of its past the forecasts of each node begin with. */
-export function historyStepsOf({ nodes }: PlannerState): number {
-  return Math.min(limits.forecastHistorySteps, Math.floor(limits.forecastHistoryStepsOfAll / Math.max(1, nodes.size)));
+/** How many steps of its past the forecasts of each of so many nodes begin with. */
+export function historyStepsAmong(nodes: number): number {
+  return Math.min(limits.forecastHistorySteps, Math.floor(limits.forecastHistoryStepsOfAll / Math.max(1, nodes)));
+}
+
+/** Of a shorter past the LSTM has nothing left to be looked at with: it holds back 15 %, in which a whole forecast has to lie. */
+const forecastsTrainedOn = 8;
+
+/**
+ * How many steps of what was learned of a node are kept to train models on. Where all nodes would have too few, some of them have enough and the others none: those whose `place`,
+ * from 0 to 1 and spread evenly, comes first, so that they stay the same ones as the mesh grows.
+ */
+export function trainingStepsAmong(nodes: number, place: number, forecastSteps: number): number {
+  const steps = historyStepsAmong(nodes);
+  const least = Math.max(limits.forecastTrainingSteps, forecastsTrainedOn * forecastSteps);
+  return place * least < steps ? Math.max(least, steps) : 0;
 }
 
 /** A node came, or left: what is said twice counts once. */
