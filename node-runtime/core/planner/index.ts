@@ -4,6 +4,7 @@ export type { PlannerEffect, PlannerEvent } from './events.ts';
 export {
   type Foresight,
   foresightBy,
+  hasMoreToLearn,
   historiesOf,
   learnedKinds,
   type SeriesName,

@@ -49,8 +49,8 @@ const distantMsMost = distantMost * 300_000;
 /** So little of the past is not worth asking for. */
 const untoldStepsMost = 10;
 
-/** What it takes to learn that a step is missing, in steps that are learned: a tenth or so. */
-const missingCost = 1 / 8;
+/** What it takes to learn a step; that one is missing, a tenth or so of it. */
+const costOf = (row: Row) => (row === nothing ? 1 / 8 : 1);
 
 /**
  * The past of one node, as its forecasters see it: samples become means of steps, and these are learned in order, each once.
@@ -70,6 +70,7 @@ export class NodeSeries {
   /** Up to this step all is learned, or waits in `#backlog`. */
   #takenStep: number | undefined;
   #backlog: Row[] = [];
+  #waiting = 0;
   readonly #rows = new RowRing();
   #learned = 0;
   #bootId = '';
@@ -87,10 +88,15 @@ export class NodeSeries {
     return this.#learned;
   }
 
-  /** While nothing is forecast: since when the node is known, and in which time its first minute is over. */
-  unforeseen(nowMs: number): { readonly heardMs: number; readonly dueMs: number } {
+  /** How many there will be when all that waits is learned. */
+  get knownSteps(): number {
+    return this.#learned + this.#backlog.length;
+  }
+
+  /** While nothing is forecast: since when the node is known, and in which time this minute is over. */
+  unforeseen(nowMs: number): { readonly heardMs: number; readonly minuteMs: number } {
     const endMs = this.#live.endMs(this.#live.stepOf(nowMs));
-    return { heardMs: Math.round(nowMs - this.#options.nowMs), dueMs: Math.round(endMs - nowMs) };
+    return { heardMs: Math.round(nowMs - this.#options.nowMs), minuteMs: Math.round(endMs - nowMs) };
   }
 
   get awaitsHistory(): boolean {
@@ -179,7 +185,7 @@ export class NodeSeries {
     if (this.#awaitsHistory || last <= (this.#takenStep ?? Number.NEGATIVE_INFINITY)) return;
     // Away for longer, it begins anew with what it tells of the time; else its series go on, and what nobody measured is missing.
     if (this.#takenStep !== undefined && last - this.#takenStep > limits.forecastGapSteps) {
-      this.#backlog = [];
+      this.#forgetBacklog();
       this.#takenStep = undefined;
     }
     const told = Math.min(this.#past.first ?? last, this.#live.first ?? last);
@@ -193,6 +199,7 @@ export class NodeSeries {
         this.#open(step);
       }
       this.#backlog.push(row);
+      this.#waiting += costOf(row);
       this.#takenStep = step;
     }
     this.#live.forget(last);
@@ -228,13 +235,18 @@ export class NodeSeries {
     this.#distant = [];
   }
 
-  /** Steps that wait to be learned. */
+  #forgetBacklog(): void {
+    this.#backlog = [];
+    this.#waiting = 0;
+  }
+
+  /** What waits to be learned, in steps that are measured: missing ones count as what they cost. */
   get waiting(): number {
-    return this.#backlog.length;
+    return this.#waiting;
   }
 
   /**
-   * Learns at most so many steps of those that wait; returns how many, missing ones counted as what they cost. Where the foresight takes many values at once they are put in `batch`, which is
+   * Learns at most so many steps of those that wait; returns how many, counted as in `waiting`. Where the foresight takes many values at once they are put in `batch`, which is
    * to be observed before anything is forecast.
    */
   learn(most: number, batch: ObservedValue[]): number {
@@ -246,7 +258,8 @@ export class NodeSeries {
     for (let step = this.#takenStep! - this.#backlog.length + 1; left > 0; step += 1) {
       const row = this.#backlog.shift();
       if (row === undefined) break;
-      left -= row === nothing ? missingCost : 1;
+      left -= costOf(row);
+      this.#waiting -= costOf(row);
       this.#rows.push(row, kept);
       this.#learned += 1;
       for (const [index, kind] of resources.entries()) {
@@ -281,6 +294,7 @@ export class NodeSeries {
   }
 
   close(): void {
+    this.#forgetBacklog();
     if (this.#forecasters.length === 0) return;
     for (const kind of resources) this.#options.foresight.close?.(seriesKey(this.#options.node, kind));
     this.#forecasters = [];

@@ -12,7 +12,8 @@ import type { PlannerEffect } from '../events.ts';
 import { ageOf } from '../retention.ts';
 import type { NodeView, PlannerPolicy, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
-import type { Foresight, ObservedValue, Reasons } from './foresight.ts';
+import type { Foresight, Reasons } from './foresight.ts';
+import { type Backlog, learnRound } from './learning.ts';
 import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
 import { Presence } from './presence.ts';
 import { measured, resources } from './steps.ts';
@@ -38,6 +39,7 @@ export interface ForesightState {
   learnedUntilMs?: number;
   /** With a learned model: until when steps are gathered that it is to be asked about together. */
   gatherUntilMs: number;
+  backlog?: Backlog;
   /** What is being learned on all series together. */
   learning?: Iterator<void>;
   readonly leaving?: LeavingHazards;
@@ -58,9 +60,6 @@ export function createForesightState({ createForesight, createLeaving }: Planner
   };
   return leaving === undefined ? state : { ...state, leaving };
 }
-
-/** So much of a step: four seconds of a minute. */
-export const gatherShare = 1 / 15;
 
 /** Spreads any number of nodes evenly over a step (Knuth, The Art of Computer Programming 3, 6.4: multiples of the golden section). */
 const goldenSection = (Math.sqrt(5) - 1) / 2;
@@ -116,9 +115,8 @@ function wallMsOf({ foresight, wallMs }: PlannerState): number {
 export function watchForesight(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected) return; // nothing is heard
   askForHistories(state, effects);
-  learnTogether(state.foresight);
   if (awaitsModels(state)) return;
-  learnSteps(state);
+  learnRound(state);
   let forecasts: number = limits.forecastNodesPerTick;
   for (const node of state.nodes.values()) {
     const { series } = node;
@@ -143,35 +141,6 @@ export function useModel(state: PlannerState, kind: ForecastResource, weights: U
   const ageMs = ageOf(state) - (ledger.models.get(kind)?.ageMs ?? ledger.ageMs);
   foresight.learned.set(kind, nowMs - ageMs);
   foresight.foresight.useWeights?.(kind, weights);
-}
-
-/** A learned model costs by the call rather than by the window: what is not much is gathered for a while, over all nodes. */
-function learnSteps({ foresight, nodes, nowMs, config }: PlannerState): void {
-  let waiting = 0;
-  for (const { online, series } of nodes.values()) {
-    if (!online) continue;
-    series.takeSteps();
-    waiting += series.waiting;
-  }
-  const behind = [...nodes.values()].filter(({ online }) => online);
-  let learnable: number = limits.forecastStepsPerTick;
-  // Those with a long past to learn do not hold up the others.
-  if (waiting > learnable) behind.sort((a, b) => a.series.waiting - b.series.waiting);
-  if (foresight.learned.size > 0 && waiting < learnable && nowMs < foresight.gatherUntilMs) return;
-  if (waiting > 0) foresight.gatherUntilMs = nowMs + config.forecastStepMs * gatherShare;
-  const batch: ObservedValue[] = [];
-  for (const { series } of behind) {
-    if (learnable === 0) break;
-    learnable -= series.learn(learnable, batch);
-  }
-  if (batch.length > 0) foresight.foresight.observeAll?.(batch);
-}
-
-function learnTogether(state: ForesightState): void {
-  const { foresight } = state;
-  if (state.learning === undefined && foresight.learningDue === true && foresight.learn !== undefined)
-    state.learning = foresight.learn();
-  if (state.learning?.next().done === true) delete state.learning;
 }
 
 function askForHistories(state: PlannerState, effects: PlannerEffect[]): void {
