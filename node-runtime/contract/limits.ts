@@ -180,6 +180,9 @@ export const limits = {
   forecastStepsPerTick: 64,
   /** The same of the past for each time that it is given between: 4 ms of a core of 2024, 20 ms on a Raspberry Pi 4. */
   forecastStepsBetweenTicks: 16,
+  /** While the past of a node is learned it is forecast by its newest steps alone: by how many, and how many nodes at once, which takes a millisecond or two each. */
+  forecastMeanwhileSteps: 288,
+  forecastNodesMeanwhilePerTick: 2,
   /** Nodes whose history a leader asks for at the same time. */
   forecastHistoriesAtOnce: 16,
   logLineCharacters: 2_000,

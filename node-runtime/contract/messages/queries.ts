@@ -111,7 +111,7 @@ export const nodeRow = z.object({
   silentMs: count,
   latest: metricSample.optional(),
   /**
-   * Until there is a forecast of it: for how long this leader has heard of it, and in which time there will be one, as far as it can be told. `past`: how much of what the node
+   * Until there is a forecast of it by all that it remembers: for how long this leader has heard of it, and in which time there will be one, as far as it can be told. `past`: how much of what the node
    * remembers has been learned, which comes first; 0 of 0 while it has yet to say; absent where it has none, and a first minute is measured.
    */
   unforeseen: z

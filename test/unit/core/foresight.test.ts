@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { leavingHazards } from '@foremesh/models';
-import { type ForecastResource, type HistoryPage, limits, type QueryAnswer } from '@foremesh/node-runtime/contract';
-import { answerQuery, createLedger, hasMoreToLearn } from '@foremesh/node-runtime/core';
+import { type ForecastResource, type HistoryPage, limits } from '@foremesh/node-runtime/contract';
+import { createLedger } from '@foremesh/node-runtime/core';
 import { asksOf, bobOf, forecastsOf, GiB, phaseMs, sample, stepMs, Told } from './foreseeing.ts';
 import { Leader, nodeStatus } from './samples.ts';
 
@@ -67,17 +67,6 @@ describe('planner: foresight', () => {
 
   const none = ({ request, node }: ReturnType<typeof asksOf>[number]) =>
     leader.report(node, [{ type: 'history', request, page: page({}) }]);
-
-  /** It joins and tells as many minutes, and one is heard of it. */
-  function tellPast(node: string, minutes: number): void {
-    leader.join(node);
-    const { request } = asksOf(tickAt(leader.nowMs)).find((ask) => ask.node === node)!;
-    const agesMs = Array.from({ length: minutes }, (_, index) => (minutes - index) * stepMs);
-    const past = page({ agesMs, values: { cpuBackgroundShare: agesMs.map(() => 0.5) } });
-    none(asksOf(leader.report(node, [{ type: 'history', request, page: past }]))[0]!);
-    const samples = [sample(stepMs, 0.5), sample(0, 0.5)];
-    leader.step({ type: 'node-metrics', metrics: { v: 1, node, bootId: `${node}-1`, seq: 1, samples } });
-  }
 
   it("begins with the node's own history, all pages of it, and goes on with what is heard", () => {
     leader.join('bob');
@@ -262,68 +251,6 @@ describe('planner: foresight', () => {
     }
     assert.equal(forecastsOf(tickAt(leader.nowMs + 250)).length, 1);
     assert.deepEqual(forecastsOf(tickAt(leader.nowMs + 250)), [], 'once a minute');
-  });
-
-  it('learns between its rounds what takes many of them, in pieces, and as many pieces of what is learned on all series', () => {
-    const { forecastStepsPerTick: perRound, forecastStepsBetweenTicks: piece } = limits;
-    leader.step({ type: 'study' });
-    assert.equal(hasMoreToLearn(leader.planner), false);
-    tellPast('bob', 3 * perRound);
-    assert.equal(hasMoreToLearn(leader.planner), false, 'a round is to find what there is');
-    told.learningDue = true;
-    tickAt(leader.nowMs + 250);
-    assert.equal(hasMoreToLearn(leader.planner), true);
-    for (let each = 1; each <= perRound / piece; each += 1) {
-      assert.equal(told.pieces, 1);
-      leader.step({ type: 'study' });
-      assert.equal(learned('cpu')!.length, perRound + each * piece);
-    }
-    assert.equal(told.pieces, 2);
-    while (hasMoreToLearn(leader.planner)) leader.step({ type: 'study' });
-    assert.equal(learned('cpu')!.length, 3 * perRound + 1);
-    leader.step({ type: 'study' });
-    assert.equal(learned('cpu')!.length, 3 * perRound + 1);
-    assert.equal(forecastsOf(tickAt(leader.nowMs + 250)).length, 1);
-    assert.equal(hasMoreToLearn(leader.planner), false);
-  });
-
-  it('says of a node without a forecast how much of its past is learned, and when that will be all', () => {
-    const rowOf = (node: string) => {
-      const answer = answerQuery(leader.planner, 'owner', { v: 1, id: 'q', query: 'nodes' });
-      return (answer as QueryAnswer & { query: 'nodes' }).nodes.find(({ status }) => status.node === node)!.unforeseen;
-    };
-    leader.join('ada');
-    assert.deepEqual(rowOf('ada'), { heardMs: 0, dueMs: limits.relayWaitMs, past: { learnedSteps: 0, steps: 0 } });
-    const rounds = 20;
-    const steps = rounds * limits.forecastStepsPerTick;
-    tellPast('ada', steps - 1);
-    tellPast('bob', steps - 1);
-    tickAt(leader.nowMs);
-    // As fast as rounds are, until it is known better.
-    const leftOf = (node: string) => rowOf(node)!.past!.steps - rowOf(node)!.past!.learnedSteps;
-    assert.deepEqual(rowOf('ada')!.past, { learnedSteps: 2 * limits.forecastStepsPerTick, steps });
-    assert.equal(rowOf('ada')!.dueMs, (rounds - 2) * 250);
-    assert.ok(Math.abs(leftOf('bob') - steps) <= 1, 'its minutes begin at another moment');
-    const perMs = limits.forecastStepsPerTick / 250;
-    assert.equal(rowOf('bob')!.dueMs, Math.round((leftOf('ada') + leftOf('bob')) / perMs));
-    for (let each = 0; each < 5; each += 1) {
-      tickAt(leader.nowMs + 250);
-      while (rowOf('ada')!.past!.learnedSteps < (2 * each + 4) * limits.forecastStepsPerTick)
-        leader.step({ type: 'study' });
-    }
-    // Five rounds' time was enough for twelve.
-    assert.equal(rowOf('bob')!.dueMs, Math.round((leftOf('ada') + leftOf('bob')) / perMs / (12 / 5)));
-    while (hasMoreToLearn(leader.planner)) leader.step({ type: 'study' });
-    tickAt(leader.nowMs + 250);
-    assert.equal(rowOf('ada'), undefined);
-    // One that has nothing to tell is forecast when its first minute is over.
-    leader.join('cyd');
-    const { request } = asksOf(tickAt(leader.nowMs))[0]!;
-    const problem = { code: 'MESH_STORAGE_FAILED', message: 'no' };
-    leader.report('cyd', [{ type: 'request-failed', request, problem }]);
-    const { dueMs: minuteMs, ...cyd } = rowOf('cyd')!;
-    assert.deepEqual(cyd, { heardMs: 0 });
-    assert.ok(minuteMs > 0 && minuteMs <= stepMs);
   });
 
   it('asks a few nodes at a time, and forecasts no more of them in one round than it may', () => {

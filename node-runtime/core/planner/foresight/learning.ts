@@ -79,11 +79,16 @@ function learnTogether(state: ForesightState): void {
   if (state.learning?.next().done === true) delete state.learning;
 }
 
+/** Whether there is a forecast of it by all that it remembers. */
+export function isForeseen({ outlook }: NodeSeries): boolean {
+  return outlook !== undefined && outlook.meanwhile === undefined;
+}
+
 /** How many rounds there are in a second; and after how long it is known how fast a past is learned. */
 const roundsPerSecond = 4;
 const paceKnownMs = 1_000;
 
-/** Says of nodes without a forecast what it waits for, and for how long by how fast all that waits is learned. */
+/** Says of nodes without such a forecast what it waits for, and for how long by how fast all that waits is learned. */
 export function unforeseenIn({
   foresight,
   nowMs,

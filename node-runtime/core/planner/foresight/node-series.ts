@@ -1,4 +1,4 @@
-import type { Forecaster, QuantileCurves, SeriesRange } from '@foremesh/models';
+import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesRange } from '@foremesh/models';
 import { type ForecastResource, type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
 import type { Foresight, ObservedValue } from './foresight.ts';
 import { RowRing } from './row-ring.ts';
@@ -10,6 +10,8 @@ export interface Outlook {
   readonly originMs: number;
   /** Of the device's own work, in the order of `resources`, in the unit of a row. */
   readonly curves: readonly QuantileCurves[];
+  /** Where they were made while its past is learned: by which models, in the same order, from how many steps. */
+  readonly meanwhile?: { readonly models: readonly string[]; readonly steps: number };
 }
 
 export interface NodeSeriesOptions {
@@ -284,12 +286,35 @@ export class NodeSeries {
   /** It has learned all that is complete, and no forecast was made since. */
   get isDue(): boolean {
     if (this.#takenStep === undefined || this.#backlog.length > 0 || this.#learned === 0) return false;
-    return this.outlook?.originMs !== this.#live.endMs(this.#takenStep);
+    return this.outlook?.meanwhile !== undefined || this.#isOld;
+  }
+
+  /** It takes more than a round to learn what is complete, and no forecast was made since. */
+  get isDueMeanwhile(): boolean {
+    return this.#backlog.length > limits.forecastStepsPerTick && this.#isOld;
+  }
+
+  get #isOld(): boolean {
+    return this.outlook?.originMs !== this.#live.endMs(this.#takenStep!);
   }
 
   forecast(): Outlook {
     const curves = this.#forecasters.map((forecaster) => forecaster.forecast(this.#options.steps));
     this.outlook = { originMs: this.#live.endMs(this.#takenStep!), curves };
+    return this.outlook;
+  }
+
+  /** By the newest of what waits to be learned. */
+  forecastMeanwhile(factory: ForecasterFactory): Outlook {
+    const { stepMs: intervalMs, steps } = this.#options;
+    const rows = this.#backlog.slice(-limits.forecastMeanwhileSteps);
+    const forecasters = resources.map((kind) => factory({ intervalMs, range: rangeOf(kind) }));
+    for (const row of rows) for (const [index, forecaster] of forecasters.entries()) forecaster.observe(row[index]!);
+    this.outlook = {
+      originMs: this.#live.endMs(this.#takenStep!),
+      curves: forecasters.map((forecaster) => forecaster.forecast(steps)),
+      meanwhile: { models: forecasters.map(({ model }) => model), steps: rows.length },
+    };
     return this.outlook;
   }
 

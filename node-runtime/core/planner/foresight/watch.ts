@@ -117,12 +117,20 @@ export function watchForesight(state: PlannerState, effects: PlannerEffect[]): v
   askForHistories(state, effects);
   if (awaitsModels(state)) return;
   learnRound(state);
+  const { meanwhile } = state.foresight.foresight;
   let forecasts: number = limits.forecastNodesPerTick;
+  let forecastsMeanwhile: number = meanwhile === undefined ? 0 : limits.forecastNodesMeanwhilePerTick;
+  const publish = (node: NodeView, outlook: Outlook) =>
+    effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, outlook) });
   for (const node of state.nodes.values()) {
-    const { series } = node;
-    if (!node.online || forecasts === 0 || !series.isDue) continue;
-    forecasts -= 1;
-    effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.forecast()) });
+    const { online, series } = node;
+    if (online && forecasts > 0 && series.isDue) {
+      forecasts -= 1;
+      publish(node, series.forecast());
+    } else if (online && forecastsMeanwhile > 0 && series.isDueMeanwhile) {
+      forecastsMeanwhile -= 1;
+      publish(node, series.forecastMeanwhile(meanwhile!));
+    }
   }
 }
 
@@ -227,6 +235,7 @@ function endHistory(state: PlannerState, id: string, node: NodeView | undefined)
 function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): NodeForecast {
   const { status, series, leaving } = node;
   const { forecastStepMs, forecastSteps } = state.config;
+  const { meanwhile } = outlook;
   const { node: id, cores, memoryBytes, share, offeredMemoryBytes, withheld } = status;
   const available = availableOf(state, node, outlook);
   const left = leaving?.forecast(wallMsOf(state), forecastSteps, forecastStepMs);
@@ -243,13 +252,16 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     memoryBytes,
     share,
     offeredMemoryBytes,
-    observedSteps: series.observedSteps,
+    observedSteps: meanwhile?.steps ?? series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
     ...aheadOf(node, outlook.originMs),
     ...(left === undefined ? {} : { left: left.map(rounded) }),
     resources: resources.map((resource, index): ResourceForecast => {
       const unit = resource === 'memory' ? memoryBytes : 1;
-      const why = whyOf(state.foresight.foresight.why?.(seriesKey(id, resource)), unit);
+      const why =
+        meanwhile === undefined
+          ? whyOf(state.foresight.foresight.why?.(seriesKey(id, resource)), unit)
+          : { model: meanwhile.models[index]! };
       const own = bandsOf(outlook.curves[index]!, unit, resource === 'cpu');
       const free = resource === 'cpu' ? available.cpu : resource === 'memory' ? available.memory : undefined;
       return {
