@@ -7,8 +7,9 @@ import { retrainPolicy, type SeriesWindow } from '@foremesh/models';
 import { limits, type MetricSample } from '@foremesh/node-runtime/contract';
 import { learnedKinds, plannerDefaults } from '@foremesh/node-runtime/core';
 import type { ObservedValue } from '../../node-runtime/core/planner/foresight/foresight.ts';
+import { gatherShare } from '../../node-runtime/core/planner/foresight/learning.ts';
 import { NodeSeries, rangeOf } from '../../node-runtime/core/planner/foresight/node-series.ts';
-import { gatherShare } from '../../node-runtime/core/planner/foresight/watch.ts';
+import { historyStepsAmong, trainingStepsAmong } from '../../node-runtime/core/planner/foresight/watch.ts';
 import { holdModel } from '../../node-runtime/shell/foresight/shelf.ts';
 import { keepHeapLean } from '../../node-runtime/shell/lean-heap.ts';
 import { planningPolicy } from '../../node-runtime/shell/voter/policy.ts';
@@ -52,7 +53,6 @@ const heard: typeof foresight = {
   },
   open: (identity) => (isLeftOut(identity.key) ? nothing : foresight.open(identity)),
 };
-const historySteps = Math.min(limits.forecastHistorySteps, Math.floor(limits.forecastHistoryStepsOfAll / nodes));
 const fleet = Array.from({ length: nodes }, (_, node) => {
   const series = new NodeSeries({
     node: `node-${node}`,
@@ -61,7 +61,8 @@ const fleet = Array.from({ length: nodes }, (_, node) => {
     steps,
     phaseMs: 0,
     trainedMs: () => undefined,
-    historySteps: () => historySteps,
+    historySteps: () => historyStepsAmong(nodes),
+    trainingSteps: () => trainingStepsAmong(nodes, node / nodes, steps),
     nowMs: 0,
   });
   series.endHistory();

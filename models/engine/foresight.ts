@@ -100,9 +100,6 @@ export interface Foresight {
   restore(state: ForesightState): void;
 }
 
-/** What people know the first member by, as a model of its own too. */
-const lastValueName = 'last-value';
-
 type Observed = readonly [series: Opened, value: number, isFamiliar?: boolean | undefined];
 
 interface Opened {
@@ -251,15 +248,14 @@ export function createForesight({
       // One that is not compared yet is no member yet.
       const experts = pool.hasSlot && duel === undefined ? pool.experts.slice(0, -1) : pool.experts;
       const lossOf = (index: number) => (index < losses.length - 1 ? losses[index]! : duel!.loss);
-      const nameOf = (index: number) => (index === 0 ? lastValueName : experts[index]!);
       return {
-        champion: nameOf(usesLearned ? experts.length - 1 : champion),
+        champion: experts[usesLearned ? experts.length - 1 : champion]!,
         // A learned model was asked after some of the values alone.
         evidence: usesLearned ? duel!.evidence : evidence,
         loss: losses.at(-1)!,
         lossOfLast: usesLearned ? duel!.others[0]! : losses[0]!,
         members: experts
-          .map((_, index) => ({ model: nameOf(index), weight: weights[index]!, loss: lossOf(index) }))
+          .map((model, index) => ({ model, weight: weights[index]!, loss: lossOf(index) }))
           .sort((left, right) => right.weight - left.weight),
       };
     },

@@ -1,10 +1,9 @@
+import { wholeRange } from '../baselines/empirical-bands.ts';
+import { widened } from '../baselines/young.ts';
 import type { QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { placeOf } from './anchors.ts';
 import type { Bends } from './bends.ts';
 import { levels } from './track.ts';
-
-/** A series of fewer values may still do anything: its bands reach towards the ends of its range. */
-const youngValues = 12;
 
 /** What a series said last. */
 export interface Latest {
@@ -12,18 +11,17 @@ export interface Latest {
   /** Per anchor and level. */
   readonly said: Float32Array;
   readonly bends: Bends | undefined;
-  /** Values that it had, at least 1, and values that did not come since: a step ahead is farther from what is known by so many. */
-  readonly count: number;
+  /** Values that did not come since: a step ahead is farther from what is known by so many. */
   readonly missing: number;
+  /** How many values it had, and how far from 0 they were; where they were all 0, how far those of its kind are. */
+  readonly seen: { readonly count: number; readonly size: number };
 }
 
 /** The curves through what was said at the anchors. */
 export function curvesThrough(latest: Latest, { intervalMs, range }: SeriesOptions, steps: number): QuantileCurves {
-  const { anchors, count, missing } = latest;
+  const { anchors, missing, seen } = latest;
+  if (seen.count === 0) return wholeRange(intervalMs, range, steps);
   const [q10, q50, q90] = [empty(steps), empty(steps), empty(steps)];
-  const young = Math.max(0, 1 - count / youngValues) ** 2;
-  const floor = (value: number) => (Number.isFinite(range.low) ? range.low : value - Math.abs(value));
-  const ceiling = (value: number) => (Number.isFinite(range.high) ? range.high : value + Math.abs(value));
   for (let step = 0; step < steps; step += 1) {
     const ahead = step + 1 + missing;
     const { index, share } = placeOf(anchors, ahead);
@@ -31,13 +29,11 @@ export function curvesThrough(latest: Latest, { intervalMs, range }: SeriesOptio
     const two = saidOf(latest, range, index, share, ahead, 1);
     const three = saidOf(latest, range, index, share, ahead, 2);
     // In order, without an array for each step of each series.
-    const first = Math.min(one, two, three);
-    const third = Math.max(one, two, three);
-    q10[step] = first - young * (first - floor(first));
+    q10[step] = Math.min(one, two, three);
     q50[step] = Math.max(Math.min(one, two), Math.min(Math.max(one, two), three));
-    q90[step] = third + young * (ceiling(third) - third);
+    q90[step] = Math.max(one, two, three);
   }
-  return { intervalMs, q10, q50, q90 };
+  return widened({ intervalMs, q10, q50, q90 }, range, seen.count, seen.size);
 }
 
 /** What was said of a step `ahead`, `share` of the way from an anchor to the next. */

@@ -88,6 +88,9 @@ export class Pool {
   /** For how many series each of `members` speaks. */
   readonly #speaking: number[];
   #answers = 0;
+  /** The mean absolute value of all its series. */
+  magnitude = 0;
+  #seen = 0;
   /** The model in the slot, how many models were there, and how many of its forecasts have been compared with what came. */
   learned: GlobalModel | undefined;
   learnedNumber = 0;
@@ -142,6 +145,12 @@ export class Pool {
   /** All that are asked in batches, in the order of their answers. */
   get asked(): readonly GlobalModel[] {
     return this.learned === undefined ? this.globals : [...this.globals, this.learned];
+  }
+
+  /** A value of any of its series. */
+  see(value: number): void {
+    this.#seen += 1;
+    this.magnitude += (Math.abs(value) - this.magnitude) / this.#seen;
   }
 
   /** Puts a model in the slot, in the place of the one before. */

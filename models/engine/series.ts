@@ -1,4 +1,4 @@
-import { magnitudeMost, measured, wholeRange } from '../baselines/empirical-bands.ts';
+import { magnitudeMost, measured } from '../baselines/empirical-bands.ts';
 import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { pinballLoss } from '../scoring/scores.ts';
@@ -155,6 +155,7 @@ export class Series {
     this.#count += 1;
     this.#missing = 0;
     this.#size += (Math.abs(number) - this.#size) / this.#count;
+    this.#pool.see(number);
     this.#score(number, isFamiliar);
     this.#track.push(number);
     this.#level?.push(this.#track.values);
@@ -424,9 +425,9 @@ export class Series {
   }
 
   forecast(steps: number): QuantileCurves {
-    const { anchors, options } = this.#pool;
-    if (this.#count === 0) return wholeRange(options.intervalMs, options.range, steps);
-    const latest = { anchors, said: this.#latest, bends: this.#bends, count: this.#count, missing: this.#missing };
+    const { anchors, magnitude, options } = this.#pool;
+    const seen = { count: this.#count, size: this.#track.greatest || magnitude };
+    const latest = { anchors, said: this.#latest, bends: this.#bends, missing: this.#missing, seen };
     return curvesThrough(latest, options, steps);
   }
 

@@ -14,7 +14,7 @@ const newest = 6;
 const smoothings = [0.1, 0.2, 0.4, 0.6];
 
 /** Simple models whose quantiles, at each anchor, are members and regressors. */
-export const bases = ['last', 'smoothing-slow', 'smoothing-fast', 'climatology', 'recent-climatology'] as const;
+export const bases = ['last-value', 'smoothing-slow', 'smoothing-fast', 'climatology', 'recent-climatology'] as const;
 export const slowBases: readonly string[] = ['smoothing-slow', 'climatology', 'recent-climatology'];
 /** The first bases: points, with the quantiles of their own errors. */
 const pointBases = 3;
@@ -73,6 +73,12 @@ export class Track implements Reading {
 
   get values(): Recent {
     return this.#values;
+  }
+
+  /** The greatest distance from 0 of the last 12 values, or NaN before the first. */
+  get greatest(): number {
+    const [shortest] = this.#windows;
+    return Math.max(Math.abs(shortest!.quantile(0)), Math.abs(shortest!.quantile(1)));
   }
 
   push(value: number): void {

@@ -67,7 +67,7 @@ export const errorCodes = {
   MESH_ENGINE_UNKNOWN: 'The node has no such engine.',
   MESH_NODE_UNKNOWN: 'No such node.',
   MESH_NODE_AWAY: 'The node that was asked for is not connected, or did not answer in time.',
-  MESH_FORECAST_EARLY: 'Nothing is forecast of the node yet: not enough was measured.',
+  MESH_FORECAST_EARLY: 'Nothing is forecast of the node yet: its past is being learned, or not enough was measured.',
   MESH_NODE_LEADS: 'The node leads the mesh, and cannot be taken out of it while it does.',
   MESH_NODE_LOST: 'The node that ran the attempt is gone.',
   MESH_IDENTITY_IN_USE: 'Another process uses this data directory or this identity.',

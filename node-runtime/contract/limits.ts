@@ -162,6 +162,8 @@ export const limits = {
    */
   forecastHistorySteps: 4_320,
   forecastHistoryStepsOfAll: 200_000,
+  /** The least that is kept of what was learned of a node, to train models on (and no less than eight forecasts): where that is too much of all nodes, of as many as it is not. */
+  forecastTrainingSteps: 240,
   /** Means of five minutes of the time before that tell of the seasons of a node, and when it was there: a month. And over all nodes. */
   forecastDistantMeans: 8_928,
   forecastDistantMeansOfAll: 1_000_000,
@@ -176,6 +178,11 @@ export const limits = {
   /** What a leader does for its forecasts at once (four times a second): nodes that are forecast, steps of the past that are learned. */
   forecastNodesPerTick: 45,
   forecastStepsPerTick: 64,
+  /** The same of the past for each time that it is given between: 4 ms of a core of 2024, 20 ms on a Raspberry Pi 4. */
+  forecastStepsBetweenTicks: 16,
+  /** While the past of a node is learned it is forecast by its newest steps alone: by how many, and how many nodes at once, which takes a millisecond or two each. */
+  forecastMeanwhileSteps: 288,
+  forecastNodesMeanwhilePerTick: 2,
   /** Nodes whose history a leader asks for at the same time. */
   forecastHistoriesAtOnce: 16,
   logLineCharacters: 2_000,

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { bytesOf, type ForecastResource, forecastResource, MeshError } from '../../contract/index.ts';
+import { bytesOf, type ForecastResource, forecastResource, MeshError, type NodeRow } from '../../contract/index.ts';
 import { saveFile } from '../../data/local-files.ts';
 import type { Forecast, MeshClient } from '../../sdk/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
@@ -111,17 +111,29 @@ async function whyNone(client: MeshClient, node: string): Promise<MeshError> {
     return new MeshError('MESH_NODE_AWAY', `${node} is away, and nothing was forecast of it before`, {
       mend: 'start it: `foremesh node`',
     });
-  const { heardMs, dueMs } = row.unforeseen ?? { heardMs: 0, dueMs: 0 };
-  return new MeshError(
-    'MESH_FORECAST_EARLY',
-    `nothing is forecast of ${node} yet: the leader has heard of it for ${durationText(heardMs)}`,
-    { mend: `ask again in ${durationText(dueMs + sampleMs)}, when its first minute has been measured` },
-  );
+  const [why, mend] = earlyTexts(row.unforeseen ?? { heardMs: 0, dueMs: 0 });
+  return new MeshError('MESH_FORECAST_EARLY', `nothing is forecast of ${node} yet: ${why}`, { mend });
+}
+
+function earlyTexts({ heardMs, dueMs, past }: NonNullable<NodeRow['unforeseen']>): [why: string, mend: string] {
+  if (past === undefined)
+    return [
+      `the leader has heard of it for ${durationText(heardMs)}`,
+      `ask again in ${durationText(dueMs + sampleMs)}, when its first minute has been measured`,
+    ];
+  const { learnedSteps, steps } = past;
+  const why =
+    steps === 0
+      ? 'the leader waits for what it remembers of its past'
+      : `the leader learns its past, and knows ${learnedSteps.toLocaleString('en')} of ${plural(steps, 'step')}`;
+  return [why, `ask again in ${durationText(dueMs + roundMs)}`];
 }
 
 async function* once(text: string): AsyncGenerator<Uint8Array> {
   yield bytesOf(text);
 }
 
+/** What is learned is forecast in the leader's next round. */
+const roundMs = 1_000;
 /** A minute is over once a sample of the next one has come. */
 const sampleMs = 10_000;

@@ -60,7 +60,18 @@ async function listNodes(session: Session): Promise<void> {
     if (rows.length === 0) return session.tell('the mesh has no nodes: foremesh node starts one');
     session.print(...renderTable([...rows].sort(byName), columns));
     if (truncated > 0) session.print(`and ${plural(truncated, 'node')} more`);
+    session.print(...learningText(rows));
   });
+}
+
+/** After an election: until when there will be forecasts of all. */
+function learningText(rows: readonly NodeRow[]): string[] {
+  const early = rows.flatMap(({ status, unforeseen }) =>
+    status.online && unforeseen?.past !== undefined ? [unforeseen.dueMs] : [],
+  );
+  if (early.length === 0) return [];
+  const dueText = durationText(Math.max(...early));
+  return [`the past of ${plural(early.length, 'node')} is being learned: forecasts of all in ${dueText} or so`];
 }
 
 /** What the broker's package has on the hub: whether a node has a certificate, and how that is refused. */

@@ -110,8 +110,13 @@ export const nodeRow = z.object({
   tasksDone: count,
   silentMs: count,
   latest: metricSample.optional(),
-  /** Until there is a forecast of it: for how long this leader has heard of it, and in which time there will be one. */
-  unforeseen: z.object({ heardMs: count, dueMs: count }).optional(),
+  /**
+   * Until there is a forecast of it by all that it remembers: for how long this leader has heard of it, and in which time there will be one, as far as it can be told. `past`: how much of what the node
+   * remembers has been learned, which comes first; 0 of 0 while it has yet to say; absent where it has none, and a first minute is measured.
+   */
+  unforeseen: z
+    .object({ heardMs: count, dueMs: count, past: z.object({ learnedSteps: count, steps: count }).optional() })
+    .optional(),
   leads: z.boolean(),
 });
 export type NodeRow = z.infer<typeof nodeRow>;

@@ -62,6 +62,8 @@ export type PlannerEvent =
       readonly bootId: string;
       readonly messages: readonly OutboxMessage[];
     }
+  /** There is time for a piece of what waits to be learned (`hasMoreToLearn`). */
+  | { readonly type: 'study' }
   | { readonly type: 'tick' };
 
 /** A hint without what shows that it is true: votes and signatures are the driver's. */

@@ -4,8 +4,8 @@ export type { PlannerEffect, PlannerEvent } from './events.ts';
 export {
   type Foresight,
   foresightBy,
+  hasMoreToLearn,
   historiesOf,
-  historyStepsOf,
   learnedKinds,
   type SeriesName,
 } from './foresight/index.ts';

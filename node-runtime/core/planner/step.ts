@@ -6,7 +6,7 @@ import { watchClock } from './clock.ts';
 import { copyLate } from './copies.ts';
 import { dispatch } from './dispatch.ts';
 import type { Announcement, PlannerEffect, PlannerEvent } from './events.ts';
-import { createForesightState, useModel, watchForesight } from './foresight/index.ts';
+import { createForesightState, study, useModel, watchForesight } from './foresight/index.ts';
 import { cutIndexedStage, cutsOnAcceptance, followLedger, openJob, publishEnd } from './jobs.ts';
 import { createMovesState } from './moves-state.ts';
 import { hearMetrics, hearSignOfLife, hearStatus, watchNodes } from './nodes.ts';
@@ -101,6 +101,9 @@ function handle(state: PlannerState, event: PlanningEvent, effects: PlannerEffec
     }
     case 'model-read':
       useModel(state, event.kind, event.weights);
+      return;
+    case 'study':
+      study(state);
       return;
     case 'asked-who-leads':
       if (state.connected) announce(state, effects);

@@ -20,6 +20,7 @@ import { type JobPlan, jobKeyOf } from '../job-plan.ts';
 import { deadlineOf, type LedgerJob, type LedgerTask, ledgerJobOf, stageOutput } from '../ledger.ts';
 import { partsOf } from '../ledger-cuts.ts';
 import { quotaFault } from '../ledger-quotas.ts';
+import { isForeseen, unforeseenIn } from './foresight/index.ts';
 import { leftByProgressMs, projectedMs } from './left.ts';
 import { logRowsOf } from './logs.ts';
 import { lateProblem, planAnswerOf, probabilityOf, promiseStateOf } from './plan/index.ts';
@@ -313,13 +314,14 @@ function whyWaiting({ state, stage }: TaskView): Pick<TaskRow, 'reason'> {
 }
 
 function nodeRowsOf(state: PlannerState): NodeRow[] {
+  const unforeseenOf = unforeseenIn(state);
   return [...state.nodes.values()].map((node) => ({
     status: { ...node.status, online: node.online },
     running: node.attempts.size,
     tasksDone: node.tasksDone,
     silentMs: Math.max(0, Math.round(state.nowMs - node.seenMs)),
     ...(node.latest === undefined ? {} : { latest: node.latest }),
-    ...(node.series.outlook === undefined ? { unforeseen: node.series.unforeseen(state.nowMs) } : {}),
+    ...(isForeseen(node.series) ? {} : { unforeseen: unforeseenOf(node) }),
     leads: state.leading && node.status.node === state.id,
   }));
 }

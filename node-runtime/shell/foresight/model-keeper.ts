@@ -10,14 +10,7 @@ import {
 } from '@foremesh/models';
 import type { Logger } from 'pino';
 import { type DataReference, type ForecastResource, MeshError, type MeshEvent } from '../../contract/index.ts';
-import {
-  ageOf,
-  historiesOf,
-  historyStepsOf,
-  learnedKinds,
-  type PlannerState,
-  type VoterEvent,
-} from '../../core/index.ts';
+import { ageOf, historiesOf, learnedKinds, type PlannerState, type VoterEvent } from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import type { GlobalModelName } from './global-models.ts';
 import { holdModel } from './shelf.ts';
@@ -74,8 +67,6 @@ export class ModelKeeper {
   readonly #known = new Map<ForecastResource, Known>();
   #leadership: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Whether it has said that nodes tell too little of their past. */
-  #saidTooLarge = false;
   /** Undefined until it was found out whether TensorFlow.js is here. */
   #hasLstm: boolean | undefined;
 
@@ -132,7 +123,6 @@ export class ModelKeeper {
     if (known.triedMs !== undefined && performance.now() - known.triedMs < this.#policy.pauseMs) return;
     const histories = signal.aborted ? undefined : historiesOf(planner, kind);
     if (histories === undefined) return;
-    this.#sayTooLarge(planner);
     const record = this.#recordOf(kind, known, histories);
     const reason = shouldRetrain(record, this.#policy);
     if (reason === undefined) return;
@@ -179,19 +169,6 @@ export class ModelKeeper {
     if (score === undefined || score.scored < this.#policy.scoredLeast || score.challengerLoss <= 0) return;
     known.firstRatio = score.loss / score.challengerLoss;
     this.#options.log.info({ kind, ...score }, 'a learned model has been compared');
-  }
-
-  /** The larger a mesh, the less each node tells of its past: a window does not fit in it any more. */
-  #sayTooLarge(planner: PlannerState): void {
-    const steps = historyStepsOf(planner);
-    const windowSteps = this.#lags + planner.config.forecastSteps;
-    if (steps >= windowSteps || this.#saidTooLarge) return;
-    this.#saidTooLarge = true;
-    const nodes = planner.nodes.size;
-    this.#options.log.info(
-      { nodes, steps, windowSteps },
-      `of ${nodes} nodes each tells ${steps} steps of its past, and models learn from ${windowSteps} in a row: none may be trained in so large a mesh`,
-    );
   }
 
   #recordOf(kind: ForecastResource, known: Known, histories: readonly SeriesWindow[]): GlobalModelRecord {

@@ -1,4 +1,11 @@
-import { createLeaderForesight, leavingHazards, predictTasks } from '@foremesh/models';
+import {
+  climatology,
+  createLeaderForesight,
+  leavingHazards,
+  predictTasks,
+  type SeriesOptions,
+  simpleSmoothing,
+} from '@foremesh/models';
 import { standardPlanning } from '@foremesh/partitioner';
 import { occurrencesOf } from '@foremesh/partitioner/occurrences';
 import { limits } from '../../contract/index.ts';
@@ -20,6 +27,9 @@ export const planningPolicy: PlannerPolicy = {
       arimaSeriesMost: limits.arimaSeriesPerKind,
     });
     return Object.assign(foresight, {
+      // Alone they are best, and cheap: of shares of a machine, and of what comes in bursts.
+      meanwhile: (series: SeriesOptions) =>
+        (Number.isFinite(series.range.high) ? simpleSmoothing : climatology)(series),
       useWeights: (kind: string, weights: Uint8Array) => foresight.use(kind, modelOf(weights)),
     });
   },

@@ -6,6 +6,7 @@ import {
   createVoter,
   describeRemoval,
   describeVoters,
+  hasMoreToLearn,
   isHeard,
   isSoleVoter,
   type JobPlan,
@@ -64,6 +65,7 @@ export class Voter {
   #waiting: VoterEvent[] | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
+  #study: NodeJS.Timeout | undefined;
 
   private constructor(options: VoterOptions, store: LogStore, state: VoterState, journal: Journal | undefined) {
     this.#options = options;
@@ -157,6 +159,7 @@ export class Voter {
       this.#waiting = undefined;
     }
     this.#setTimer();
+    this.#setStudy(0);
   }
 
   #step(event: VoterEvent): void {
@@ -222,6 +225,20 @@ export class Voter {
     );
   }
 
+  /**
+   * What a new leader has to learn it learns between its rounds too, in short pieces. After each it rests for as long as the piece took and was late: a slow
+   * machine for longer, and one with more to do for as long as that takes.
+   */
+  #setStudy(restMs: number): void {
+    if (this.#study !== undefined || this.#closed || !hasMoreToLearn(this.#state.planner)) return;
+    const dueMs = performance.now() + restMs;
+    this.#study = setTimeout(() => {
+      this.feed({ type: 'study' });
+      this.#study = undefined;
+      this.#setStudy(performance.now() - dueMs);
+    }, restMs);
+  }
+
   /** The newest snapshot on the disk, for a voter that has fallen behind. */
   readSnapshot(): Promise<Uint8Array | undefined> {
     return this.#store.readSnapshot();
@@ -230,6 +247,7 @@ export class Voter {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#study);
     await this.#journal?.close();
     await this.#store.close();
   }

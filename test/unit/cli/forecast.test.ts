@@ -182,6 +182,21 @@ describe('cli: forecast', () => {
     assert.match(io.text, /│█+░+\n/);
   });
 
+  it('is said to be to come in the list of nodes, while the past of some is learned', async () => {
+    const early = (dueMs: number) => ({ heardMs: 9_000, dueMs, past: { learnedSteps: 10, steps: 4_320 } });
+    const away = { status: nodeStatus('pi-9', { online: false }), unforeseen: early(900_000) };
+    rows = [row('pi-1'), row('pi-2', { unforeseen: { heardMs: 1, dueMs: 1 } }), row('pi-9', away)];
+    assert.equal(await runCli(['nodes'], io), 0, io.err);
+    assert.doesNotMatch(io.text, /learned/);
+    rows.push(row('pi-3', { unforeseen: early(8_000) }), row('pi-4', { unforeseen: early(65_000) }));
+    assert.equal(await runCli(['nodes'], io), 0, io.err);
+    assert.match(io.text, /\nthe past of 2 nodes is being learned: forecasts of all in 1 min 5 s or so\n$/);
+    io = newIo();
+    assert.equal(await runCli(['nodes', '--json'], io), 0, io.err);
+    const [{ nodes }] = io.documents as [{ nodes: NodeRow[] }];
+    assert.deepEqual(nodes[3]!.unforeseen, early(8_000));
+  });
+
   it('says that there is no such node, that it is too early, that it is away', async () => {
     assert.equal(await run('pi-4'), 2);
     assert.match(io.err, /no node "pi-4" \(MESH_NODE_UNKNOWN\)\n {2}did you mean "pi-3"\? `foremesh nodes` lists/);
@@ -192,6 +207,21 @@ describe('cli: forecast', () => {
       io.err,
       /of pi-44 yet: the leader has heard of it for 35 s \(MESH_FORECAST_EARLY\)\n {2}ask again in 30 s/,
     );
+    for (const [past, said] of [
+      [
+        { learnedSteps: 0, steps: 0 },
+        /yet: the leader waits for what it remembers of its past \(.*\n {2}ask again in 21 s$/m,
+      ],
+      [
+        { learnedSteps: 1_200, steps: 4_320 },
+        /yet: the leader learns its past, and knows 1,200 of 4,320 steps \(.*\n {2}ask again in 21 s$/m,
+      ],
+    ] as const) {
+      io.err = '';
+      rows = [row('pi-44', { unforeseen: { heardMs: 35_000, dueMs: 20_000, past } })];
+      assert.equal(await run('pi-44'), 1);
+      assert.match(io.err, said);
+    }
     io.err = '';
     rows = [row('pi-44', { status: nodeStatus('pi-44', { online: false }) })];
     assert.equal(await run('pi-44'), 1);

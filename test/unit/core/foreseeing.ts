@@ -1,4 +1,4 @@
-import type { Forecaster, QuantileCurves } from '@foremesh/models';
+import type { Forecaster, ForecasterFactory, QuantileCurves } from '@foremesh/models';
 import type { ForecastResource, MetricSample, NodeMetrics } from '@foremesh/node-runtime/contract';
 import type { Foresight, PlannerEffect } from '@foremesh/node-runtime/core';
 import type { Leader, nodeStatus } from './samples.ts';
@@ -11,6 +11,7 @@ export const phaseMs = ((Math.sqrt(5) - 1) / 2) * stepMs;
 /** Keeps what it is told; forecasts what the test says. */
 export class Told implements Foresight {
   learningDue = false;
+  meanwhile?: ForecasterFactory;
   pieces = 0;
   readonly values = new Map<string, number[]>();
   readonly recalled = new Map<string, number[]>();

@@ -7,7 +7,7 @@ import {
   ridgeModel,
   trainRidge,
 } from '@foremesh/models';
-import type { HistoryPage, MetricSample, NodeForecast } from '@foremesh/node-runtime/contract';
+import { type HistoryPage, limits, type MetricSample, type NodeForecast } from '@foremesh/node-runtime/contract';
 import {
   ageOf,
   createLedger,
@@ -18,7 +18,8 @@ import {
   snapshotLedger,
   unneededBlobs,
 } from '@foremesh/node-runtime/core';
-import { asksOf } from './foreseeing.ts';
+import { historyStepsAmong, trainingStepsAmong } from '../../../node-runtime/core/planner/foresight/watch.ts';
+import { asksOf, Told } from './foreseeing.ts';
 import { blobNamed, Leader } from './samples.ts';
 
 const stepMs = 60_000;
@@ -146,6 +147,50 @@ describe('learned models: what a leader makes of them', () => {
     assert.ok(Math.abs(history!.values.length - past) <= 1, `${history!.values.length}`);
     const turns = history!.values.filter((value, at) => at > 0 && Math.abs(value - history!.values[at - 1]!) > 0.15);
     assert.ok(turns.length >= past / 20 - 1, `${turns.length}`);
+  });
+
+  it('keeps as much of some nodes as a model needs where of all it would be too much, and none of the others', () => {
+    const told = new Told();
+    const leader = new Leader({ nodeSilenceMs: 1e12 }, createLedger(), 1, { createForesight: () => told });
+    leader.elect();
+    const [mesh, minutes] = [3_000, 300];
+    const names = Array.from({ length: mesh }, (_, index) => `n${index}`);
+    for (const name of names) leader.join(name);
+    for (let asked = 0; asked < mesh; asked += limits.forecastHistoriesAtOnce)
+      leader.step({ type: 'tick' }, limits.relayWaitMs + 1);
+    // The past of 66 minutes, as much as each may tell, is no window. Some are heard, the others rest.
+    const heard = names.slice(0, 50);
+    for (let minute = 0; minute <= minutes; minute += 1) {
+      leader.step({ type: 'tick' }, stepMs);
+      for (const node of heard) {
+        const metrics = { v: 1 as const, node, bootId: `${node}-1`, seq: minute, samples: [sample] };
+        leader.step({ type: 'node-metrics', metrics });
+      }
+    }
+    for (let round = 0; round < 4; round += 1) leader.step({ type: 'tick' });
+    assert.equal(told.values.get('n1/cpu')!.length, minutes);
+    const lengths = historiesOf(leader.planner, 'cpu')!.map(({ values }) => values.length);
+    const expected = (heard.length * limits.forecastHistoryStepsOfAll) / mesh / limits.forecastTrainingSteps;
+    assert.ok(
+      Math.abs(lengths.length - expected) <= 2,
+      `${lengths.length} histories, ${expected} in a mesh this large`,
+    );
+    assert.deepEqual(new Set(lengths), new Set([minutes]));
+  });
+
+  it('keeps no more in all than new leaders ask for, twice at most, and of the same nodes as the mesh grows', () => {
+    let before: number[] = [];
+    for (const mesh of [10, 800, 900, 1_000, 2_600, 10_000]) {
+      const places = Array.from({ length: mesh }, (_, node) => (node * 0.618034) % 1);
+      const kept = places.map((place) => trainingStepsAmong(mesh, place, 30));
+      const all = kept.reduce((sum, steps) => sum + steps, 0);
+      assert.ok(all <= 1.02 * limits.forecastHistoryStepsOfAll, `${all} of ${mesh} nodes`);
+      assert.ok(all >= 0.95 * mesh * historyStepsAmong(mesh), `${all} of ${mesh} nodes`);
+      assert.ok(kept.every((steps) => steps === 0 || steps >= limits.forecastTrainingSteps));
+      for (const [node, steps] of before.entries()) assert.ok(steps > 0 || kept[node] === 0, `${mesh}: ${node}`);
+      before = kept;
+    }
+    assert.equal(trainingStepsAmong(10_000, 0, 240), 8 * 240, 'of farther forecasts a longer past');
   });
 
   it('asks it about the steps of many nodes together', () => {

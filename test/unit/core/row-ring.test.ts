@@ -24,5 +24,9 @@ describe('row ring', () => {
     push(450, 100);
     push(800, 300);
     assert.ok(kept >= 300);
+    rows.push([pushed, 0, 0, 1], 0);
+    assert.equal(rows.column(0).length, 0, 'nothing more is to be kept');
+    [pushed, kept] = [0, 0];
+    push(10, 4);
   });
 });

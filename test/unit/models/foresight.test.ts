@@ -124,6 +124,50 @@ describe('foresight', function () {
     }
   });
 
+  it('does not take an open range for known after a few values that are 0, or the same', () => {
+    const open = { low: 0, high: Number.POSITIVE_INFINITY };
+    const foresight = createForesight({ steps });
+    let opened = 0;
+    /** What it says of the first and the last step after these values of a new series. */
+    const saidOf = (values: readonly number[]) => {
+      opened += 1;
+      const one = foresight.open({ key: `${opened}`, kind: 'network', intervalMs: 60_000, range: open });
+      for (const value of values) one.observe(value);
+      const { q10, q50, q90 } = one.forecast(steps);
+      for (const [step, middle] of q50.entries())
+        assert.ok(0 <= q10[step]! && q10[step]! <= middle && middle <= q90[step]!, `${values}`);
+      return [0, steps - 1].map((step) => ({ q10: q10[step]!, q50: q50[step]!, q90: q90[step]! }));
+    };
+    const zeros = (count: number) => Array<number>(count).fill(0);
+    // Nothing says how large it may be: a unit.
+    for (const { q50, q90 } of saidOf([0])) assert.ok(q50 === 0 && q90 > 0.8 && q90 < 1, `${q90}`);
+    saidOf([2_000, 4_000, 6_000]);
+    // As large as others of its kind are; the less so, the longer it rests.
+    let before = Number.POSITIVE_INFINITY;
+    for (let count = 1; count < 12; count += 1) {
+      const [near, far] = saidOf(zeros(count));
+      assert.ok(Math.abs(near!.q90 - far!.q90) < 1e-9 * near!.q90);
+      assert.ok(near!.q50 < 1e-9 && near!.q90 > 0 && near!.q90 < before, `${count} zeros: ${near!.q90}, ${before}`);
+      if (count === 1) assert.ok(near!.q90 > 1_000, `${near!.q90}`);
+      before = near!.q90;
+    }
+    assert.ok(saidOf(zeros(12))[0]!.q90 < 1e-9);
+    // Once it moved it may again, as far as that.
+    for (const values of [
+      [0, 0, 5_000],
+      [5_000, 0, 0],
+      [...zeros(5), 5_000, 0, 0],
+    ])
+      for (const { q90 } of saidOf(values)) assert.ok(q90 > 500, `${values}: ${q90}`);
+    for (const { q90 } of saidOf([0, 0, 5_000])) assert.ok(q90 > 5_000, `${q90}`);
+    const widths = [1, 2, 6, 11].map((count) => saidOf(Array<number>(count).fill(7_000))[1]!);
+    for (const [index, { q10, q50, q90 }] of widths.entries()) {
+      assert.ok(Math.abs(q50 - 7_000) < 1e-6, `${q50}`);
+      assert.ok(q10 < 7_000 && q90 > 7_000 && q90 < 14_000);
+      if (index > 0) assert.ok(q10 > widths[index - 1]!.q10 && q90 < widths[index - 1]!.q90);
+    }
+  });
+
   it('is less sure after values that did not come', () => {
     const foresight = createForesight({ steps: 30 });
     const [series] = openAll(foresight, 1);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { decodeWeights, encodeWeights, type SeriesWindow, trainRidge } from '@foremesh/models';
-import { limits, MeshError } from '@foremesh/node-runtime/contract';
+import { MeshError } from '@foremesh/node-runtime/contract';
 import { createLedger, type Ledger, type VoterEvent } from '@foremesh/node-runtime/core';
 import { pino } from 'pino';
 import { type LearningOptions, ModelKeeper } from '../../../node-runtime/shell/foresight/model-keeper.ts';
@@ -152,22 +152,6 @@ describe('ModelKeeper', () => {
       /^ridge is trained instead: .*no TensorFlow here.*npm install/m,
       'and says how to get it',
     );
-  });
-
-  it('says once that nodes tell too little of their past in so large a mesh', async () => {
-    const { leader, keeper, logged, looks } = keeperOf(60);
-    keeper.leads(true);
-    await looks();
-    assert.doesNotMatch(JSON.stringify(logged), /so large a mesh/);
-    // More than the 42 steps of a window for each of them would be too many for all.
-    const nodes = Math.ceil(limits.forecastHistoryStepsOfAll / 41);
-    for (let node = 1; node < nodes; node += 1) leader.join(`n${node}`);
-    for (let round = 0; round * limits.forecastHistoriesAtOnce < nodes; round += 1)
-      leader.step({ type: 'tick' }, limits.relayWaitMs + 1);
-    await looks();
-    const said = logged.filter(({ msg }) => msg.includes('so large a mesh'));
-    assert.equal(said.length, 1);
-    assert.match(said[0]!.msg, /^of \d+ nodes each tells 40 steps of its past, and models learn from 42 in a row/);
   });
 
   it('trains the ridge map on what is too short for the LSTM', async () => {

@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import { mock } from 'node:test';
+import type { Forecaster } from '@foremesh/models';
+import { limits } from '@foremesh/node-runtime/contract';
 import { pino } from 'pino';
-import { type LedgerCommand, type LogEntry, raftProfiles } from '../../../node-runtime/core/index.ts';
+import { hasMoreToLearn, type LedgerCommand, type LogEntry, raftProfiles } from '../../../node-runtime/core/index.ts';
 import { LogStore } from '../../../node-runtime/shell/voter/log-store.ts';
 import { planningPolicy } from '../../../node-runtime/shell/voter/policy.ts';
-import { Voter } from '../../../node-runtime/shell/voter/voter.ts';
+import { Voter, type VoterOptions } from '../../../node-runtime/shell/voter/voter.ts';
+import { until } from '../../support/until.ts';
+import { sample } from '../core/foreseeing.ts';
+import { nodeStatus } from '../core/samples.ts';
 import { endAll, later, scratch } from './scratch.ts';
 
-async function open(logDirectory: string, founders: readonly string[]): Promise<Voter> {
+async function open(
+  logDirectory: string,
+  founders: readonly string[],
+  change: Partial<VoterOptions> = {},
+): Promise<Voter> {
   const voter = await Voter.open({
     id: 'ada',
     bootId: 'boot',
@@ -22,6 +31,7 @@ async function open(logDirectory: string, founders: readonly string[]): Promise<
     sendRaft: () => undefined,
     fetchSnapshot: () => undefined,
     onFatal: (error) => assert.fail(error),
+    ...change,
   });
   later(() => voter.close());
   return voter;
@@ -63,5 +73,54 @@ describe('Voter', () => {
     // Alone it cannot win: it is ready to hear the others. One that waited for itself would never be.
     await voter.start();
     assert.equal(voter.isElected, false);
+  });
+
+  it('learns a long past between its rounds, and rests for as long as each piece takes', async () => {
+    const stepMs = 60_000;
+    const steps = 20 * limits.forecastStepsPerTick;
+    const observeMs = 0.1;
+    let [learned, busyMs] = [0, 0];
+    const forecaster: Forecaster = {
+      model: 'slow',
+      observe: () => {
+        const fromMs = performance.now();
+        while (performance.now() < fromMs + observeMs);
+        learned += 1;
+        busyMs += performance.now() - fromMs;
+      },
+      forecast: () => ({ intervalMs: stepMs, q10: [], q50: [], q90: [] }),
+    };
+    const voter = await open(await scratch(), ['ada'], {
+      policy: { ...planningPolicy, createForesight: () => ({ open: () => forecaster }) },
+      perform: (effect) => {
+        if (effect.type !== 'send' || effect.message.type !== 'history-request') return;
+        const { request, resolution } = effect.message;
+        const agesMs = Array.from({ length: resolution === '1m' ? steps : 0 }, (_, index) => (steps - index) * stepMs);
+        const values = { cpuBackgroundShare: agesMs.map(() => 0.5) };
+        const page = { agesMs, values, runs: [], intervalMs: stepMs, diskBytesMost: 1, writtenBytes: 1 };
+        const messages = [{ type: 'history' as const, request, page }];
+        setImmediate(() => voter.feed({ type: 'node-reported', node: 'bob', bootId: 'bob-1', messages }));
+      },
+    });
+    await voter.start();
+    voter.feed({ type: 'connected' });
+    voter.feed({ type: 'status-heard', status: nodeStatus('bob'), admitted: true });
+    await until('its key is in the log', () => voter.planner.nodes.has('bob'));
+    const metrics = {
+      v: 1 as const,
+      node: 'bob',
+      bootId: 'bob-1',
+      seq: 1,
+      samples: [sample(stepMs, 0.5), sample(0, 0.5)],
+    };
+    voter.feed({ type: 'node-metrics', metrics });
+    await until('it learns', () => learned > 0);
+    const [fromMs, beforeMs] = [performance.now(), busyMs];
+    await until('all is learned', () => !hasMoreToLearn(voter.planner));
+    const passedMs = performance.now() - fromMs;
+    assert.ok(learned >= 4 * (steps - 2 * limits.forecastStepsPerTick), `${learned} values`);
+    // By rounds alone that would be eighteen of 250 ms. A quarter of each is for what the round itself learns.
+    assert.ok(passedMs < 18 * 250, `${passedMs} ms`);
+    assert.ok((busyMs - beforeMs) / passedMs < 0.7, `busy for ${busyMs - beforeMs} of ${passedMs} ms`);
   });
 });

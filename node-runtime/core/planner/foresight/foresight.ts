@@ -26,6 +26,8 @@ export interface Reasons {
 /** What a leader forecasts the series of its nodes with: made anew with each leadership. */
 export interface Foresight {
   open(series: SeriesName): Forecaster;
+  /** Forecasts a series by its newest values alone while its long past is learned. Without it that is waited for. */
+  readonly meanwhile?: ForecasterFactory;
   /** Nothing more is asked of this series. */
   close?(key: string): void;
   why?(key: string): Reasons | undefined;

@@ -10,7 +10,8 @@ export const learnedKinds = ['cpu', 'memory'] as const satisfies readonly Foreca
 const unsettledShare = 0.1;
 
 /**
- * What the leader knows of the past of all series of a kind, in steps of its forecasts: what a model can be trained on. Undefined while too many
+ * What the leader knows of the past of all series of a kind, in steps of its forecasts: what a model can be
+ * trained on, in a large mesh of some of its nodes (`trainingStepsAmong`). Undefined while too many
  * of the nodes that are there have yet to say what they remember.
  */
 export function historiesOf({ nodes, config }: PlannerState, kind: ForecastResource): SeriesWindow[] | undefined {
@@ -19,8 +20,8 @@ export function historiesOf({ nodes, config }: PlannerState, kind: ForecastResou
   for (const { online, series } of nodes.values()) {
     if (online) there += 1;
     if (online && !series.isSettled) unsettled += 1;
-    if (series.observedSteps > 0)
-      histories.push({ intervalMs: config.forecastStepMs, range: rangeOf(kind), values: series.history(kind) });
+    const values = series.history(kind);
+    if (values.length > 0) histories.push({ intervalMs: config.forecastStepMs, range: rangeOf(kind), values });
   }
   return unsettled > unsettledShare * there ? undefined : histories;
 }

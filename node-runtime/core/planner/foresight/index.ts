@@ -3,6 +3,7 @@ export { capacityOf, leavesPerSecondOf, memoryFreeAhead, type SlotRates } from '
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
 export { historiesOf, learnedKinds } from './histories.ts';
+export { hasMoreToLearn, isForeseen, study, unforeseenIn } from './learning.ts';
 export type { NodeSeries } from './node-series.ts';
 export { forgetPast, hearAhead, type OffersAhead } from './offers.ts';
 export type { Presence } from './presence.ts';
@@ -10,7 +11,6 @@ export {
   createForesightState,
   type ForesightState,
   hearHistory,
-  historyStepsOf,
   noteComing,
   openSeries,
   useModel,

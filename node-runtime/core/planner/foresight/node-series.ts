@@ -1,4 +1,4 @@
-import type { Forecaster, QuantileCurves, SeriesRange } from '@foremesh/models';
+import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesRange } from '@foremesh/models';
 import { type ForecastResource, type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
 import type { Foresight, ObservedValue } from './foresight.ts';
 import { RowRing } from './row-ring.ts';
@@ -10,6 +10,8 @@ export interface Outlook {
   readonly originMs: number;
   /** Of the device's own work, in the order of `resources`, in the unit of a row. */
   readonly curves: readonly QuantileCurves[];
+  /** Where they were made while its past is learned: by which models, in the same order, from how many steps. */
+  readonly meanwhile?: { readonly models: readonly string[]; readonly steps: number };
 }
 
 export interface NodeSeriesOptions {
@@ -23,6 +25,8 @@ export interface NodeSeriesOptions {
   readonly trainedMs: (kind: ForecastResource) => number | undefined;
   /** How much of its past a node's forecasts begin with. */
   readonly historySteps: () => number;
+  /** How much of what was learned is kept to train models on. */
+  readonly trainingSteps: () => number;
   readonly nowMs: number;
 }
 
@@ -47,8 +51,8 @@ const distantMsMost = distantMost * 300_000;
 /** So little of the past is not worth asking for. */
 const untoldStepsMost = 10;
 
-/** What it takes to learn that a step is missing, in steps that are learned: a tenth or so. */
-const missingCost = 1 / 8;
+/** What it takes to learn a step; that one is missing, a tenth or so of it. */
+const costOf = (row: Row) => (row === nothing ? 1 / 8 : 1);
 
 /**
  * The past of one node, as its forecasters see it: samples become means of steps, and these are learned in order, each once.
@@ -68,6 +72,7 @@ export class NodeSeries {
   /** Up to this step all is learned, or waits in `#backlog`. */
   #takenStep: number | undefined;
   #backlog: Row[] = [];
+  #waiting = 0;
   readonly #rows = new RowRing();
   #learned = 0;
   #bootId = '';
@@ -85,10 +90,15 @@ export class NodeSeries {
     return this.#learned;
   }
 
-  /** While nothing is forecast: since when the node is known, and in which time its first minute is over. */
-  unforeseen(nowMs: number): { readonly heardMs: number; readonly dueMs: number } {
+  /** How many there will be when all that waits is learned. */
+  get knownSteps(): number {
+    return this.#learned + this.#backlog.length;
+  }
+
+  /** While nothing is forecast: since when the node is known, and in which time this minute is over. */
+  unforeseen(nowMs: number): { readonly heardMs: number; readonly minuteMs: number } {
     const endMs = this.#live.endMs(this.#live.stepOf(nowMs));
-    return { heardMs: Math.round(nowMs - this.#options.nowMs), dueMs: Math.round(endMs - nowMs) };
+    return { heardMs: Math.round(nowMs - this.#options.nowMs), minuteMs: Math.round(endMs - nowMs) };
   }
 
   get awaitsHistory(): boolean {
@@ -177,7 +187,7 @@ export class NodeSeries {
     if (this.#awaitsHistory || last <= (this.#takenStep ?? Number.NEGATIVE_INFINITY)) return;
     // Away for longer, it begins anew with what it tells of the time; else its series go on, and what nobody measured is missing.
     if (this.#takenStep !== undefined && last - this.#takenStep > limits.forecastGapSteps) {
-      this.#backlog = [];
+      this.#forgetBacklog();
       this.#takenStep = undefined;
     }
     const told = Math.min(this.#past.first ?? last, this.#live.first ?? last);
@@ -191,6 +201,7 @@ export class NodeSeries {
         this.#open(step);
       }
       this.#backlog.push(row);
+      this.#waiting += costOf(row);
       this.#takenStep = step;
     }
     this.#live.forget(last);
@@ -226,25 +237,31 @@ export class NodeSeries {
     this.#distant = [];
   }
 
-  /** Steps that wait to be learned. */
+  #forgetBacklog(): void {
+    this.#backlog = [];
+    this.#waiting = 0;
+  }
+
+  /** What waits to be learned, in steps that are measured: missing ones count as what they cost. */
   get waiting(): number {
-    return this.#backlog.length;
+    return this.#waiting;
   }
 
   /**
-   * Learns at most so many steps of those that wait; returns how many, missing ones counted as what they cost. Where the foresight takes many values at once they are put in `batch`, which is
+   * Learns at most so many steps of those that wait; returns how many, counted as in `waiting`. Where the foresight takes many values at once they are put in `batch`, which is
    * to be observed before anything is forecast.
    */
   learn(most: number, batch: ObservedValue[]): number {
     if (this.#backlog.length === 0) return 0;
-    const { foresight, node, historySteps, trainedMs } = this.#options;
-    const kept = historySteps();
+    const { foresight, node, trainingSteps, trainedMs } = this.#options;
+    const kept = trainingSteps();
     const isBatched = foresight.observeAll !== undefined;
     let left = most;
     for (let step = this.#takenStep! - this.#backlog.length + 1; left > 0; step += 1) {
       const row = this.#backlog.shift();
       if (row === undefined) break;
-      left -= row === nothing ? missingCost : 1;
+      left -= costOf(row);
+      this.#waiting -= costOf(row);
       this.#rows.push(row, kept);
       this.#learned += 1;
       for (const [index, kind] of resources.entries()) {
@@ -261,7 +278,7 @@ export class NodeSeries {
     return !this.#awaitsHistory && this.#backlog.length === 0;
   }
 
-  /** What was learned of one of its series, oldest first, NaN where nothing was measured; as much as its forecasts begin with. */
+  /** What was learned of one of its series, oldest first, NaN where nothing was measured; as much as is kept to train models on, perhaps nothing. */
   history(kind: (typeof resources)[number]): Float64Array {
     return this.#rows.column(resources.indexOf(kind));
   }
@@ -269,7 +286,16 @@ export class NodeSeries {
   /** It has learned all that is complete, and no forecast was made since. */
   get isDue(): boolean {
     if (this.#takenStep === undefined || this.#backlog.length > 0 || this.#learned === 0) return false;
-    return this.outlook?.originMs !== this.#live.endMs(this.#takenStep);
+    return this.outlook?.meanwhile !== undefined || this.#isOld;
+  }
+
+  /** It takes more than a round to learn what is complete, and no forecast was made since. */
+  get isDueMeanwhile(): boolean {
+    return this.#backlog.length > limits.forecastStepsPerTick && this.#isOld;
+  }
+
+  get #isOld(): boolean {
+    return this.outlook?.originMs !== this.#live.endMs(this.#takenStep!);
   }
 
   forecast(): Outlook {
@@ -278,7 +304,22 @@ export class NodeSeries {
     return this.outlook;
   }
 
+  /** By the newest of what waits to be learned. */
+  forecastMeanwhile(factory: ForecasterFactory): Outlook {
+    const { stepMs: intervalMs, steps } = this.#options;
+    const rows = this.#backlog.slice(-limits.forecastMeanwhileSteps);
+    const forecasters = resources.map((kind) => factory({ intervalMs, range: rangeOf(kind) }));
+    for (const row of rows) for (const [index, forecaster] of forecasters.entries()) forecaster.observe(row[index]!);
+    this.outlook = {
+      originMs: this.#live.endMs(this.#takenStep!),
+      curves: forecasters.map((forecaster) => forecaster.forecast(steps)),
+      meanwhile: { models: forecasters.map(({ model }) => model), steps: rows.length },
+    };
+    return this.outlook;
+  }
+
   close(): void {
+    this.#forgetBacklog();
     if (this.#forecasters.length === 0) return;
     for (const kind of resources) this.#options.foresight.close?.(seriesKey(this.#options.node, kind));
     this.#forecasters = [];

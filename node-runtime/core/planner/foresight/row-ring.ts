@@ -5,15 +5,19 @@ const firstRows = 64;
 
 /** The newest rows, in single precision: what a model is trained on. */
 export class RowRing {
-  #values = new Float32Array(firstRows * columns);
+  #values = new Float32Array(0);
   #rows = 0;
 
   /** Of all rows at least the newest `most` are kept, and at most twice as many. */
   push(row: Row, most: number): void {
+    if (most === 0) {
+      this.clear();
+      return;
+    }
     if (this.#rows * columns === this.#values.length) {
       if (this.#rows >= 2 * most) this.#keep(most);
       else {
-        const larger = new Float32Array(Math.min(2 * this.#values.length, 2 * most * columns));
+        const larger = new Float32Array(columns * Math.min(2 * most, Math.max(firstRows, 2 * this.#rows)));
         larger.set(this.#values);
         this.#values = larger;
       }
@@ -28,6 +32,7 @@ export class RowRing {
   }
 
   clear(): void {
+    this.#values = new Float32Array(0);
     this.#rows = 0;
   }
 

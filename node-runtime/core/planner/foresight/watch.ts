@@ -12,7 +12,8 @@ import type { PlannerEffect } from '../events.ts';
 import { ageOf } from '../retention.ts';
 import type { NodeView, PlannerPolicy, PlannerState } from '../state.ts';
 import { availableOf, bandsOf } from './availability.ts';
-import type { Foresight, ObservedValue, Reasons } from './foresight.ts';
+import type { Foresight, Reasons } from './foresight.ts';
+import { type Backlog, learnRound } from './learning.ts';
 import { NodeSeries, type Outlook, seriesKey } from './node-series.ts';
 import { Presence } from './presence.ts';
 import { measured, resources } from './steps.ts';
@@ -38,6 +39,7 @@ export interface ForesightState {
   learnedUntilMs?: number;
   /** With a learned model: until when steps are gathered that it is to be asked about together. */
   gatherUntilMs: number;
+  backlog?: Backlog;
   /** What is being learned on all series together. */
   learning?: Iterator<void>;
   readonly leaving?: LeavingHazards;
@@ -59,9 +61,6 @@ export function createForesightState({ createForesight, createLeaving }: Planner
   return leaving === undefined ? state : { ...state, leaving };
 }
 
-/** So much of a step: four seconds of a minute. */
-export const gatherShare = 1 / 15;
-
 /** Spreads any number of nodes evenly over a step (Knuth, The Art of Computer Programming 3, 6.4: multiples of the golden section). */
 const goldenSection = (Math.sqrt(5) - 1) / 2;
 
@@ -69,6 +68,7 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
   const { config, foresight } = state;
   foresight.nodes += 1;
   const hazard = foresight.leaving?.open();
+  const place = (foresight.nodes * goldenSection) % 1;
   const series = new NodeSeries({
     node,
     foresight: foresight.foresight,
@@ -76,15 +76,29 @@ export function openSeries(state: PlannerState, node: string): Pick<NodeView, 's
     steps: config.forecastSteps,
     nowMs: state.nowMs,
     trainedMs: (kind) => state.foresight.learned.get(kind),
-    phaseMs: ((foresight.nodes * goldenSection) % 1) * config.forecastStepMs,
-    historySteps: () => historyStepsOf(state),
+    phaseMs: place * config.forecastStepMs,
+    historySteps: () => historyStepsAmong(state.nodes.size),
+    trainingSteps: () => trainingStepsAmong(state.nodes.size, place, config.forecastSteps),
   });
   return hazard === undefined ? { series } : { series, leaving: new Presence(hazard) };
 }
 
-/** How many steps of its past the forecasts of each node begin with. */
-export function historyStepsOf({ nodes }: PlannerState): number {
-  return Math.min(limits.forecastHistorySteps, Math.floor(limits.forecastHistoryStepsOfAll / Math.max(1, nodes.size)));
+/** How many steps of its past the forecasts of each of so many nodes begin with. */
+export function historyStepsAmong(nodes: number): number {
+  return Math.min(limits.forecastHistorySteps, Math.floor(limits.forecastHistoryStepsOfAll / Math.max(1, nodes)));
+}
+
+/** Of a shorter past the LSTM has nothing left to be looked at with: it holds back 15 %, in which a whole forecast has to lie. */
+const forecastsTrainedOn = 8;
+
+/**
+ * How many steps of what was learned of a node are kept to train models on. Where all nodes would have too few, some of them have enough and the others none: those whose `place`,
+ * from 0 to 1 and spread evenly, comes first, so that they stay the same ones as the mesh grows.
+ */
+export function trainingStepsAmong(nodes: number, place: number, forecastSteps: number): number {
+  const steps = historyStepsAmong(nodes);
+  const least = Math.max(limits.forecastTrainingSteps, forecastsTrainedOn * forecastSteps);
+  return place * least < steps ? Math.max(least, steps) : 0;
 }
 
 /** A node came, or left: what is said twice counts once. */
@@ -101,15 +115,22 @@ function wallMsOf({ foresight, wallMs }: PlannerState): number {
 export function watchForesight(state: PlannerState, effects: PlannerEffect[]): void {
   if (!state.connected) return; // nothing is heard
   askForHistories(state, effects);
-  learnTogether(state.foresight);
   if (awaitsModels(state)) return;
-  learnSteps(state);
+  learnRound(state);
+  const { meanwhile } = state.foresight.foresight;
   let forecasts: number = limits.forecastNodesPerTick;
+  let forecastsMeanwhile: number = meanwhile === undefined ? 0 : limits.forecastNodesMeanwhilePerTick;
+  const publish = (node: NodeView, outlook: Outlook) =>
+    effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, outlook) });
   for (const node of state.nodes.values()) {
-    const { series } = node;
-    if (!node.online || forecasts === 0 || !series.isDue) continue;
-    forecasts -= 1;
-    effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.forecast()) });
+    const { online, series } = node;
+    if (online && forecasts > 0 && series.isDue) {
+      forecasts -= 1;
+      publish(node, series.forecast());
+    } else if (online && forecastsMeanwhile > 0 && series.isDueMeanwhile) {
+      forecastsMeanwhile -= 1;
+      publish(node, series.forecastMeanwhile(meanwhile!));
+    }
   }
 }
 
@@ -128,35 +149,6 @@ export function useModel(state: PlannerState, kind: ForecastResource, weights: U
   const ageMs = ageOf(state) - (ledger.models.get(kind)?.ageMs ?? ledger.ageMs);
   foresight.learned.set(kind, nowMs - ageMs);
   foresight.foresight.useWeights?.(kind, weights);
-}
-
-/** A learned model costs by the call rather than by the window: what is not much is gathered for a while, over all nodes. */
-function learnSteps({ foresight, nodes, nowMs, config }: PlannerState): void {
-  let waiting = 0;
-  for (const { online, series } of nodes.values()) {
-    if (!online) continue;
-    series.takeSteps();
-    waiting += series.waiting;
-  }
-  const behind = [...nodes.values()].filter(({ online }) => online);
-  let learnable: number = limits.forecastStepsPerTick;
-  // Those with a long past to learn do not hold up the others.
-  if (waiting > learnable) behind.sort((a, b) => a.series.waiting - b.series.waiting);
-  if (foresight.learned.size > 0 && waiting < learnable && nowMs < foresight.gatherUntilMs) return;
-  if (waiting > 0) foresight.gatherUntilMs = nowMs + config.forecastStepMs * gatherShare;
-  const batch: ObservedValue[] = [];
-  for (const { series } of behind) {
-    if (learnable === 0) break;
-    learnable -= series.learn(learnable, batch);
-  }
-  if (batch.length > 0) foresight.foresight.observeAll?.(batch);
-}
-
-function learnTogether(state: ForesightState): void {
-  const { foresight } = state;
-  if (state.learning === undefined && foresight.learningDue === true && foresight.learn !== undefined)
-    state.learning = foresight.learn();
-  if (state.learning?.next().done === true) delete state.learning;
 }
 
 function askForHistories(state: PlannerState, effects: PlannerEffect[]): void {
@@ -243,6 +235,7 @@ function endHistory(state: PlannerState, id: string, node: NodeView | undefined)
 function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): NodeForecast {
   const { status, series, leaving } = node;
   const { forecastStepMs, forecastSteps } = state.config;
+  const { meanwhile } = outlook;
   const { node: id, cores, memoryBytes, share, offeredMemoryBytes, withheld } = status;
   const available = availableOf(state, node, outlook);
   const left = leaving?.forecast(wallMsOf(state), forecastSteps, forecastStepMs);
@@ -259,13 +252,16 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
     memoryBytes,
     share,
     offeredMemoryBytes,
-    observedSteps: series.observedSteps,
+    observedSteps: meanwhile?.steps ?? series.observedSteps,
     ...(withheld === undefined ? {} : { withheld }),
     ...aheadOf(node, outlook.originMs),
     ...(left === undefined ? {} : { left: left.map(rounded) }),
     resources: resources.map((resource, index): ResourceForecast => {
       const unit = resource === 'memory' ? memoryBytes : 1;
-      const why = whyOf(state.foresight.foresight.why?.(seriesKey(id, resource)), unit);
+      const why =
+        meanwhile === undefined
+          ? whyOf(state.foresight.foresight.why?.(seriesKey(id, resource)), unit)
+          : { model: meanwhile.models[index]! };
       const own = bandsOf(outlook.curves[index]!, unit, resource === 'cpu');
       const free = resource === 'cpu' ? available.cpu : resource === 'memory' ? available.memory : undefined;
       return {
