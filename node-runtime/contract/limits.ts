@@ -178,6 +178,8 @@ export const limits = {
   /** What a leader does for its forecasts at once (four times a second): nodes that are forecast, steps of the past that are learned. */
   forecastNodesPerTick: 45,
   forecastStepsPerTick: 64,
+  /** Nodes whose month of seasons it recalls in one round. */
+  forecastRecallsPerTick: 2,
   /** The same of the past for each time that it is given between: 4 ms of a core of 2024, 20 ms on a Raspberry Pi 4. */
   forecastStepsBetweenTicks: 16,
   /** While the past of a node is learned it is forecast by its newest steps alone: by how many, and how many nodes at once, which takes a millisecond or two each. */

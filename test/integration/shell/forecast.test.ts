@@ -101,6 +101,6 @@ describe('the forecast of a node', function () {
     });
     const leftSteps = ahead - (performance.now() - risen.ageMs - begunMs) / stepMs;
     // So far back the mean of 16 steps is one value, at either edge, and the period is known by such means too.
-    assert.ok(leftSteps > 0 && leftSteps < risen.steps + 3 * 16, `${leftSteps} steps before`);
+    assert.ok(leftSteps > 0 && leftSteps < risen.steps + 2 * 16, `${leftSteps} steps before`);
   });
 });

@@ -26,8 +26,9 @@ export function learnRound(state: PlannerState): void {
   learnTogether(foresight);
   const series: NodeSeries[] = [];
   let waiting = 0;
+  let recalls: number = limits.forecastRecallsPerTick;
   for (const node of nodes.values()) {
-    if (!node.online) continue;
+    if (!node.online || (node.series.isToRecall && --recalls < 0)) continue;
     node.series.takeSteps();
     waiting += node.series.waiting;
     if (node.series.waiting > 0) series.push(node.series);

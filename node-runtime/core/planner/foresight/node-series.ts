@@ -181,6 +181,11 @@ export class NodeSeries {
     this.#distant = [];
   }
 
+  /** Whether it has told all of a long past, which waits to be recalled when steps are taken: that costs as much as many steps. */
+  get isToRecall(): boolean {
+    return this.#distant.length > 0 && !this.#awaitsHistory;
+  }
+
   /** Takes what is complete: the steps before the one whose samples come now. */
   takeSteps(): void {
     const last = this.#newestStep - 1;
