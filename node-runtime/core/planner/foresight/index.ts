@@ -12,6 +12,7 @@ export {
   hearHistory,
   historyStepsOf,
   noteComing,
+  noteLeaving,
   openSeries,
   useModel,
   watchForesight,
