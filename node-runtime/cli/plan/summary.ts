@@ -40,8 +40,8 @@ function sizedText({ stage, sizedFor }: PlanStage): string[] {
   return [`pieces of ${stage}: what a node does in their time with ${percent(confidence)}${less}`];
 }
 
-function guessedText({ stage, basis, growth }: PlanStage): string[] {
-  return growth === 'guessed' && basis !== 'author' ? [`${stage}: ${guessText}`] : [];
+function guessedText({ stage, growth }: PlanStage): string[] {
+  return growth === 'guessed' ? [`${stage}: ${guessText}`] : [];
 }
 
 function unknownText({ stage, unknownCategory }: PlanStage): string[] {

@@ -234,15 +234,12 @@ export function stageRowOf({ plan, isExact, open, merges, sizedFor, work }: Stag
     isExact,
     merges,
     basis: work?.basis ?? 'none',
-    ...(work === undefined || work.basis === 'author' ? {} : { evidence: work.evidence, ...growthOf(work) }),
+    ...(work === undefined || work.basis === 'author' ? {} : { evidence: work.evidence }),
+    ...(work?.growth === undefined || work.basis === 'author' ? {} : { growth: work.growth }),
     ...(work?.unknownCategory === undefined ? {} : { unknownCategory: work.unknownCategory }),
     ...(sizedFor === undefined ? {} : { sizedFor }),
     ...(work === undefined ? {} : { workSeconds: pick(work.workSeconds) }),
   };
-}
-
-function growthOf({ growth }: Work): Pick<PlanStage, 'growth'> {
-  return growth === undefined ? {} : { growth };
 }
 
 /** An estimate has more in it than is asked for. */
