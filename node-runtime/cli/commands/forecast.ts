@@ -68,7 +68,9 @@ async function forecast(session: Session, node: string, { resource, svg }: Optio
 
 function headingOf(forecast: Forecast): string {
   const { node, leader, ageMs, awayMs, observedSteps, intervalMs, steps } = forecast;
-  const away = awayMs === undefined ? '' : `away for ${durationText(awayMs)}; `;
+  // A leader that has never heard it knows of its last forecast alone.
+  const most = awayMs === ageMs ? ' at most' : '';
+  const away = awayMs === undefined ? '' : `away for ${durationText(awayMs)}${most}; `;
   const isOver = ageMs > steps * intervalMs ? ', and is over' : '';
   const past = durationText(observedSteps * intervalMs);
   return `${node}: ${away}as ${leader} foresaw it ${durationText(ageMs)} ago${isOver}, from ${past} of its past${heldText(forecast)}`;

@@ -165,7 +165,7 @@ describe('cli: forecast', () => {
     // A leader that began after it had gone does not know it: then it is away since its forecast, at most.
     for (const [known, said, awayMs] of [
       [[away], '7 min', 7 * minuteMs],
-      [[], '20 s', 20_000],
+      [[], '20 s at most', 20_000],
     ] as const) {
       rows = [row('pi-3'), ...known];
       io = newIo();
