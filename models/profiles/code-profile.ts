@@ -35,7 +35,14 @@ export type ProfileBasis = 'own' | 'category' | 'all' | 'none';
 export interface QuantityEstimate extends Quantiles {
   readonly fixed: number;
   readonly perByte: number;
+  readonly growth: Growth;
 }
+
+/**
+ * What is known of how it grows: `seen`, tasks with inputs of different size have told; `near`, none has, but the input is about as large as those
+ * that were seen; `guessed`, it is of another size, and `perByte` is what is taken for granted of any code.
+ */
+export type Growth = 'seen' | 'near' | 'guessed';
 
 /** What a task will take. A quantity that nobody has measured on this engine is absent. */
 export interface TaskPrediction {

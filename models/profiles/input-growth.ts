@@ -14,7 +14,7 @@ const refinements = 6;
 /** How much likelier (natural logarithm of the ratio of likelihoods) another growth must be than the default one. */
 const evidenceLeast = 3;
 /** Inputs that differ less tell nothing of growth. */
-const spreadLeast = 0.3;
+export const spreadLeast = 0.3;
 const tasksLeast = 6;
 /** A fit that is closer is as good as exact: what is left is rounding. */
 const scatterLeast = 1e-9;
@@ -30,16 +30,23 @@ export function growthOf(crossoverBytes: number, inputBytes: number): number {
 /** Rest further than that from the median, in median absolute deviations, tells of something else than growth. */
 const wildFrom = 8;
 
+/** What points tell of growth: whether their inputs differ enough to tell anything, and the crossover, where it is clearly another than the default. */
+export interface SeenGrowth {
+  readonly isSeen: boolean;
+  readonly crossoverBytes?: number;
+}
+const unseen: SeenGrowth = { isSeen: false };
+
 /**
  * The crossover by which the points lie closest around one constant, when that is clearly closer than by the default. Judged by the
- * likelihood of Laplace's distribution (least absolute deviations), which a few wild points hardly move. Undefined: the points do not tell.
+ * likelihood of Laplace's distribution (least absolute deviations), which a few wild points hardly move.
  */
-export function findCrossover(points: Points): number | undefined {
+export function seeGrowth(points: Points): SeenGrowth {
   const { inputs, logs } = withoutWild(points);
-  if (inputs.length < tasksLeast) return undefined;
+  if (inputs.length < tasksLeast) return unseen;
   const growths = inputs.map((input) => growthOf(defaultCrossoverBytes, input));
   const sizes = inputs.map((input) => Math.log(1 + input));
-  if (Math.max(rangeOf(growths), rangeOf(sizes)) < spreadLeast) return undefined;
+  if (Math.max(rangeOf(growths), rangeOf(sizes)) < spreadLeast) return unseen;
   const loss = (crossover: number) => scatter(inputs, logs, crossover);
   let best = { crossover: defaultCrossoverBytes, loss: loss(defaultCrossoverBytes) };
   const before = best.loss;
@@ -53,7 +60,8 @@ export function findCrossover(points: Points): number | undefined {
     consider(crossover * factor);
     consider(Math.max(1, crossover / factor));
   }
-  return inputs.length * Math.log(before / best.loss) > evidenceLeast ? best.crossover : undefined;
+  const isClear = inputs.length * Math.log(before / best.loss) > evidenceLeast;
+  return isClear ? { isSeen: true, crossoverBytes: best.crossover } : { isSeen: true };
 }
 
 function withoutWild({ inputs, logs }: Points): Points {

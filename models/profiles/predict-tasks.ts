@@ -1,6 +1,7 @@
-import type { CodeProfile, ProfileBasis, TaskPrediction, TaskQuestion } from './code-profile.ts';
-import { defaultCrossoverBytes, findCrossover, growthOf, type Points } from './input-growth.ts';
+import type { CodeProfile, Growth, ProfileBasis, TaskPrediction, TaskQuestion } from './code-profile.ts';
+import { defaultCrossoverBytes, growthOf, type Points, type SeenGrowth, seeGrowth } from './input-growth.ts';
 import {
+  areInputsAlike,
   type CodeQuantity,
   codeQuantity,
   estimate,
@@ -18,7 +19,7 @@ export type TaskPredictor = (question: TaskQuestion) => TaskPrediction;
 /** What one code's tasks say of one quantity. */
 interface Read {
   readonly points: Points;
-  readonly crossoverBytes: number | undefined;
+  readonly growth: SeenGrowth;
   /** By the crossover of all codes as it was when this was last asked. */
   latest?: { readonly groupCrossover: number; readonly quantity: CodeQuantity | undefined };
 }
@@ -98,6 +99,7 @@ class Group {
   readonly #least: number;
   readonly #codes = new Map<string, CodeQuantity>();
   readonly #crossoverBytes: number;
+  readonly #isGrowthSeen: boolean;
   readonly #within: number;
   readonly #freedom: number;
   readonly #ofCategory = new Map<string, Estimate>();
@@ -107,8 +109,9 @@ class Group {
     const { least, within, between } = quantities[name];
     this.#least = least;
     const reads = profiles.map((profile) => ({ profile, read: readOf(profile)[name] }));
-    const crossovers = reads.flatMap(({ read }) => read.crossoverBytes ?? []).sort((a, b) => a - b);
+    const crossovers = reads.flatMap(({ read }) => read.growth.crossoverBytes ?? []).sort((a, b) => a - b);
     this.#crossoverBytes = crossovers[Math.floor(crossovers.length / 2)] ?? defaultCrossoverBytes;
+    this.#isGrowthSeen = reads.some(({ read }) => read.growth.isSeen);
     for (const { profile, read } of reads) {
       const quantity = quantityOf(profile, read, this.#crossoverBytes);
       if (quantity !== undefined) this.#codes.set(profile.code, quantity);
@@ -158,9 +161,19 @@ class Group {
       within: this.#within,
       freedom: this.#freedom,
     };
-    const { estimate: found, ownShare } = estimate(prior, this.#codes.get(code), inputBytes, this.#least);
+    const own = this.#codes.get(code);
+    const { estimate: found, ownShare } = estimate(prior, own, inputBytes, this.#least);
     const basis: ProfileBasis = ownShare >= 0.5 ? 'own' : ofCategory === undefined ? 'all' : 'category';
-    return { estimate: found, basis };
+    const growth = this.#growthAt(inputBytes, own, ofCategory === undefined ? undefined : category);
+    return { estimate: { ...found, growth }, basis };
+  }
+
+  /** By the code's own tasks, or, of one without any, by those of its category, or of all. */
+  #growthAt(inputBytes: number, own: CodeQuantity | undefined, category: string | undefined): Growth {
+    if (own?.isGrowthSeen ?? this.#isGrowthSeen) return 'seen';
+    const isAlike = (code: CodeQuantity) => category === undefined || code.category === category;
+    const asked = own === undefined ? [...this.#codes.values()].filter(isAlike) : [own];
+    return asked.some(({ typicalBytes }) => areInputsAlike(typicalBytes, inputBytes)) ? 'near' : 'guessed';
   }
 }
 
@@ -170,7 +183,7 @@ function readOf(profile: CodeProfile): Record<QuantityName, Read> {
   const reads = Object.fromEntries(
     names.map((name) => {
       const points = pointsOf(profile.sample, quantities[name]);
-      return [name, { points, crossoverBytes: findCrossover(points) }];
+      return [name, { points, growth: seeGrowth(points) }];
     }),
   ) as Record<QuantityName, Read>;
   known.set(profile, { tasks: profile.tasks, reads });
@@ -179,7 +192,7 @@ function readOf(profile: CodeProfile): Record<QuantityName, Read> {
 
 function quantityOf({ category }: CodeProfile, read: Read, groupCrossover: number): CodeQuantity | undefined {
   if (read.latest?.groupCrossover !== groupCrossover) {
-    const quantity = codeQuantity(read.points, category, read.crossoverBytes, groupCrossover);
+    const quantity = codeQuantity(read.points, category, read.growth, groupCrossover);
     read.latest = { groupCrossover, quantity };
   }
   return read.latest.quantity;

@@ -1,5 +1,5 @@
 import type { ObservedTask, QuantityEstimate } from './code-profile.ts';
-import { growthOf, type Points } from './input-growth.ts';
+import { growthOf, type Points, type SeenGrowth, spreadLeast } from './input-growth.ts';
 import { type Estimate, orderStatistic, type RobustMoments, robustMoments, studentQuantile90 } from './statistics.ts';
 
 /** One of the quantities that are estimated, and what is taken for granted of it before anything was measured. */
@@ -34,6 +34,7 @@ export interface CodeQuantity {
   readonly tasks: number;
   /** Undefined: the tasks do not tell. */
   readonly crossoverBytes: number | undefined;
+  readonly isGrowthSeen: boolean;
   /** The geometric mean of the inputs. */
   readonly typicalBytes: number;
   /** Of the logarithm at the typical input. */
@@ -56,7 +57,7 @@ export function pointsOf(sample: readonly ObservedTask[], { of, least }: Quantit
 export function codeQuantity(
   { inputs, logs }: Points,
   category: string | undefined,
-  crossoverBytes: number | undefined,
+  { crossoverBytes, isSeen: isGrowthSeen }: SeenGrowth,
   groupCrossover: number,
 ): CodeQuantity | undefined {
   const tasks = inputs.length;
@@ -65,7 +66,7 @@ export function codeQuantity(
   const typicalBytes = Math.expm1(inputs.reduce((sum, input) => sum + Math.log1p(input), 0) / tasks);
   const typical = growthOf(crossover, typicalBytes);
   const moments = robustMoments(logs.map((log, index) => log - growthOf(crossover, inputs[index]!) + typical));
-  return { category, tasks, crossoverBytes, typicalBytes, moments };
+  return { category, tasks, crossoverBytes, isGrowthSeen, typicalBytes, moments };
 }
 
 /** What is known of a code before its own tasks are looked at: normal, as a logarithm. */
@@ -78,9 +79,19 @@ export interface Prior extends Estimate {
 }
 
 export interface Estimated {
-  readonly estimate: QuantityEstimate;
+  readonly estimate: Omit<QuantityEstimate, 'growth'>;
   /** Of the mean: the part that the code's own tasks have, 0 to 1. */
   readonly ownShare: number;
+}
+
+/** How far an input is from another: the difference of their logarithms, small ones counted as equal. */
+function inputsApart(typicalBytes: number, inputBytes: number): number {
+  return growthOf(inputLeastBytes, inputBytes) - growthOf(inputLeastBytes, typicalBytes);
+}
+
+/** So near each other that growth makes no difference. */
+export function areInputsAlike(typicalBytes: number, inputBytes: number): boolean {
+  return Math.abs(inputsApart(typicalBytes, inputBytes)) < spreadLeast;
 }
 
 /**
@@ -100,7 +111,7 @@ export function estimate(prior: Prior, own: CodeQuantity | undefined, inputBytes
   const grown = growth - growthOf(crossover, typicalBytes);
   const freedom = priorFreedom + tasks - 1;
   const within = (priorFreedom * prior.within + (tasks - 1) * moments.variance) / freedom;
-  const apart = growthOf(inputLeastBytes, inputBytes) - growthOf(inputLeastBytes, typicalBytes);
+  const apart = inputsApart(typicalBytes, inputBytes);
   const doubt = own.crossoverBytes === undefined ? (growthDoubt * apart) ** 2 : 0;
   const variance = within / tasks + doubt;
   const ownShare = prior.variance / (prior.variance + variance);
@@ -122,7 +133,7 @@ function curve(
   crossover: number,
   inputBytes: number,
   least: number,
-): QuantityEstimate {
+): Estimated['estimate'] {
   const finite = (amount: number) => Math.min(Number.MAX_VALUE, amount);
   const value = (log: number) => Math.max(least, finite(Math.exp(log)));
   const perByte = Math.exp(middle - growthOf(crossover, inputBytes));

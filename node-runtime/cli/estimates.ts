@@ -10,7 +10,16 @@ export function estimateText(estimate: TaskEstimate): string {
     ...(workSeconds === undefined ? [] : [`${withBand(workSeconds, secondsText, " of a Raspberry Pi 4's core")}`]),
     ...(peakMemoryBytes === undefined ? [] : [`${bytesText(peakMemoryBytes.q50)} of memory`]),
   ];
-  return `about ${parts.join(', ')}; ${basisText(estimate)}`;
+  return `about ${parts.join(', ')}; ${restsText(estimate)}`;
+}
+
+/** Said of an estimate for an input of another size than was seen. */
+export const guessText = 'how it grows with its input is a guess';
+
+/** What an estimate rests on most, and whether that was of inputs of such a size. */
+export function restsText(estimate: TaskEstimate): string {
+  const isGuess = estimate.workSeconds?.growth === 'guessed';
+  return basisText(estimate) + (isGuess ? `; ${guessText}` : '');
 }
 
 /** What an estimate rests on most. */

@@ -67,10 +67,13 @@ async function forecast(session: Session, node: string, { resource, svg }: Optio
 }
 
 function headingOf(forecast: Forecast): string {
-  const { node, leader, ageMs, observedSteps, intervalMs, steps } = forecast;
+  const { node, leader, ageMs, awayMs, observedSteps, intervalMs, steps } = forecast;
+  // A leader that has never heard it knows of its last forecast alone.
+  const most = awayMs === ageMs ? ' at most' : '';
+  const away = awayMs === undefined ? '' : `away for ${durationText(awayMs)}${most}; `;
   const isOver = ageMs > steps * intervalMs ? ', and is over' : '';
   const past = durationText(observedSteps * intervalMs);
-  return `${node}: as ${leader} foresaw it ${durationText(ageMs)} ago${isOver}, from ${past} of its past${heldText(forecast)}`;
+  return `${node}: ${away}as ${leader} foresaw it ${durationText(ageMs)} ago${isOver}, from ${past} of its past${heldText(forecast)}`;
 }
 
 /** What its owner keeps it from now, and what changes that next, as far as it was foreseen. */

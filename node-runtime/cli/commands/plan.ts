@@ -16,11 +16,14 @@ import { plural } from '../text.ts';
 const examples = `
 Nothing is submitted and nothing uploaded: the node that leads is asked how the job would go now, by what its code took before
 (or by the \`estimate\` of its stages), by what each node is expected to have to spare, and by what was promised to others.
-The letters of the chart are tasks; the times are those in the middle of what is expected. The last line is a promise: so likely
-it is done by then. How stages will be cut is not known before their records are counted: then \`about\` stands before their tasks.
+The letters of the chart are tasks; its times, FROM and TO are those if each task takes what it does in the middle. When all is
+done is told by many futures, in which it takes longer or shorter: half of them are over by the 50 %. The last line is a promise:
+so likely it is done by then. How stages will be cut is not known before their records are counted: then \`about\` stands before
+their tasks.
 
-What it costs is counted in seconds: makespan, until the last task ends; contention, in which tasks want what the devices need
-themselves; transfer, in which what tasks read is on its way; risk, work that is done twice because nodes leave.
+What it costs, and a job weighs, is counted in seconds: makespan, until the last task ends, on average; contention, in which tasks
+want what the devices need themselves; transfer, in which what tasks read is on its way; risk, work that is done twice because
+nodes leave.
 
 Examples:
   foremesh plan                                   the job.yaml of this folder

@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import { limits, type ProfileRow } from '../../contract/index.ts';
 import { type CommandContext, type CommandModule, Session } from '../context.ts';
-import { basisText, secondsText } from '../estimates.ts';
+import { restsText, secondsText } from '../estimates.ts';
 import { usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
 import { bytesText, plural } from '../text.ts';
 
 const examples = `
 The mesh remembers what finished tasks took, per code and engine. WORK is CPU time on a core of a Raspberry Pi 4 for one
-task of the INPUT that tasks of this code typically have, and what each further MB costs; in 80 of 100 tasks it lies
-between FROM and TO. Of code that nobody has seen, its category tells: the job file's \`profile\`.
+task of the INPUT that tasks of this code typically have, and what each further MB costs, where tasks with inputs of
+different size have told; in 80 of 100 tasks it lies between FROM and TO. Of code that nobody has seen, its category tells: the job file's \`profile\`.
 
 Examples:
   foremesh profiles
@@ -71,7 +71,9 @@ const columns: readonly Column<ProfileRow>[] = [
   {
     title: 'PER MB',
     ...right,
-    cell: ({ estimate: { workSeconds } }) => quantityText(workSeconds && workSeconds.perByte * 1e6),
+    // Where inputs did not differ it is what is taken for granted of any code. Leaders of an earlier release do not say.
+    cell: ({ estimate: { workSeconds: { perByte, growth = 'seen' } = {} } }) =>
+      quantityText(perByte === undefined || growth !== 'seen' ? undefined : perByte * 1e6),
   },
   {
     title: 'MEMORY',
@@ -83,7 +85,7 @@ const columns: readonly Column<ProfileRow>[] = [
     ...right,
     cell: ({ estimate: { outputBytes } }) => (outputBytes === undefined ? '' : bytesText(outputBytes.q50)),
   },
-  { title: 'BASIS', cell: ({ estimate }) => basisText(estimate) },
+  { title: 'BASIS', cell: ({ estimate }) => restsText(estimate) },
 ];
 
 function quantityText(seconds: number | undefined): string {

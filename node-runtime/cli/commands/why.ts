@@ -11,7 +11,7 @@ import { estimateText, unknownCategoryText } from '../estimates.ts';
 import { ExitWith, exitCodeOf } from '../exit-codes.ts';
 import { usageError } from '../report.ts';
 import { type Column, renderTable } from '../table.ts';
-import { durationText, hourOfDay, plural, printable } from '../text.ts';
+import { durationText, hourOfDay, plural, printable, timeOfDay } from '../text.ts';
 
 const examples = `
 Tasks are named as \`foremesh job ID\` lists them. Of several jobs with such a task the newest is meant, unless the
@@ -27,7 +27,8 @@ Of tasks of known work, a second or more, each node has a cost, in seconds: to t
 work, the links and whoever does lost work again would pay; a job weighs them (\`weights\` in its file).
 
 Exit code 2 (MESH_NO_ROOM) when no node can take it, be it that none has the memory now. When there will be room is
-what the leader foresees, by the clock of this machine.
+what the leader foresees, by the clock of this machine: of the node that has some first, by what the devices take themselves
+and by how long the tasks that run there usually take. Others may come before this task: then the plan of its job says when it begins.
 `;
 
 export const whyCommand: CommandModule = {
@@ -53,7 +54,7 @@ async function why(session: Session, what: string): Promise<void> {
 function linesOf(session: Session, answer: WhyAnswer): string[] {
   const { job, task, text, waitsFor, placed, nodes, truncated, stages, mend, code, estimate, room, weights } = answer;
   const nowMs = Date.now();
-  const what = text + (room === undefined ? '' : `; first room ${roomText(room, nowMs)}`);
+  const what = text + startText(answer, nowMs);
   const lines = [printable(task === undefined ? `${job}: ${what}` : `${task} (job ${job}) ${what}`)];
   if (waitsFor.length > 0) lines.push(`  ${waitsFor.join(', ')}`);
   if (placed !== undefined) {
@@ -75,6 +76,17 @@ function linesOf(session: Session, answer: WhyAnswer): string[] {
   if (estimate?.unknownCategory !== undefined) lines.push(`  ${unknownCategoryText(estimate.unknownCategory)}`);
   if (code !== undefined) lines.push(session.paintOut('dim', mend === undefined ? code : `${code}: ${mend}`));
   return lines;
+}
+
+/** `; first room at 14:20 (80 %: 14:12-14:31)`; of one that is not the next, for whom, and when it begins itself by the plan of its job. */
+function startText({ room, ahead, planned }: WhyAnswer, nowMs: number): string {
+  const first =
+    room === undefined
+      ? ''
+      : `; first room ${(ahead?.tasks ?? 0) > 0 ? 'for any of them ' : ''}${roomText(room, nowMs)}`;
+  if (planned === undefined) return first;
+  const { node, startMs } = planned;
+  return `${first}; by the plan it begins about ${hourOfDay(nowMs + startMs)}, on ${node}`;
 }
 
 /** When its node had too much of its work: that it was moved, or might have been. */
@@ -103,7 +115,7 @@ function nodeColumns(
   };
   return [
     { title: '', cell: ({ node }) => node },
-    { title: '', cell: ({ text, room }) => text + thenText(room, nowMs) },
+    { title: '', cell: (row) => row.text + thenText(row, nowMs) },
     { title: '', cell: ({ cost }) => (cost === undefined || weights === undefined ? '' : costText(cost, weights)) },
     { title: '', cell: arrowOf },
   ];
@@ -128,17 +140,23 @@ function costText(cost: PlacementCost, weights: NonNullable<WhyAnswer['weights']
   return `cost ${shown(totalSeconds)}: ${times(weights.makespan)}${end}${sum.join('')}`;
 }
 
+/** A band that is narrower is told to the second. */
+const secondsBelowMs = 300_000;
+
 /** `at 14:20 (80 %: 14:12-14:31)`, by the clock of this machine: the leader tells durations. */
 function roomText({ earliestMs, afterMs, latestMs, horizonMs }: FirstRoom, nowMs: number): string {
-  const at = (ms: number) => hourOfDay(nowMs + ms);
+  const isNear = (latestMs ?? horizonMs) - (earliestMs ?? 0) < secondsBelowMs;
+  const at = (ms: number) => (isNear ? timeOfDay(nowMs + ms, nowMs) : hourOfDay(nowMs + ms));
   if (earliestMs === undefined) return `later than ${at(horizonMs)}, as far as is foreseen`;
+  if (earliestMs === latestMs) return `at ${at(earliestMs)}`;
   const latest = latestMs === undefined ? `later than ${at(horizonMs)}` : at(latestMs);
   const range = `80 %: ${at(earliestMs)}-${latest}`;
   return afterMs === undefined ? `perhaps at ${at(earliestMs)} (${range})` : `at ${at(afterMs)} (${range})`;
 }
 
-/** `, 1200 MiB at 14:20`. */
-function thenText(room: FirstRoom | undefined, nowMs: number): string {
+/** `, 1200 MiB at 14:20` where memory is what is missing, else `, room at 14:20`. */
+function thenText({ reason, room }: WhyNode, nowMs: number): string {
   if (room?.afterMs === undefined || room.memoryBytes === undefined) return '';
-  return `, ${Math.floor(room.memoryBytes / 1024 ** 2)} MiB at ${hourOfDay(nowMs + room.afterMs)}`;
+  const what = reason === 'memory-now' ? `${Math.floor(room.memoryBytes / 1024 ** 2)} MiB` : 'room';
+  return `, ${what} at ${hourOfDay(nowMs + room.afterMs)}`;
 }

@@ -1,5 +1,5 @@
 import type { PlanAnswer, PlanStage } from '../../contract/index.ts';
-import { basisText, secondsText, unknownCategoryText } from '../estimates.ts';
+import { basisText, guessText, secondsText, unknownCategoryText } from '../estimates.ts';
 import type { Paint } from '../style.ts';
 import { type Column, renderTable } from '../table.ts';
 import { durationText, plural, timeOfDay } from '../text.ts';
@@ -24,9 +24,12 @@ export function stageLines({ stages }: PlanAnswer): string[] {
     { title: 'TO', align: 'right', cell: ({ finishMs }) => (finishMs === undefined ? '' : durationText(finishMs)) },
     { title: 'NEEDS', cell: ({ needs }) => needs.join(', ') },
   ];
-  return [...renderTable(stages, columns), ...stages.flatMap(sizedText), ...stages.flatMap(unknownText)].map(
-    (line) => `  ${line}`,
-  );
+  return [
+    ...renderTable(stages, columns),
+    ...stages.flatMap(sizedText),
+    ...stages.flatMap(guessedText),
+    ...stages.flatMap(unknownText),
+  ].map((line) => `  ${line}`);
 }
 
 /** How a stage is cut whose job wants to be sure of its deadline. */
@@ -35,6 +38,10 @@ function sizedText({ stage, sizedFor }: PlanStage): string[] {
   const { confidence, share } = sizedFor;
   const less = share < 0.995 ? `, ${percent(share)} of what is expected` : '';
   return [`pieces of ${stage}: what a node does in their time with ${percent(confidence)}${less}`];
+}
+
+function guessedText({ stage, growth }: PlanStage): string[] {
+  return growth === 'guessed' ? [`${stage}: ${guessText}`] : [];
 }
 
 function unknownText({ stage, unknownCategory }: PlanStage): string[] {
@@ -51,16 +58,21 @@ function eachText({ workSeconds, basis, evidence }: PlanStage): string {
   return `${band} ${evidence === undefined ? oldBasisTexts[basis] : basisText({ basis, evidence })}`;
 }
 
-/** What it costs, the deadline, and, last, the line that says it all: `plan: 3 nodes, 14:05:31 (90 %)`. */
+/** When it ends, what it costs, the deadline, and, last, the line that says it all: `plan: 3 nodes, 14:05:31 (90 %)`. */
 export function closingLines(plan: PlanAnswer, nowMs: number, paint: Paint): string[] {
-  const { cost, deadline, problems } = plan;
+  const { cost, deadline, problems, finish, promise: sure } = plan;
   const lines: string[] = [];
+  if (finish?.q50Ms !== undefined) {
+    const late = sure === undefined ? '' : `, ${durationText(sure.withinMs)} (${percent(sure.confidence)})`;
+    const often = `${durationText(finish.q50Ms)} (50 %)`;
+    lines.push(`  done in ${often}${late}; FROM and TO: if each task takes what it does in the middle`);
+  }
   if (cost !== undefined) {
     const { finishSeconds, contentionSeconds, transferSeconds, riskSeconds } = cost;
-    const [finish, contention, transfer, risk] = [finishSeconds, contentionSeconds, transferSeconds, riskSeconds].map(
+    const [ends, contention, transfer, risk] = [finishSeconds, contentionSeconds, transferSeconds, riskSeconds].map(
       secondsText,
     );
-    lines.push(`  cost: makespan ${finish}, contention ${contention}, transfer ${transfer}, risk ${risk}`);
+    lines.push(`  cost: makespan ${ends} on average, contention ${contention}, transfer ${transfer}, risk ${risk}`);
   }
   if (deadline !== undefined) {
     const { withinMs, probability, confidence } = deadline;

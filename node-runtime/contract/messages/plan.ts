@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { limits } from '../limits.ts';
 import { finishTimes, problem } from './job.ts';
-import { profileEvidence, unknownCategory } from './profiles.ts';
+import { inputGrowth, profileEvidence, unknownCategory } from './profiles.ts';
 import { count, fraction, identifier } from './shared.ts';
 
 const amount = z.number().min(0);
@@ -44,6 +44,8 @@ export const planStage = z.object({
   basis: z.enum(['own', 'category', 'all', 'none', 'author']),
   /** As of an estimate: see `profiles`; of what the author says there is no `evidence`. */
   evidence: profileEvidence.optional(),
+  /** How that grows with the input, of what finished tasks tell: see `profiles`. */
+  growth: inputGrowth.optional(),
   unknownCategory: unknownCategory.optional(),
   /** When its first task starts and its last one ends, in the middle of what is expected. */
   startMs: count.optional(),

@@ -3,8 +3,17 @@ import { limits } from '../limits.ts';
 import { blobName, count, engineName, identifier } from './shared.ts';
 
 const amount = z.number().min(0);
+/**
+ * How an estimate grows with the input is `seen`, of tasks with inputs of different size; or nobody has seen it, and the input asked about is `near`
+ * those that were, or of another size: then the estimate is `guessed` from them. Absent: the leader is of an earlier release.
+ */
+export const inputGrowth = z.enum(['seen', 'near', 'guessed']);
+
 /** Not exceeded with probability 0.1, 0.5 and 0.9; and how it grows with the input: about `fixed + perByte * inputBytes`. */
-const quantity = z.object({ q10: amount, q50: amount, q90: amount, fixed: amount, perByte: amount });
+const quantity = z.object({
+  ...{ q10: amount, q50: amount, q90: amount, fixed: amount, perByte: amount },
+  growth: inputGrowth.optional(),
+});
 
 /** Tasks of this code that were seen, and other codes that are known: of its category, and of its engine. */
 export const profileEvidence = z.object({ tasks: count, categoryCodes: count, codes: count });

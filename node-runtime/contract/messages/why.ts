@@ -138,8 +138,10 @@ export const whyAnswer = z.object({
   code: z.string().optional(),
   /** Tasks that come before it: all, and those of a higher priority. */
   ahead: z.object({ tasks: count, higher: count }).optional(),
-  /** Of one that waits for room: where there is some first. */
+  /** Of one that waits for room: where there is some first, for it or for what comes before it. */
   room: firstRoom.extend({ node: identifier }).optional(),
+  /** Of one that waits behind others: where and in how many milliseconds it begins in the plan of its job, in the middle. */
+  planned: z.object({ node: identifier, startMs: count }).optional(),
   /** Tasks or stages that it waits for, some of them when they are many. */
   waitsFor: z.array(identifier).max(limits.whyNames),
   /** What the task will take, while it is not done. */

@@ -1,6 +1,6 @@
 import { limits, type NodeMetrics, type NodeStatus } from '../../contract/index.ts';
 import type { PlannerEffect } from './events.ts';
-import { forgetPast, hearAhead, noteComing, openSeries } from './foresight/index.ts';
+import { forgetPast, hearAhead, noteComing, noteLeaving, openSeries } from './foresight/index.ts';
 import type { NodeView, PlannerState } from './state.ts';
 import { loseAttempt } from './tasks.ts';
 
@@ -50,7 +50,7 @@ export function hearStatus(state: PlannerState, status: NodeStatus, effects: Pla
 function takeBack(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
   // What it measured while nobody heard it is in its history.
   if (!node.online) node.series.awaitHistory();
-  noteComing(state, node, 'came');
+  noteComing(state, node);
   node.online = true;
   node.confirmed = false;
   node.seenMs = state.nowMs;
@@ -106,10 +106,10 @@ function loseNode(state: PlannerState, node: NodeView, why: string, effects: Pla
   if (!node.online) return;
   node.online = false;
   node.confirmed = false;
-  noteComing(state, node, 'left');
   state.fleet += 1;
   say(effects, 'node-lost', 'warning', `${node.status.node}: ${why}; ${node.attempts.size} attempts go elsewhere`);
   for (const attempt of [...node.attempts]) loseAttempt(state, attempt, why);
+  noteLeaving(state, node, effects);
 }
 
 /** Its owner has taken it out of the mesh: what it ran goes elsewhere, and what the broker keeps of it is cleared. */

@@ -280,7 +280,7 @@ function ofReady(state: PlannerState, job: LedgerJob, task: TaskView): OfTask {
   const ahead = aheadOf(state, task);
   const held = ofHeld(state, task, online);
   if (held !== undefined) return { ...held, ahead, ...decision(state, job, nodes, task.held?.waitsFor?.device), nodes };
-  const room = firstRoomAmong(online);
+  const room = { ...firstRoomAmong(online), ...(ahead.tasks === 0 ? {} : plannedOf(state, task)) };
   if (online.every(({ reason }) => reason === 'memory-now')) {
     const text = `waits: needs ${mebibytes(task.stage.plan.limits.memoryBytes)}, and no node has as much free now`;
     const mend = 'wait, or lower limits.memory of the stage, or start a node with more memory';
@@ -312,6 +312,15 @@ function firstRoomAmong(nodes: readonly WhyNode[]): Pick<OfTask, 'room'> {
   for (const { node, room } of nodes)
     if (room !== undefined && (first === undefined || whenMs(room) < whenMs(first))) first = { node, ...room };
   return first === undefined ? {} : { room: first };
+}
+
+/** Where and when it begins by the last plan of what is left of its job; nothing where that is over, or tells of several tasks at once. */
+function plannedOf({ nowMs }: PlannerState, { job, ledger }: TaskView): Pick<OfTask, 'planned'> {
+  const { planned, atMs = nowMs } = job.outlook ?? {};
+  const index = planned?.placed.findIndex(({ task, slot }) => task === ledger.task && slot >= 0) ?? -1;
+  if (index < 0) return {};
+  const startMs = Math.round(atMs + planned!.tasks[index]!.startSeconds * 1_000 - nowMs);
+  return startMs > 0 && Number.isSafeInteger(startMs) ? { planned: { node: planned!.placed[index]!.on, startMs } } : {};
 }
 
 function aheadOf(state: PlannerState, task: TaskView): { tasks: number; higher: number } {

@@ -35,6 +35,7 @@ const flights: PlanAnswer = {
     {
       ...{ stage: 'plot', needs: ['map'], tasks: 1, isExact: true, merges: false, basis: 'all' },
       ...{ evidence: { tasks: 0, categoryCodes: 0, codes: 2 }, workSeconds: { q10: 1, q50: 2, q90: 4 } },
+      growth: 'guessed',
       unknownCategory: { name: 'plots', known: ['data-analysis', 'images'] },
     },
   ],

@@ -183,6 +183,31 @@ describe('profiles of tasks', () => {
     assert.ok(peakMemoryBytes!.q50 > 0);
   });
 
+  it('say whether anybody has seen how work grows with the input', () => {
+    const of = (code: string, inputs: readonly number[], category = 'x'): CodeProfile => ({
+      ...{ engine: 'js', code, category, tasks: inputs.length },
+      sample: inputs.map((inputBytes) => [inputBytes, 11 + inputBytes * 1e-6, 1e7, 1]),
+    });
+    const nothing = of('reads nothing', [0, 0, 0, 0, 0, 0, 0, 0]);
+    const large = of('reads much', Array(8).fill(1e6), 'y');
+    const few = of('read little and much', [1e3, 1e7], 'y');
+    const many = of('read of all sizes', [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e3, 1e6], 'z');
+    const growth = (known: CodeProfile[], code: string, inputBytes: number, category = 'x') =>
+      predictTasks(known)({ engine: 'js', code, category, inputBytes }).workSeconds!.growth;
+    assert.equal(growth([nothing], 'new', 1.3e6), 'guessed');
+    assert.equal(growth([nothing], 'new', 100), 'near');
+    assert.deepEqual([growth([nothing], nothing.code, 0), growth([nothing], nothing.code, 1e5)], ['near', 'guessed']);
+    // What other categories read is another matter, unless none of its own is known.
+    assert.deepEqual(
+      [growth([nothing, large], 'new', 1e6), growth([nothing, large], 'new', 1e6, '?')],
+      ['guessed', 'near'],
+    );
+    assert.equal(growth([few], few.code, 1e9, 'y'), 'guessed', 'two tasks may differ for any reason');
+    assert.equal(growth([many], many.code, 1e9, 'z'), 'seen');
+    assert.equal(growth([nothing, many], 'new', 1e9), 'seen', 'of other code, which is as good as any');
+    assert.equal(growth([nothing, many], nothing.code, 1e9), 'guessed', 'its own tasks do not tell');
+  });
+
   it('see a profile anew when it has grown', () => {
     const sample: ObservedTask[] = [[1e6, 1, 1e7, 1]];
     const grown = { engine: 'js', code: 'own', tasks: 1, sample };

@@ -72,7 +72,7 @@ describe('cli: forecast', () => {
   beforeEach(() => {
     io = newIo();
     history = page;
-    rows = [row('pi-3'), row('pi-44')];
+    rows = ['pi-3', 'pi-5', 'pi-6', 'pi-44'].map((node) => row(node));
     mesh.answer = (ask: QueryAsk) => {
       if (ask.query === 'nodes') return { query: 'nodes', nodes: rows, truncated: 0 };
       if (ask.query === 'history')
@@ -156,6 +156,34 @@ describe('cli: forecast', () => {
     await mesh.publish(mesh.topics.forecast('pi-6'), { ...forecast, ...isOver, left }, true);
     assert.equal(await run('pi-6', '--svg', file), 0, io.err);
     assert.doesNotMatch(await readFile(file, 'utf8'), /leaves/);
+  });
+
+  it('says first of one that is away for how long, and not how likely it leaves', async () => {
+    const left = of((step) => step / 100);
+    await mesh.publish(mesh.topics.forecast('pi-7'), { ...forecast, node: 'pi-7', left }, true);
+    const away = row('pi-7', { silentMs: 7 * minuteMs, status: nodeStatus('pi-7', { online: false }) });
+    // A leader that began after it had gone does not know it: then it is away since its forecast, at most.
+    for (const [known, said, awayMs] of [
+      [[away], '7 min', 7 * minuteMs],
+      [[], '20 s at most', 20_000],
+    ] as const) {
+      rows = [row('pi-3'), ...known];
+      io = newIo();
+      assert.equal(await run('pi-7'), 0, io.err);
+      assert.match(io.text, new RegExp(`^pi-7: away for ${said}; as ada foresaw it 20 s ago, .*\\n\\n`));
+      assert.doesNotMatch(io.text, /leaves/);
+      io = newIo();
+      assert.equal(await run('pi-7', '--json'), 0, io.err);
+      const [document] = io.documents as [NodeForecast & { awayMs: number }];
+      assert.deepEqual([document.left, document.awayMs], [undefined, awayMs]);
+    }
+    mesh.answer = ((answer) => (ask: QueryAsk) => {
+      const all = answer!(ask);
+      return all?.query === 'nodes' ? { ...all, truncated: 2 } : all;
+    })(mesh.answer);
+    io = newIo();
+    assert.equal(await run('pi-7'), 0, io.err);
+    assert.match(io.text, /^pi-7: as ada .*\nleaves within/, 'it may be one of those that were not told');
   });
 
   it('prints one resource alone, as JSON and as a picture', async () => {

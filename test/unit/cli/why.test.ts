@@ -59,6 +59,29 @@ describe('cli: why', () => {
     ]);
   });
 
+  it('says of one that stands behind others for whom there is room first, and when it begins by the plan', async () => {
+    const busy: WhyNode = {
+      ...{ node: 'pi-4', verdict: 'later', reason: 'busy', text: 'runs 2 of 2' },
+      room: { ...pi4.room!, memoryBytes: 12_052 * MiB },
+    };
+    why = {
+      ...{ ...answer, text: 'waits behind 3 tasks, 0 of them of a higher priority than 5', nodes: [busy] },
+      ...{ ahead: { tasks: 3, higher: 0 }, planned: { node: 'nas', startMs: 24 * minuteMs } },
+    };
+    assert.deepEqual((await printed()).slice(0, 2), [
+      'blur-12 (job photos) waits behind 3 tasks, 0 of them of a higher priority than 5; first room for any of them at +20 (80 %: +12-+29); by the plan it begins about +24, on nas',
+      '  pi-4  runs 2 of 2, room at +20  <- plan',
+    ]);
+  });
+
+  it('tells seconds where the band is narrow, and none where nothing is uncertain', async () => {
+    why = { ...answer, room: { node: 'pi-4', horizonMs, earliestMs: 10_000, afterMs: 40_000, latestMs: 70_000 } };
+    assert.match((await printed())[0]!, /first room at \+\d:\d\d \(80 %: \+\d:\d\d-\+\d:\d\d\)$/);
+    const opensMs = 20 * minuteMs;
+    why = { ...answer, room: { node: 'pi-4', horizonMs, earliestMs: opensMs, afterMs: opensMs, latestMs: opensMs } };
+    assert.match((await printed())[0]!, /first room at \+20:\d\d$/);
+  });
+
   it('says of a task that was moved why, and what each place would have cost', async () => {
     const cost = (startSeconds: number, finishSeconds: number, contentionSeconds: number) => ({
       ...{ startSeconds, finishSeconds, contentionSeconds, transferSeconds: 0, riskSeconds: 0 },

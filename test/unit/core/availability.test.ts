@@ -194,6 +194,57 @@ describe('planner: what is left to the mesh', () => {
     });
   });
 
+  describe('when there is room first, behind tasks that run', () => {
+    const whyOf = (name: string, job: string) => {
+      const answer = answerQuery(leader.planner, 'me', { v: 1, id: 'q', query: 'why', name, job });
+      assert.ok(answer.query === 'why');
+      return answer.why;
+    };
+    /** One task, of a minute as its author says, has run so long; so many wait for its slot. */
+    function waiting(ranMs: number, jobs = 1) {
+      join({ slots: 1, queue: 0, offeredMemoryBytes: GiB });
+      // A forecast that begins now: the task is assigned once it is known what the device takes.
+      steps([0]);
+      tickAt(leader.nowMs);
+      const one = (stage: string) => planOf(stagePlan(stage, { estimateSeconds: 60 }));
+      const [first] = assigned(leader.submit('j', one('s')));
+      leader.report('bob', [{ type: 'started', attempt: first!.attempt }]);
+      for (let job = 0; job < jobs; job += 1) leader.submit(`k${job}`, one('t'));
+      tickAt(leader.nowMs + ranMs);
+      return { atMs: leader.nowMs };
+    }
+
+    it('is as uncertain as it is when they end, to the second rather than to the step', () => {
+      waiting(20_000);
+      const { earliestMs, afterMs, latestMs } = whyOf('t-0', 'k0').room!;
+      // An author's minute is half or two minutes once in ten each.
+      assert.deepEqual([earliestMs, afterMs, latestMs], [10_000, 40_000, 100_000]);
+    });
+
+    it('of one that takes longer than was said is as far as it is late, give or take', () => {
+      waiting(150_000);
+      const { earliestMs, afterMs, latestMs } = whyOf('t-0', 'k0').room!;
+      assert.deepEqual([earliestMs, afterMs, latestMs], [10_000, 90_000, 810_000]);
+    });
+
+    it('is for whichever of those that wait comes first; when each begins, its plan says', () => {
+      waiting(2_000, 4);
+      const rounds = 4;
+      for (let round = 0; round < rounds; round += 1) tickAt(leader.nowMs + 100);
+      const said = Array.from({ length: 4 }, (_, job) => whyOf('t-0', `k${job}`));
+      for (const { room } of said) assert.deepEqual(room, said[0]!.room);
+      assert.deepEqual(
+        said.map(({ ahead }) => ahead!.tasks),
+        [0, 1, 2, 3],
+      );
+      assert.equal(said[0]!.planned, undefined, 'the next begins when there is room');
+      for (const { planned, room } of said.slice(1)) {
+        assert.equal(planned!.node, 'bob');
+        assert.ok(planned!.startMs >= room!.afterMs! + 30_000, JSON.stringify(planned));
+      }
+    });
+  });
+
   it('fits a payload however long it is, and goes when the node goes', () => {
     const most = limits.forecastSteps;
     told.curves = Object.fromEntries(

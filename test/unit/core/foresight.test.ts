@@ -330,7 +330,10 @@ describe('planner: foresight', () => {
     const [forecast] = forecastsOf(tickAt(leader.nowMs));
     assert.deepEqual(forecast!.left!.slice(0, 3), [0, 0.001, 0.002]);
     leader.wallStartMs -= 600_000;
-    leader.step({ type: 'node-status', status: nodeStatus('bob', { online: false }) });
+    const effects = leader.step({ type: 'node-status', status: nodeStatus('bob', { online: false }) });
+    const [last, ...more] = forecastsOf(effects);
+    const { left: _, originWallMs: _origin, ...rest } = forecast!;
+    assert.deepEqual([{ ...last, originWallMs: 0 }, more], [{ ...rest, originWallMs: 0 }, []], 'it has left');
     const [[came, cameMs], [left, leftMs]] = heard as [[string, number], [string, number]];
     assert.deepEqual([came, left, heard.length], ['came', 'left', 2]);
     assert.ok(leftMs >= cameMs, 'time goes on');

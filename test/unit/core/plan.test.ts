@@ -117,6 +117,18 @@ describe('planner: the plan of a job', () => {
     assert.ok(finishMs - startMs < 10_000, `${finishMs - startMs} ms`);
   });
 
+  it('says that what a task takes is a guess where none was seen that read about as much', () => {
+    leader.join('ada');
+    const code = (name: string) => ({ code: { ...blobNamed(name), engine: 'js' as const }, profile: 'images' });
+    const [first] = assigned(leader.submit('taught', planOf(stagePlan('s', code('c')))));
+    leader.report('ada', [done(first!.attempt)]);
+    const growthOf = (change: Parameters<typeof stagePlan>[1]) =>
+      plan(planOf(stagePlan('s', change))).stages[0]!.growth;
+    const large = { input: { ...blobNamed('d'), sizeBytes: 1_300_000 } };
+    assert.deepEqual([growthOf(code('e')), growthOf({ ...code('e'), ...large })], ['near', 'guessed']);
+    assert.equal(growthOf({ ...code('e'), ...large, estimateSeconds: 5 }), undefined, 'its author has said it');
+  });
+
   it('plans around what runs, and what other jobs of a higher priority wait for', () => {
     leader.join('ada', { slots: 1, queue: 0 });
     const job = planOf(stagePlan('s', { estimateSeconds: 10 }));

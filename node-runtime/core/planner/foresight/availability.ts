@@ -1,8 +1,9 @@
 import type { QuantileCurves } from '@foremesh/models';
+import type { Quantiles } from '@foremesh/partitioner';
 import type { ForecastBands } from '../../../contract/index.ts';
 import type { LedgerJob } from '../../ledger.ts';
 import { leftByProgressMs } from '../left.ts';
-import { workByEstimate } from '../profiles.ts';
+import { bySaid, workByEstimate, workSecondsOf } from '../profiles.ts';
 import type { AttemptView, NodeView, PlannerState, TaskView } from '../state.ts';
 import type { Outlook } from './node-series.ts';
 import { givenBackMs, slotsMost, slotsWithin } from './offers.ts';
@@ -64,7 +65,7 @@ export function availableOf(
 }
 
 /** What each step of a forecast has for the mesh. */
-export function offersOf(state: PlannerState, node: NodeView, originMs: number, steps: number): StepOffer[] {
+function offersOf(state: PlannerState, node: NodeView, originMs: number, steps: number): StepOffer[] {
   const { forecastStepMs: intervalMs } = state.config;
   const promised = promisedOf(state, node);
   return Array.from({ length: steps }, (_, step) => {
@@ -76,9 +77,12 @@ export function offersOf(state: PlannerState, node: NodeView, originMs: number, 
   });
 }
 
-/** What the attempts of a node will take, and how long: those that run first, each that waits once a slot is free. */
-function promisedOf(state: PlannerState, node: NodeView): readonly Occupation[] {
-  return occupy(state, node, slotsMost(node)).occupations;
+/**
+ * What the attempts of a node will take, and how long: those that run first, each that waits once a slot is free. In the middle; or as if all were
+ * as fast (`q10`), or as slow (`q90`), as one of them is once in ten times: they are mostly alike, so they are so together.
+ */
+export function promisedOf(state: PlannerState, node: NodeView, level: keyof Quantiles = 'q50'): readonly Occupation[] {
+  return occupy(state, node, slotsMost(node), () => undefined, level).occupations;
 }
 
 /** What an attempt takes in all, milliseconds, where somebody knows better than its stage's mean. */
@@ -89,7 +93,13 @@ export function slotsFreeSeconds(state: PlannerState, node: NodeView, takesMs?: 
   return occupy(state, node, node.status.slots, takesMs).freeAtMs.map((atMs) => (atMs - state.nowMs) / 1_000);
 }
 
-function occupy(state: PlannerState, node: NodeView, slots: number, takesMs: TakesMs = () => undefined) {
+function occupy(
+  state: PlannerState,
+  node: NodeView,
+  slots: number,
+  takesMs: TakesMs = () => undefined,
+  level: keyof Quantiles = 'q50',
+) {
   const occupations: Occupation[] = [];
   const endMs = givenBackMs(node);
   const freeAtMs = Array.from({ length: slots }, () => state.nowMs);
@@ -98,25 +108,48 @@ function occupy(state: PlannerState, node: NodeView, slots: number, takesMs: Tak
     if (slot < 0) break;
     const fromMs = freeAtMs[slot]!;
     const ranMs = fromMs === state.nowMs ? state.nowMs - (attempt.startedMs ?? attempt.assignedMs) : 0;
-    const untilMs = Math.min(endMs, fromMs + leftMs(state, attempt, ranMs, takesMs(attempt)));
+    const untilMs = Math.min(endMs, fromMs + leftMs(state, attempt, ranMs, takesMs(attempt), level));
     freeAtMs[slot] = untilMs;
     occupations.push({ fromMs, untilMs, memoryBytes: attempt.task.stage.plan.limits.memoryBytes });
   }
   return { occupations, freeAtMs };
 }
 
-/** What an attempt still takes that has run for so long: as `jobs` reckons where it says how far it is; without anything to go by, for ever. */
-function leftMs(state: PlannerState, attempt: AttemptView, ranMs: number, takesMs: number | undefined): number {
+/**
+ * What an attempt still takes that has run for so long: as `jobs` reckons where it says how far it is; without anything to go by, for ever. Of one that
+ * takes longer than others did nobody knows better than that it is as far from its end as it is late; once in ten times it is a ninth of that, or
+ * nine times (Gott, Implications of the Copernican principle for our future prospects, 1993).
+ */
+function leftMs(
+  state: PlannerState,
+  attempt: AttemptView,
+  ranMs: number,
+  takesMs: number | undefined,
+  level: keyof Quantiles,
+): number {
   const { ledger } = state;
   const { task, expected } = attempt;
   const expectedMs = expected && (expected.finish.q50 - expected.startSeconds) * 1_000;
   const othersMs = takesMs ?? (task.stage.meanWallMs === undefined ? undefined : (expectedMs ?? task.stage.meanWallMs));
   const byProgressMs = leftByProgressMs(state, attempt, othersMs);
-  if (byProgressMs !== undefined) return byProgressMs;
+  if (byProgressMs !== undefined) return byProgressMs * spreadOf(state, attempt, level);
   const wallMs = takesMs ?? expectedMs ?? task.stage.meanWallMs ?? byAuthorMs(ledger.jobs.get(task.job.key)!, task);
   if (wallMs === undefined) return Number.POSITIVE_INFINITY;
-  // One that takes longer than others did is as far from its end as it is late: nobody knows better.
-  return Math.max(wallMs - ranMs, ranMs - wallMs, wallMs / 10);
+  const middleMs = Math.max(wallMs - ranMs, ranMs - wallMs, wallMs / 10);
+  if (level === 'q50' || middleMs === Number.POSITIVE_INFINITY) return middleMs;
+  const leastMs = level === 'q10' ? middleMs / lateBy : ranMs > wallMs ? middleMs * lateBy : middleMs;
+  return Math.max(wallMs * spreadOf(state, attempt, level) - ranMs, leastMs);
+}
+const lateBy = 9;
+
+/** How much longer (`q90`) or shorter (`q10`) than in the middle an attempt takes in all, once in ten times: a factor. */
+function spreadOf(state: PlannerState, { task, expected }: AttemptView, level: keyof Quantiles): number {
+  if (expected !== undefined && Number.isFinite(expected.finish.q50)) {
+    const { finish, startSeconds } = expected;
+    return (finish[level] - startSeconds) / (finish.q50 - startSeconds);
+  }
+  const work = workSecondsOf(state, task) ?? bySaid(1);
+  return work[level] / work.q50;
 }
 
 function byAuthorMs(job: LedgerJob, { ledger }: TaskView): number | undefined {
@@ -124,7 +157,8 @@ function byAuthorMs(job: LedgerJob, { ledger }: TaskView): number | undefined {
   return work && work.q50 * 1_000;
 }
 
-function takenOf(promised: readonly Occupation[], atMs: number): Taken {
+/** What they take at one moment of the leader's clock. */
+export function takenOf(promised: readonly Occupation[], atMs: number): Taken {
   let slots = 0;
   let memoryBytes = 0;
   for (const each of promised) {

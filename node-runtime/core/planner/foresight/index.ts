@@ -12,6 +12,7 @@ export {
   type ForesightState,
   hearHistory,
   noteComing,
+  noteLeaving,
   openSeries,
   useModel,
   watchForesight,

@@ -101,9 +101,17 @@ export function trainingStepsAmong(nodes: number, place: number, forecastSteps: 
   return place * least < steps ? Math.max(least, steps) : 0;
 }
 
-/** A node came, or left: what is said twice counts once. */
-export function noteComing(state: PlannerState, { leaving }: NodeView, what: 'came' | 'left'): void {
-  leaving?.observe(what, wallMsOf(state));
+/** A node came (back): what is said twice counts once. */
+export function noteComing(state: PlannerState, { leaving }: NodeView): void {
+  leaving?.observe('came', wallMsOf(state));
+}
+
+/** A node has left, and its last forecast, which stays, says no longer how likely that is. */
+export function noteLeaving(state: PlannerState, node: NodeView, effects: PlannerEffect[]): void {
+  const { leaving, series } = node;
+  leaving?.observe('left', wallMsOf(state));
+  if (leaving === undefined || series.outlook === undefined) return;
+  effects.push({ type: 'publish-forecast', forecast: forecastOf(state, node, series.outlook) });
 }
 
 function wallMsOf({ foresight, wallMs }: PlannerState): number {
@@ -238,8 +246,8 @@ function forecastOf(state: PlannerState, node: NodeView, outlook: Outlook): Node
   const { meanwhile } = outlook;
   const { node: id, cores, memoryBytes, share, offeredMemoryBytes, withheld } = status;
   const available = availableOf(state, node, outlook);
-  const left = leaving?.forecast(wallMsOf(state), forecastSteps, forecastStepMs);
-  node.leavesPerSecond = rateOf(left?.at(-1) ?? 0, (forecastSteps * forecastStepMs) / 1_000);
+  const left = node.online ? leaving?.forecast(wallMsOf(state), forecastSteps, forecastStepMs) : undefined;
+  if (left !== undefined) node.leavesPerSecond = rateOf(left.at(-1) ?? 0, (forecastSteps * forecastStepMs) / 1_000);
   return {
     v: 1,
     node: id,

@@ -235,6 +235,7 @@ export function stageRowOf({ plan, isExact, open, merges, sizedFor, work }: Stag
     merges,
     basis: work?.basis ?? 'none',
     ...(work === undefined || work.basis === 'author' ? {} : { evidence: work.evidence }),
+    ...(work?.growth === undefined || work.basis === 'author' ? {} : { growth: work.growth }),
     ...(work?.unknownCategory === undefined ? {} : { unknownCategory: work.unknownCategory }),
     ...(sizedFor === undefined ? {} : { sizedFor }),
     ...(work === undefined ? {} : { workSeconds: pick(work.workSeconds) }),

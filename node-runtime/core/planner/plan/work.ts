@@ -12,6 +12,7 @@ export interface Work {
   readonly workSeconds: Quantiles;
   readonly basis: PlanStage['basis'];
   readonly evidence: Prediction['evidence'];
+  readonly growth: PlanStage['growth'];
   readonly unknownCategory?: Prediction['unknownCategory'];
   /** Share of what is not known of it that is not known of all tasks of its kind together. */
   readonly sharedVariance: number;
@@ -43,10 +44,11 @@ function workOfPart(known: Prediction, job: LedgerJob, task: LedgerTask): Work |
   return believed && { ...restOf(known), ...believed, ...(believed.basis === 'author' ? { sharedVariance: 1 } : {}) };
 }
 
-function restOf({ basis, evidence, unknownCategory, outputBytes }: Prediction): Omit<Work, 'workSeconds'> {
+function restOf({ workSeconds, basis, evidence, unknownCategory, outputBytes }: Prediction): Omit<Work, 'workSeconds'> {
   return {
     basis,
     evidence,
+    growth: workSeconds?.growth,
     unknownCategory,
     sharedVariance: 1 / (1 + evidence.tasks),
     outputBytes: outputBytes?.q50 ?? outputBytesUnknown,
