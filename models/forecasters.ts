@@ -4,6 +4,7 @@ import { climatology } from './baselines/climatology.ts';
 import { movingAverage } from './baselines/moving-average.ts';
 import { persistence } from './baselines/persistence.ts';
 import { seasonalNaive } from './baselines/seasonal-naive.ts';
+import { dayMs } from './constants.ts';
 import type { ForecasterFactory } from './forecaster.ts';
 import { lastValue } from './last-value.ts';
 import { createLeaderForesight } from './leader-foresight.ts';
@@ -17,8 +18,6 @@ export interface ForecastersOptions {
   /** Steps ahead for which those that choose between models judge them. */
   readonly horizon: number;
 }
-
-const dayMs = 86_400_000;
 
 /** Every model that forecasts a series by itself, by its name; the plainest first. A new one is added here. */
 export function forecastersBy({ fit, horizon }: ForecastersOptions): ReadonlyMap<string, ForecasterFactory> {
