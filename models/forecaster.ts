@@ -38,7 +38,7 @@ export interface Forecaster {
    * seasons of the series alone. To be called before the first `observe`, once. A model without it does not go by seasons.
    */
   recall?(values: ArrayLike<number>): void;
-  /** Curves of `steps` points. Always finite. Without any observation: the whole range, honestly (see `wholeRange` for open ends). */
+  /** Curves of `steps` points, a whole number from 0. Always finite. Without any observation: the whole range, honestly (see `wholeRange` for open ends). */
   forecast(steps: number): QuantileCurves;
 }
 

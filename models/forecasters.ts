@@ -4,6 +4,7 @@ import { climatology } from './baselines/climatology.ts';
 import { movingAverage } from './baselines/moving-average.ts';
 import { persistence } from './baselines/persistence.ts';
 import { seasonalNaive } from './baselines/seasonal-naive.ts';
+import { dayMs } from './constants.ts';
 import type { ForecasterFactory } from './forecaster.ts';
 import { lastValue } from './last-value.ts';
 import { createLeaderForesight } from './leader-foresight.ts';
@@ -17,8 +18,6 @@ export interface ForecastersOptions {
   /** Steps ahead for which those that choose between models judge them. */
   readonly horizon: number;
 }
-
-const dayMs = 86_400_000;
 
 /** Values in a season of `seasonal-naive`: a day of them. It needs two seasons. */
 export function naiveSeasonOf(intervalMs: number): number {

@@ -1,11 +1,10 @@
 import { measured, wholeRange } from './baselines/empirical-bands.ts';
 import { widened } from './baselines/young.ts';
+import { z90 } from './constants.ts';
 import type { ForecasterFactory } from './forecaster.ts';
 
 /** Changes remembered for the width of the bands. */
 const memory = 64;
-/** Standard normal quantile at 0.9. */
-const z90 = 1.2816;
 
 /**
  * The random walk ("naive"; Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 5.2): the median is the

@@ -1,7 +1,8 @@
+import { measured } from '../baselines/empirical-bands.ts';
+import { dayMs, z90 } from '../constants.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { lastValue } from '../last-value.ts';
 import { findPeriods } from '../season/find-periods.ts';
-import { bounded } from '../season/profile.ts';
 import { fractionOf } from '../season/spread.ts';
 import { chooseOrder } from './choose-order.ts';
 import { ArimaFilter } from './filter.ts';
@@ -32,9 +33,6 @@ const driftErrorMost = 3;
 const driftMost = 1.5;
 /** A median farther outside of the values than that many of their spans is a divergence. */
 const spansMost = 1;
-/** Standard normal quantile at 0.9. */
-const z90 = 1.2815515655446004;
-const dayMs = 86_400_000;
 const defaultOrder: ArimaOrder = { p: 1, d: 0, q: 1 };
 
 /**
@@ -78,8 +76,7 @@ class ArimaForecaster implements Forecaster {
   }
 
   observe(value: number): void {
-    const { low, high } = this.#series.range;
-    const known = Number.isFinite(value) ? bounded(Math.min(high, Math.max(low, value))) : Number.NaN;
+    const known = measured(value, this.#series.range) ?? Number.NaN;
     this.#fallback.observe(known);
     if (this.#seen === 0 && Number.isNaN(known)) return;
     this.#window[this.#seen % this.#window.length] = known;

@@ -4,7 +4,7 @@ import { Recent } from './recent.ts';
 import { SortedWindow } from './sorted-window.ts';
 import { widened } from './young.ts';
 
-/** Values that a baseline is fitted on. */
+/** Values that a baseline is fitted on, and that the engine's windows reach back at most. */
 export const historyLength = 288;
 /** Forecast errors, per step ahead, whose quantiles make the bands. */
 const errorsKept = 144;
@@ -12,7 +12,7 @@ const errorsKept = 144;
 const firstOrigin = 12;
 /** Fewer errors tell little of their quantiles, and nothing of their median. */
 const errorsLeast = 12;
-/** Values beyond this are no measurements: they are taken for this, so that sums of them stay finite. */
+/** Values beyond this are no measurements: they are taken for this, so that they fit into single precision, and sums of their squares stay finite. */
 export const magnitudeMost = 1e30;
 
 /** What a method would have said `step` values ahead after the first `origin` values of its history (1 to all). */

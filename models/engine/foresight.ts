@@ -70,7 +70,10 @@ export type ForesightState = Readonly<Record<string, PoolState>>;
 export type ObservedValue = readonly [key: string, value: number, isFamiliar?: boolean | undefined];
 
 export interface Foresight {
-  /** The forecaster of a series, the same one for the same key. Throws a RangeError where a kind has two intervals or ranges. */
+  /**
+   * The forecaster of a series, the same one for the same key. Throws a RangeError for an interval that does not last or a range that holds no number, where a kind has two
+   * intervals or ranges, and where what was restored is of other steps or members.
+   */
   open(series: SeriesIdentity): Forecaster;
   close(key: string): void;
   /**
@@ -108,6 +111,14 @@ interface Opened {
   readonly forecaster: Forecaster;
 }
 
+function wholeSteps(steps: number, least: number): number {
+  if (!Number.isInteger(steps) || steps < least)
+    throw new RangeError(`steps must be a whole number from ${least}, not ${steps}`);
+  return steps;
+}
+
+const saysOf = ({ intervalMs, range }: SeriesOptions) => `${intervalMs} ms and ${range.low} to ${range.high}`;
+
 /**
  * The forecasting engine: many series, each with members that are scored, weighted and calibrated on its own past, and drawn to
  * what all series of its kind show while that past is short. Pure: the same values in the same order give the same curves.
@@ -118,13 +129,18 @@ export function createForesight({
   globals = [],
   learnedKinds = [],
 }: ForesightOptions): Foresight {
-  if (!Number.isInteger(steps) || steps < 1) throw new RangeError(`steps must be a whole number from 1, not ${steps}`);
+  wholeSteps(steps, 1);
   const pools = new Map<string, Pool>();
   const opened = new Map<string, Opened>();
   const learned = new Map<string, GlobalModel>();
   let saved: ForesightState = {};
 
   function poolOf({ kind, intervalMs, range }: SeriesIdentity): Pool {
+    if (!(intervalMs > 0 && intervalMs < Number.POSITIVE_INFINITY))
+      throw new RangeError(`intervalMs must be a number above 0, not ${intervalMs}`);
+    const { low, high } = range;
+    if (!(low <= high && low < Number.POSITIVE_INFINITY && high > Number.NEGATIVE_INFINITY))
+      throw new RangeError(`a range goes from low up to high, not from ${low} to ${high}`);
     let pool = pools.get(kind);
     if (pool === undefined) {
       const own = members.filter(({ kinds }) => kinds?.includes(kind) ?? true);
@@ -136,8 +152,10 @@ export function createForesight({
       pools.set(kind, pool);
     }
     const { options } = pool;
-    if (options.intervalMs !== intervalMs || options.range.low !== range.low || options.range.high !== range.high)
-      throw new RangeError(`series of kind ${kind} have one interval and one range`);
+    if (options.intervalMs !== intervalMs || options.range.low !== low || options.range.high !== high)
+      throw new RangeError(
+        `series of kind ${kind} have one interval and one range, ${saysOf(options)}, not ${saysOf({ intervalMs, range })}`,
+      );
     return pool;
   }
 
@@ -193,7 +211,7 @@ export function createForesight({
         model: 'foresight',
         observe: (value) => observeAll([[found, value]]),
         recall: (values) => series.recall(values),
-        forecast: (ahead) => series.forecast(ahead),
+        forecast: (ahead) => series.forecast(wholeSteps(ahead, 0)),
       };
       const found: Opened = { pool, series, forecaster };
       opened.set(identity.key, found);
@@ -235,6 +253,7 @@ export function createForesight({
     },
     forecastAll(ahead) {
       const curves = new Map<string, QuantileCurves>();
+      wholeSteps(ahead, 0);
       for (const [key, { series }] of opened) curves.set(key, series.forecast(ahead));
       return curves;
     },

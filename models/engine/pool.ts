@@ -32,6 +32,8 @@ const standsAside: Forecaster = {
 };
 
 export interface PoolState {
+  /** The steps and members that it is of. */
+  readonly shape: string;
   readonly regression: PooledCoefficients | null;
   readonly mixture: MixtureState;
   readonly offsets: readonly number[];
@@ -85,6 +87,7 @@ export class Pool {
   slabLength = 0;
   readonly #calibration: QuantileTracker;
   readonly #squares: Float64Array;
+  readonly #shape: string;
   /** For how many series each of `members` speaks. */
   readonly #speaking: number[];
   #answers = 0;
@@ -116,6 +119,7 @@ export class Pool {
       ...globals.map(({ model }) => model),
       ...(hasSlot ? ['learned'] : []),
     ];
+    this.#shape = `steps ${this.anchors.join(', ')} and members ${this.experts.join(', ')}`;
     this.cells = this.anchors.length * levels.length;
     this.row = this.experts.length + mixes + (hasSlot ? 1 : 0);
     const first = bases.length + pooledModels.length;
@@ -209,6 +213,7 @@ export class Pool {
 
   save(): PoolState {
     return {
+      shape: this.#shape,
       regression: this.regression.save(),
       mixture: this.mixture.save(),
       offsets: [...this.#calibration.offsets],
@@ -216,7 +221,10 @@ export class Pool {
     };
   }
 
+  /** Throws a RangeError for what was learned with other steps or members. */
   restore(state: PoolState): void {
+    if (state.shape !== this.#shape)
+      throw new RangeError(`what was learned of ${state.shape} does not fit ${this.#shape}`);
     this.regression.restore(state.regression);
     this.mixture.restore(state.mixture);
     this.offsets.set(state.offsets);

@@ -1,4 +1,4 @@
-import { magnitudeMost, measured } from '../baselines/empirical-bands.ts';
+import { historyLength, magnitudeMost, measured } from '../baselines/empirical-bands.ts';
 import { aims, QuantileTracker } from '../calibration/quantile-tracker.ts';
 import type { Forecaster, GlobalModel, QuantileCurves, SeriesWindow } from '../forecaster.ts';
 import { pinballLoss } from '../scoring/scores.ts';
@@ -16,7 +16,7 @@ import { Scoreboard } from './scoreboard.ts';
 import { SeasonCredit } from './season-credit.ts';
 import { ShiftTrust } from './shift-trust.ts';
 import { Slab } from './slab.ts';
-import { baseColumns, bases, historyLength, levels, Track } from './track.ts';
+import { baseColumns, bases, levels, Track } from './track.ts';
 
 /**
  * Values over which losses fade in the weights of the members: a week of minutes. Most is lost at rare changes, and one must not be
@@ -76,8 +76,8 @@ export class Series {
   #hears = false;
   /** Of each challenger, whether it takes part. */
   readonly #awake: boolean[];
-  /** Not where the range is open: bursts come and go there, and what two of them have in common says little. */
-  readonly #level: LevelWatch | undefined;
+  readonly #level: LevelWatch;
+  /** Not where the range is open: what two bursts have in common says little. */
   readonly #credit: SeasonCredit | undefined;
   /** Of members that know every step, what they said, for the time of a `predict`; and how that bends the mix between its anchors. */
   readonly #curves: (readonly [expert: number, curves: QuantileCurves])[] = [];
@@ -94,10 +94,8 @@ export class Series {
     this.#awake = pool.challengers.map(() => false);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
-    if (!pool.ownRates) {
-      this.#level = new LevelWatch(slab.take);
-      this.#credit = new SeasonCredit(this.#watch, pool.anchors);
-    }
+    this.#level = new LevelWatch(slab.take);
+    if (!pool.ownRates) this.#credit = new SeasonCredit(this.#watch, pool.anchors);
     this.#mixture = new Mixture(
       pool.cells,
       pool.experts.length,
@@ -158,7 +156,7 @@ export class Series {
     this.#pool.see(number);
     this.#score(number, isFamiliar);
     this.#track.push(number);
-    this.#level?.push(this.#track.values);
+    this.#level.push(this.#track.values);
     this.#tell(number);
     this.#credit?.follow(this.#count);
     return true;
@@ -265,7 +263,7 @@ export class Series {
     const { scale } = this.#track;
     const now = this.#now;
     const { asleep, quiet, shifts, slow } = this.#pool;
-    const since = this.#level?.since ?? 0;
+    const since = this.#level.since;
     for (const expert of slow) quiet[expert] = 1;
     for (let expert = 0; expert < experts; expert += 1)
       if (this.#sleeps(expert)) {
@@ -354,7 +352,7 @@ export class Series {
         for (let kept = 0; kept < this.#kept; kept += 1) this.#pending[at++] = this.#now[now + experts + kept]!;
       }
       this.#pending[at] = this.#track.scale;
-      this.#pending[at + 1] = this.#level?.since ?? 0;
+      this.#pending[at + 1] = this.#level.since;
     }
   }
 

@@ -1,10 +1,9 @@
+import { historyLength } from '../baselines/empirical-bands.ts';
 import { Recent } from '../baselines/recent.ts';
 import { SortedWindow } from '../baselines/sorted-window.ts';
 import { ErrorWindows, errorsKept } from './error-windows.ts';
 import type { Take } from './slab.ts';
 
-/** Values that a track remembers: windows are no longer than this. */
-export const historyLength = 288;
 const meanSpans = [3, 6, 12, 24, 48, 96, 288];
 const changeSpans = [3, 12, 48, 288];
 const windowSpans = [12, 48, historyLength];

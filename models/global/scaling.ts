@@ -1,3 +1,4 @@
+import { magnitudeMost } from '../baselines/empirical-bands.ts';
 import type { SeriesRange } from '../forecaster.ts';
 
 /** Where a window lies and how far it spreads: what makes windows of different machines comparable. */
@@ -7,11 +8,12 @@ export interface WindowScale {
   readonly spread: number;
 }
 
-const spreadLeast = 1e-6;
+/** The spread where nothing tells how large the series is: of zeros in an open range, or of a range of one value. Below whatever is measured. */
+const spreadOfNone = 1 / magnitudeMost;
 
 /**
  * The scale of `values[start, end)`, which must be finite. The spread is at least the share `floor` of the range; of the window's own mean where the
- * range has no end.
+ * range has no end. It is at least `least`, too.
  */
 export function scaleOf(
   values: Float64Array,
@@ -19,6 +21,7 @@ export function scaleOf(
   end: number,
   { low, high }: SeriesRange,
   floor: number,
+  least = spreadOfNone,
 ): WindowScale {
   let sum = 0;
   for (let index = start; index < end; index += 1) sum += values[index]!;
@@ -26,7 +29,7 @@ export function scaleOf(
   let squares = 0;
   for (let index = start; index < end; index += 1) squares += (values[index]! - mean) ** 2;
   const whole = Number.isFinite(high - low) ? high - low : Math.abs(mean);
-  return { mean, spread: Math.max(Math.sqrt(squares / (end - start)), floor * whole, spreadLeast) };
+  return { mean, spread: Math.max(Math.sqrt(squares / (end - start)), floor * whole, least) };
 }
 
 /** The indices at which `before` values precede and `after` follow without a gap, oldest first; of all positions every `stride`th. */

@@ -1,4 +1,5 @@
-import { ages, binMs, cellAt, cells, dayMs, type Evidence, noEvidence, refine } from './rates.ts';
+import { dayMs } from '../constants.ts';
+import { ages, binMs, cellAt, cells, type Evidence, noEvidence, refine } from './rates.ts';
 
 /** What is expected of a fleet of which nothing is known: that a node stays for a day. */
 const priorRatePerMs = 1 / dayMs;

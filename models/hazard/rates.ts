@@ -1,6 +1,7 @@
+import { dayMs } from '../constants.ts';
+
 /** A table of time of day (rows) by time since the node came (columns), row by row. */
 const timesOfDay = 96;
-export const dayMs = 86_400_000;
 export const binMs = dayMs / timesOfDay;
 const minuteMs = 60_000;
 /** Where the columns begin: the first minutes after a node came are unlike the following hours. */

@@ -1,3 +1,4 @@
+import { magnitudeMost } from '../baselines/empirical-bands.ts';
 import type { SeriesRange } from '../forecaster.ts';
 import { scaleOf, type WindowScale } from '../global/scaling.ts';
 
@@ -53,21 +54,22 @@ export function readWindow(
   batch: Batch,
   row: number,
 ): ReadWindow {
-  const { mean, spread } = scaleOf(values, origin - lags, origin, range, floor);
+  const context = gapless(values, origin, contextOf(lags));
+  const whole = scaleOf(context, 0, context.length, range, floor);
+  // By what the longer past tells where the range does not: how large the unit of the series is makes no difference.
+  const least = floor * whole.spread;
+  const { mean, spread } = scaleOf(values, origin - lags, origin, range, floor, least);
   const scaled = (value: number) => Math.min(most, Math.max(-most, (value - mean) / spread));
   for (let lag = 0; lag < lags; lag += 1) batch.lags[row * lags + lag] = scaled(values[origin - lags + lag]!);
 
-  const context = gapless(values, origin, contextOf(lags));
   const sorted = context.slice().sort();
   const at = (level: number) => sorted[Math.round(level * (sorted.length - 1))]!;
-  const whole = scaleOf(context, 0, context.length, range, floor);
   const short = Math.min(shortLevel, lags);
-  const recent = scaleOf(values, origin - short, origin, range, floor);
+  const recent = scaleOf(values, origin - short, origin, range, floor, least);
   const levels = [values[origin - 1]!, recent.mean, mean, whole.mean, at(0.5)].map(scaled);
   batch.levels.set(levels, row * levelCount);
 
-  const span = range.high - range.low;
-  const unit = Number.isFinite(span) ? span : Math.max(at(1) - range.low, spread);
+  const unit = Math.max(endOf(range.high, at(1)) - endOf(range.low, at(0)), spread);
   const features = [
     ...[levels[0]!, levels[1]!, levels[3]!, levels[4]!].map((level) => level / 2),
     ...[at(0.1), at(0.9), at(0), at(1)].map((value) => scaled(value) / 2),
@@ -82,6 +84,11 @@ export function readWindow(
   ];
   batch.context.set(features, row * contextFeatures);
   return { mean, spread, share: spread / unit };
+}
+
+/** An end of the range; what was seen farthest towards it where it is open. */
+function endOf(end: number, seen: number): number {
+  return Math.abs(end) <= magnitudeMost ? end : seen;
 }
 
 /** The values up to `origin`, at most `length` of them and none before a gap. */

@@ -1,3 +1,5 @@
+import { z90 } from '../constants.ts';
+
 /** Mean and variance of values that a few wild ones cannot move far; and the values in rising order. */
 export interface RobustMoments {
   readonly count: number;
@@ -53,7 +55,7 @@ export function orderStatistic(sorted: readonly number[], level: number): number
 
 /** The 0.9 quantile of Student's t, at least 4 degrees of freedom: Abramowitz and Stegun 26.7.5, right to 0.001. */
 export function studentQuantile90(freedom: number): number {
-  const z = 1.281551565545;
+  const z = z90;
   const square = z * z;
   const first = (z * (square + 1)) / 4;
   const second = (z * ((5 * square + 16) * square + 3)) / 96;

@@ -1,7 +1,5 @@
+import { magnitudeMost } from '../baselines/empirical-bands.ts';
 import type { LevelValues } from './history.ts';
-
-/** Larger values are taken for that: what is kept is of single precision, and sums of its squares must be numbers. */
-const magnitudeMost = 1e30;
 
 export const bounded = (value: number) => Math.max(-magnitudeMost, Math.min(value, magnitudeMost));
 

@@ -1,3 +1,4 @@
+import { dayMs } from '../constants.ts';
 import { findPeriods } from './find-periods.ts';
 import { LongHistory } from './history.ts';
 import { fractionOf } from './spread.ts';
@@ -10,7 +11,6 @@ export interface SeasonWatchOptions {
   readonly periods?: readonly number[];
 }
 
-const dayMs = 86_400_000;
 /** Values before the first search. */
 const firstSearch = 32;
 /** Where the newer half of a history resembles the older one that much, a season may just have been seen twice. */

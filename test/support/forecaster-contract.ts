@@ -8,6 +8,8 @@ export const ranges: fc.Arbitrary<SeriesRange> = fc.constantFrom(
   { low: 0, high: Number.POSITIVE_INFINITY },
   { low: -5, high: 5 },
   { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY },
+  { low: Number.NEGATIVE_INFINITY, high: 5 },
+  { low: 3, high: 3 },
 );
 export const wild = fc.oneof(
   fc.double({ min: -10, max: 200, noNaN: true }),

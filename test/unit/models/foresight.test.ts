@@ -242,4 +242,48 @@ describe('foresight', function () {
     assert.notEqual(foresight.open(identity), series);
     assert.throws(() => createForesight({ steps: 0 }), RangeError);
   });
+
+  it('says of bad input what is wrong with it', () => {
+    const foresight = createForesight({ steps });
+    const identity = { key: 'a', kind: 'cpu', intervalMs: 1_000, range };
+    for (const intervalMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      assert.throws(() => foresight.open({ ...identity, intervalMs }), {
+        name: 'RangeError',
+        message: `intervalMs must be a number above 0, not ${intervalMs}`,
+      });
+    const endless = Number.POSITIVE_INFINITY;
+    for (const [low, high] of [
+      [1, 0],
+      [Number.NaN, 1],
+      [0, Number.NaN],
+      [endless, endless],
+      [-endless, -endless],
+    ] as const)
+      assert.throws(() => foresight.open({ ...identity, range: { low, high } }), {
+        name: 'RangeError',
+        message: `a range goes from low up to high, not from ${low} to ${high}`,
+      });
+    const series = foresight.open(identity);
+    assert.throws(
+      () => foresight.open({ ...identity, key: 'b', range: { low: 0, high: 7 } }),
+      /1000 ms and 0 to 100, not 1000 ms and 0 to 7/,
+    );
+    for (const ahead of [-1, 1.5, Number.NaN])
+      for (const ask of [() => series.forecast(ahead), () => foresight.forecastAll(ahead)])
+        assert.throws(ask, { name: 'RangeError', message: `steps must be a whole number from 0, not ${ahead}` });
+    assert.deepEqual(series.forecast(0), { intervalMs: 1_000, q10: [], q50: [], q90: [] });
+  });
+
+  it('refuses what was learned with other steps or members', () => {
+    const teacher = createForesight({ steps });
+    openAll(teacher, 1);
+    for (const other of [{ steps: steps - 1 }, { steps: 3 * steps }, { steps, members: [] }]) {
+      const pupil = createForesight(other);
+      pupil.restore(teacher.save());
+      assert.throws(() => openAll(pupil, 1), {
+        name: 'RangeError',
+        message: /^what was learned of steps 1, 2, .* and members .* does not fit steps 1, 2, .* and members /,
+      });
+    }
+  });
 });

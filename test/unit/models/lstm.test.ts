@@ -77,6 +77,25 @@ describe('lstm', () => {
     );
   });
 
+  it('is as unsure of a series that has no range, or rested lately, whatever its unit', () => {
+    const { values } = ramps(300, 12);
+    const resting = Float64Array.from(values, (value, index) => (index < 290 ? value : 0));
+    for (const low of [0, Number.NEGATIVE_INFINITY]) {
+      const open = { low, high: Number.POSITIVE_INFINITY };
+      for (const usual of [values, resting]) {
+        const tiny = usual.map((value) => value * 1e-12);
+        const [one, other] = model.predict([usual, tiny].map((each) => ({ values: each, range: open, intervalMs })));
+        assert.ok(one!.q90[0]! > one!.q10[0]!);
+        for (const curve of ['q10', 'q50', 'q90'] as const)
+          assertClose(
+            other![curve].map((value) => value * 1e12),
+            one![curve],
+            1e-3,
+          );
+      }
+    }
+  });
+
   it('reads a longer past where there is one, and none of what lies before a gap', () => {
     const { values } = ramps(300, 13);
     const gap = values.slice();

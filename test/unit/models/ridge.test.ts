@@ -64,6 +64,33 @@ describe('ridge', () => {
     assert.ok(idle!.q10.every((value) => value === 0) && idle!.q90.every((value) => value < 1));
   });
 
+  it('says the same of a series in whatever unit, also of one that rests', () => {
+    const bursts = Float64Array.from({ length: 400 }, (_, index) =>
+      index % 40 < 20 ? 0 : 2 + Math.sin(index * index),
+    );
+    const foretold = (unit: number, high: number) => {
+      const inUnit = {
+        values: bursts.map((value) => value * unit),
+        range: { low: 0, high: high * unit },
+        intervalMs: 1,
+      };
+      const model = ridgeModel(trainRidge([inUnit], options)!);
+      const ends = [390, 380, 370];
+      return model.predict(ends.map((end) => ({ ...inUnit, values: inUnit.values.subarray(0, end) })));
+    };
+    for (const high of [10, Number.POSITIVE_INFINITY])
+      for (const [index, { q10, q50, q90 }] of foretold(1e-12, high).entries()) {
+        const same = foretold(1, high)[index]!;
+        for (let step = 0; step < 3; step += 1)
+          for (const [tiny, usual] of [
+            [q10, same.q10],
+            [q50, same.q50],
+            [q90, same.q90],
+          ] as const)
+            assert.ok(Math.abs(tiny[step]! * 1e12 - usual[step]!) < 1e-6, `${tiny[step]} and ${usual[step]}`);
+      }
+  });
+
   it('leaves out windows with a gap, and has nothing to say without a whole one', () => {
     const gaps = wave(200, 9, 0);
     gaps.values.fill(Number.NaN, 100, 105);

@@ -72,6 +72,30 @@ describe('the engine: what changes for good', function () {
           assert.ok((q50[step - 1]! - 0.3) / (to - 0.3) >= 0.8 - deviation / 0.25, `step ${step}: ${q50[step - 1]}`);
       });
 
+  for (const [name, low] of [
+    ['a network', 0],
+    ['a file of numbers of any sign', Number.NEGATIVE_INFINITY],
+  ] as const)
+    for (const [from, to] of [
+      [20, 60],
+      [60, 20],
+    ] as const)
+      it(`has followed from ${from} to ${to} of ${name} within 6 values, near and far, though its range is open`, () => {
+        const noise = noiseOf(7);
+        const foresight = createLeaderForesight({ steps: 30, learnedKinds: [], arimaSeriesMost: 0 });
+        const open = { low, high: Number.POSITIVE_INFINITY };
+        const node = foresight.open({ key: 'node', kind: 'network', intervalMs, range: open });
+        const observe = (level: number) => {
+          node.observe(level + 2 * noise());
+          if (foresight.learningDue) for (const _ of foresight.learn());
+        };
+        for (let at = 0; at < 400; at += 1) observe(from);
+        for (let at = 0; at < 6; at += 1) observe(to);
+        const { q50 } = node.forecast(30);
+        for (const step of [1, 5, 12, 30])
+          assert.ok((q50[step - 1]! - from) / (to - from) >= 0.8, `step ${step}: ${q50[step - 1]}`);
+      });
+
   it('takes a spike of two values for none', () => {
     const noise = noiseOf(3);
     const { node, observe } = mesh(0);
