@@ -34,7 +34,7 @@ interface Anchor {
 export class HorizonScores {
   readonly #anchors: readonly Anchor[];
   /** Those of all anchors: each buffer, and each object, has an overhead. */
-  readonly #numbers: Float64Array;
+  readonly #numbers: Float32Array;
   readonly #models: number;
   readonly #stride: number;
 
@@ -57,7 +57,7 @@ export class HorizonScores {
       high: take(1),
       pending: take(this.#origins(steps) * row),
     }));
-    this.#numbers = new Float64Array(taken);
+    this.#numbers = new Float32Array(taken);
     for (const { pending, steps } of this.#anchors)
       this.#numbers.fill(Number.NaN, pending, pending + this.#origins(steps) * row);
   }
