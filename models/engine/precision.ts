@@ -40,7 +40,7 @@ class EvenSteps implements Precision {
 
   encode(value: number): number {
     if (Number.isNaN(value)) return missing;
-    return this.#step === 0 ? 0 : Math.round((value - this.#low) / this.#step);
+    return this.#step === 0 ? 0 : Math.min(highest, Math.max(0, Math.round((value - this.#low) / this.#step)));
   }
 
   decode(code: number): number {

@@ -21,14 +21,13 @@ const damping = 0.98;
 export class SeasonalMember {
   readonly #weights: SmoothingWeights;
   readonly #bins: readonly PeriodBins[];
-  readonly #profiles: readonly Float32Array[];
-  /** What is learned per step of each season, so that a bin of several steps learns its weight per period. */
-  readonly #gains: readonly number[];
+  /** Of its seasons, one after the other. */
+  readonly #profiles: Float32Array;
   #level: number;
   #trend = 0;
   #residual = 0;
 
-  /** `profiles` begin the seasons; those that the weights do not use are left out. */
+  /** `bins` and `profiles` of all seasons; those that the weights do not use are left aside. */
   constructor(
     weights: SmoothingWeights,
     bins: readonly PeriodBins[],
@@ -37,19 +36,16 @@ export class SeasonalMember {
     take: Take,
   ) {
     this.#weights = weights;
-    this.#bins = bins.slice(0, weights.seasons.length);
-    this.#profiles = profiles.slice(0, weights.seasons.length).map((profile) => {
-      const own = take(profile.length);
-      own.set(profile);
-      return own;
-    });
-    this.#gains = this.#bins.map(({ count, period }, season) => 1 - (1 - weights.seasons[season]!) ** (count / period));
+    this.#bins = bins;
+    const used = profiles.slice(0, weights.seasons.length);
+    this.#profiles = take(used.reduce((sum, { length }) => sum + length, 0));
+    this.#profiles.set(used.flatMap((profile) => [...profile]));
     this.#level = level;
   }
 
   /** How many it knows. */
   get seasons(): number {
-    return this.#bins.length;
+    return Math.min(this.#weights.seasons.length, this.#bins.length);
   }
 
   /** `index` is that of the value in the series. NaN: missing. */
@@ -67,8 +63,13 @@ export class SeasonalMember {
     this.#residual = residual;
     this.#level = expected + level * error;
     this.#trend += trend * error;
-    for (let season = 0; season < this.#bins.length; season += 1)
-      this.#profiles[season]![this.#bins[season]!.at(index)]! += this.#gains[season]! * error;
+    for (let season = 0, begin = 0; season < this.seasons; season += 1) {
+      const bins = this.#bins[season]!;
+      // A bin of several steps learns its weight per period.
+      const gain = 1 - (1 - this.#weights.seasons[season]!) ** (bins.count / bins.period);
+      this.#profiles[begin + bins.at(index)]! += gain * error;
+      begin += bins.count;
+    }
   }
 
   /** What is expected at `steps` steps after the value with index `last`. */
@@ -79,8 +80,11 @@ export class SeasonalMember {
 
   #seasonal(index: number): number {
     let sum = 0;
-    for (let season = 0; season < this.#bins.length; season += 1)
-      sum += this.#profiles[season]![this.#bins[season]!.at(index)]!;
+    for (let season = 0, begin = 0; season < this.seasons; season += 1) {
+      const bins = this.#bins[season]!;
+      sum += this.#profiles[begin + bins.at(index)]!;
+      begin += bins.count;
+    }
     return sum;
   }
 }
