@@ -6,6 +6,7 @@ export {
   foresightBy,
   historiesOf,
   historyStepsOf,
+  type LearnedKind,
   learnedKinds,
   type SeriesName,
 } from './foresight/index.ts';
