@@ -1,5 +1,3 @@
-import { type Precision, singles } from '../engine/precision.ts';
-
 /** Values of one step of a level are that many of the level below. */
 const ratio = 4;
 const levelsMost = 6;
@@ -28,22 +26,18 @@ interface Level {
 
 /**
  * The past of a series, kept compactly: the last values as they were, and means over 4, 16, 64, 256 and 1,024, the same number of
- * each. With 512 of five seconds that is 43 minutes, 3 hours, 11 hours, two days, a week and a month, in 12 KiB once they have passed, or in 6 by halves.
+ * each. With 512 of five seconds that is 43 minutes, 3 hours, 11 hours, two days, a week and a month, in 12 KiB once they have passed.
  */
 export class LongHistory {
   readonly #size: number;
-  readonly #precision: Precision;
   /** The rings of all levels, one after the other: each buffer has an overhead of hundreds of bytes. */
-  #codes: Float32Array | Uint16Array;
+  #values = new Float32Array(0);
   readonly #levels: Level[] = [];
   #last = Number.NaN;
   #length = 0;
 
-  /** @param size values of each level */
-  constructor(size: number, precision: Precision = singles) {
+  constructor(size: number) {
     this.#size = size;
-    this.#precision = precision;
-    this.#codes = precision.create(0);
   }
 
   /** How many values there were. */
@@ -64,7 +58,8 @@ export class LongHistory {
       const stride = ratio ** level;
       const held = Math.min(count, this.#size);
       let last = this.#last;
-      const values = this.#decoded(begin, held, count - held);
+      const at = (index: number) => this.#values[begin + ((count - held + index) % this.#size)]!;
+      const values = Float64Array.from({ length: held }, (_, index) => at(index));
       for (let index = held - 1; index >= 0; index -= 1) if (!Number.isNaN(values[index]!)) last = values[index]!;
       for (const [index, value] of values.entries()) {
         if (Number.isNaN(value)) values[index] = last;
@@ -83,27 +78,18 @@ export class LongHistory {
     if (index === -1 || this.#length % (2 * ratio ** index) !== 0) return Number.NaN;
     const { begin, count } = this.#levels[index]!;
     const half = count / 2;
-    const values = this.#decoded(begin, count, 0);
-    return correlation(values.subarray(0, half), values.subarray(half));
-  }
-
-  /** So many values of a ring that begins there, from the one that came after `before` others on. */
-  #decoded(begin: number, count: number, before: number): Float64Array {
-    const values = new Float64Array(count);
-    for (let index = 0; index < count; index += 1)
-      values[index] = this.#precision.decode(this.#codes[begin + ((before + index) % this.#size)]!);
-    return values;
+    return correlation(this.#values.subarray(begin, begin + half), this.#values.subarray(begin + half, begin + count));
   }
 
   #pushTo(index: number, value: number): void {
     let level = this.#levels[index];
     if (level === undefined) {
-      level = { begin: this.#codes.length, places: 0, count: 0, sum: 0, known: 0, pending: 0 };
+      level = { begin: this.#values.length, places: 0, count: 0, sum: 0, known: 0, pending: 0 };
       this.#levels.push(level);
     }
     if (level.count === level.places && level.count < this.#size)
       this.#widen(index, Math.min(Math.max(placesFirst, 2 * level.places), this.#size));
-    this.#codes[level.begin + (level.count % this.#size)] = this.#precision.encode(value);
+    this.#values[level.begin + (level.count % this.#size)] = value;
     level.count += 1;
     level.pending += 1;
     if (!Number.isNaN(value)) {
@@ -121,17 +107,17 @@ export class LongHistory {
     const level = this.#levels[index]!;
     const more = places - level.places;
     const end = level.begin + level.places;
-    const wider = this.#precision.create(this.#codes.length + more);
-    wider.set(this.#codes.subarray(0, end));
-    wider.set(this.#codes.subarray(end), end + more);
-    this.#codes = wider;
+    const wider = new Float32Array(this.#values.length + more);
+    wider.set(this.#values.subarray(0, end));
+    wider.set(this.#values.subarray(end), end + more);
+    this.#values = wider;
     level.places = places;
     for (const coarser of this.#levels.slice(index + 1)) coarser.begin += more;
   }
 }
 
 /** Of values at the same places, each less its least-squares line (Yule 1907: partial correlation, given the place). Places where one is missing count for nothing. */
-function correlation(left: Float64Array, right: Float64Array): number {
+function correlation(left: Float32Array, right: Float32Array): number {
   let [places, ofLeft, ofRight, known] = [0, 0, 0, 0];
   for (let at = 0; at < left.length; at += 1) {
     if (Number.isNaN(left[at]! + right[at]!)) continue;

@@ -1,13 +1,9 @@
-import { halvesOf } from '../engine/precision.ts';
-import type { SeriesRange } from '../forecaster.ts';
 import { findPeriods } from './find-periods.ts';
 import { LongHistory } from './history.ts';
 import { fractionOf } from './spread.ts';
 
 export interface SeasonWatchOptions {
   readonly intervalMs: number;
-  /** Where it is known, the history is kept by halves: see `halvesOf`. */
-  readonly range?: SeriesRange;
   /** Values that each level of the history keeps. Default 512. */
   readonly historyValues?: number;
   /** Periods in steps, if they are known: nothing is searched then. */
@@ -43,7 +39,7 @@ export class SeasonWatch {
   constructor(options: SeasonWatchOptions) {
     this.#options = options;
     this.#hints = [dayMs, 7 * dayMs].map((periodMs) => periodMs / options.intervalMs);
-    this.history = new LongHistory(options.historyValues ?? 512, options.range && halvesOf(options.range));
+    this.history = new LongHistory(options.historyValues ?? 512);
     this.#periods = [...(options.periods ?? [])].sort((a, b) => a - b).slice(0, periodsMost);
   }
 
