@@ -1,4 +1,4 @@
-import type { Take } from '../engine/slab.ts';
+import type { Precision } from '../engine/precision.ts';
 import type { PeriodBins } from '../season/profile.ts';
 
 /** Weights of one member, each the share of an error that is learned. */
@@ -21,26 +21,26 @@ const damping = 0.98;
 export class SeasonalMember {
   readonly #weights: SmoothingWeights;
   readonly #bins: readonly PeriodBins[];
-  /** Of its seasons, one after the other. */
-  readonly #profiles: Float32Array;
+  /** Codes of its seasons, one after the other. */
+  readonly #profiles: ReturnType<Precision['create']>;
+  readonly #precision: Precision;
   #level: number;
   #trend = 0;
   #residual = 0;
 
-  /** `bins` and `profiles` of all seasons; those that the weights do not use are left aside. */
+  /** `profiles` begin the seasons, in that precision; they are the member's own from now on. Bins that the weights do not use are left aside. */
   constructor(
     weights: SmoothingWeights,
     bins: readonly PeriodBins[],
     level: number,
-    profiles: readonly Float32Array[],
-    take: Take,
+    profiles: ReturnType<Precision['create']>,
+    precision: Precision,
   ) {
     this.#weights = weights;
     this.#bins = bins;
-    const used = profiles.slice(0, weights.seasons.length);
-    this.#profiles = take(used.reduce((sum, { length }) => sum + length, 0));
-    this.#profiles.set(used.flatMap((profile) => [...profile]));
     this.#level = level;
+    this.#profiles = profiles;
+    this.#precision = precision;
   }
 
   /** How many it knows. */
@@ -67,7 +67,8 @@ export class SeasonalMember {
       const bins = this.#bins[season]!;
       // A bin of several steps learns its weight per period.
       const gain = 1 - (1 - this.#weights.seasons[season]!) ** (bins.count / bins.period);
-      this.#profiles[begin + bins.at(index)]! += gain * error;
+      const at = begin + bins.at(index);
+      this.#profiles[at] = this.#precision.encode(this.#precision.decode(this.#profiles[at]!) + gain * error);
       begin += bins.count;
     }
   }
@@ -82,7 +83,7 @@ export class SeasonalMember {
     let sum = 0;
     for (let season = 0, begin = 0; season < this.seasons; season += 1) {
       const bins = this.#bins[season]!;
-      sum += this.#profiles[begin + bins.at(index)]!;
+      sum += this.#precision.decode(this.#profiles[begin + bins.at(index)]!);
       begin += bins.count;
     }
     return sum;

@@ -1,6 +1,6 @@
 import { wholeRange } from '../baselines/empirical-bands.ts';
 import { towardsEnds, widened } from '../baselines/young.ts';
-import { Slab } from '../engine/slab.ts';
+import { halvesOf } from '../engine/precision.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { gainLeast, seasonGain } from '../season/gain.ts';
 import type { LevelValues } from '../season/history.ts';
@@ -160,10 +160,21 @@ class SeasonalSmoothing implements Forecaster {
     const used = members.filter(({ seasons, level: weight }) =>
       periods.length === 0 ? seasons.length === 1 && weight > 0 : seasons.length <= periods.length,
     );
-    // A member has as many of the profiles as it knows seasons.
-    const places = used.flatMap(({ seasons }) => profiles.slice(0, seasons.length).map(({ length }) => length));
-    const { take } = new Slab(places.reduce((sum, length) => sum + length, 0));
-    this.#members = used.map((weights) => new SeasonalMember(weights, bins, level, profiles, take));
+    const span = this.#series.range.high - this.#series.range.low;
+    // What a season adds may be below 0.
+    const precision = halvesOf({ low: -span, high: span });
+    // A member has as many of the profiles as it knows seasons; those of all are in one array, since each has an overhead.
+    const lengths = used.map(({ seasons }) => bins.slice(0, seasons.length).reduce((sum, { count }) => sum + count, 0));
+    const all = precision.create(lengths.reduce((sum, length) => sum + length, 0));
+    const codes = profiles.flatMap((profile) => Array.from(profile, (value) => precision.encode(value)));
+    let end = 0;
+    this.#members = used.map((weights, index) => {
+      const begin = end;
+      end += lengths[index]!;
+      const own = all.subarray(begin, end);
+      own.set(codes.slice(0, own.length));
+      return new SeasonalMember(weights, bins, level, own, precision);
+    });
     this.#weights = used.map(() => 1 / used.length);
     this.#handicap = handicapOf(levels, periods, this.#horizon);
     this.#scores = new HorizonScores(this.#layouts[used.length - 1]!);
