@@ -136,7 +136,7 @@ class ArimaForecaster implements Forecaster {
     if (order === undefined && (!whole || this.#fits++ % fitsPerChoice === 0)) {
       const periods = findPeriods(filled, [dayMs / this.#series.intervalMs]);
       const period = periods.find(({ period }) => 3 * period <= filled.length)?.period;
-      this.#order = chooseOrder(filled, period) ?? defaultOrder;
+      this.#order = chooseOrder(filled, period && Math.round(period)) ?? defaultOrder;
     }
     const model = fit(filled, this.#order);
     if (model === undefined) {

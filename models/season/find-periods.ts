@@ -1,5 +1,5 @@
 export interface Period {
-  /** Length in steps. */
+  /** Length in steps, a whole number or not. */
   readonly period: number;
   /** Autocorrelation at that lag, less the line and the seasons found before it: 0 to 1. */
   readonly strength: number;
@@ -21,6 +21,8 @@ const prominenceLeast = 1.4;
 /** A shorter hill of that share of the highest is taken first: multiples of a period correlate as well as it does. */
 const shortestShare = 0.75;
 const periodsMost = 3;
+/** A period that is no whole number of steps leaves at most that share unexplained of what the whole number leaves. */
+const fractionShareMost = 0.7;
 
 /**
  * The periods of a series, found as hills of its autocorrelation (Vlachos, Yu and Castelli 2005, without their periodogram): the
@@ -84,20 +86,34 @@ function shortest(hills: readonly Hill[]): Period | undefined {
   return first && { period: first.period, strength: first.strength };
 }
 
-/** The lag beside `lag` whose multiples correlate best: the top of one hill is blunt. */
+/**
+ * The length near `lag` whose multiples correlate best: the top of one hill is blunt, that of a late multiple tells fractions of a step. It is a whole
+ * number unless one that is not leaves clearly less unexplained.
+ */
 function refined(correlations: Float64Array, lag: number): number {
   const reach = Math.floor(lag / 12);
-  let best = { lag, mean: Number.NEGATIVE_INFINITY };
-  for (let other = lag - reach; other <= lag + reach; other += 1) {
+  const whole = bestLength(correlations, lag - reach, lag + reach, 1);
+  const around = Math.max(0.5, reach);
+  const part = bestLength(correlations, lag - around, lag + around, Math.floor((correlations.length - 1) / lag));
+  return 1 - part.mean < fractionShareMost * (1 - whole.mean) ? part.length : whole.length;
+}
+
+/** Of the lengths from `low` to `high`, so many to a step, the one at whose multiples the mean correlation is highest; between lags, on lines. */
+function bestLength(correlations: Float64Array, low: number, high: number, fractions: number) {
+  const last = correlations.length - 1;
+  let best = { length: low, mean: Number.NEGATIVE_INFINITY };
+  for (let part = Math.ceil(low * fractions); part <= high * fractions; part += 1) {
+    const length = part / fractions;
     let sum = 0;
     let count = 0;
-    for (let multiple = other; multiple < correlations.length; multiple += other) {
-      sum += correlations[multiple]!;
+    for (let multiple = length; multiple <= last; multiple += length) {
+      const below = Math.min(last - 1, Math.floor(multiple));
+      sum += correlations[below]! + (multiple - below) * (correlations[below + 1]! - correlations[below]!);
       count += 1;
     }
-    if (count > 0 && sum / count > best.mean) best = { lag: other, mean: sum / count };
+    if (count > 0 && sum / count > best.mean) best = { length, mean: sum / count };
   }
-  return best.lag;
+  return best;
 }
 
 /** How far a hill reaches from its top, at least. */
@@ -147,13 +163,14 @@ function withoutLine(values: Float64Array): Float64Array {
 }
 
 function withoutSeason(values: Float64Array, period: number): Float64Array {
-  const sums = new Float64Array(period);
-  const counts = new Float64Array(period);
+  const sums = new Float64Array(Math.ceil(period));
+  const counts = new Float64Array(Math.ceil(period));
+  const phase = (index: number) => Math.floor(index % period);
   for (const [index, value] of values.entries()) {
-    sums[index % period]! += value;
-    counts[index % period]! += 1;
+    sums[phase(index)]! += value;
+    counts[phase(index)]! += 1;
   }
-  return values.map((value, index) => value - sums[index % period]! / counts[index % period]!);
+  return values.map((value, index) => value - sums[phase(index)]! / counts[phase(index)]!);
 }
 
 function clipped(values: Float64Array): Float64Array {

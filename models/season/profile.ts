@@ -5,6 +5,10 @@ const magnitudeMost = 1e30;
 
 export const bounded = (value: number) => Math.max(-magnitudeMost, Math.min(value, magnitudeMost));
 
+/** A period shorter than that which is no whole number of steps has so many bins to a step: the steps at its edges are a large part of it. */
+const shortPeriod = 24;
+const binsPerStep = 3;
+
 /** The bins of one period: which one a step falls into. Long periods have fewer bins than steps. */
 export class PeriodBins {
   readonly period: number;
@@ -12,7 +16,8 @@ export class PeriodBins {
 
   constructor(period: number, binsMost: number) {
     this.period = period;
-    this.count = Math.min(Math.round(period), binsMost);
+    const perStep = period < shortPeriod && !Number.isInteger(period) ? binsPerStep : 1;
+    this.count = Math.min(Math.round(perStep * period), binsMost);
   }
 
   /** The bin of the value with that index in the series. */

@@ -23,6 +23,8 @@ const shortHistory = { values: 256, growth: 24 };
 const blocksLeast = 12;
 /** Periods nearer to each other than that share are one. */
 const sameShare = 0.06;
+/** Of a time of the season, or so: by profiles, and by distributions. */
+const visitsRemembered = 24;
 /** Searches in a row that must miss a season before it is given up. */
 const missesMost = 2;
 const periodsMost = 2;
@@ -104,8 +106,9 @@ export class SeasonWatch {
     const kept = this.#periods.filter((period) => found.some((steps) => isSame(steps, period)));
     if (kept.length === this.#periods.length && found.length === kept.length) {
       this.#misses = 0;
-      // The longer the history, the more exactly it tells how long a period is.
-      if (found.some((steps, at) => steps !== this.#periods[at])) this.#periods = found;
+      // The longer the history, the more exactly it tells how long a period is. Who follows it begins anew then: only for what makes a difference.
+      const { length } = this.history;
+      if (found.some((steps, at) => drift(steps, this.#periods[at]!, length) >= 1)) this.#periods = found;
       return;
     }
     // A season that one search did not see may be there still.
@@ -113,6 +116,11 @@ export class SeasonWatch {
     this.#misses = 0;
     this.#periods = found;
   }
+}
+
+/** By how much one period and another are apart after all that is remembered of them: 1 is too much. */
+function drift(one: number, other: number, length: number): number {
+  return (Math.abs(one - other) * Math.min(visitsRemembered, length / one)) / Math.max(1, one / 50);
 }
 
 function isSame(one: number, other: number): boolean {

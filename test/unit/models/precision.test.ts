@@ -18,7 +18,7 @@ describe('numbers in 16 bits', () => {
         const error = Math.abs(kept({ low, high }, value) - value);
         assert.ok(error <= (0.5 / 65_534) * span + 1e-12, `${error} of ${span}`);
         assert.ok(Math.abs(kept({ low, high }, high + 1) - high) < 1e-9);
-        assert.equal(kept({ low, high }, low - 1), low);
+        assert.ok(kept({ low, high }, low - 1) === low, '0 may be -0');
       }),
     );
     assert.equal(kept({ low: -1, high: 1 }, 0), 0);

@@ -78,6 +78,15 @@ describe('seasons: periods', () => {
     assert.ok(late.length <= 4, `${late.length} of 56: ${late.join(', ')}`);
   });
 
+  it('are found to a fraction of a step', () => {
+    for (const period of [7.3, 12.5, 13.37, 29.5, 37.5, 44.4, 60.5]) {
+      const { normal } = randomOf(period);
+      const values = Float64Array.from({ length: 512 }, (_, at) => ((at / period) % 1 < 0.3 ? 60 : 20) + 2 * normal());
+      const { period: found = Number.NaN } = findPeriods(values)[0] ?? {};
+      assert.ok(Math.abs(found - period) < 0.05, `${found} in place of ${period}`);
+    }
+  });
+
   it('are not mistaken for shorter ones while they are not held twice', () => {
     let [wrong, searches] = [0, 0];
     for (let seed = 1; seed <= 40; seed += 1) {
@@ -197,6 +206,18 @@ describe('seasonal smoothing', () => {
     const { error } = errorOf({ intervalMs: 5_000, range }, values, 600, 30);
     assert.ok(error < 5, `${error}`);
   });
+
+  for (const period of [13.37, 37.5, 44.4])
+    it(`knows a period of ${period} steps`, () => {
+      const { normal } = randomOf(period);
+      const values = Float64Array.from(
+        { length: 1_200 },
+        (_, at) => ((at / period) % 1 < 0.3 ? 60 : 20) + 2 * normal(),
+      );
+      const { error } = errorOf({ intervalMs: 60_000, range }, values, 800, 12);
+      // Taken for a whole number of steps: 3.5 and more.
+      assert.ok(error < 3, `${error}`);
+    });
 
   for (const seconds of [60, 5]) {
     it(`knows days off after two weeks of values of ${seconds} seconds, half an hour ahead`, () => {
