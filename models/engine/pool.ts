@@ -16,10 +16,10 @@ const calibrationStep = 0.02;
 const fewSeries = 10;
 
 /**
- * What is kept beside the members' forecasts: their mean with pooled weights, what was said with own weights, and this calibrated; and, at a new level, the mean with own weights of
- * all members, and of those that follow it at once.
+ * What is kept beside the members' forecasts: their mean with pooled weights, what was said with own weights, and this calibrated; and, where levels are watched, the mean with own weights of
+ * all members, and of those that follow a new level at once.
  */
-const mixes = 5;
+const mixes = { withLevels: 5, without: 3 };
 
 /** Has nothing to say, ever. */
 const standsAside: Forecaster = {
@@ -121,7 +121,8 @@ export class Pool {
     ];
     this.#shape = `steps ${this.anchors.join(', ')} and members ${this.experts.join(', ')}`;
     this.cells = this.anchors.length * levels.length;
-    this.row = this.experts.length + mixes + (hasSlot ? 1 : 0);
+    this.ownRates = options.range.high === Number.POSITIVE_INFINITY;
+    this.row = this.experts.length + mixes[this.ownRates ? 'without' : 'withLevels'] + (hasSlot ? 1 : 0);
     const first = bases.length + pooledModels.length;
     const among = (is: (member: Member) => boolean | undefined) =>
       members.flatMap((member, index) => (is(member) === true ? [first + index] : []));
@@ -137,7 +138,6 @@ export class Pool {
     this.weights = new Float32Array(this.cells * this.experts.length);
     this.reading = readingOf(this.anchors);
     this.regression = new PooledRegression(this.anchors);
-    this.ownRates = options.range.high === Number.POSITIVE_INFINITY;
     this.mixture = new Mixture(this.cells, this.experts.length, this.challengers.length, this.ownRates);
     this.newSquares = new Float64Array(this.mixture.rates);
     this.offsets = new Float32Array(this.cells);

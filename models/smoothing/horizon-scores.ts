@@ -27,20 +27,17 @@ interface Anchor {
   readonly pending: number;
 }
 
-/**
- * Judges the forecasts of several models and their weighted mixture by what comes, up to `horizon` steps ahead: running mean
- * absolute errors of each, and the quantiles 0.1 and 0.9 of the mixture's errors, followed by the gradient of their pinball loss.
- */
-export class HorizonScores {
-  readonly #anchors: readonly Anchor[];
-  /** Those of all anchors: each buffer, and each object, has an overhead. */
-  readonly #numbers: Float64Array;
-  readonly #models: number;
-  readonly #stride: number;
+/** Where the scores of so many models up to so many steps ahead keep their numbers: one for all series. */
+export class HorizonLayout {
+  readonly models: number;
+  readonly stride: number;
+  readonly anchors: readonly Anchor[];
+  /** How many numbers there are. */
+  readonly length: number;
 
   constructor(models: number, horizon: number) {
-    this.#models = models;
-    this.#stride = Math.max(1, Math.floor(horizon / originsPerHorizon));
+    this.models = models;
+    this.stride = Math.max(1, Math.floor(horizon / originsPerHorizon));
     const anchors = anchorsOf(horizon);
     const row = models + 1;
     let taken = 0;
@@ -48,29 +45,52 @@ export class HorizonScores {
       taken += length;
       return taken - length;
     };
-    this.#anchors = anchors.map((steps, index) => ({
+    this.anchors = anchors.map((steps, index) => ({
       steps,
       share: ((anchors[index + 1] ?? steps) - (anchors[index - 1] ?? 0)) / 2 / horizon,
       errors: take(row),
       count: take(1),
       low: take(1),
       high: take(1),
-      pending: take(this.#origins(steps) * row),
+      pending: take(this.origins(steps) * row),
     }));
-    this.#numbers = new Float64Array(taken);
-    for (const { pending, steps } of this.#anchors)
-      this.#numbers.fill(Number.NaN, pending, pending + this.#origins(steps) * row);
+    this.length = taken;
+  }
+
+  /** Origins that wait for what is that far ahead. */
+  origins(steps: number): number {
+    return Math.ceil(steps / this.stride) + 1;
+  }
+}
+
+/**
+ * Judges the forecasts of several models and their weighted mixture by what comes, up to the horizon: running mean
+ * absolute errors of each, and the quantiles 0.1 and 0.9 of the mixture's errors, followed by the gradient of their pinball loss.
+ */
+export class HorizonScores {
+  readonly #layout: HorizonLayout;
+  readonly #numbers: Float32Array;
+
+  constructor(layout: HorizonLayout) {
+    this.#layout = layout;
+    this.#numbers = new Float32Array(layout.length);
+    for (const { pending, steps } of layout.anchors)
+      this.#numbers.fill(Number.NaN, pending, pending + layout.origins(steps) * (layout.models + 1));
+  }
+
+  get #models(): number {
+    return this.#layout.models;
   }
 
   /** What the value with that index says of the forecasts that were made for it. NaN: missing. */
   settle(index: number, value: number): void {
     if (Number.isNaN(value)) return;
     const numbers = this.#numbers;
-    for (const anchor of this.#anchors) {
+    for (const anchor of this.#layout.anchors) {
       const slot = this.#slot(anchor, index - anchor.steps);
       if (slot === undefined || Number.isNaN(numbers[slot]!)) continue;
       numbers[anchor.count]! += 1;
-      const rate = Math.max(1 / numbers[anchor.count]!, this.#stride / memoryValues);
+      const rate = Math.max(1 / numbers[anchor.count]!, this.#layout.stride / memoryValues);
       for (let model = 0; model <= this.#models; model += 1) {
         const error = Math.abs(value - numbers[slot + model]!);
         numbers[anchor.errors + model]! += rate * (error - numbers[anchor.errors + model]!);
@@ -81,12 +101,12 @@ export class HorizonScores {
 
   /** Whether what is expected after the value with that index will be judged. */
   isOrigin(index: number): boolean {
-    return index % this.#stride === 0;
+    return index % this.#layout.stride === 0;
   }
 
   /** Notes what the models expect after the value with that index, an origin. The weights of the mixture sum to 1. */
   note(index: number, weights: readonly number[], expected: (model: number, steps: number) => number): void {
-    for (const anchor of this.#anchors) {
+    for (const anchor of this.#layout.anchors) {
       const slot = this.#slot(anchor, index)!;
       let mixture = 0;
       for (let model = 0; model < this.#models; model += 1) {
@@ -102,7 +122,7 @@ export class HorizonScores {
   errorOf(model: number): number {
     let sum = 0;
     let shares = 0;
-    for (const { errors, count, share } of this.#anchors) {
+    for (const { errors, count, share } of this.#layout.anchors) {
       if (this.#numbers[count] === 0) continue;
       sum += share * this.#numbers[errors + model]!;
       shares += share;
@@ -113,10 +133,10 @@ export class HorizonScores {
   /** What lies 10 and 90 % of the mixture's errors 1 to `steps` steps ahead; undefined before any error is known. */
   bands(steps: number): { readonly low: number; readonly high: number }[] | undefined {
     const numbers = this.#numbers;
-    const first = this.#anchors[0]!;
+    const first = this.#layout.anchors[0]!;
     if (numbers[first.count] === 0) return undefined;
     const half = z90PerMeanError * numbers[first.errors + this.#models]!;
-    const known = this.#anchors
+    const known = this.#layout.anchors
       .filter(({ count }) => numbers[count]! >= errorsLeast)
       .map(({ steps: ahead, low, high }) => ({ steps: ahead, low: numbers[low]!, high: numbers[high]! }));
     // Before any quantile is known, and farther than was ever judged: as the errors of a random walk grow.
@@ -149,13 +169,8 @@ export class HorizonScores {
     numbers[high] = Math.max(0, numbers[high]! + step * (0.9 - (error < numbers[high]! ? 1 : 0)));
   }
 
-  /** Origins that wait for what is that far ahead. */
-  #origins(steps: number): number {
-    return Math.ceil(steps / this.#stride) + 1;
-  }
-
   #slot({ steps, pending }: Anchor, origin: number): number | undefined {
     if (origin < 0 || !this.isOrigin(origin)) return undefined;
-    return pending + ((origin / this.#stride) % this.#origins(steps)) * (this.#models + 1);
+    return pending + ((origin / this.#layout.stride) % this.#layout.origins(steps)) * (this.#models + 1);
   }
 }

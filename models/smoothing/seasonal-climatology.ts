@@ -1,5 +1,6 @@
 import { wholeRange } from '../baselines/empirical-bands.ts';
 import { widened } from '../baselines/young.ts';
+import { halvesOf, type Precision, singles } from '../engine/precision.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { quantileLevels } from '../forecaster.ts';
 import { bounded, PeriodBins } from '../season/profile.ts';
@@ -43,7 +44,7 @@ class SeasonalClimatology implements Forecaster {
     this.#series = series;
     this.#watch = watch ?? new SeasonWatch({ ...options, intervalMs: series.intervalMs });
     this.#ownWatch = watch === undefined;
-    if (this.#ownWatch) this.#overall = new ValueRings(1, valuesOverall);
+    if (this.#ownWatch) this.#overall = new ValueRings(1, valuesOverall, singles);
   }
 
   get ready(): boolean {
@@ -82,10 +83,14 @@ class SeasonalClimatology implements Forecaster {
 
   #begin(period: number | undefined): void {
     this.#period = period;
-    this.#season = period === undefined ? undefined : new Season(new PeriodBins(period, binsMost));
+    this.#season = undefined;
+    if (period !== undefined) {
+      const bins = new PeriodBins(period, binsMost);
+      this.#season = new Season(bins, new ValueRings(bins.count, valuesPerBin, halvesOf(this.#series.range)));
+    }
     const levels = this.#watch.history.levels();
     if (this.#overall === undefined) {
-      this.#overall = new ValueRings(1, valuesOverall);
+      this.#overall = new ValueRings(1, valuesOverall, singles);
       for (const value of levels[0]!.values.subarray(-valuesOverall)) this.#overall.push(0, value);
     }
     // From the coarsest: of each the blocks that lie before the next finer one.
@@ -110,9 +115,9 @@ class Season {
   #bin = 0;
   #visit = 0;
 
-  constructor(bins: PeriodBins) {
+  constructor(bins: PeriodBins, rings: ValueRings) {
     this.#bins = bins;
-    this.#rings = new ValueRings(bins.count, valuesPerBin);
+    this.#rings = rings;
     this.#stride = Math.max(1, Math.floor(bins.period / bins.count / valuesPerVisitMost));
   }
 
@@ -134,54 +139,75 @@ class Season {
   }
 }
 
-/** The last values of several streams, and their quantiles: worked out when they are asked for and a value has come. All in three arrays, whatever their number. */
+/** The last values of several streams, and their quantiles: worked out when they are asked for and a value has come. All in one array, whatever their number. */
 class ValueRings {
+  readonly #streams: number;
   readonly #size: number;
-  readonly #values: Float32Array;
-  readonly #seen: Uint32Array;
-  /** Of each stream three; the first is NaN where they are to be worked out. */
-  readonly #quantiles: Float64Array;
+  readonly #precision: Precision;
+  /** Of all streams the values; then of each the three quantiles, unknown where they are to be worked out; then how many values there were, a whole ring less once that says as much. */
+  readonly #numbers: Float32Array | Uint16Array;
 
-  constructor(streams: number, size: number) {
+  constructor(streams: number, size: number, precision: Precision) {
+    this.#streams = streams;
     this.#size = size;
-    this.#values = new Float32Array(streams * size);
-    this.#seen = new Uint32Array(streams);
-    this.#quantiles = new Float64Array(3 * streams).fill(Number.NaN);
+    this.#precision = precision;
+    this.#numbers = precision
+      .create(streams * (size + 4))
+      .fill(precision.encode(Number.NaN), streams * size, streams * (size + 3));
   }
 
   count(stream: number): number {
-    return Math.min(this.#seen[stream]!, this.#size);
+    return Math.min(this.#numbers[this.#seen(stream)]!, this.#size);
   }
 
   /** The greatest distance from 0. */
   size(stream: number): number {
-    const known = this.#values.subarray(stream * this.#size, stream * this.#size + this.count(stream));
-    return known.reduce((greatest, value) => Math.max(greatest, Math.abs(value)), 0);
+    return this.#known(stream).reduce((greatest, value) => Math.max(greatest, Math.abs(value)), 0);
   }
 
   /** NaN is passed over. */
   push(stream: number, value: number): void {
     if (Number.isNaN(value)) return;
-    this.#values[stream * this.#size + (this.#seen[stream]! % this.#size)] = value;
-    this.#seen[stream]! += 1;
-    this.#quantiles[3 * stream] = Number.NaN;
+    const seen = this.#seen(stream);
+    const count = this.#numbers[seen]!;
+    this.#numbers[stream * this.#size + (count % this.#size)] = this.#precision.encode(value);
+    this.#numbers[seen] = count + 1 < 2 * this.#size ? count + 1 : this.#size;
+    this.#numbers[this.#quantiles(stream)] = this.#precision.encode(Number.NaN);
   }
 
   /** Undefined before any value. */
   quantiles(stream: number): Quantiles | undefined {
     const count = this.count(stream);
     if (count === 0) return undefined;
-    const known = this.#quantiles.subarray(3 * stream, 3 * stream + 3);
-    if (Number.isNaN(known[0]!)) {
-      const sorted = this.#values.slice(stream * this.#size, stream * this.#size + count).sort();
+    const precision = this.#precision;
+    const at = this.#quantiles(stream);
+    if (Number.isNaN(precision.decode(this.#numbers[at]!))) {
+      const sorted = this.#known(stream).sort();
       for (const [index, level] of quantileLevels.entries()) {
         // The place at which the next value is exceeded with that probability (Weibull 1939), as far as there is one.
         const place = Math.min(count - 1, Math.max(0, level * (count + 1) - 1));
         const below = Math.floor(place);
         const share = place - below;
-        known[index] = (1 - share) * sorted[below]! + share * sorted[Math.ceil(place)]!;
+        this.#numbers[at + index] = precision.encode((1 - share) * sorted[below]! + share * sorted[Math.ceil(place)]!);
       }
     }
-    return [known[0]!, known[1]!, known[2]!];
+    const quantile = (level: number) => precision.decode(this.#numbers[at + level]!);
+    return [quantile(0), quantile(1), quantile(2)];
+  }
+
+  #known(stream: number): Float32Array {
+    const begin = stream * this.#size;
+    const known = new Float32Array(this.count(stream));
+    for (let index = 0; index < known.length; index += 1)
+      known[index] = this.#precision.decode(this.#numbers[begin + index]!);
+    return known;
+  }
+
+  #quantiles(stream: number): number {
+    return this.#streams * this.#size + 3 * stream;
+  }
+
+  #seen(stream: number): number {
+    return this.#streams * (this.#size + 3) + stream;
   }
 }

@@ -1,4 +1,4 @@
-import type { Take } from '../engine/slab.ts';
+import type { Precision } from '../engine/precision.ts';
 import type { PeriodBins } from '../season/profile.ts';
 
 /** Weights of one member, each the share of an error that is learned. */
@@ -21,35 +21,31 @@ const damping = 0.98;
 export class SeasonalMember {
   readonly #weights: SmoothingWeights;
   readonly #bins: readonly PeriodBins[];
-  readonly #profiles: readonly Float32Array[];
-  /** What is learned per step of each season, so that a bin of several steps learns its weight per period. */
-  readonly #gains: readonly number[];
+  /** Codes of its seasons, one after the other. */
+  readonly #profiles: ReturnType<Precision['create']>;
+  readonly #precision: Precision;
   #level: number;
   #trend = 0;
   #residual = 0;
 
-  /** `profiles` begin the seasons; those that the weights do not use are left out. */
+  /** `profiles` begin the seasons, in that precision; they are the member's own from now on. Bins that the weights do not use are left aside. */
   constructor(
     weights: SmoothingWeights,
     bins: readonly PeriodBins[],
     level: number,
-    profiles: readonly Float32Array[],
-    take: Take,
+    profiles: ReturnType<Precision['create']>,
+    precision: Precision,
   ) {
     this.#weights = weights;
-    this.#bins = bins.slice(0, weights.seasons.length);
-    this.#profiles = profiles.slice(0, weights.seasons.length).map((profile) => {
-      const own = take(profile.length);
-      own.set(profile);
-      return own;
-    });
-    this.#gains = this.#bins.map(({ count, period }, season) => 1 - (1 - weights.seasons[season]!) ** (count / period));
+    this.#bins = bins;
     this.#level = level;
+    this.#profiles = profiles;
+    this.#precision = precision;
   }
 
   /** How many it knows. */
   get seasons(): number {
-    return this.#bins.length;
+    return Math.min(this.#weights.seasons.length, this.#bins.length);
   }
 
   /** `index` is that of the value in the series. NaN: missing. */
@@ -67,8 +63,14 @@ export class SeasonalMember {
     this.#residual = residual;
     this.#level = expected + level * error;
     this.#trend += trend * error;
-    for (let season = 0; season < this.#bins.length; season += 1)
-      this.#profiles[season]![this.#bins[season]!.at(index)]! += this.#gains[season]! * error;
+    for (let season = 0, begin = 0; season < this.seasons; season += 1) {
+      const bins = this.#bins[season]!;
+      // A bin of several steps learns its weight per period.
+      const gain = 1 - (1 - this.#weights.seasons[season]!) ** (bins.count / bins.period);
+      const at = begin + bins.at(index);
+      this.#profiles[at] = this.#precision.encode(this.#precision.decode(this.#profiles[at]!) + gain * error);
+      begin += bins.count;
+    }
   }
 
   /** What is expected at `steps` steps after the value with index `last`. */
@@ -79,8 +81,11 @@ export class SeasonalMember {
 
   #seasonal(index: number): number {
     let sum = 0;
-    for (let season = 0; season < this.#bins.length; season += 1)
-      sum += this.#profiles[season]![this.#bins[season]!.at(index)]!;
+    for (let season = 0, begin = 0; season < this.seasons; season += 1) {
+      const bins = this.#bins[season]!;
+      sum += this.#precision.decode(this.#profiles[begin + bins.at(index)]!);
+      begin += bins.count;
+    }
     return sum;
   }
 }

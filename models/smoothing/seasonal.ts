@@ -1,12 +1,12 @@
 import { wholeRange } from '../baselines/empirical-bands.ts';
 import { towardsEnds, widened } from '../baselines/young.ts';
-import { Slab } from '../engine/slab.ts';
+import { halvesOf } from '../engine/precision.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { gainLeast, seasonGain } from '../season/gain.ts';
 import type { LevelValues } from '../season/history.ts';
 import { beginning, bounded, meanOver, PeriodBins, profileOf } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
-import { HorizonScores } from './horizon-scores.ts';
+import { HorizonLayout, HorizonScores } from './horizon-scores.ts';
 import { SeasonalMember, type SmoothingWeights } from './seasonal-member.ts';
 
 export interface SeasonalSmoothingOptions extends Pick<SeasonWatchOptions, 'historyValues' | 'periods'> {
@@ -47,15 +47,18 @@ function handicapOf(levels: readonly LevelValues[], [short, long]: readonly numb
  * Exponential smoothing with the seasons that the series shows: several settings of it side by side, mixed by their errors on the
  * series' own last values, with bands from the errors of the mixture.
  */
-export const seasonalSmoothing =
-  (options: SeasonalSmoothingOptions = {}): ForecasterFactory =>
-  (series, watch) =>
-    new SeasonalSmoothing(options, series, watch);
+export const seasonalSmoothing = (options: SeasonalSmoothingOptions = {}): ForecasterFactory => {
+  const { horizon = 30 } = options;
+  const layouts = members.map((_, index) => new HorizonLayout(index + 1, horizon));
+  return (series, watch) => new SeasonalSmoothing(options, layouts, series, watch);
+};
 
 class SeasonalSmoothing implements Forecaster {
   readonly model = 'seasonal-smoothing';
   readonly #series: SeriesOptions;
   readonly #horizon: number;
+  /** Of one member, of two, ... */
+  readonly #layouts: readonly HorizonLayout[];
   readonly #watch: SeasonWatch;
   /** Whether the watch is its own: it is the one who feeds it then. */
   readonly #ownWatch: boolean;
@@ -72,7 +75,13 @@ class SeasonalSmoothing implements Forecaster {
   #known = 0;
   #greatest = 0;
 
-  constructor(options: SeasonalSmoothingOptions, series: SeriesOptions, watch: SeasonWatch | undefined) {
+  constructor(
+    options: SeasonalSmoothingOptions,
+    layouts: readonly HorizonLayout[],
+    series: SeriesOptions,
+    watch: SeasonWatch | undefined,
+  ) {
+    this.#layouts = layouts;
     this.#series = series;
     this.#horizon = options.horizon ?? 30;
     this.#watch = watch ?? new SeasonWatch({ ...options, intervalMs: series.intervalMs });
@@ -151,13 +160,24 @@ class SeasonalSmoothing implements Forecaster {
     const used = members.filter(({ seasons, level: weight }) =>
       periods.length === 0 ? seasons.length === 1 && weight > 0 : seasons.length <= periods.length,
     );
-    // A member has as many of the profiles as it knows seasons.
-    const places = used.flatMap(({ seasons }) => profiles.slice(0, seasons.length).map(({ length }) => length));
-    const { take } = new Slab(places.reduce((sum, length) => sum + length, 0));
-    this.#members = used.map((weights) => new SeasonalMember(weights, bins, level, profiles, take));
+    const span = this.#series.range.high - this.#series.range.low;
+    // What a season adds may be below 0.
+    const precision = halvesOf({ low: -span, high: span });
+    // A member has as many of the profiles as it knows seasons; those of all are in one array, since each has an overhead.
+    const lengths = used.map(({ seasons }) => bins.slice(0, seasons.length).reduce((sum, { count }) => sum + count, 0));
+    const all = precision.create(lengths.reduce((sum, length) => sum + length, 0));
+    const codes = profiles.flatMap((profile) => Array.from(profile, (value) => precision.encode(value)));
+    let end = 0;
+    this.#members = used.map((weights, index) => {
+      const begin = end;
+      end += lengths[index]!;
+      const own = all.subarray(begin, end);
+      own.set(codes.slice(0, own.length));
+      return new SeasonalMember(weights, bins, level, own, precision);
+    });
     this.#weights = used.map(() => 1 / used.length);
     this.#handicap = handicapOf(levels, periods, this.#horizon);
-    this.#scores = new HorizonScores(used.length, this.#horizon);
+    this.#scores = new HorizonScores(this.#layouts[used.length - 1]!);
     for (const [index, value] of values.entries()) this.#learn(value, first + index);
   }
 

@@ -6,6 +6,7 @@ export {
   foresightBy,
   hasMoreToLearn,
   historiesOf,
+  type LearnedKind,
   learnedKinds,
   type SeriesName,
 } from './foresight/index.ts';

@@ -9,8 +9,15 @@ import {
   WeightsError,
 } from '@foremesh/models';
 import type { Logger } from 'pino';
-import { type DataReference, type ForecastResource, MeshError, type MeshEvent } from '../../contract/index.ts';
-import { ageOf, historiesOf, learnedKinds, type PlannerState, type VoterEvent } from '../../core/index.ts';
+import { type DataReference, MeshError, type MeshEvent } from '../../contract/index.ts';
+import {
+  ageOf,
+  historiesOf,
+  type LearnedKind,
+  learnedKinds,
+  type PlannerState,
+  type VoterEvent,
+} from '../../core/index.ts';
 import type { BlobClient } from '../../data/index.ts';
 import type { GlobalModelName } from './global-models.ts';
 import { holdModel } from './shelf.ts';
@@ -64,7 +71,7 @@ export class ModelKeeper {
   readonly #options: ModelKeeperOptions;
   readonly #policy: RetrainPolicy;
   readonly #trainer: Trainer;
-  readonly #known = new Map<ForecastResource, Known>();
+  readonly #known = new Map<LearnedKind, Known>();
   #leadership: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Undefined until it was found out whether TensorFlow.js is here. */
@@ -113,7 +120,7 @@ export class ModelKeeper {
     this.#timer.unref();
   }
 
-  async #look(kind: ForecastResource, signal: AbortSignal): Promise<void> {
+  async #look(kind: LearnedKind, signal: AbortSignal): Promise<void> {
     const { planner } = this.#options.voter();
     const known = this.#known.get(kind) ?? {};
     this.#known.set(kind, known);
@@ -131,7 +138,7 @@ export class ModelKeeper {
     await this.#train(kind, histories, signal);
   }
 
-  async #load(kind: ForecastResource, known: Known, reference: DataReference, signal: AbortSignal): Promise<void> {
+  async #load(kind: LearnedKind, known: Known, reference: DataReference, signal: AbortSignal): Promise<void> {
     const { voter, blobs } = this.#options;
     let weights: Uint8Array;
     let release: () => void;
@@ -158,12 +165,12 @@ export class ModelKeeper {
     this.#options.log.info({ kind, blob: reference.blob }, 'a learned model is in use');
   }
 
-  #scoreOf(kind: ForecastResource) {
+  #scoreOf(kind: LearnedKind) {
     return this.#options.voter().planner.foresight.foresight.learnedScore?.(kind);
   }
 
   /** As soon as it can be said how it does, and not only when it may be trained again: it may have become worse by then. */
-  #compare(kind: ForecastResource, known: Known): void {
+  #compare(kind: LearnedKind, known: Known): void {
     if (known.blob === undefined || known.firstRatio !== undefined) return;
     const score = this.#scoreOf(kind);
     if (score === undefined || score.scored < this.#policy.scoredLeast || score.challengerLoss <= 0) return;
@@ -171,7 +178,7 @@ export class ModelKeeper {
     this.#options.log.info({ kind, ...score }, 'a learned model has been compared');
   }
 
-  #recordOf(kind: ForecastResource, known: Known, histories: readonly SeriesWindow[]): GlobalModelRecord {
+  #recordOf(kind: LearnedKind, known: Known, histories: readonly SeriesWindow[]): GlobalModelRecord {
     const { planner } = this.#options.voter();
     const kept = planner.ledger.models.get(kind);
     const { scored = 0, loss = 0, challengerLoss = 0 } = this.#scoreOf(kind) ?? {};
@@ -190,7 +197,7 @@ export class ModelKeeper {
     };
   }
 
-  async #train(kind: ForecastResource, histories: readonly SeriesWindow[], signal: AbortSignal): Promise<void> {
+  async #train(kind: LearnedKind, histories: readonly SeriesWindow[], signal: AbortSignal): Promise<void> {
     const { voter, blobs } = this.#options;
     const bytes = await this.#weightsOf(histories, signal);
     if (bytes === undefined) {

@@ -10,7 +10,7 @@ describe('row ring', () => {
       for (let each = 0; each < count; each += 1) {
         rows.push([pushed, -pushed, 0, 1], most);
         pushed += 1;
-        const newest = [...rows.column(0)];
+        const newest = [...rows.column('cpu')];
         // Nothing is dropped that leaves less than is to be kept.
         assert.ok(newest.length === kept + 1 || newest.length > most, `${newest.length} rows after ${kept}`);
         assert.ok(newest.length <= 2 * most, `${newest.length} rows`);
@@ -19,6 +19,7 @@ describe('row ring', () => {
           newest,
           Array.from({ length: kept }, (_, index) => pushed - kept + index),
         );
+        assert.equal(rows.column('memory').at(-1), -newest.at(-1)!);
       }
     };
     push(450, 100);

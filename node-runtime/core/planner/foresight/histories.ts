@@ -1,10 +1,7 @@
 import type { SeriesWindow } from '@foremesh/models';
-import type { ForecastResource } from '../../../contract/index.ts';
 import type { PlannerState } from '../state.ts';
 import { rangeOf } from './node-series.ts';
-
-/** Series for which models are learned. */
-export const learnedKinds = ['cpu', 'memory'] as const satisfies readonly ForecastResource[];
+import type { LearnedKind } from './steps.ts';
 
 /** With this share of the nodes unheard it is not worth while to wait for the rest: in a large mesh there is always one that comes. */
 const unsettledShare = 0.1;
@@ -14,7 +11,7 @@ const unsettledShare = 0.1;
  * trained on, in a large mesh of some of its nodes (`trainingStepsAmong`). Undefined while too many
  * of the nodes that are there have yet to say what they remember.
  */
-export function historiesOf({ nodes, config }: PlannerState, kind: ForecastResource): SeriesWindow[] | undefined {
+export function historiesOf({ nodes, config }: PlannerState, kind: LearnedKind): SeriesWindow[] | undefined {
   const histories: SeriesWindow[] = [];
   let [there, unsettled] = [0, 0];
   for (const { online, series } of nodes.values()) {

@@ -2,11 +2,12 @@ export { currentCpu, memoryFreeNow, ownCpuAhead, slotsFreeSeconds } from './avai
 export { capacityOf, leavesPerSecondOf, memoryFreeAhead, type SlotRates } from './capacity.ts';
 export { firstRoomOf } from './first-room.ts';
 export { type Foresight, foresightBy, type SeriesName } from './foresight.ts';
-export { historiesOf, learnedKinds } from './histories.ts';
+export { historiesOf } from './histories.ts';
 export { hasMoreToLearn, isForeseen, study, unforeseenIn } from './learning.ts';
 export type { NodeSeries } from './node-series.ts';
 export { forgetPast, hearAhead, type OffersAhead } from './offers.ts';
 export type { Presence } from './presence.ts';
+export { type LearnedKind, learnedKinds } from './steps.ts';
 export {
   createForesightState,
   type ForesightState,

@@ -2,7 +2,7 @@ import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesRange } from 
 import { type ForecastResource, type HistoryPage, limits, type NodeMetrics } from '../../../contract/index.ts';
 import type { Foresight, ObservedValue } from './foresight.ts';
 import { RowRing } from './row-ring.ts';
-import { type Measured, measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
+import { type LearnedKind, type Measured, measured, nothing, type Row, resources, rowOf, Steps } from './steps.ts';
 
 /** The forecasts of one node as they were made last. */
 export interface Outlook {
@@ -284,8 +284,8 @@ export class NodeSeries {
   }
 
   /** What was learned of one of its series, oldest first, NaN where nothing was measured; as much as is kept to train models on, perhaps nothing. */
-  history(kind: (typeof resources)[number]): Float64Array {
-    return this.#rows.column(resources.indexOf(kind));
+  history(kind: LearnedKind): Float64Array {
+    return this.#rows.column(kind);
   }
 
   /** It has learned all that is complete, and no forecast was made since. */

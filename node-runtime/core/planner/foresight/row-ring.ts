@@ -1,9 +1,10 @@
-import { type Row, resources } from './steps.ts';
+import { type LearnedKind, learnedKinds, type Row, resources } from './steps.ts';
 
-const columns = resources.length;
+const columns = learnedKinds.length;
+const places = learnedKinds.map((kind) => resources.indexOf(kind));
 const firstRows = 64;
 
-/** The newest rows, in single precision: what a model is trained on. */
+/** The newest rows of the kinds that models are learned for, in single precision: what these are trained on. */
 export class RowRing {
   #values = new Float32Array(0);
   #rows = 0;
@@ -22,7 +23,8 @@ export class RowRing {
         this.#values = larger;
       }
     }
-    this.#values.set(row, this.#rows * columns);
+    for (let column = 0; column < columns; column += 1)
+      this.#values[this.#rows * columns + column] = row[places[column]!]!;
     this.#rows += 1;
   }
 
@@ -36,7 +38,8 @@ export class RowRing {
     this.#rows = 0;
   }
 
-  column(index: number): Float64Array {
+  column(kind: LearnedKind): Float64Array {
+    const index = learnedKinds.indexOf(kind);
     return Float64Array.from({ length: this.#rows }, (_, row) => this.#values[row * columns + index]!);
   }
 }

@@ -4,6 +4,10 @@ import { forecastResource } from '../../../contract/index.ts';
 /** The series of a node, in this order wherever there is one value of each. */
 export const resources = forecastResource.options;
 
+/** Series for which models are learned. */
+export const learnedKinds = ['cpu', 'memory'] as const satisfies readonly ForecastResource[];
+export type LearnedKind = (typeof learnedKinds)[number];
+
 /** One value of each series; NaN where nothing was measured. CPU and memory are shares, 0 to 1, the network is bytes per second. */
 export type Row = readonly number[];
 export const nothing: Row = resources.map(() => Number.NaN);
