@@ -16,10 +16,10 @@ const calibrationStep = 0.02;
 const fewSeries = 10;
 
 /**
- * What is kept beside the members' forecasts: their mean with pooled weights, what was said with own weights, and this calibrated; and, where levels are watched, the mean with own weights of
- * all members, and of those that follow a new level at once.
+ * What is kept beside the members' forecasts: their mean with pooled weights, what was said with own weights, and this calibrated; and, at a new level, the mean with own weights of
+ * all members, and of those that follow it at once.
  */
-const mixes = { withLevels: 5, without: 3 };
+const mixes = 5;
 
 /** Has nothing to say, ever. */
 const standsAside: Forecaster = {
@@ -122,7 +122,7 @@ export class Pool {
     this.#shape = `steps ${this.anchors.join(', ')} and members ${this.experts.join(', ')}`;
     this.cells = this.anchors.length * levels.length;
     this.ownRates = options.range.high === Number.POSITIVE_INFINITY;
-    this.row = this.experts.length + mixes[this.ownRates ? 'without' : 'withLevels'] + (hasSlot ? 1 : 0);
+    this.row = this.experts.length + mixes + (hasSlot ? 1 : 0);
     const first = bases.length + pooledModels.length;
     const among = (is: (member: Member) => boolean | undefined) =>
       members.flatMap((member, index) => (is(member) === true ? [first + index] : []));

@@ -283,7 +283,6 @@ export class Series {
       now[at + experts] = this.#pool.mixture.mix(cell, now, at, asleep);
       now[at + experts + 1] = own;
       now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
-      if (this.#level === undefined) continue;
       now[at + experts + 3] = all;
       now[at + experts + 4] = quick;
     }

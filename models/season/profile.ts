@@ -1,7 +1,4 @@
-import { magnitudeMost } from '../baselines/empirical-bands.ts';
 import type { LevelValues } from './history.ts';
-
-export const bounded = (value: number) => Math.max(-magnitudeMost, Math.min(value, magnitudeMost));
 
 /** A period shorter than that which is no whole number of steps has so many bins to a step: the steps at its edges are a large part of it. */
 const shortPeriod = 24;

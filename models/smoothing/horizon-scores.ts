@@ -1,3 +1,5 @@
+import { z90 } from '../constants.ts';
+
 /** Steps between two forecasts that are judged: the horizon has that many of them. */
 const originsPerHorizon = 12;
 /** Values that the running errors remember. */
@@ -7,7 +9,7 @@ const quantileRate = 0.1;
 /** Errors before their quantiles are trusted. */
 const errorsLeast = 8;
 /** Standard normal quantile at 0.9, in mean absolute errors. */
-const z90PerMeanError = 1.2816 * Math.sqrt(Math.PI / 2);
+const z90PerMeanError = z90 * Math.sqrt(Math.PI / 2);
 
 /** Steps ahead at which forecasts are judged. */
 function anchorsOf(horizon: number): number[] {

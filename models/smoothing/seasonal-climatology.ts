@@ -1,9 +1,9 @@
-import { wholeRange } from '../baselines/empirical-bands.ts';
+import { measured, wholeRange } from '../baselines/empirical-bands.ts';
 import { widened } from '../baselines/young.ts';
 import { halvesOf, type Precision, singles } from '../engine/precision.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { quantileLevels } from '../forecaster.ts';
-import { bounded, PeriodBins } from '../season/profile.ts';
+import { PeriodBins } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
 
 /** Most bins of a period: of a quarter of an hour in a day. */
@@ -52,7 +52,7 @@ class SeasonalClimatology implements Forecaster {
   }
 
   observe(value: number): void {
-    const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
+    const known = measured(value, this.#series.range) ?? Number.NaN;
     if (this.#ownWatch) this.#watch.observe(known);
     this.#last = this.#watch.history.length - 1;
     if (this.#last < 0) return;

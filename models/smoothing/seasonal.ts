@@ -1,10 +1,10 @@
-import { wholeRange } from '../baselines/empirical-bands.ts';
+import { measured, wholeRange } from '../baselines/empirical-bands.ts';
 import { towardsEnds, widened } from '../baselines/young.ts';
 import { halvesOf } from '../engine/precision.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { gainLeast, seasonGain } from '../season/gain.ts';
 import type { LevelValues } from '../season/history.ts';
-import { beginning, bounded, meanOver, PeriodBins, profileOf } from '../season/profile.ts';
+import { beginning, meanOver, PeriodBins, profileOf } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
 import { HorizonLayout, HorizonScores } from './horizon-scores.ts';
 import { SeasonalMember, type SmoothingWeights } from './seasonal-member.ts';
@@ -93,7 +93,7 @@ class SeasonalSmoothing implements Forecaster {
   }
 
   observe(value: number): void {
-    const known = Number.isFinite(value) ? bounded(this.#clip(value)) : Number.NaN;
+    const known = measured(value, this.#series.range) ?? Number.NaN;
     if (this.#ownWatch) this.#watch.observe(known);
     this.#last = this.#watch.history.length - 1;
     if (this.#last < 0) return;
