@@ -28,8 +28,9 @@ const keep = 1 - 1 / valuesKept;
 const pace = 3;
 /** The same where members have rates of their own: between 4 and 10 it makes little difference. */
 const ownRatesPace = 6;
-/** What the pooled weights are worth: this many values. */
+/** What the pooled weights are worth: this many values, and twice as many where few bursts make nearly all of the loss. */
 const doubt = 50;
+const ownRatesDoubt = 100;
 /** Own steps of the calibration, in scales, and how they fade. */
 const calibrationStep = 0.0025;
 const calibrationDecay = 0.003;
@@ -328,7 +329,8 @@ export class Series {
 
   #weigh(cell: number): void {
     const { followers, mixture, meanSquares, ownRates } = this.#pool;
-    this.#mixture.weigh(cell, ownRates ? ownRatesPace : pace, mixture, doubt, meanSquares);
+    const [ownPace, ownDoubt] = ownRates ? [ownRatesPace, ownRatesDoubt] : [pace, doubt];
+    this.#mixture.weigh(cell, ownPace, mixture, ownDoubt, meanSquares);
     const share = this.#credit?.share(Math.floor(cell / levels.length), this.#count) ?? 0;
     if (share > 0) for (const expert of followers) this.#mixture.lift(cell, expert, share);
   }
