@@ -26,7 +26,7 @@ describe('row ring', () => {
     push(800, 300);
     assert.ok(kept >= 300);
     rows.push([pushed, 0, 0, 1], 0);
-    assert.equal(rows.column(0).length, 0, 'nothing more is to be kept');
+    assert.equal(rows.column('cpu').length, 0, 'nothing more is to be kept');
     [pushed, kept] = [0, 0];
     push(10, 4);
   });
