@@ -4,6 +4,7 @@ import type { SeasonWatch } from '../season/season-watch.ts';
 import { anchorsUpTo, strideOf } from './anchors.ts';
 import type { Member } from './foresight.ts';
 import { Mixture, type MixtureState, slopeAt } from './mixture.ts';
+import { mixes } from './pending-forecasts.ts';
 import { type PooledCoefficients, PooledRegression, pooledModels } from './pooled-regression.ts';
 import { ShiftTrust } from './shift-trust.ts';
 import { bases, levels, type Reading, readingOf, slowBases } from './track.ts';
@@ -14,12 +15,6 @@ const roundsKept = 300;
 const calibrationStep = 0.02;
 /** What few series have in common is mostly chance: so many take half the step. */
 const fewSeries = 10;
-
-/**
- * What is kept beside the members' forecasts: their mean with pooled weights, what was said with own weights, and this calibrated; and, at a new level, the mean with own weights of
- * all members, and of those that follow it at once.
- */
-const mixes = 5;
 
 /** Has nothing to say, ever. */
 const standsAside: Forecaster = {

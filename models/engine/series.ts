@@ -5,11 +5,11 @@ import { pinballLoss } from '../scoring/scores.ts';
 import { SeasonWatch } from '../season/season-watch.ts';
 import { strideOf } from './anchors.ts';
 import { Bends } from './bends.ts';
-import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 import { Duel } from './duel.ts';
 import { curvesThrough } from './latest-curves.ts';
 import { LevelWatch } from './level-watch.ts';
 import { Mixture, slopeAt } from './mixture.ts';
+import { mix, PendingForecasts } from './pending-forecasts.ts';
 import type { Pool } from './pool.ts';
 import { pooledModels } from './pooled-regression.ts';
 import { Scoreboard } from './scoreboard.ts';
@@ -17,6 +17,7 @@ import { SeasonCredit } from './season-credit.ts';
 import { ShiftTrust } from './shift-trust.ts';
 import { Slab } from './slab.ts';
 import { baseColumns, bases, levels, Track } from './track.ts';
+import { Wakefulness } from './wakefulness.ts';
 
 /**
  * Values over which losses fade in the weights of the members: a week of minutes. Most is lost at rare changes, and one must not be
@@ -60,23 +61,15 @@ export class Series {
   /** The pool's, for the time of a `predict`. */
   readonly #now: Float32Array;
   readonly #row: number;
-  /** Numbers that an origin keeps of a level: the mixes, and, where there is a slot, what its model said itself, NaN where nothing. */
-  readonly #kept: number;
-  /** Numbers that an origin keeps at an anchor: those of its levels, then the scale, and how long the level was new. */
-  readonly #pendingLength: number;
   /** What was said last, per cell. */
   readonly #latest: Float32Array;
-  /** Per anchor, as many origins as the anchor is far, in its strides. */
-  readonly #pending: Float32Array;
-  /** Of the same origins, how far from the mix with own weights the members are, in half the bits: they are only weighed by it. */
-  readonly #spoken: Uint16Array;
+  readonly #pending: PendingForecasts;
   /** Of the model in the pool's slot against the other members. */
   #duel: Duel;
   #learnedNumber = 0;
   /** Whether it was to be asked after the newest value. */
   #hears = false;
-  /** Of each challenger, whether it takes part. */
-  readonly #awake: boolean[];
+  readonly #wakefulness: Wakefulness;
   readonly #level: LevelWatch;
   /** Not where the range is open: what two bursts have in common says little. */
   readonly #credit: SeasonCredit | undefined;
@@ -92,7 +85,7 @@ export class Series {
     this.#pool = pool;
     this.#watch = new SeasonWatch(pool.options);
     this.members = pool.join(this.#watch);
-    this.#awake = pool.challengers.map(() => false);
+    this.#wakefulness = new Wakefulness(pool.challengers);
     const slab = new Slab(pool.slabLength);
     this.#track = new Track(pool.anchors, pool.reading, slab.take);
     this.#level = new LevelWatch(slab.take);
@@ -110,14 +103,8 @@ export class Series {
     this.#duel = new Duel(pool.experts.length, pool.size);
     this.#row = pool.row;
     this.#now = pool.now;
-    const origins = pool.origins.at(-1)!;
-    this.#kept = pool.row - pool.experts.length;
-    this.#pendingLength = levels.length * this.#kept + 2;
     this.#latest = slab.take(pool.cells);
-    this.#pending = slab.take(origins * this.#pendingLength);
-    const spoken = origins * levels.length * pool.experts.length;
-    const { buffer, byteOffset } = slab.take(Math.ceil(spoken / 2));
-    this.#spoken = new Uint16Array(buffer, byteOffset, spoken);
+    this.#pending = new PendingForecasts(pool, slab.take);
     pool.slabLength = slab.taken;
   }
 
@@ -219,11 +206,9 @@ export class Series {
   #hearLearned(curves: QuantileCurves | undefined): void {
     const { anchors, learnedNumber } = this.#pool;
     if (this.#learnedNumber !== learnedNumber) {
-      // Another model: what the one before has said is not its.
       this.#learnedNumber = learnedNumber;
       this.#duel = new Duel(this.#pool.experts.length, this.#duel.turn);
-      for (let at = 0; at < this.#pending.length; at += this.#pendingLength)
-        for (let level = 1; level <= levels.length; level += 1) this.#pending[at + level * this.#kept - 1] = Number.NaN;
+      this.#pending.forgetLearned();
     }
     const said = curves === undefined ? [] : [curves.q10, curves.q50, curves.q90];
     for (let anchor = 0, next = this.#row - 1; anchor < anchors.length; anchor += 1)
@@ -281,11 +266,11 @@ export class Series {
       const quick = since > 0 ? this.#mixture.mix(cell, now, at, quiet) : Number.NaN;
       const own = since > 0 ? all + shifts.share(ShiftTrust.ageOf(since), cell) * (quick - all) : all;
       const shift = this.#calibration.offsets[cell]! + this.#pool.offsets[cell]!;
-      now[at + experts] = this.#pool.mixture.mix(cell, now, at, asleep);
-      now[at + experts + 1] = own;
-      now[at + experts + 2] = Math.min(high, Math.max(low, own + scale * shift));
-      now[at + experts + 3] = all;
-      now[at + experts + 4] = quick;
+      now[at + experts + mix.pooled] = this.#pool.mixture.mix(cell, now, at, asleep);
+      now[at + experts + mix.own] = own;
+      now[at + experts + mix.given] = Math.min(high, Math.max(low, own + scale * shift));
+      now[at + experts + mix.all] = all;
+      now[at + experts + mix.quick] = quick;
     }
   }
 
@@ -310,21 +295,7 @@ export class Series {
 
   /** Whether what an expert says has no part in the forecasts. */
   #sleeps(expert: number): boolean {
-    const challenger = this.#pool.challengers.indexOf(expert);
-    return challenger === -1 ? expert === this.#entrants && !this.usesLearned : !this.#awake[challenger];
-  }
-
-  #silence(forecasts: Float32Array, at: number): void {
-    const { challengers } = this.#pool;
-    for (let index = 0; index < challengers.length; index += 1)
-      if (!this.#awake[index]) forecasts[at + challengers[index]!] = Number.NaN;
-  }
-
-  /** A challenger wakes where it is the champion and better than the engine without it, and sleeps when it is not the champion any more. */
-  #wake(): void {
-    const { champion, losses } = this.scores;
-    for (const [index, expert] of this.#pool.challengers.entries())
-      this.#awake[index] = expert === champion && (this.#awake[index]! || losses[expert]! < losses.at(-1)!);
+    return expert === this.#entrants ? !this.usesLearned : this.#wakefulness.sleeps(expert);
   }
 
   #weigh(cell: number): void {
@@ -335,34 +306,12 @@ export class Series {
     if (share > 0) for (const expert of followers) this.#mixture.lift(cell, expert, share);
   }
 
-  /** Puts the forecasts of now where the values that they are about will find them. */
+  /** What is said now, and waits for the values that it is about. */
   #remember(): void {
-    const { anchors, cells, experts: names } = this.#pool;
-    const experts = names.length;
-    for (let cell = 0; cell < cells; cell += 1) this.#latest[cell] = this.#now[cell * this.#row + experts + 2]!;
-    for (let anchor = 0; anchor < anchors.length; anchor += 1) {
-      if (this.#count % strideOf(anchors[anchor]!) !== 0) continue;
-      let cell = anchor * levels.length;
-      const origin = this.#origin(anchor);
-      let at = origin * this.#pendingLength;
-      let spoken = origin * levels.length * experts;
-      for (let level = 0; level < levels.length; level += 1, cell += 1) {
-        const now = cell * this.#row;
-        const own = this.#now[now + experts + 1]!;
-        for (let expert = 0; expert < experts; expert += 1)
-          this.#spoken[spoken++] = toBrainFloat(this.#now[now + expert]! - own);
-        for (let kept = 0; kept < this.#kept; kept += 1) this.#pending[at++] = this.#now[now + experts + kept]!;
-      }
-      this.#pending[at] = this.#track.scale;
-      this.#pending[at + 1] = this.#level.since;
-    }
-  }
-
-  /** Which of the origins is that of the forecasts at an anchor for the value `#count`, at a whole stride; after `#remember`, that of the newest. */
-  #origin(anchor: number): number {
-    const { anchors, origins } = this.#pool;
-    const step = anchors[anchor]!;
-    return origins[anchor]! + (this.#count % step) / strideOf(step);
+    const { cells, experts } = this.#pool;
+    for (let cell = 0; cell < cells; cell += 1)
+      this.#latest[cell] = this.#now[cell * this.#row + experts.length + mix.given]!;
+    this.#pending.remember(this.#count, this.#track.scale, this.#level.since);
   }
 
   #score(value: number, isFamiliar: boolean): void {
@@ -371,24 +320,19 @@ export class Series {
     const { anchors } = pool;
     this.#complete(value);
     const unit = this.#unit();
-    const experts = pool.experts.length;
     const heard = this.#now;
     for (let anchor = 0; anchor < anchors.length && anchors[anchor]! < this.#count; anchor += 1) {
       if (this.#count % strideOf(anchors[anchor]!) !== 0) continue;
-      const origin = this.#origin(anchor);
-      const scale = pending[(origin + 1) * this.#pendingLength - 2]!;
-      const since = pending[(origin + 1) * this.#pendingLength - 1]!;
+      pending.seek(anchor, this.#count);
+      const { scale, since } = pending;
       for (let level = 0; level < levels.length; level += 1) {
         const cell = anchor * levels.length + level;
-        const at = origin * this.#pendingLength + level * this.#kept;
-        const own = pending[at + 1]!;
-        const given = pending[at + 2]!;
+        const own = pending.said(level, mix.own);
+        const given = pending.said(level, mix.given);
         const quantile = levels[level]!;
-        const spoken = (origin * levels.length + level) * experts;
-        for (let expert = 0; expert < experts; expert += 1)
-          heard[expert] = own + fromBrainFloat(this.#spoken[spoken + expert]!);
+        pending.readMembers(level, heard);
         const entrants = this.#entrants;
-        const learned = pool.hasSlot && !isFamiliar ? pending[at + this.#kept - 1]! : Number.NaN;
+        const learned = pool.hasSlot && !isFamiliar ? pending.learned(level) : Number.NaN;
         for (let expert = 0; expert < entrants; expert += 1) {
           const loss = pinballLoss(value, heard[expert]!, quantile);
           this.scores.add(expert, loss);
@@ -397,11 +341,11 @@ export class Series {
         if (Number.isFinite(learned)) this.#duel.add(entrants, pinballLoss(value, learned, quantile));
         this.scores.add(entrants, pinballLoss(value, given, quantile));
         if (since > 0) {
-          const loss = (mix: number) => pinballLoss(value, pending[at + mix]!, quantile) / unit;
-          pool.shifts.learn(ShiftTrust.ageOf(since), cell, loss(3), loss(4));
+          const loss = (which: number) => pinballLoss(value, pending.said(level, which), quantile) / unit;
+          pool.shifts.learn(ShiftTrust.ageOf(since), cell, loss(mix.all), loss(mix.quick));
         }
-        this.#silence(heard, 0);
-        pool.learn(cell, value, heard, 0, pending[at]!, unit);
+        this.#wakefulness.silence(heard);
+        pool.learn(cell, value, heard, 0, pending.said(level, mix.pooled), unit);
         const slope = slopeAt(quantile, value, own);
         this.#mixture.learn(cell, slope, heard, 0, own, scale, keep, pool.newSquares);
         pool.noteSquares(cell);
@@ -410,7 +354,7 @@ export class Series {
       }
     }
     this.scores.close();
-    this.#wake();
+    this.#wakefulness.update(this.scores);
     if (this.#duel.close()) pool.learnedScored += 1;
   }
 
