@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { History } from '../../../node-runtime/shell/history/history.ts';
+import { randomOf } from '../../support/generated.ts';
 
 const samplesPerStep = 12;
 /** So many steps with little to do, and as many with much. */
@@ -20,11 +21,14 @@ export async function rememberPast(
 ): Promise<void> {
   const problems: string[] = [];
   const history = await History.open({ directory, sampleIntervalMs, onProblem: (text) => void problems.push(text) });
+  const { uniform } = randomOf(1);
+  let noise = 0;
   const samples = steps * samplesPerStep;
   const beganMs = Date.now() - samples * sampleIntervalMs;
   for (let sample = 0; sample < samples; sample += 1) {
     const step = Math.floor(sample / samplesPerStep);
-    const share = (isBusy(step) ? 0.7 : 0.2) + ((step * 7_919) % 13) / 100;
+    if (sample % samplesPerStep === 0) noise = 0.12 * uniform();
+    const share = (isBusy(step) ? 0.7 : 0.2) + noise;
     const atMs = sample * sampleIntervalMs;
     const measured = {
       atMs,
