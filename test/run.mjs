@@ -1,5 +1,5 @@
-// `npm test`: what needs the processor beside what waits for processes. `npm test -- --all`: beside them also what takes long, and
-// then alone what measures what processes use. `npm test -- FILES` runs those files, with whatever else mocha takes.
+// `npm test`: what needs the processor beside what waits for processes. `npm test -- --all`: also what takes long, once what is
+// drawn and planted is done, which else gets too little of the processor; and then alone what measures what processes use. `npm test -- FILES` runs those files, with whatever else mocha takes.
 // Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -88,18 +88,22 @@ else {
   const without = (globs) => globs.flatMap((glob) => ['--ignore', glob]);
   const elsewhere = [...left, ...longFiles, ...unitFiles, ...drawnFiles, ...besideFiles];
   const processes = run(['test/**/*.test.ts', ...without(elsewhere)], { name: 'processes' });
-  const long = isAll ? run(longFiles, { name: 'long', shown: processes }) : undefined;
   const drawn = run([...drawnFiles, ...without(left)], {
     name: 'drawn',
     priority: lowPriority,
-    shown: Promise.all([processes, long]),
+    shown: processes,
   });
-  const shown = Promise.all([processes, long, drawn]);
+  const shown = Promise.all([processes, drawn]);
   const units = run([...unitFiles, ...without(left)], { name: 'units', priority: lowPriority, shown });
   const beside = units.then(() =>
     process.exitCode === undefined ? run(besideFiles, { name: 'beside', shown }) : undefined,
   );
-  results.push(...(await Promise.all([processes, long, drawn, units, beside])));
+  const long = drawn.then(() =>
+    isAll && process.exitCode === undefined
+      ? run(longFiles, { name: 'long', shown: Promise.all([shown, units, beside]) })
+      : undefined,
+  );
+  results.push(...(await Promise.all([processes, drawn, units, beside, long])));
   if (isAll && process.exitCode === undefined) results.push(await run([measured], { name: 'measured' }));
   if (!isAll)
     process.stdout.write(`\nleft out, for they take long: ${left.join(', ')}; \`npm test -- --all\` runs them too\n`);
