@@ -233,9 +233,11 @@ export class Voter {
     if (this.#study !== undefined || this.#closed || !hasMoreToLearn(this.#state.planner)) return;
     const dueMs = performance.now() + restMs;
     this.#study = setTimeout(() => {
-      this.feed({ type: 'study' });
+      // A timer counts from when this turn of the event loop began, which may have been some milliseconds before.
+      const earlyMs = dueMs - performance.now();
+      if (earlyMs <= 0) this.feed({ type: 'study' });
       this.#study = undefined;
-      this.#setStudy(performance.now() - dueMs);
+      this.#setStudy(earlyMs > 0 ? earlyMs : performance.now() - dueMs);
     }, restMs);
   }
 
