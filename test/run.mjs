@@ -16,9 +16,10 @@ const unitFiles = filesOf(['unit', 'golden', 'house']);
 const drawnFiles = filesOf(['property', 'simulation']);
 /** They take as long as the others would be waited for. */
 const besideFiles = filesOf(['browser', 'integration/engines']);
-/** More than half of the time of all: machines that join over networks of their own, elections, every line of the documents. */
+/** Machines that join over networks of their own: they wait more than they compute. */
+const longWaitingFiles = ['test/integration/joining/**/*.test.ts'];
+/** With them more than half of the time of all: elections, every line of the documents. */
 const longFiles = [
-  'test/integration/joining/**/*.test.ts',
   'test/integration/docs/**/*.test.ts',
   'test/integration/shell/learned-lstm.test.ts',
   'test/integration/shell/retraining.test.ts',
@@ -84,7 +85,7 @@ const isAll = given[0] === '--all';
 const results = [];
 if (given.length > 0 && !isAll) results.push(await run(given));
 else {
-  const left = isAll ? [measured] : [measured, ...longFiles, ...longDrawnFiles];
+  const left = isAll ? [measured] : [measured, ...longWaitingFiles, ...longFiles, ...longDrawnFiles];
   const without = (globs) => globs.flatMap((glob) => ['--ignore', glob]);
   const elsewhere = [...left, ...longFiles, ...unitFiles, ...drawnFiles, ...besideFiles];
   const processes = run(['test/**/*.test.ts', ...without(elsewhere)], { name: 'processes' });
