@@ -28,10 +28,14 @@ export function learnRound(state: PlannerState): void {
   let waiting = 0;
   let recalls: number = limits.forecastRecallsPerTick;
   for (const node of nodes.values()) {
-    if (!node.online || (node.series.isToRecall && --recalls < 0)) continue;
-    node.series.takeSteps();
-    waiting += node.series.waiting;
-    if (node.series.waiting > 0) series.push(node.series);
+    const each = node.series;
+    const { isToRecall } = each;
+    if (!node.online || (isToRecall && recalls === 0)) continue;
+    each.takeSteps();
+    // One that has told its past and measures nothing takes no steps, and holds up nobody.
+    if (isToRecall && !each.isToRecall) recalls -= 1;
+    waiting += each.waiting;
+    if (each.waiting > 0) series.push(each);
   }
   const learnable: number = limits.forecastStepsPerTick;
   if (waiting > learnable) {
