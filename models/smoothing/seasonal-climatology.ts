@@ -1,10 +1,10 @@
 import { measured, wholeRange } from '../baselines/empirical-bands.ts';
 import { widened } from '../baselines/young.ts';
-import { halvesOf, type Precision, singles } from '../engine/precision.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { quantileLevels } from '../forecaster.ts';
 import { PeriodBins } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
+import { halvesOf, type Precision, singles } from './precision.ts';
 
 /** Most bins of a period: of a quarter of an hour in a day. */
 const binsMost = 96;

@@ -1,5 +1,5 @@
-import type { Precision } from '../engine/precision.ts';
 import type { PeriodBins } from '../season/profile.ts';
+import type { Precision } from './precision.ts';
 
 /** Weights of one member, each the share of an error that is learned. */
 export interface SmoothingWeights {

@@ -1,12 +1,12 @@
 import { measured, wholeRange } from '../baselines/empirical-bands.ts';
 import { towardsEnds, widened } from '../baselines/young.ts';
-import { halvesOf } from '../engine/precision.ts';
 import type { Forecaster, ForecasterFactory, QuantileCurves, SeriesOptions } from '../forecaster.ts';
 import { gainLeast, seasonGain } from '../season/gain.ts';
 import type { LevelValues } from '../season/history.ts';
 import { beginning, meanOver, PeriodBins, profileOf } from '../season/profile.ts';
 import { SeasonWatch, type SeasonWatchOptions } from '../season/season-watch.ts';
 import { HorizonLayout, HorizonScores } from './horizon-scores.ts';
+import { halvesOf } from './precision.ts';
 import { SeasonalMember, type SmoothingWeights } from './seasonal-member.ts';
 
 export interface SeasonalSmoothingOptions extends Pick<SeasonWatchOptions, 'historyValues' | 'periods'> {

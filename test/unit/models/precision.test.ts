@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { halvesOf } from '../../../models/engine/precision.ts';
+import { halvesOf } from '../../../models/smoothing/precision.ts';
 
 describe('numbers in 16 bits', () => {
   const kept = (range: { readonly low: number; readonly high: number }, value: number) => {

@@ -12,7 +12,7 @@ export class RowRing {
   /** Of all rows at least the newest `most` are kept, and at most twice as many. */
   push(row: Row, most: number): void {
     if (most === 0) {
-      this.clear();
+      if (this.#rows > 0) this.clear();
       return;
     }
     if (this.#rows * columns === this.#values.length) {
