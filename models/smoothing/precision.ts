@@ -47,26 +47,40 @@ const bits = new Uint32Array(single.buffer);
 const leastBits = (127 - 10) << 23;
 const bitsLeft = 13;
 
-/** Numbers from 0 on: 6 bits of exponent and 10 of mantissa. What is below a thousandth is 0. */
-const positives: Precision = {
-  create: (length) => new Uint16Array(length),
-  encode(value) {
+/** The middle of what codes reach, as a power of two: on either side of it there are 32 octaves. */
+const middle = 22;
+
+/** Numbers from 0 on: 6 bits of exponent and 10 of mantissa, around a size. What is below a four thousand millionth of it is 0. */
+class Positives implements Precision {
+  /** A power of two: it costs no digit. */
+  readonly #unit: number;
+
+  constructor(size: number) {
+    this.#unit = 2 ** (Math.ceil(Math.log2(size > 0 ? size : 1)) - middle);
+  }
+
+  create(length: number): Uint16Array {
+    return new Uint16Array(length);
+  }
+
+  encode(value: number): number {
     if (Number.isNaN(value)) return missing;
-    single[0] = value;
+    single[0] = value / this.#unit;
     return Math.min(highest, Math.max(0, (bits[0]! + (1 << (bitsLeft - 1)) - leastBits) >> bitsLeft));
-  },
-  decode(code) {
+  }
+
+  decode(code: number): number {
     if (code === missing) return Number.NaN;
     bits[0] = code === 0 ? 0 : leastBits + (code << bitsLeft);
-    return single[0]!;
-  },
-};
+    return single[0]! * this.#unit;
+  }
+}
 
 /**
- * Numbers of a range in 16 bits each: in steps of equal length, a 65,534th of the range; where it is open above 0, to one part in 2,048. Where it is open at
- * both ends they are single.
+ * Numbers of a range in 16 bits each: in steps of equal length, a 65,534th of the range; where it is open above 0, to one part in 2,048, around the
+ * `size` of those that are known. Where it is open at both ends they are single.
  */
-export function halvesOf(range: SeriesRange): Precision {
+export function halvesOf(range: SeriesRange, size = 1): Precision {
   if (Number.isFinite(range.high - range.low)) return new EvenSteps(range);
-  return range.low === 0 ? positives : singles;
+  return range.low === 0 ? new Positives(size) : singles;
 }

@@ -84,11 +84,12 @@ class SeasonalClimatology implements Forecaster {
   #begin(period: number | undefined): void {
     this.#period = period;
     this.#season = undefined;
+    const levels = this.#watch.history.levels();
     if (period !== undefined) {
       const bins = new PeriodBins(period, binsMost);
-      this.#season = new Season(bins, new ValueRings(bins.count, valuesPerBin, halvesOf(this.#series.range)));
+      const size = levels.reduce((greatest, { values }) => values.reduce((a, b) => Math.max(a, b), greatest), 0);
+      this.#season = new Season(bins, new ValueRings(bins.count, valuesPerBin, halvesOf(this.#series.range, size)));
     }
-    const levels = this.#watch.history.levels();
     if (this.#overall === undefined) {
       this.#overall = new ValueRings(1, valuesOverall, singles);
       for (const value of levels[0]!.values.subarray(-valuesOverall)) this.#overall.push(0, value);

@@ -254,6 +254,20 @@ describe('seasonal smoothing', () => {
 });
 
 describe('seasonal climatology', () => {
+  it('says the same in another unit, where the range is open', () => {
+    const said = (unit: number) => {
+      const model = seasonalClimatology()({ intervalMs: 300_000, range: { low: 0, high: Number.POSITIVE_INFINITY } });
+      for (const value of workdays(1, 3 * 288)) model.observe(unit * Math.max(0, value));
+      return model.forecast(24).q90;
+    };
+    const expected = said(1);
+    for (const unit of [2 ** -40, 2 ** 40])
+      assert.deepEqual(
+        said(unit).map((value) => value / unit),
+        expected,
+      );
+  });
+
   it('knows the distribution of each time of day after two of them, in bands that hold 80 %', () => {
     const day = 288;
     const series = { intervalMs: 300_000, range: { low: 0, high: 100 } };
